@@ -1,0 +1,1 @@
+"""Studies of fine-tuning recipes: what is run, kept, compared and shown."""

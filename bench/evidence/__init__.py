@@ -1,0 +1,1 @@
+"""Evidence: what the records of a study allow to be said."""

@@ -1,0 +1,1 @@
+"""Reports: tables, plots and text, computed from records alone."""

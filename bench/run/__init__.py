@@ -1,0 +1,1 @@
+"""Running: one recipe, one seed, one record."""

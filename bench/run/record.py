@@ -1,0 +1,163 @@
+"""The record: everything that is known of one run, as a versioned schema. Missing is null, failed is failed.
+
+Reports, verdicts and the regression gate read records and nothing else. Imports no torch.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gptcore.finetune.recipe import Recipe, Seeds
+
+SCHEMA_VERSION = 1
+
+Status = Literal["done", "failed", "skipped"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="null")
+
+
+class DatasetFacts(_Part):
+    """Which rows a run saw."""
+
+    name: str
+    fingerprint: str = Field(description="SHA-256 over label names and the three splits, in order")
+    source_fingerprint: str = Field(description="SHA-256 over the labelled rows before they were split")
+    n_train: int
+    n_validation: int
+    n_test: int
+    label_names: tuple[str, ...]
+    test_label_counts: tuple[int, ...] = Field(description="test examples of each class")
+    duplicates: int = Field(description="distinct texts that stand in more than one split")
+
+
+class InputFacts(_Part):
+    """What became of the texts: tokens a row is padded to, texts that were cut."""
+
+    tokenizer: str
+    tokens_per_row: int | None = Field(description="length rows are padded to; null where rows are not padded")
+    longest_tokens: int = Field(description="tokens of the longest text of any split, before it was cut")
+    n_truncated: int = Field(description="texts of the three splits that were cut")
+
+
+class WeightsFacts(_Part):
+    """Which weights a run started from."""
+
+    source: str = Field(description="'bundled', a hub id, a folder, or 'random'")
+    fingerprint: str | None = Field(description="SHA-256 over the tensors")
+    pretrained: bool
+
+
+class SplitMetrics(_Part):
+    """How well a split was predicted."""
+
+    n: int
+    correct: int
+    accuracy: float = Field(description="share, 0 to 1")
+    log_loss: float | None = Field(description="mean cross-entropy in nats")
+
+
+class Metrics(_Part):
+    """Metrics of the three splits after training."""
+
+    train: SplitMetrics
+    validation: SplitMetrics
+    test: SplitMetrics
+
+
+class Predictions(_Part):
+    """Per-example outcome on the test split, in the split's order."""
+
+    labels: list[int]
+    predicted: list[int]
+    probabilities: list[list[float]] = Field(description="(n, n_classes), rounded to 6 digits")
+
+
+class LossPoint(_Part):
+    """Mean training loss over the steps since the point before."""
+
+    step: int
+    loss: float
+
+
+class EpochPoint(_Part):
+    """State at the end of an epoch."""
+
+    epoch: int
+    step: int
+    train_accuracy: float = Field(description="of the predictions made while training in this epoch")
+    validation_accuracy: float
+    validation_loss: float
+    train_s: float = Field(description="training seconds from the start to here, evaluation left out")
+
+
+class Curves(_Part):
+    """How training went."""
+
+    losses: list[LossPoint]
+    epochs: list[EpochPoint]
+    best_epoch: int | None = Field(description="epoch whose weights were kept, where best-epoch restore is on")
+
+
+class Parameters(_Part):
+    """Parameter counts."""
+
+    total: int
+    trained: int
+
+
+class Cost(_Part):
+    """What a run cost. Phases add up to `total_s`; `other` is what no phase covers."""
+
+    phases: dict[str, float] = Field(description="seconds by phase: load, tokenise, trunk, train, evaluate, other")
+    total_s: float
+    peak_mem_bytes: int | None = Field(description="highest resident memory (GPU: allocated) of this run")
+    tokens_processed: int | None = Field(description="token positions that went through at least one block")
+    flops: float | None = Field(description="floating-point operations of training and evaluation, estimated")
+
+
+class Environment(_Part):
+    """Where a run ran. No environment variables, no host names, no paths."""
+
+    device: str
+    cpu: str
+    threads: int
+    memory_bytes: int
+    dtype: str
+    python: str
+    platform: str
+    versions: dict[str, str]
+    git_sha: str | None
+    git_dirty: bool | None
+
+
+class Record(_Part):
+    """One run. `metrics`, `test`, `curves`, `cost` and `parameters` are null unless the status is done."""
+
+    schema_version: int = SCHEMA_VERSION
+    run_id: str = Field(description="recipe id and seed index: the file's name")
+    recipe_id: str
+    recipe: Recipe
+    seed_index: int
+    seeds: Seeds
+    status: Status
+    reason: str | None = Field(default=None, description="why it failed or was skipped, one line")
+    engine: Literal["plain"] = "plain"
+    dataset: DatasetFacts
+    inputs: InputFacts | None = None
+    weights: WeightsFacts | None = None
+    metrics: Metrics | None = None
+    test: Predictions | None = None
+    curves: Curves | None = None
+    parameters: Parameters | None = None
+    cost: Cost | None = None
+    environment: Environment
+    created_at: str = Field(description="UTC, ISO 8601")
+
+
+def run_id(recipe: Recipe, seed_index: int) -> str:
+    """The name of the run of this recipe with this seed."""
+    return f"{recipe.id}-s{seed_index}"

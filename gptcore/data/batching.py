@@ -1,0 +1,76 @@
+"""Token sequences of different lengths -> one padded matrix a split, and batches of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Side = Literal["right", "left"]
+
+
+@dataclass(frozen=True)
+class TokenRows:
+    """N token sequences padded to one length.
+
+    tokens: (N, T) int64; lengths: (N,) int64, tokens of each row that are no padding; side: where padding is.
+    """
+
+    tokens: Tensor
+    lengths: Tensor
+    side: Side
+
+    def __len__(self) -> int:
+        return self.tokens.shape[0]
+
+    def rows(self, index: Tensor) -> TokenRows:
+        """The rows at `index` (B,) int64, in that order."""
+        return TokenRows(self.tokens[index], self.lengths[index], self.side)
+
+    def to(self, device: torch.device) -> TokenRows:
+        """The same rows on another device."""
+        return TokenRows(self.tokens.to(device), self.lengths.to(device), self.side)
+
+    @property
+    def real(self) -> Tensor:
+        """(N, T) bool, True where a token is no padding."""
+        column = torch.arange(self.tokens.shape[1], device=self.tokens.device)
+        if self.side == "right":
+            return column < self.lengths[:, None]
+        return column >= self.tokens.shape[1] - self.lengths[:, None]
+
+    def unpadded(self) -> Iterator[TokenRows]:
+        """Each row alone, at its own length."""
+        real = self.real
+        for i in range(len(self)):
+            yield TokenRows(self.tokens[i : i + 1, real[i]], self.lengths[i : i + 1], self.side)
+
+
+def pad(sequences: Sequence[Sequence[int]], length: int, pad_id: int, side: Side = "right") -> TokenRows:
+    """Cut every sequence to its first `length` tokens and pad it to that length on `side`.
+
+    An empty sequence keeps one padding token as its only real one, so that there is something to read.
+    """
+    tokens = torch.full((len(sequences), length), pad_id, dtype=torch.int64)
+    lengths = torch.empty(len(sequences), dtype=torch.int64)
+    for i, sequence in enumerate(sequences):
+        row = torch.tensor(sequence[:length], dtype=torch.int64)
+        lengths[i] = max(1, len(row))
+        if side == "right":
+            tokens[i, : len(row)] = row
+        else:
+            tokens[i, length - len(row) :] = row
+    return TokenRows(tokens, lengths, side)
+
+
+def epoch_batches(n: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:
+    """Row numbers (batch_size,) int64 of each batch of one shuffled epoch.
+
+    The last partial batch is dropped, as published, unless it is the only one.
+    """
+    order = torch.randperm(n, generator=generator)
+    batch_size = min(batch_size, n)
+    return list(order[: n // batch_size * batch_size].split(batch_size))

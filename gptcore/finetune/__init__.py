@@ -1,0 +1,1 @@
+"""Fine-tuning a GPT into a text classifier: recipe, classifier, training, evaluation."""

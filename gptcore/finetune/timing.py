@@ -1,0 +1,80 @@
+"""Where the time goes: named phases on a monotonic clock that add up, and the peak of memory."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+import psutil
+import torch
+
+SAMPLE_EVERY_S = 0.02
+
+
+class Phases:
+    """Seconds by name. Phases do not nest; `other` is what none of them covers, so that all add up to total."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.seconds: dict[str, float] = {}
+        self._began = time.perf_counter()
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Count the block's time under `name`; the device is synchronised at both edges."""
+        self._synchronise()
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._synchronise()
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
+
+    def finish(self) -> dict[str, float]:
+        """Seconds by phase with the remainder as `other`; their sum is the time since this object was made."""
+        total = time.perf_counter() - self._began
+        return self.seconds | {"other": max(0.0, total - sum(self.seconds.values()))}
+
+    def _synchronise(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
+class PeakMemory:
+    """Highest memory within a `with` block in bytes: allocated on a GPU, resident (sampled) on a CPU.
+
+    The resident set is the whole process's, libraries included, and may hold what earlier runs left cached.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.peak_bytes = 0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+
+    def __enter__(self) -> Self:
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+        else:
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.device.type == "cuda":
+            self.peak_bytes = torch.cuda.max_memory_allocated(self.device)
+        else:
+            self._done.set()
+            self._thread.join()
+
+    def _sample(self) -> None:
+        process = psutil.Process()
+        while True:
+            self.peak_bytes = max(self.peak_bytes, process.memory_info().rss)
+            if self._done.wait(SAMPLE_EVERY_S):
+                return

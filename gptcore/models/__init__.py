@@ -1,0 +1,1 @@
+"""GPT-2 models: their shapes, their forward pass, their weights."""

@@ -1,0 +1,114 @@
+"""The shape of a GPT and the registry of known models. Imports no torch, so listing and planning stay fast."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from gptcore.errors import UserError
+
+
+class ModelConfig(BaseModel):
+    """Shape of a GPT-2 style decoder (Radford et al. 2019), in the field's usual names.
+
+    Defaults are those shared by all four GPT-2 sizes. Raises pydantic's ValidationError on a bad value.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    d_model: int = Field(gt=0)
+    n_layer: int = Field(gt=0)
+    n_head: int = Field(gt=0)
+    context: int = Field(default=1024, gt=0)
+    vocab_size: int = Field(default=50257, gt=0)
+    layer_norm_epsilon: float = Field(default=1e-5, gt=0)
+    tie_output: bool = True
+    tokenizer: Literal["gpt2", "embedded"] = "gpt2"
+
+    @field_validator("n_head")
+    @classmethod
+    def _heads_divide_width(cls, n_head: int, info: ValidationInfo) -> int:
+        d_model = info.data.get("d_model")
+        if d_model is not None and d_model % n_head:
+            raise ValueError(f"n_head={n_head} does not divide d_model={d_model}")
+        return n_head
+
+    @property
+    def d_head(self) -> int:
+        """Width of one attention head."""
+        return self.d_model // self.n_head
+
+    @property
+    def n_block_params(self) -> int:
+        """Parameters of one block: two norms, attention (4 d^2 + 4 d) and MLP (8 d^2 + 5 d)."""
+        d = self.d_model
+        return 12 * d * d + 13 * d
+
+    @property
+    def n_params(self) -> int:
+        """Parameters of the language model; a tied output layer counts once."""
+        embeddings = (self.vocab_size + self.context) * self.d_model
+        output = 0 if self.tie_output else self.vocab_size * self.d_model
+        return embeddings + self.n_layer * self.n_block_params + 2 * self.d_model + output
+
+
+class ModelEntry(BaseModel):
+    """A model known by name: its shape, where its weights come from, and one line for `bench list`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    config: ModelConfig
+    source: str  # "bundled", or a hub id
+    about: str
+
+    @property
+    def bundled(self) -> bool:
+        """Whether the weights come with the package."""
+        return self.source == "bundled"
+
+
+def _embedded(d_model: int, n_layer: int, about: str) -> ModelEntry:
+    # Heads of width 32 at every size, so that the sizes differ in width and depth only.
+    config = ModelConfig(
+        d_model=d_model,
+        n_layer=n_layer,
+        n_head=d_model // 32,
+        context=256,
+        vocab_size=8192,
+        tokenizer="embedded",
+    )
+    return ModelEntry(config=config, source="bundled", about=about)
+
+
+def _gpt2(d_model: int, n_layer: int, n_head: int, source: str, about: str) -> ModelEntry:
+    return ModelEntry(
+        config=ModelConfig(d_model=d_model, n_layer=n_layer, n_head=n_head), source=source, about=about
+    )
+
+
+# With 8,192 tokens the embedding is more than half of the smaller models. Depth 4 to 6 leaves
+# `last_block`, `last_two_blocks` and `all` three really different choices at every size.
+REGISTRY: dict[str, ModelEntry] = {
+    "nano": _embedded(64, 4, "0.7M parameters, 4 blocks of width 64, comes with the project"),
+    "micro": _embedded(128, 4, "1.9M parameters, 4 blocks of width 128, comes with the project"),
+    "mini": _embedded(192, 6, "4.3M parameters, 6 blocks of width 192, comes with the project"),
+    "gpt2": _gpt2(768, 12, 12, "openai-community/gpt2", "GPT-2 124M"),
+    "gpt2-medium": _gpt2(1024, 24, 16, "openai-community/gpt2-medium", "GPT-2 355M"),
+    "gpt2-large": _gpt2(1280, 36, 20, "openai-community/gpt2-large", "GPT-2 774M"),
+    "gpt2-xl": _gpt2(1600, 48, 25, "openai-community/gpt2-xl", "GPT-2 1558M"),
+}
+
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "embedded": ("nano", "micro", "mini"),
+    "gpt2": ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"),
+}
+
+
+def model_entry(name: str) -> ModelEntry:
+    """The registry's entry of that name. Raises UserError for an unknown name, listing the known ones."""
+    if name not in REGISTRY:
+        raise UserError(
+            f"model {name!r} is not known: use one of {', '.join(REGISTRY)}, or a folder with a checkpoint"
+        )
+    return REGISTRY[name]

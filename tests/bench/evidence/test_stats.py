@@ -1,0 +1,30 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from statsmodels.stats.proportion import proportion_confint
+
+from bench.evidence.stats import wilson
+
+
+@given(st.integers(1, 5000), st.floats(0, 1), st.sampled_from([0.5, 0.9, 0.95, 0.99]))
+def test_equals_statsmodels(n: int, share: float, level: float) -> None:
+    expected = proportion_confint(share * n, n, alpha=1 - level, method="wilson")
+    assert wilson(share, n, level) == pytest.approx(expected, abs=1e-9)
+
+
+def test_known_interval() -> None:
+    # Newcombe 1998, table I: 81 of 263.
+    assert wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_certain_looking_shares_stay_inside_and_keep_width(share: float) -> None:
+    low, high = wilson(share, 20)
+    assert 0 <= low <= share <= high <= 1
+    assert high - low > 0.1
+
+
+@pytest.mark.parametrize(("share", "n", "level"), [(0.5, 0, 0.95), (1.1, 10, 0.95), (-0.1, 10, 0.95), (0.5, 10, 1)])
+def test_impossible_input(share: float, n: int, level: float) -> None:
+    with pytest.raises(ValueError, match="no interval"):
+        wilson(share, n, level)

@@ -1,0 +1,187 @@
+"""Fetching: verified, cached, one source after the other. Everything here runs against this machine only."""
+
+import hashlib
+import io
+import socket
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from gptcore.data import assets
+from gptcore.data.assets import ASSETS, Asset, Url, Wheel, cache_dir, fetch, write_atomically
+from gptcore.errors import UserError
+
+CONTENT = b"ham\tOk lar\n"
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def asset(*sources: Url | Wheel) -> Asset:
+    return Asset("file.txt", sha256(CONTENT), sources)
+
+
+def zipped(**members: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """A wheel `toy==1.0` in a folder which is all that pip is allowed to look at."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    info = "toy-1.0.dist-info"
+    content = zipped(
+        **{
+            "toy/data.txt": CONTENT.upper(),
+            f"{info}/METADATA": b"Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n",
+            f"{info}/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+            f"{info}/RECORD": b"",
+        }
+    )
+    (folder / "toy-1.0-py3-none-any.whl").write_bytes(content)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return content
+
+
+def test_a_download_is_cached_and_asked_for_once(server, cache):
+    server.files["/file"] = CONTENT
+    wanted = asset(Url(f"{server.url}/file"))
+    assert fetch(wanted) == cache / "file.txt"
+    assert fetch(wanted).read_bytes() == CONTENT
+    assert server.asked == ["/file"]
+    assert [path.name for path in cache.iterdir()] == ["file.txt"]  # no temporary file is left
+
+
+def test_a_damaged_cached_file_is_fetched_anew(server, cache):
+    server.files["/file"] = CONTENT
+    write_atomically(cache / "file.txt", CONTENT[:-1])
+    assert fetch(asset(Url(f"{server.url}/file"))).read_bytes() == CONTENT
+
+
+def test_a_file_that_a_user_put_in_the_cache_needs_no_source(cache):
+    write_atomically(cache / "file.txt", CONTENT)
+    assert fetch(asset()) == cache / "file.txt"
+
+
+def test_a_member_is_taken_out_of_a_zip_archive_by_its_exact_name(server, cache):
+    server.files["/a.zip"] = zipped(**{"file": CONTENT, "../file": b"elsewhere"})
+    assert fetch(asset(Url(f"{server.url}/a.zip", member="file"))).read_bytes() == CONTENT
+    assert [path.name for path in cache.parent.iterdir()] == ["cache"]
+
+
+@pytest.mark.parametrize(
+    ("served", "reason"),
+    [
+        (None, "HTTP Error 404"),
+        (b"<html>log in first</html>", "File is not a zip file"),
+        (zipped(other=CONTENT), "no item named 'file'"),
+        (zipped(file=b"changed"), f"SHA-256 is {sha256(b'changed')}"),
+        (zipped(file=CONTENT)[:40], "File is not a zip file"),
+    ],
+    ids=["404", "login page", "no member", "wrong bytes", "cut off"],
+)
+def test_the_next_source_is_tried_and_the_reason_kept(server, cache, served, reason):
+    if served is not None:
+        server.files["/bad"] = served
+    server.files["/good"] = CONTENT
+    bad = Url(f"{server.url}/bad", member="file")
+    assert fetch(asset(bad, Url(f"{server.url}/good"))).read_bytes() == CONTENT
+    (cache / "file.txt").unlink()
+    with pytest.raises(UserError, match=reason):
+        fetch(asset(bad))
+
+
+def test_an_archive_member_beyond_the_limit_is_not_unpacked(server, monkeypatch):
+    monkeypatch.setattr(assets, "MEMBER_LIMIT_BYTES", 1000)
+    server.files["/bomb.zip"] = zipped(file=bytes(1001))
+    with pytest.raises(UserError, match="file is 1001 bytes in the archive"):
+        fetch(asset(Url(f"{server.url}/bomb.zip", member="file")))
+
+
+def test_a_host_that_never_answers_is_given_up(monkeypatch):
+    monkeypatch.setattr(assets, "TIMEOUT_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = Url(f"http://127.0.0.1:{silent.getsockname()[1]}/file")
+        with pytest.raises(UserError, match="timed out"):
+            fetch(asset(url))
+
+
+def test_a_download_that_takes_too_long_is_given_up(server, monkeypatch):
+    monkeypatch.setattr(assets, "DOWNLOAD_LIMIT_S", -1.0)
+    server.files["/file"] = CONTENT
+    with pytest.raises(UserError, match="not done after"):
+        fetch(asset(Url(f"{server.url}/file")))
+
+
+def test_a_wheel_is_fetched_by_pip_verified_and_converted(wheel):
+    source = Wheel("toy==1.0", sha256(wheel), "toy/data.txt", convert=bytes.lower)
+    lower = Asset("file.txt", sha256(CONTENT.lower()), (source,))
+    assert fetch(lower).read_bytes() == CONTENT.lower()
+
+
+def test_the_error_lists_every_source_and_the_remedy_in_one_line(server, cache, wheel):
+    sources = (
+        Url(f"{server.url}/file"),
+        Wheel("toy==1.0", sha256(b"another wheel"), "toy/data.txt"),
+        Wheel("toy==2.0", sha256(wheel), "toy/data.txt"),
+    )
+    with pytest.raises(UserError) as caught:
+        fetch(asset(*sources))
+    message = str(caught.value)
+    assert f"cache {cache / 'file.txt'}: not there" in message
+    assert f"{server.url}/file: HTTP Error 404" in message
+    assert f"pip download toy==1.0: the wheel's SHA-256 is {sha256(wheel)}" in message
+    assert "pip download toy==2.0: ERROR: No matching distribution found for toy==2.0" in message
+    assert message.endswith(f"put the file with SHA-256 {sha256(CONTENT)} at {cache / 'file.txt'}")
+    assert "\n" not in message
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch, server):
+    server.files["/file"] = CONTENT
+    (tmp_path / "taken").write_text("a file, not a folder")
+    monkeypatch.setenv("GPTCORE_CACHE", str(tmp_path / "taken"))
+    with pytest.raises(UserError, match=r"cannot write .*taken.*GPTCORE_CACHE"):
+        fetch(asset(Url(f"{server.url}/file")))
+
+
+def test_the_cache_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for variable in ("GPTCORE_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    assert cache_dir() == tmp_path / ".cache" / "gptcore"
+    monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
+    assert cache_dir() == Path("/xdg/gptcore")
+    monkeypatch.setenv("GPTCORE_CACHE", "/own")
+    assert cache_dir() == Path("/own")
+
+
+def test_every_asset_ends_with_a_wheel_of_one_version():
+    for known in ASSETS:
+        direct, wheel = known.sources
+        assert isinstance(direct, Url)
+        assert direct.url.startswith("https://")
+        assert isinstance(wheel, Wheel)
+        assert "==" in wheel.requirement
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("known", ASSETS, ids=lambda known: known.name)
+@pytest.mark.parametrize("kind", [Url, Wheel])
+def test_the_real_sources(known, kind):
+    """Each source on its own; a source that cannot be reached from here is no failure of ours."""
+    (source,) = (source for source in known.sources if isinstance(source, kind))
+    try:
+        path = fetch(Asset(known.name, known.sha256, (source,)))
+    except UserError as error:
+        if "SHA-256 is" in str(error):
+            raise
+        pytest.skip(str(error))
+    assert sha256(path.read_bytes()) == known.sha256

@@ -1,0 +1,153 @@
+"""Datasets from files: kept whole, split within each class, known again by their fingerprint."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gptcore.data import assets
+from gptcore.data.datasets import DATASETS, load_dataset, stratified_parts
+from gptcore.errors import UserError
+
+
+def write(path, rows):
+    path.write_text("text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def three_classes(tmp_path):
+    """100 texts of class 10, 60 of 9, 3 of 2."""
+    rows = [(f"text {i}", "10" if i < 100 else "9" if i < 160 else "2") for i in range(163)]
+    return write(tmp_path / "three.tsv", rows)
+
+
+def splits(data):
+    return data.train, data.validation, data.test
+
+
+def test_a_file_becomes_three_stratified_splits(three_classes):
+    data = load_dataset(three_classes)
+    assert data.name == "three.tsv"
+    assert data.label_names == ("2", "9", "10")  # in numeric order
+    counts = [np.bincount(split.labels, minlength=3).tolist() for split in splits(data)]
+    assert counts == [[1, 42, 70], [1, 6, 10], [1, 12, 20]]
+    texts = [text for split in splits(data) for text in split.texts]
+    assert sorted(texts) == sorted(f"text {i}" for i in range(163))
+    for split in splits(data):
+        assert split.labels.dtype == np.int64
+        assert len(split) == len(split.texts) == len(split.labels)
+        names = [data.label_names[label] for label in split.labels]
+        assert names == ["10" if int(t[5:]) < 100 else "9" if int(t[5:]) < 160 else "2" for t in split.texts]
+    assert data.train.labels.tolist() != sorted(data.train.labels)  # shuffled
+    with pytest.raises(ValueError, match="read-only"):
+        data.train.labels[0] = 1
+
+
+def test_the_seed_decides_the_split_and_nothing_else(three_classes):
+    first, again, other = (load_dataset(str(three_classes), split_seed=seed) for seed in (1, 1, 2))
+    assert first.train.texts == again.train.texts
+    assert first.fingerprint == again.fingerprint
+    assert first.train.texts != other.train.texts
+    assert first.fingerprint != other.fingerprint
+    assert first.source_fingerprint == other.source_fingerprint
+    assert (first.split_seed, other.split_seed) == (1, 2)
+
+
+def test_fingerprints_tell_a_changed_text_label_or_label_name(tmp_path):
+    rows = [(f"t{i}", "ab"[i % 2]) for i in range(10)]
+    changed = [
+        [("T0", "a"), *rows[1:]],
+        [("t0", "b"), *rows[1:]],
+        [(text, label.upper()) for text, label in rows],
+        list(reversed(rows)),
+    ]
+    data = [load_dataset(write(tmp_path / "a.tsv", version)) for version in (rows, *changed)]
+    assert len({d.fingerprint for d in data}) == len(data)
+    assert len({d.source_fingerprint for d in data}) == len(data)
+
+
+def test_the_split_of_a_seed_never_changes(three_classes):
+    assert load_dataset(three_classes).test.texts[:4] == ("text 54", "text 133", "text 80", "text 6")
+
+
+def test_texts_in_more_than_one_split_are_counted_once_each(tmp_path):
+    rows = [("same", "a")] * 10 + [("twin", "b")] * 10 + [(f"own {i}", "b") for i in range(10)]
+    assert load_dataset(write(tmp_path / "a.tsv", rows)).duplicates == 2
+
+
+def test_label_names_are_sorted_numbers_first(tmp_path):
+    labels = ["b", "10", "a", "9", "-1", "01", "1", "9" * 30]
+    rows = [(f"{label} {i}", label) for label in labels for i in range(3)]
+    data = load_dataset(write(tmp_path / "a.tsv", rows))
+    assert data.label_names == ("-1", "01", "1", "9", "10", "9" * 30, "a", "b")
+
+
+def test_notes_tell_of_texts_that_may_have_swallowed_lines(tmp_path):
+    path = tmp_path / "a.tsv"
+    path.write_text('label\ttext\nham\t"never\nspam\tclosed"\n' + "ham\tx\nspam\ty\n" * 4)
+    assert load_dataset(path).notes == ("1 texts hold line breaks, the first at line 2",)
+
+
+@pytest.mark.parametrize(
+    ("rows", "match"),
+    [
+        ([("t", "x")] * 5, "all 5 rows have the label 'x'"),
+        ([("t", "x")] * 5 + [("t", "y")] * 2, "label 'y' has 2 of the 3 rows"),
+        ([(f"t{i}", f"{i}") for i in range(9)], "label '0' has 1 of the 3 rows .*and 8 more classes"),
+    ],
+)
+def test_too_few_classes_or_rows(tmp_path, rows, match):
+    with pytest.raises(UserError, match=match):
+        load_dataset(write(tmp_path / "a.tsv", rows))
+
+
+def test_names_and_arguments_that_are_refused(tmp_path):
+    with pytest.raises(UserError, match="unknown dataset 'sms-spm': use sms-spam or the path of a file"):
+        load_dataset("sms-spm")
+    for missing in ("gone.csv", tmp_path / "sms-spam", f"{tmp_path}/gone"):
+        with pytest.raises(UserError, match="no such file"):
+            load_dataset(missing)
+    with pytest.raises(UserError, match="split seed -1: it must be between"):
+        load_dataset("sms-spam", split_seed=-1)
+    with pytest.raises(UserError, match="can be named for a file only"):
+        load_dataset("sms-spam", text_column="text")
+
+
+def test_sms_spam_from_a_toy_file(cache, monkeypatch):
+    lines = [f"{'spam' if i % 4 == 0 else 'ham'}\tmessage {i % 70}\n" for i in range(80)]
+    content = "".join(lines).encode()
+    toy = assets.Asset("toy", assets._sha256(content), ())
+    monkeypatch.setattr(assets, "SMS_SPAM", toy)
+    assets.write_atomically(cache / "toy", content)
+    data = load_dataset()
+    assert [len(split) for split in splits(data)] == [28, 4, 8]
+    assert data.label_names == ("ham", "spam")
+    assert sum(split.labels.sum() for split in splits(data)) == 20
+    assert data.notes[1] == "balanced as published: all 20 spam, as many of 60 ham"
+
+
+@given(
+    counts=st.lists(st.integers(3, 40), min_size=2, max_size=6),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_every_row_in_one_part_and_every_class_in_every_part(counts, seed):
+    labels = np.repeat(np.arange(len(counts)), counts)
+    parts = stratified_parts(labels, seed)
+    assert sorted(np.concatenate(parts).tolist()) == list(range(len(labels)))
+    for part in parts:
+        assert set(labels[part].tolist()) == set(range(len(counts)))
+    train, validation, test = (np.bincount(labels[part]) for part in parts)
+    assert (validation == np.maximum(1, np.round(np.array(counts) * 0.1))).all()
+    assert (test == np.maximum(1, np.round(np.array(counts) * 0.2))).all()
+    assert (train >= 1).all()
+
+
+def test_listing_datasets_imports_nothing_heavy():
+    heavy = "{'torch', 'pandas', 'numpy', 'sklearn'} & {*sys.modules}"
+    code = f"import sys, gptcore.data.datasets as d; print(*d.DATASETS, *({heavy}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == list(DATASETS)
