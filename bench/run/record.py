@@ -38,7 +38,9 @@ class InputFacts(_Part):
     """What became of the texts: tokens a row is padded to, texts that were cut."""
 
     tokenizer: str
-    tokens_per_row: int | None = Field(description="length rows are padded to; null where rows are not padded")
+    tokens_per_row: int | None = Field(
+        description="length rows are padded to; null where rows are not padded"
+    )
     longest_tokens: int = Field(description="tokens of the longest text of any split, before it was cut")
     n_truncated: int = Field(description="texts of the three splits that were cut")
 
@@ -99,7 +101,9 @@ class Curves(_Part):
 
     losses: list[LossPoint]
     epochs: list[EpochPoint]
-    best_epoch: int | None = Field(description="epoch whose weights were kept, where best-epoch restore is on")
+    best_epoch: int | None = Field(
+        description="epoch whose weights were kept, where best-epoch restore is on"
+    )
 
 
 class Parameters(_Part):
@@ -112,8 +116,13 @@ class Parameters(_Part):
 class Cost(_Part):
     """What a run cost. Phases add up to `total_s`; `other` is what no phase covers."""
 
-    phases: dict[str, float] = Field(description="seconds by phase: load, tokenise, trunk, train, evaluate, other")
-    total_s: float
+    phases: dict[str, float] = Field(
+        description="seconds by phase: load, tokenise, trunk, train, evaluate, other"
+    )
+    total_s: float = Field(description="what the run cost here, with what it found ready from earlier runs")
+    standalone_s: float = Field(
+        description="what it would have cost alone: total_s and the borrowed trunk's time"
+    )
     peak_mem_bytes: int | None = Field(description="highest resident memory (GPU: allocated) of this run")
     tokens_processed: int | None = Field(description="token positions that went through at least one block")
     flops: float | None = Field(description="floating-point operations of training and evaluation, estimated")
@@ -145,7 +154,7 @@ class Record(_Part):
     seeds: Seeds
     status: Status
     reason: str | None = Field(default=None, description="why it failed or was skipped, one line")
-    engine: Literal["plain"] = "plain"
+    engine: Literal["fast", "plain"] = Field(default="plain", description="see gptcore.finetune.engine")
     dataset: DatasetFacts
     inputs: InputFacts | None = None
     weights: WeightsFacts | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -29,10 +29,14 @@ class Row(_Part):
 
     name: str
     recipe: Recipe
-    against: str | None = Field(default=None, description="the row it is compared with; null for the baseline")
+    against: str | None = Field(
+        default=None, description="the row it is compared with; null for the baseline"
+    )
     changes: dict[str, Any] = Field(default_factory=dict, description="its differences from that row")
     question: str | None = Field(default=None, description="id of the question it answers")
-    note: str | None = Field(default=None, description="what a reader must know, such as a quirk of the source")
+    note: str | None = Field(
+        default=None, description="what a reader must know, such as a quirk of the source"
+    )
     published: Published | None = None
     no_op: bool = Field(default=False, description="the same recipe as another row, by construction")
     excluded: str | None = Field(default=None, description="why the row cannot belong to this model family")
@@ -45,6 +49,7 @@ class Study(_Part):
     matrix: str
     about: str
     models: str = Field(description="gpt2, embedded, or the path of a checkpoint")
+    engine: Literal["fast", "plain"] = "fast"
     baseline: str
     questions: dict[str, str] = Field(description="question id -> its text, in the order of the report")
     rows: list[Row]

@@ -12,6 +12,12 @@ from torch import Tensor
 Side = Literal["right", "left"]
 
 
+def real_positions(lengths: Tensor, width: int, side: Side) -> Tensor:
+    """(N, width) bool, True where a row of that many tokens, padded on `side`, is no padding."""
+    column = torch.arange(width, device=lengths.device)
+    return column < lengths[:, None] if side == "right" else column >= width - lengths[:, None]
+
+
 @dataclass(frozen=True)
 class TokenRows:
     """N token sequences padded to one length.
@@ -26,21 +32,27 @@ class TokenRows:
     def __len__(self) -> int:
         return self.tokens.shape[0]
 
-    def rows(self, index: Tensor) -> TokenRows:
-        """The rows at `index` (B,) int64, in that order."""
-        return TokenRows(self.tokens[index], self.lengths[index], self.side)
-
-    def to(self, device: torch.device) -> TokenRows:
-        """The same rows on another device."""
-        return TokenRows(self.tokens.to(device), self.lengths.to(device), self.side)
+    @property
+    def width(self) -> int:
+        """T, tokens in a row with its padding."""
+        return self.tokens.shape[1]
 
     @property
     def real(self) -> Tensor:
         """(N, T) bool, True where a token is no padding."""
-        column = torch.arange(self.tokens.shape[1], device=self.tokens.device)
-        if self.side == "right":
-            return column < self.lengths[:, None]
-        return column >= self.tokens.shape[1] - self.lengths[:, None]
+        return real_positions(self.lengths, self.width, self.side)
+
+    def rows(self, index: Tensor) -> TokenRows:
+        """The rows at `index` (B,) int64, in that order."""
+        return TokenRows(self.tokens[index], self.lengths[index], self.side)
+
+    def columns(self, n: int) -> TokenRows:
+        """The first `n` columns of rows that are padded on the right."""
+        return TokenRows(self.tokens[:, :n], self.lengths.clamp(max=n), self.side)
+
+    def to(self, device: torch.device) -> TokenRows:
+        """The same rows on another device."""
+        return TokenRows(self.tokens.to(device), self.lengths.to(device), self.side)
 
     def unpadded(self) -> Iterator[TokenRows]:
         """Each row alone, at its own length."""

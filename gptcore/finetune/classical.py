@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
-from gptcore.data.batching import TokenRows
-from gptcore.finetune.classifier import Classifier
-from gptcore.finetune.evaluate import EVAL_BATCH, Evaluation
+from gptcore.finetune.evaluate import Evaluation
 
 INVERSE_PENALTIES = (0.1, 1.0, 10.0, 100.0)  # scikit-learn's C; the validation split chooses
 
@@ -54,16 +51,6 @@ def fit_features(
     from sklearn.preprocessing import StandardScaler
 
     return _fit(StandardScaler(), features, labels, validation_features, validation_labels)
-
-
-@torch.no_grad()
-def frozen_features(classifier: Classifier, rows: TokenRows) -> np.ndarray:
-    """What the classifier's head would read: (N, d_model) float32."""
-    classifier.eval()
-    index = torch.arange(len(rows), device=rows.tokens.device)
-    parts = [classifier.features(rows.rows(batch)) for batch in index.split(EVAL_BATCH)]
-    features: np.ndarray = torch.cat(parts).float().cpu().numpy()
-    return features
 
 
 def _fit(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
 
 from gptcore.data.batching import TokenRows
-from gptcore.finetune.recipe import Recipe
-from gptcore.models.gpt import GPT, Attend
+from gptcore.finetune.trunk import FeatureRows, Rows, StateRows
+from gptcore.finetune.view import Precision, View
+from gptcore.models.gpt import GPT, Attend, gather_positions
 
 
 class Classifier(nn.Module):
@@ -19,70 +21,105 @@ class Classifier(nn.Module):
     is exactly one head. The head starts as nn.Linear does, from its own generator.
     """
 
-    def __init__(self, gpt: GPT, n_classes: int, recipe: Recipe, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        gpt: GPT,
+        n_classes: int,
+        view: View,
+        generator: torch.Generator,
+        precision: Precision = "float32",
+    ) -> None:
         super().__init__()
         gpt.lm_head = None
         self.gpt = gpt
-        self.recipe = recipe
+        self.view = view
+        self.precision = precision
+        self.positions_processed = 0  # token positions that went through at least one block
         self.head = nn.Linear(gpt.config.d_model, n_classes)
         nn.init.kaiming_uniform_(self.head.weight, a=math.sqrt(5), generator=generator)
         bound = 1 / math.sqrt(gpt.config.d_model)
         nn.init.uniform_(self.head.bias, -bound, bound, generator=generator)
 
-    def forward(self, rows: TokenRows) -> Tensor:
-        """B rows of tokens -> class logits (B, n_classes)."""
+    def forward(self, rows: Rows) -> Tensor:
+        """B rows -> class logits (B, n_classes) in float32."""
         logits: Tensor = self.head(self.features(rows))
         return logits
 
-    def features(self, rows: TokenRows) -> Tensor:
-        """B rows of tokens -> what the head reads (B, d_model)."""
-        if self.recipe.padding == "none":
-            return torch.cat([self._features(row) for row in rows.unpadded()])
-        return self._features(rows)
+    def features(self, rows: Rows) -> Tensor:
+        """B rows -> what the head reads (B, d_model), float32."""
+        if isinstance(rows, FeatureRows):
+            return rows.features
+        with self._autocast(rows):
+            if self.view.one_by_one and isinstance(rows, TokenRows):
+                return torch.cat([self._features(row) for row in rows.unpadded()]).float()
+            return self._features(self.trimmed(rows)).float()
 
-    def _features(self, rows: TokenRows) -> Tensor:
-        attend = attention_of(self.recipe, rows)
-        hidden = self.gpt(rows.tokens, attend, positions_of(self.recipe, rows))  # (B, T, d_model)
-        return read_hidden(self.recipe, hidden, rows)
+    def trimmed(self, rows: TokenRows | StateRows) -> TokenRows | StateRows:
+        """The rows without the columns that cannot change what is read."""
+        if not self.view.trim:
+            return rows
+        return rows.columns(int(rows.lengths.max()))
+
+    def states(self, rows: TokenRows | StateRows, stop: int) -> Tensor:
+        """Hidden states before block `stop` (B, T, d_model), float32: the residual stream is never rounded."""
+        with self._autocast(rows):
+            x, start = self._begin(rows)
+            return self.gpt.run_blocks(x, self._attend(rows), start=start, stop=stop)
+
+    def _autocast(self, rows: TokenRows | StateRows) -> AbstractContextManager[object]:
+        # Entered anew for every forward pass: within one context torch keeps the rounded copies of the weights,
+        # and would go on computing with those from before the optimiser's step.
+        if self.precision == "float32":
+            return nullcontext()
+        return torch.autocast(rows.lengths.device.type, torch.bfloat16)
+
+    def _features(self, rows: TokenRows | StateRows) -> Tensor:
+        x, start = self._begin(rows)
+        read = read_index(self.view, rows)[:, None] if self.view.read_only else None
+        hidden = self.gpt.ln_f(self.gpt.run_blocks(x, self._attend(rows), start=start, read=read))
+        if read is not None:
+            out: Tensor = hidden[:, 0]
+            return out
+        return read_hidden(self.view, hidden, rows)
+
+    def _begin(self, rows: TokenRows | StateRows) -> tuple[Tensor, int]:
+        self.positions_processed += len(rows) * rows.width
+        if isinstance(rows, StateRows):
+            return rows.states, rows.depth
+        return self.gpt.embed(rows.tokens, positions_of(self.view, rows)), 0
+
+    def _attend(self, rows: TokenRows | StateRows) -> Attend:
+        return Attend(causal=self.view.causal, real=rows.real if self.view.mask_padding else None)
 
 
-def attention_of(recipe: Recipe, rows: TokenRows) -> Attend:
-    """The attention mask that the recipe asks for on these rows."""
-    return Attend(
-        causal=recipe.attention == "causal", real=None if recipe.attend_padding else rows.real
-    )
-
-
-def positions_of(recipe: Recipe, rows: TokenRows) -> Tensor | None:
+def positions_of(view: View, rows: TokenRows) -> Tensor | None:
     """Position of every token (B, T) int64; None for 0 .. T-1.
 
     Where padding stands on the left and cannot be seen, positions count from the first real token, as when
     the text had no padding at all.
     """
-    if recipe.padding != "left" or recipe.attend_padding:
+    if view.side == "right" or not view.mask_padding:
         return None
     return (rows.real.cumsum(dim=1) - 1).clamp(min=0)
 
 
-def read_hidden(recipe: Recipe, hidden: Tensor, rows: TokenRows) -> Tensor:
+def read_hidden(view: View, hidden: Tensor, rows: TokenRows | StateRows) -> Tensor:
     """Hidden states (B, T, d_model) -> what the head reads (B, d_model).
 
     The mean of hidden states before a linear head equals the mean of the logits after it.
     """
-    if recipe.position == "mean":
+    if view.position == "mean":
         return hidden.mean(dim=1)
-    if recipe.position == "mean_real":
+    if view.position == "mean_real":
         real = rows.real[:, :, None].to(hidden.dtype)
         return (hidden * real).sum(dim=1) / real.sum(dim=1)
-    index = read_index(recipe, rows)
-    return hidden[torch.arange(len(rows), device=hidden.device), index]
+    return gather_positions(hidden, read_index(view, rows)[:, None])[:, 0]
 
 
-def read_index(recipe: Recipe, rows: TokenRows) -> Tensor:
+def read_index(view: View, rows: TokenRows | StateRows) -> Tensor:
     """Column (B,) int64 of the hidden state that is read. Only for positions that read a single one."""
-    last = rows.tokens.shape[1] - 1
-    if recipe.position == "first":
+    if view.position == "first":
         return torch.zeros_like(rows.lengths)
-    if recipe.position == "last" or rows.side == "left":
-        return torch.full_like(rows.lengths, last)
+    if view.position == "last" or view.side == "left":
+        return torch.full_like(rows.lengths, rows.width - 1)
     return rows.lengths - 1

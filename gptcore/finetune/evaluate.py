@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gptcore.data.batching import TokenRows
 from gptcore.finetune.classifier import Classifier
+from gptcore.finetune.trunk import Rows
 
 EVAL_BATCH = 32  # rows at a time; changes memory and speed, not results beyond rounding
 
@@ -24,7 +24,7 @@ class Evaluation:
     @property
     def predicted(self) -> np.ndarray:
         """The most probable class of each example, the lower one in a tie."""
-        return self.probabilities.argmax(axis=1)
+        return np.asarray(self.probabilities.argmax(axis=1))
 
     @property
     def correct(self) -> int:
@@ -44,20 +44,18 @@ class Evaluation:
 
 
 @torch.no_grad()
-def evaluate(classifier: Classifier, rows: TokenRows, labels: np.ndarray) -> Evaluation:
+def evaluate(classifier: Classifier, rows: Rows, labels: np.ndarray) -> Evaluation:
     """Predict every row with dropout off; the classifier's mode is put back afterwards."""
     was_training = classifier.training
     classifier.eval()
-    logits = torch.cat([classifier(rows.rows(index)) for index in _chunks(len(rows), rows.tokens.device)])
+    # By length, so that a view that trims has little padding in a batch.
+    order = torch.argsort(rows.lengths, stable=True)
+    logits = torch.cat([classifier(rows.rows(index)) for index in order.split(EVAL_BATCH)])
     classifier.train(was_training)
-    return evaluation_of_logits(logits, labels)
+    return evaluation_of_logits(logits[torch.argsort(order)], labels)
 
 
 def evaluation_of_logits(logits: Tensor, labels: np.ndarray) -> Evaluation:
     """Logits (N, n_classes) and labels (N,) -> Evaluation; the softmax is taken in float64."""
     probabilities = logits.detach().double().softmax(dim=1).cpu().numpy()
     return Evaluation(np.asarray(labels), probabilities)
-
-
-def _chunks(n: int, device: torch.device) -> list[Tensor]:
-    return list(torch.arange(n, device=device).split(EVAL_BATCH))

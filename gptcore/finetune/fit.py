@@ -9,17 +9,21 @@ from typing import Any
 import torch
 
 from gptcore.data.datasets import Dataset
-from gptcore.finetune.classical import fit_features, fit_tfidf, frozen_features
+from gptcore.finetune.classical import LogisticFit, fit_features, fit_tfidf
 from gptcore.finetune.classifier import Classifier
+from gptcore.finetune.engine import Engine
+from gptcore.finetune.epoch import Epoch
 from gptcore.finetune.evaluate import Evaluation, evaluate
 from gptcore.finetune.inputs import Inputs, prepare_inputs
 from gptcore.finetune.recipe import Recipe, Seeds
 from gptcore.finetune.timing import PeakMemory, Phases
-from gptcore.finetune.train import Epoch, train
-from gptcore.finetune.trainable import set_trainable, trained_parameters
+from gptcore.finetune.train import Labelled, train
+from gptcore.finetune.trainable import frozen_depth, set_trainable, trained_parameters
+from gptcore.finetune.trunk import FeatureRows, Rows
+from gptcore.models.checkpoints import checkpoint_folder, read_config
 from gptcore.models.config import REGISTRY
 from gptcore.models.gpt import GPT
-from gptcore.models.weights import checkpoint_folder, load_gpt, random_gpt, read_config, weights_fingerprint
+from gptcore.models.weights import load_gpt, random_gpt, weights_fingerprint
 
 OnEpoch = Callable[[Epoch], None]
 
@@ -29,7 +33,8 @@ class FitResult:
     """A fitted classifier and everything measured on the way.
 
     classifier: a `Classifier`, or for `features` and TF-IDF a `LogisticFit`; phases: seconds by name, they add
-    up to the total; n_total, n_trained: parameters; tokens_processed: positions that went through the blocks.
+    up to the total; borrowed_s: seconds that an earlier run had spent on a trunk that this one found ready;
+    n_total, n_trained: parameters; positions_processed: token positions that went through at least one block.
     """
 
     recipe: Recipe
@@ -45,33 +50,36 @@ class FitResult:
     peak_mem_bytes: int
     n_total: int
     n_trained: int
-    inputs: Inputs | None
-    tokens_processed: int | None
-    weights_source: str | None
-    weights_fingerprint: str | None
+    inputs: Inputs | None = None
+    borrowed_s: float = 0.0
+    positions_processed: int | None = None
+    weights_source: str | None = None
+    weights_fingerprint: str | None = None
 
 
 def fit(
     recipe: Recipe,
     data: Dataset,
     seed: int | Seeds = 0,
+    engine: Engine | None = None,
     device: str | torch.device | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> FitResult:
     """Fit one recipe on one dataset.
 
-    seed: one number for head and order, or `Seeds`; device: by default a CUDA GPU where there is one.
-    Raises UserError where the weights cannot be had or the recipe does not fit the model, FloatingPointError
-    where the loss is no longer finite.
+    seed: one number for head and order, or `Seeds`; engine: by default the fast one in float32 (pass the same
+    one again to share its trunks); device: by default a CUDA GPU where there is one. Raises UserError where the
+    weights cannot be had or the recipe does not fit the model, FloatingPointError where the loss is no longer
+    finite.
     """
     seeds = seed if isinstance(seed, Seeds) else Seeds(init=seed, order=seed)
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     phases = Phases(where)
     with PeakMemory(where) as memory:
         if recipe.is_tfidf:
-            parts = _fit_tfidf(recipe, data, phases)
+            parts = _fit_tfidf(data, phases)
         else:
-            parts = _fit_gpt(recipe, data, seeds, phases, on_epoch)
+            parts = _fit_gpt(recipe, data, seeds, engine or Engine(), phases, on_epoch)
     return FitResult(
         recipe=recipe, seeds=seeds, phases=phases.finish(), peak_mem_bytes=memory.peak_bytes, **parts
     )
@@ -79,46 +87,77 @@ def fit(
 
 def build_gpt(recipe: Recipe, init_seed: int) -> tuple[GPT, str]:
     """The GPT that a recipe starts from, and where its weights come from. Raises UserError."""
+    known = recipe.model in REGISTRY
     if recipe.weights == "random":
-        known = recipe.model in REGISTRY
         config = REGISTRY[recipe.model].config if known else read_config(checkpoint_folder(recipe.model))
         return random_gpt(config, init_seed), "random"
-    return load_gpt(recipe.model), REGISTRY[recipe.model].source if recipe.model in REGISTRY else recipe.model
+    return load_gpt(recipe.model), REGISTRY[recipe.model].source if known else recipe.model
 
 
-def build_classifier(gpt: GPT, n_classes: int, recipe: Recipe, init_seed: int) -> Classifier:
+def build_classifier(gpt: GPT, n_classes: int, recipe: Recipe, engine: Engine, init_seed: int) -> Classifier:
     """The classifier before its first step: new head, adapters in place, trained parameters marked."""
     generator = torch.Generator().manual_seed(init_seed)
-    classifier = Classifier(gpt, n_classes, recipe, generator)
-    set_trainable(classifier, generator)
+    classifier = Classifier(gpt, n_classes, engine.view(recipe), generator, engine.precision)
+    set_trainable(classifier, recipe, generator)
     return classifier
 
 
 def _fit_gpt(
-    recipe: Recipe, data: Dataset, seeds: Seeds, phases: Phases, on_epoch: OnEpoch | None
+    recipe: Recipe, data: Dataset, seeds: Seeds, engine: Engine, phases: Phases, on_epoch: OnEpoch | None
 ) -> dict[str, Any]:
     with phases("load"):
         gpt, source = build_gpt(recipe, seeds.init)
         fingerprint = weights_fingerprint(gpt)
-        classifier = build_classifier(gpt, len(data.label_names), recipe, seeds.init).to(phases.device)
+        classifier = build_classifier(gpt, len(data.label_names), recipe, engine, seeds.init)
+        classifier.to(phases.device)
     with phases("tokenise"):
-        inputs = prepare_inputs(data, recipe, gpt.config)
-    fitting = _fit_features if recipe.train == "features" else _fit_head_and_blocks
-    return fitting(classifier, inputs, seeds, phases, on_epoch) | {
+        inputs = prepare_inputs(data, recipe, classifier.view, gpt.config)
+    rows, borrowed_s = _frozen_part(classifier, recipe, inputs, fingerprint, engine, phases)
+    labels = (data.train.labels, data.validation.labels, data.test.labels)
+    splits = [Labelled(part, part_labels) for part, part_labels in zip(rows, labels, strict=True)]
+    if recipe.train == "features":
+        parts = _fit_features(classifier, splits, phases)
+    else:
+        parts = _fit_network(classifier, recipe, splits, seeds, phases, on_epoch)
+    return parts | {
         "inputs": inputs,
+        "borrowed_s": borrowed_s,
+        "positions_processed": classifier.positions_processed,
         "weights_source": source,
         "weights_fingerprint": fingerprint,
     }
 
 
-def _fit_head_and_blocks(
-    classifier: Classifier, inputs: Inputs, seeds: Seeds, phases: Phases, on_epoch: OnEpoch | None
+def _frozen_part(
+    classifier: Classifier, recipe: Recipe, inputs: Inputs, weights: str, engine: Engine, phases: Phases
+) -> tuple[list[Rows], float]:
+    """The three splits as what the first trained layer sees, and the seconds that earlier runs spent on it."""
+    depth = frozen_depth(recipe, classifier.gpt.config.n_layer)
+    borrowed_s = 0.0
+    splits: list[Rows] = []
+    for split in (inputs.train, inputs.validation, inputs.test):
+        rows = split.to(phases.device)
+        if depth == 0 or not (engine.shares_trunk or recipe.train == "features"):
+            splits.append(rows)
+            continue
+        with phases("trunk"):
+            trunk, found = engine.trunks.get(classifier, weights, rows, depth)
+        borrowed_s += trunk.seconds if found else 0.0
+        splits.append(trunk.rows)
+    return splits, borrowed_s
+
+
+def _fit_network(
+    classifier: Classifier,
+    recipe: Recipe,
+    splits: list[Labelled],
+    seeds: Seeds,
+    phases: Phases,
+    on_epoch: OnEpoch | None,
 ) -> dict[str, Any]:
-    splits = [split.to(phases.device) for split in (inputs.train, inputs.validation, inputs.test)]
-    training = train(classifier, splits[0], splits[1], seeds.order, phases, on_epoch)
+    training = train(classifier, recipe, splits[0], splits[1], seeds.order, phases, on_epoch)
     with phases("evaluate"):
         found = [evaluate(classifier, split.rows, split.labels) for split in splits]
-    n_trained = sum(p.numel() for p in trained_parameters(classifier))
     return {
         "train": found[0],
         "validation": found[1],
@@ -128,42 +167,31 @@ def _fit_head_and_blocks(
         "best_epoch": training.best_epoch,
         "classifier": classifier,
         "n_total": sum(p.numel() for p in classifier.parameters()),
-        "n_trained": n_trained,
-        "tokens_processed": _tokens_processed(inputs, len(training.epochs)),
+        "n_trained": sum(p.numel() for p in trained_parameters(classifier)),
     }
 
 
-def _fit_features(
-    classifier: Classifier, inputs: Inputs, seeds: Seeds, phases: Phases, on_epoch: OnEpoch | None
-) -> dict[str, Any]:
-    del seeds, on_epoch  # a convex problem: nothing is random, and there are no epochs
-    splits = [inputs.train, inputs.validation, inputs.test]
-    with phases("trunk"):
-        features = [frozen_features(classifier, split.to(phases.device).rows) for split in splits]
+def _fit_features(classifier: Classifier, splits: list[Labelled], phases: Phases) -> dict[str, Any]:
+    features = [split.rows.features.cpu().numpy() for split in splits if isinstance(split.rows, FeatureRows)]
     with phases("train"):
         logistic = fit_features(features[0], splits[0].labels, features[1], splits[1].labels)
     with phases("evaluate"):
         found = [logistic.evaluate(x, split.labels) for x, split in zip(features, splits, strict=True)]
-    n_body = sum(p.numel() for p in classifier.gpt.parameters())
-    return _logistic_parts(found, logistic, n_body) | {"tokens_processed": _tokens_processed(inputs, 0)}
+    return _logistic_parts(found, logistic, sum(p.numel() for p in classifier.gpt.parameters()))
 
 
-def _fit_tfidf(recipe: Recipe, data: Dataset, phases: Phases) -> dict[str, Any]:
-    del recipe  # nothing but its name matters
-    splits = [data.train, data.validation, data.test]
+def _fit_tfidf(data: Dataset, phases: Phases) -> dict[str, Any]:
+    splits = (data.train, data.validation, data.test)
     with phases("train"):
-        logistic = fit_tfidf(splits[0].texts, splits[0].labels, splits[1].texts, splits[1].labels)
+        logistic = fit_tfidf(
+            data.train.texts, data.train.labels, data.validation.texts, data.validation.labels
+        )
     with phases("evaluate"):
         found = [logistic.evaluate(split.texts, split.labels) for split in splits]
-    return _logistic_parts(found, logistic, 0) | {
-        "tokens_processed": None,
-        "inputs": None,
-        "weights_source": None,
-        "weights_fingerprint": None,
-    }
+    return _logistic_parts(found, logistic, 0)
 
 
-def _logistic_parts(found: list[Evaluation], logistic: Any, n_body: int) -> dict[str, Any]:
+def _logistic_parts(found: list[Evaluation], logistic: LogisticFit, n_body: int) -> dict[str, Any]:
     return {
         "train": found[0],
         "validation": found[1],
@@ -175,14 +203,3 @@ def _logistic_parts(found: list[Evaluation], logistic: Any, n_body: int) -> dict
         "n_total": n_body + logistic.n_params,
         "n_trained": logistic.n_params,
     }
-
-
-def _tokens_processed(inputs: Inputs, n_epochs: int) -> int:
-    """Token positions through the blocks: training and validation each epoch, then the three splits once."""
-
-    def positions(split: Any) -> int:
-        per_row = inputs.tokens_per_row
-        return int(split.rows.lengths.sum()) if per_row is None else len(split) * per_row
-
-    train_positions, validation, test = (positions(s) for s in (inputs.train, inputs.validation, inputs.test))
-    return (n_epochs + 1) * (train_positions + validation) + test

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gptcore.data.batching import pad
+from gptcore.data.batching import TokenRows, pad
 from gptcore.data.datasets import Dataset
 from gptcore.data.tokenizer import load_tokenizer
 from gptcore.errors import UserError
 from gptcore.finetune.recipe import Recipe
-from gptcore.finetune.train import Labelled
+from gptcore.finetune.view import View
 from gptcore.models.config import ModelConfig
 
 
@@ -17,32 +17,39 @@ from gptcore.models.config import ModelConfig
 class Inputs:
     """The three splits as rows of tokens, and what became of the texts.
 
-    tokens_per_row: what rows are padded to, None where they keep their own length; longest_tokens: the longest
-    text of any split before cutting; n_truncated: texts that were cut.
+    tokenizer: its name; tokens_per_row: what rows are padded to, None where they keep their own length;
+    mean_tokens: of the training texts, once cut; longest_tokens: the longest text of any split before it was
+    cut; n_truncated: texts that were cut.
     """
 
-    train: Labelled
-    validation: Labelled
-    test: Labelled
+    train: TokenRows
+    validation: TokenRows
+    test: TokenRows
+    tokenizer: str
     tokens_per_row: int | None
+    mean_tokens: float
     longest_tokens: int
     n_truncated: int
 
 
-def prepare_inputs(data: Dataset, recipe: Recipe, config: ModelConfig) -> Inputs:
+def prepare_inputs(data: Dataset, recipe: Recipe, view: View, config: ModelConfig) -> Inputs:
     """Tokenise and pad. Raises UserError where `context` asks for more tokens than the model can take."""
     tokenizer = load_tokenizer(config.tokenizer)
-    splits = {name: getattr(data, name) for name in ("train", "validation", "test")}
+    splits = {"train": data.train, "validation": data.validation, "test": data.test}
     sequences = {name: tokenizer.encode_batch(split.texts) for name, split in splits.items()}
     longest = max(len(s) for rows in sequences.values() for s in rows)
-    length = row_length(recipe, config, longest_training=max(len(s) for s in sequences["train"]), longest=longest)
-    side = "left" if recipe.padding == "left" else "right"
-    labelled = {
-        name: Labelled(pad(sequences[name], length, tokenizer.pad_id, side), splits[name].labels)
-        for name in splits
-    }
+    length = row_length(
+        recipe, config, longest_training=max(len(s) for s in sequences["train"]), longest=longest
+    )
+    # Beyond the longest text there is only padding, which a view that trims does not look at.
+    width = min(length, longest) if view.trim else length
+    rows = {name: pad(sequences[name], max(1, width), tokenizer.pad_id, view.side) for name in splits}
+    if view.first_token:
+        rows = {name: split_rows.columns(1) for name, split_rows in rows.items()}
     return Inputs(
-        **labelled,
+        **rows,
+        tokenizer=tokenizer.name,
+        mean_tokens=sum(min(len(s), length) for s in sequences["train"]) / len(sequences["train"]),
         tokens_per_row=None if recipe.padding == "none" else length,
         longest_tokens=longest,
         n_truncated=sum(len(s) > length for rows in sequences.values() for s in rows),

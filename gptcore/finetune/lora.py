@@ -15,6 +15,8 @@ from gptcore.errors import UserError
 from gptcore.models.gpt import GPT
 
 ADAPTER_FILE, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
+# PEFT's variants of LoRA, which have other scales or ranks with the same tensor names.
+_VARIANTS = ("use_rslora", "use_dora", "rank_pattern", "alpha_pattern")
 
 
 class LoRALinear(nn.Module):
@@ -107,7 +109,9 @@ def save_adapter(gpt: GPT, folder: Path) -> None:
     some = next(iter(layers.values()))
     rank = some.lora_A.shape[0]
     tensors = {
-        f"base_model.model.transformer.{name}.lora_{part}.weight": getattr(layer, f"lora_{part}").detach().cpu()
+        f"base_model.model.transformer.{name}.lora_{part}.weight": getattr(layer, f"lora_{part}")
+        .detach()
+        .cpu()
         for name, layer in layers.items()
         for part in "AB"
     }
@@ -130,10 +134,15 @@ def load_adapter(gpt: GPT, folder: Path) -> None:
 
     Raises UserError where a file is missing or the adapter does not fit, naming the layer.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         config = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+        if variants := [name for name in _VARIANTS if config.get(name)]:
+            raise UserError(
+                f"{folder}: {variants[0]} = {config[variants[0]]!r} is not supported, only plain LoRA"
+            )
         tensors = load_file(folder / ADAPTER_FILE)
         inject_lora(
             gpt,
@@ -144,7 +153,7 @@ def load_adapter(gpt: GPT, folder: Path) -> None:
             scaling="alpha/rank",
             generator=torch.Generator().manual_seed(0),  # overwritten below
         )
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{folder} is no LoRA adapter in PEFT's layout: {error}") from error
     layers = lora_layers(gpt)
     expected = {f"base_model.model.transformer.{name}.lora_{part}.weight" for name in layers for part in "AB"}

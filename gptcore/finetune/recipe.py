@@ -9,9 +9,9 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from gptcore.errors import UserError
 
@@ -29,7 +29,7 @@ _OPTIMISER = (
 class Recipe(BaseModel):
     """One complete answer to "how?". Raises pydantic's ValidationError; `make_recipe` raises UserError."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     model: str = Field(default="gpt2", description="registry name, checkpoint folder, hub id, or 'tfidf'")
     weights: Literal["pretrained", "random"] = "pretrained"
@@ -38,7 +38,9 @@ class Recipe(BaseModel):
     attention: Literal["causal", "bidirectional"] = "causal"
     padding: Literal["right", "left", "none"] = "right"
     attend_padding: bool = Field(default=True, description="whether padding can be attended to")
-    context: Literal["longest", "model"] | int = Field(default="longest", description="tokens a row is padded to")
+    context: Literal["longest", "model"] | int = Field(
+        default="longest", description="tokens a row is padded to"
+    )
 
     lora_rank: int = Field(default=16, ge=1)
     lora_alpha: float = Field(default=16, gt=0)
@@ -57,11 +59,12 @@ class Recipe(BaseModel):
     patience: int | None = Field(default=None, ge=1, description="epochs without a lower validation loss")
     restore_best: bool = Field(default=False, description="end with the epoch of lowest validation loss")
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if isinstance(self.context, int) and self.context < 1:
-            raise ValueError(f"context={self.context}: at least 1 token is needed")
-        return self
+    @field_validator("context", mode="before")
+    @classmethod
+    def _tokens(cls, context: Any) -> Any:
+        if isinstance(context, bool) or (isinstance(context, int) and context < 1):
+            raise ValueError("use 'longest', 'model' or a number of tokens, at least 1")
+        return context
 
     @property
     def is_tfidf(self) -> bool:

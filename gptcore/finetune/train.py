@@ -11,39 +11,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gptcore.data.batching import TokenRows, epoch_batches
+from gptcore.data.batching import epoch_batches
 from gptcore.finetune.classifier import Classifier
+from gptcore.finetune.epoch import Epoch
 from gptcore.finetune.evaluate import evaluate
 from gptcore.finetune.recipe import Recipe
 from gptcore.finetune.timing import Phases
 from gptcore.finetune.trainable import trained_parameters
+from gptcore.finetune.trunk import Rows
 
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """Rows of tokens and their classes. labels: (N,) int64 numpy."""
+    """Rows and their classes. labels: (N,) int64 numpy."""
 
-    rows: TokenRows
+    rows: Rows
     labels: np.ndarray
 
     def __len__(self) -> int:
         return len(self.rows)
-
-    def to(self, device: torch.device) -> Labelled:
-        """The same with its rows on another device."""
-        return Labelled(self.rows.to(device), self.labels)
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """State at the end of one epoch; train_s: seconds in the training phase since the first step."""
-
-    epoch: int
-    step: int
-    train_accuracy: float
-    validation_accuracy: float
-    validation_loss: float
-    train_s: float
 
 
 @dataclass
@@ -57,49 +43,35 @@ class Training:
 
 def train(
     classifier: Classifier,
+    recipe: Recipe,
     data: Labelled,
     validation: Labelled,
     order_seed: int,
     phases: Phases,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Training:
-    """Train the marked parameters by the classifier's recipe, in place.
+    """Train the marked parameters by the recipe, in place.
 
     Raises FloatingPointError when the loss is no longer finite.
     """
-    recipe = classifier.recipe
-    parameters = trained_parameters(classifier)
-    optimiser = torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay)
-    order = torch.Generator().manual_seed(order_seed)
-    steps_per_epoch = math.ceil(len(epoch_batches(len(data), recipe.batch_size, order)) / recipe.accumulation)
-    order.manual_seed(order_seed)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: lr_factor(recipe, step, steps_per_epoch * recipe.epochs)
-    )
-    labels = torch.from_numpy(np.array(data.labels)).to(data.rows.tokens.device)
+    loop = _Loop(classifier, recipe, data, order_seed)
+    best = _Best(trained_parameters(classifier), keep=recipe.restore_best)
     result = Training()
-    best = _Best(classifier)
     classifier.train()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(order_seed)  # for dropout
         for epoch in range(1, recipe.epochs + 1):
             with phases("train"):
-                losses, n_correct, n_seen = _train_epoch(
-                    classifier, data.rows, labels, order, optimiser, schedule, parameters
-                )
+                losses, accuracy = loop.epoch()
             result.losses += losses
-            if not math.isfinite(sum(losses)):
-                step = len(result.losses) - len(losses) + next(
-                    i for i, loss in enumerate(losses, 1) if not math.isfinite(loss)
-                )
-                raise FloatingPointError(f"the training loss is not finite at step {step} (lr {recipe.lr:g})")
+            _check_finite(result.losses, recipe)
             with phases("evaluate"):
                 seen = evaluate(classifier, validation.rows, validation.labels)
             result.epochs.append(
                 Epoch(
                     epoch=epoch,
                     step=len(result.losses),
-                    train_accuracy=n_correct / n_seen,
+                    train_accuracy=accuracy,
                     validation_accuracy=seen.accuracy,
                     validation_loss=seen.log_loss,
                     train_s=phases.seconds["train"],
@@ -127,57 +99,78 @@ def lr_factor(recipe: Recipe, step: int, n_steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - n_warmup) / max(1, n_steps - n_warmup)))
 
 
-def _train_epoch(
-    classifier: Classifier,
-    rows: TokenRows,
-    labels: Tensor,
-    order: torch.Generator,
-    optimiser: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-    parameters: list[torch.nn.Parameter],
-) -> tuple[list[float], int, int]:
-    """One epoch: the loss of each optimiser step, right predictions and predictions made on the way."""
-    recipe = classifier.recipe
-    batches = epoch_batches(len(rows), recipe.batch_size, order)
-    losses: list[Tensor] = []
-    correct = torch.zeros((), dtype=torch.int64, device=labels.device)
-    for start in range(0, len(batches), recipe.accumulation):
-        group = batches[start : start + recipe.accumulation]
-        step_loss = torch.zeros((), device=labels.device)
-        for batch in group:
-            index = batch.to(labels.device)
-            logits = classifier(rows.rows(index))
-            # As published, also a last, smaller group divides by the full accumulation.
-            loss = F.cross_entropy(logits, labels[index]) / recipe.accumulation
-            loss.backward()
-            step_loss += loss.detach()
-            correct += (logits.detach().argmax(dim=1) == labels[index]).sum()
-        if recipe.clip_norm is not None:
-            torch.nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
-        optimiser.step()
-        schedule.step()
-        optimiser.zero_grad(set_to_none=True)
-        losses.append(step_loss * recipe.accumulation / len(group))
-    n_seen = sum(len(batch) for batch in batches)
-    return torch.stack(losses).tolist(), int(correct), n_seen
+class _Loop:
+    """AdamW over shuffled batches, with accumulation, schedule and clipping."""
+
+    def __init__(self, classifier: Classifier, recipe: Recipe, data: Labelled, order_seed: int) -> None:
+        self.classifier, self.recipe, self.rows = classifier, recipe, data.rows
+        self.parameters = trained_parameters(classifier)
+        self.device = self.parameters[0].device
+        self.labels = torch.from_numpy(np.array(data.labels)).to(self.device)
+        self.order = torch.Generator().manual_seed(order_seed)
+        n_batches = max(1, len(data) // recipe.batch_size)
+        n_steps = math.ceil(n_batches / recipe.accumulation) * recipe.epochs
+        self.optimiser = torch.optim.AdamW(
+            self.parameters, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True
+        )
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimiser, lambda step: lr_factor(recipe, step, n_steps)
+        )
+
+    def epoch(self) -> tuple[list[float], float]:
+        """One epoch: the loss of each optimiser step, and the accuracy of the predictions made on the way."""
+        batches = epoch_batches(len(self.rows), self.recipe.batch_size, self.order)
+        steps = [
+            self._step(batches[start : start + self.recipe.accumulation])
+            for start in range(0, len(batches), self.recipe.accumulation)
+        ]
+        losses, correct = zip(*steps, strict=True)
+        n_seen = sum(len(batch) for batch in batches)
+        return torch.stack(losses).tolist(), float(torch.stack(correct).sum()) / n_seen
+
+    def _step(self, group: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """One optimiser step on the batches of a group: their mean loss, and how many predictions were right."""
+        parts = [torch.cat(group)] if self.classifier.view.whole_steps else group
+        # As published, also a last, smaller group divides by the full accumulation.
+        rows_in_step = len(group[0]) * self.recipe.accumulation
+        total = torch.zeros((), device=self.device)
+        correct = torch.zeros((), dtype=torch.int64, device=self.device)
+        for part in parts:
+            index = part.to(self.device)
+            logits, labels = self.classifier(self.rows.rows(index)), self.labels[index]
+            loss = F.cross_entropy(logits, labels, reduction="sum")
+            (loss / rows_in_step).backward()
+            total += loss.detach()
+            correct += (logits.detach().argmax(dim=1) == labels).sum()
+        if self.recipe.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
+        self.optimiser.step()
+        self.schedule.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        return total / sum(len(part) for part in group), correct
+
+
+def _check_finite(losses: list[float], recipe: Recipe) -> None:
+    for step, loss in enumerate(losses, start=1):
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"the training loss is {loss} at step {step} (lr {recipe.lr:g})")
 
 
 class _Best:
     """The epoch of lowest validation loss, and its weights where they may be asked for."""
 
-    def __init__(self, classifier: Classifier) -> None:
-        self.classifier = classifier
-        self.epoch = 0
-        self.loss = math.inf
+    def __init__(self, parameters: list[torch.nn.Parameter], keep: bool) -> None:
+        self.parameters, self.keep = parameters, keep
+        self.epoch, self.loss = 0, math.inf
         self.weights: list[Tensor] = []
 
     def update(self, epoch: int, loss: float) -> None:
         if loss < self.loss:
             self.epoch, self.loss = epoch, loss
-            if self.classifier.recipe.restore_best:
-                self.weights = [p.detach().clone() for p in trained_parameters(self.classifier)]
+            if self.keep:
+                self.weights = [p.detach().clone() for p in self.parameters]
 
+    @torch.no_grad()
     def restore(self) -> None:
-        with torch.no_grad():
-            for parameter, weight in zip(trained_parameters(self.classifier), self.weights, strict=True):
-                parameter.copy_(weight)
+        for parameter, weight in zip(self.parameters, self.weights, strict=True):
+            parameter.copy_(weight)

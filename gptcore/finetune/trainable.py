@@ -6,16 +6,25 @@ import torch
 
 from gptcore.finetune.classifier import Classifier
 from gptcore.finetune.lora import inject_lora
+from gptcore.finetune.recipe import Recipe
 
+# of the recipes that leave lower blocks frozen; 0: the head alone
 TRAINED_BLOCKS = {"last_layer": 0, "features": 0, "last_block": 1, "last_two_blocks": 2}
 
 
-def set_trainable(classifier: Classifier, generator: torch.Generator) -> None:
-    """Mark the parameters that the classifier's recipe trains; for `lora`, put the adapters in first.
+def frozen_depth(recipe: Recipe, n_layer: int) -> int:
+    """Blocks from the bottom that stay as they are; n_layer where the final norm is frozen as well."""
+    if recipe.train in ("all", "lora"):
+        return 0
+    return max(0, n_layer - TRAINED_BLOCKS[recipe.train])
+
+
+def set_trainable(classifier: Classifier, recipe: Recipe, generator: torch.Generator) -> None:
+    """Mark the parameters that a recipe trains; for `lora`, put the adapters in first.
 
     The head always learns. `last_block` and `last_two_blocks` include the final norm, as published.
     """
-    recipe, gpt = classifier.recipe, classifier.gpt
+    gpt = classifier.gpt
     gpt.requires_grad_(recipe.train == "all")
     if recipe.train == "lora":
         inject_lora(
@@ -27,9 +36,8 @@ def set_trainable(classifier: Classifier, generator: torch.Generator) -> None:
             scaling=recipe.lora_scaling,
             generator=generator,
         )
-    n_blocks = min(TRAINED_BLOCKS.get(recipe.train, 0), gpt.config.n_layer)
-    if n_blocks:
-        gpt.h[-n_blocks:].requires_grad_(True)
+    if TRAINED_BLOCKS.get(recipe.train):
+        gpt.h[frozen_depth(recipe, gpt.config.n_layer) :].requires_grad_(True)
         gpt.ln_f.requires_grad_(True)
 
 

@@ -103,7 +103,8 @@ class Block(nn.Module):
         """x (B, T, d_model) -> (B, T, d_model), or (B, R, d_model) for the R positions in `read`."""
         residual = x if read is None else gather_positions(x, read)
         x = residual + self.attn(self.ln_1(x), attend, read)
-        return x + self.mlp(self.ln_2(x))
+        out: Tensor = x + self.mlp(self.ln_2(x))
+        return out
 
 
 class GPT(nn.Module):

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle
+import zipfile
 from pathlib import Path
 
 import torch
@@ -116,20 +118,19 @@ def _weight_file(folder: Path) -> Path:
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
         # weights_only: a pickle that holds anything but tensors is refused, never run
-        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, ImportError) as error:
-        raise UserError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
-    except Exception as error:  # pickle.UnpicklingError is torch's answer to a hostile or foreign file
-        if type(error).__name__ != "UnpicklingError":
-            raise
+        mmap = zipfile.is_zipfile(path)  # files of torch < 1.6, such as GPT-2's own, cannot be mapped
+        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except pickle.UnpicklingError as error:  # torch's answer to a hostile or foreign file
         raise UserError(f"{path} holds more than tensors and is refused") from error
+    except Exception as error:  # a damaged file can break its reader in any way
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UserError(f"{path} cannot be read: {reason}") from error
     if not isinstance(loaded, dict) or not all(isinstance(t, Tensor) for t in loaded.values()):
         raise UserError(f"{path} is not a state dict of tensors")
     return loaded

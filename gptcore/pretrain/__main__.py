@@ -17,9 +17,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 PRETRAINED = Path(__file__).parents[1] / "models" / "pretrained"
 
 
-@app.command(
-    epilog="Example: python -m gptcore.pretrain --size nano --corpus ../shared/corpus --minutes 90"
-)
+@app.command(epilog="Example: python -m gptcore.pretrain --size nano --corpus ../shared/corpus --minutes 90")
 def pretrain(
     size: Annotated[str, typer.Option(help=f"one of {', '.join(FAMILIES['embedded'])}")],
     corpus: Annotated[Path, typer.Option(help="folder of .txt or .txt.xz files")],
@@ -27,9 +25,12 @@ def pretrain(
     tokens: Annotated[int | None, typer.Option(help="budget: tokens seen (instead of --minutes)")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
     work: Annotated[
-        Path, typer.Option(help="where token files, checkpoint and log are kept; a killed run continues there")
+        Path,
+        typer.Option(help="where token files, checkpoint and log are kept; a killed run continues there"),
     ] = Path("~/.cache/gptcore/pretrain"),
-    out: Annotated[Path, typer.Option(help="where SIZE/model.safetensors is written at the end")] = PRETRAINED,
+    out: Annotated[
+        Path, typer.Option(help="where SIZE/model.safetensors is written at the end")
+    ] = PRETRAINED,
 ) -> None:
     """Pretrain a bundled model on a folder of text: kill it at any point, the same call continues."""
     if (minutes is None) == (tokens is None):
@@ -57,7 +58,9 @@ def pretrain(
         *(TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn()),
     )
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task(size, total=1.0, completed=run.progress.share(config))
+        task = bar.add_task(size, total=1.0)
+
+        bar.update(task, completed=run.progress.share(config))
 
         def report(entry: dict[str, float]) -> None:
             text = f"{size} loss {entry['loss']:.3f} {entry['tokens_per_s']:,.0f} tokens/s"
@@ -68,7 +71,9 @@ def pretrain(
         console.print(f"stopped at step {run.progress.step}; the same call continues")
         raise typer.Exit(130)
     card = write_model(run, work, out, loss)
-    console.print(f"{size}: {card['bits_per_byte']:.3f} bits per byte on held-out text, written to {out / size}")
+    console.print(
+        f"{size}: {card['bits_per_byte']:.3f} bits per byte on held-out text, written to {out / size}"
+    )
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from gptcore.models.weights import save_gpt, weights_fingerprint
+from gptcore.models.weights import load_gpt, save_gpt, weights_fingerprint
 from gptcore.pretrain.corpus import bytes_per_token
 from gptcore.pretrain.loop import Pretraining, bits_per_byte
 
@@ -34,7 +34,7 @@ def write_model(run: Pretraining, work: Path, out: Path, held_out_loss: float) -
         "train_s": round(progress.train_s, 1),
         "device": config.device,
         "training_flops": 6 * (size.n_params - size.context * size.d_model) * tokens,
-        "weights_fingerprint": weights_fingerprint(run.model.half().float()),
+        "weights_fingerprint": weights_fingerprint(load_gpt(folder)),
         "recipe": asdict(config),
         "corpus": json.loads((work / "corpus.json").read_text(encoding="utf-8")),
     }

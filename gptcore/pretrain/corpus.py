@@ -27,7 +27,9 @@ def read_documents(corpus: Path) -> Iterator[str]:
     if not files:
         raise UserError(f"--corpus {corpus}: no .txt or .txt.xz file there")
     for path in files:
-        opened = lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8")
+        opened = (
+            lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8")
+        )
         with opened as file:
             lines: list[str] = []
             for line in file:
@@ -41,7 +43,7 @@ def read_documents(corpus: Path) -> Iterator[str]:
 
 
 def split_of(document: str) -> str:
-    """"train" or "validation": a function of the text alone, so equal documents never straddle the two."""
+    """ "train" or "validation": a function of the text alone, so equal documents never straddle the two."""
     digest = hashlib.sha256(document.encode()).digest()
     held_out = int.from_bytes(digest[:8], "big") % VALIDATION_SHARE == 0
     return "validation" if held_out else "train"
@@ -103,7 +105,9 @@ class WindowOrder:
         self.tokens, self.length, self.batch, self.seed = tokens, length, batch, seed
         self.n_windows = (len(tokens) - 1) // length
         if self.n_windows < batch:
-            raise UserError(f"the corpus has {len(tokens)} tokens: too few for one batch of {batch} x {length}")
+            raise UserError(
+                f"the corpus has {len(tokens)} tokens: too few for one batch of {batch} x {length}"
+            )
         self._epoch = -1
         self._order: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
@@ -114,6 +118,6 @@ class WindowOrder:
             self._epoch = epoch
             self._order = np.random.default_rng((self.seed, epoch)).permutation(self.n_windows)
         windows = self._order[within * self.batch : (within + 1) * self.batch]
-        return np.stack(
-            [self.tokens[w * self.length : (w + 1) * self.length + 1] for w in windows]
-        ).astype(np.int64)
+        return np.stack([self.tokens[w * self.length : (w + 1) * self.length + 1] for w in windows]).astype(
+            np.int64
+        )

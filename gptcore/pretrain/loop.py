@@ -197,13 +197,15 @@ def bits_per_byte(loss_nats: float, bytes_per_token: float) -> float:
 def _has_bfloat16(device: str) -> bool:
     if device == "cuda":
         return torch.cuda.is_bf16_supported()
-    return bool(torch.backends.cpu.get_cpu_capability() in ("AVX512", "AMX")) if device == "cpu" else False
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _drop_log_after(path: Path, step: int) -> None:
     """Forget log lines past the checkpoint: those steps are done again."""
     if path.exists():
-        kept = [line for line in path.read_text(encoding="utf-8").splitlines() if json.loads(line)["step"] <= step]
+        kept = [
+            line for line in path.read_text(encoding="utf-8").splitlines() if json.loads(line)["step"] <= step
+        ]
         path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
 

@@ -24,7 +24,9 @@ def test_certain_looking_shares_stay_inside_and_keep_width(share: float) -> None
     assert high - low > 0.1
 
 
-@pytest.mark.parametrize(("share", "n", "level"), [(0.5, 0, 0.95), (1.1, 10, 0.95), (-0.1, 10, 0.95), (0.5, 10, 1)])
+@pytest.mark.parametrize(
+    ("share", "n", "level"), [(0.5, 0, 0.95), (1.1, 10, 0.95), (-0.1, 10, 0.95), (0.5, 10, 1)]
+)
 def test_impossible_input(share: float, n: int, level: float) -> None:
     with pytest.raises(ValueError, match="no interval"):
         wilson(share, n, level)

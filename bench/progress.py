@@ -1,0 +1,115 @@
+"""What the terminal shows of a study: its plan, and runs as they go, with an estimate of the time left."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from bench.run.record import Record
+from bench.study.manifest import Study
+from bench.study.plan import PlannedRun
+from gptcore.finetune.epoch import Epoch
+
+console = Console(highlight=False, soft_wrap=False)
+
+
+def show_plan(folder: Path, study: Study, planned: Sequence[PlannedRun], brief: bool = False) -> None:
+    """The study in a few lines; unless `brief`, every row with its state."""
+    counts = Counter(run.state for run in planned)
+    data = study.dataset
+    console.print(
+        f"study {study.name}: {len(study.rows)} rows x {len(study.seeds)} seeds on {escape(data.name)} "
+        f"({data.n_train:,} / {data.n_validation:,} / {data.n_test:,} texts) -> {escape(str(folder))}"
+    )
+    console.print(f"{counts['todo']} runs to do, {counts['done']} done, {counts['blocked']} cannot run here")
+    if brief:
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("row", "seeds", "memory", "state"):
+        table.add_column(column, overflow="fold")
+    by_rows: dict[tuple[str, ...], list[PlannedRun]] = {}
+    for run in planned:
+        by_rows.setdefault(run.rows, []).append(run)
+    for rows, runs in by_rows.items():
+        states = Counter(run.state for run in runs)
+        state = ", ".join(f"{n} {name}" for name, n in states.items())
+        reason = next((run.reason for run in runs if run.reason), None)
+        needs = runs[0].needs_bytes
+        table.add_row(
+            escape(", ".join(rows)),
+            str(len(runs)),
+            f"{needs / 1e9:.1f} GB" if needs else "",
+            escape(state + (f": {reason}" if reason else "")),
+        )
+    console.print(table)
+
+
+class StudyProgress:
+    """A line for each finished run, and one that moves for the run that is on."""
+
+    def __init__(self, planned: Sequence[PlannedRun], live: Live) -> None:
+        self.left = [run for run in planned if run.state == "todo"]
+        self.n_runs, self.n_ended = len(self.left), 0
+        self.live = live
+        self.seconds: dict[str, float] = {}  # by recipe, of its latest run
+        self.current: PlannedRun | None = None
+        self.began = time.monotonic()
+
+    def start(self, run: PlannedRun) -> None:
+        """A run begins."""
+        self.current, self.began = run, time.monotonic()
+        self._show("")
+
+    def epoch(self, epoch: Epoch) -> None:
+        """An epoch of it has ended."""
+        self._show(f"epoch {epoch.epoch}, validation accuracy {100 * epoch.validation_accuracy:.1f}%")
+
+    def end(self, run: PlannedRun, record: Record) -> None:
+        """A run has ended, one way or another."""
+        name = f"{', '.join(run.rows)} seed {run.seed_index}"
+        if record.status == "skipped":
+            if run.seed_index == 0:
+                self.live.console.print(f"  skipped {escape(name)}: {escape(record.reason or '')}")
+            return
+        self.n_ended += 1
+        self.left.remove(run)
+        took = time.monotonic() - self.began
+        self.seconds[run.recipe.id] = took
+        if record.status == "failed" or record.metrics is None:
+            self.live.console.print(f"  [red]failed[/] {escape(name)}: {escape(record.reason or '')}")
+            return
+        self.live.console.print(
+            f"  {100 * record.metrics.test.accuracy:5.1f}% test  {took:6.1f} s  {escape(name)}"
+        )
+
+    def _show(self, what: str) -> None:
+        if self.current is None or self.current.state != "todo":
+            return
+        name = f"{', '.join(self.current.rows)} seed {self.current.seed_index}"
+        line = f"[{self.n_ended + 1}/{self.n_runs}] {name}  {what}  {self._eta()}"
+        self.live.update(Text(line))
+
+    def _eta(self) -> str:
+        """Time left: a recipe takes as long as with the seed before, an unknown one as the mean of the known."""
+        if not self.seconds:
+            return ""
+        mean = sum(self.seconds.values()) / len(self.seconds)
+        total = sum(self.seconds.get(run.recipe.id, mean) for run in self.left)
+        left = max(0.0, total - (time.monotonic() - self.began))
+        return f"about {left / 60:.0f} min left" if left > 90 else f"about {left:.0f} s left"
+
+
+@contextmanager
+def show_progress(planned: Sequence[PlannedRun]) -> Iterator[StudyProgress]:
+    """The moving line, for as long as the runs go on."""
+    with Live(console=console, refresh_per_second=4, transient=True) as live:
+        yield StudyProgress(planned, live)

@@ -1,0 +1,72 @@
+"""What all plots have in common: settings, figures, logarithmic axes, files. Imports matplotlib."""
+
+from __future__ import annotations
+
+import textwrap
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from bench.report.text import count
+
+WIDTH = 9.0  # inches
+SMALL = 9  # points; nothing is written smaller
+
+_SETTINGS: dict[str, Any] = {
+    "axes.axisbelow": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.constrained_layout.use": True,
+    "font.size": 10,
+    "grid.color": "#E2E2E2",
+    "legend.fontsize": SMALL,
+    "legend.frameon": False,
+    "svg.fonttype": "none",  # text stays text: small files, and words that can be searched
+    "svg.hashsalt": "bench",  # the same records give the same bytes
+    "text.parse_math": False,  # a dollar sign in a row's name is a dollar sign
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+}
+
+
+@contextmanager
+def settings() -> Iterator[None]:
+    """The look of all plots, whatever the user's own matplotlib settings are."""
+    with style.context(["default", _SETTINGS]), warnings.catch_warnings():
+        # Row names may be in a script that the font does not have.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield
+
+
+def new_figure(height: float, title: str) -> Figure:
+    """An empty figure of that height in inches, with its title at the top left."""
+    figure = Figure(figsize=(WIDTH, height))
+    FigureCanvasAgg(figure)
+    figure.suptitle("\n".join(textwrap.wrap(title, 85)), x=0.01, ha="left", fontsize=12, fontweight="bold")
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write PATH.svg and PATH.png, without dates."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # the layout is settled: once is enough
+    figure.savefig(path.with_name(f"{path.name}.svg"), metadata={"Date": None})
+    figure.savefig(path.with_name(f"{path.name}.png"), dpi=144, metadata={"Software": None})
+
+
+def log_x(axes: Axes, values: Sequence[float], label: str) -> None:
+    """A logarithmic x axis around the (positive) values, with plain figures at 1, 2 and 5 of each decade."""
+    low, high = min(values), max(values)
+    margin = max(1.25, (6 / (high / low)) ** 0.5)  # at least two ticks are in view
+    axes.set(xscale="log", xlim=(low / margin, high * margin), xlabel=label)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 2000 else (1,)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: count(x) if x >= 1000 else f"{x:g}"))

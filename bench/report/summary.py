@@ -1,0 +1,82 @@
+"""summary.csv: one line a row and seed, every figure unrounded."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from bench.report.results import Results, RowResult
+from bench.report.text import changes, plain
+from bench.run.record import Record
+
+PHASES = ("load", "tokenise", "trunk", "train", "evaluate", "other")
+_FORMULA = ("=", "+", "-", "@")
+
+
+def write_summary(path: Path, results: Results) -> None:
+    """Write the table. Accuracies are shares, times seconds, published accuracies percent, missing is empty.
+
+    Texts that a spreadsheet would take for a formula get an apostrophe in front.
+    """
+    lines = [
+        _line(results, result, index) for result in results.rows for index in range(len(results.study.seeds))
+    ]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(lines[0]) if lines else ["row"], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: _cell(value) for name, value in line.items()} for line in lines)
+
+
+def _line(results: Results, result: RowResult, index: int) -> dict[str, Any]:
+    row, seeds = result.row, results.study.seeds[index]
+    run = None if row.excluded else result.runs[index]
+    figures = result.claimed
+    return {
+        "row": row.name,
+        "against": row.against,
+        "changes": changes(row.changes),
+        "question": row.question,
+        "recipe_id": row.recipe.id,
+        "model": row.recipe.model,
+        "seed_index": index,
+        "seed_init": seeds.init,
+        "seed_order": seeds.order,
+        "seed_split": seeds.split,
+        "status": run.status if run else "excluded" if row.excluded else "not run",
+        "reason": run.reason if run else row.excluded,
+        "engine": run.engine if run else None,
+        "weights_pretrained": run.weights.pretrained if run and run.weights else None,
+        **_metrics(run),
+        **_cost(run),
+        "parameters_trained": run.parameters.trained if run and run.parameters else None,
+        "parameters_total": run.parameters.total if run and run.parameters else None,
+        "texts_truncated": run.inputs.n_truncated if run and run.inputs else None,
+        "published_test_percent": figures.test_acc if figures else None,
+        "published_minutes_a100": figures.minutes_a100 if figures else None,
+        "published_is_same_model": result.published is not None if figures else None,
+    }
+
+
+def _metrics(run: Record | None) -> dict[str, Any]:
+    line: dict[str, Any] = {}
+    for split in ("test", "validation", "train"):
+        metrics = getattr(run.metrics, split) if run and run.metrics else None
+        for name in ("n", "correct", "accuracy", "log_loss"):
+            line[f"{split}_{name}"] = getattr(metrics, name, None)
+    return line
+
+
+def _cost(run: Record | None) -> dict[str, Any]:
+    cost = run.cost if run else None
+    line: dict[str, Any] = {f"{phase}_s": cost.phases.get(phase) if cost else None for phase in PHASES}
+    for name in ("standalone_s", "total_s", "peak_mem_bytes", "tokens_processed", "flops"):
+        line[name] = getattr(cost, name, None)
+    return line
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    text = plain(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text

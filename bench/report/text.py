@@ -1,0 +1,115 @@
+"""How figures and foreign texts are written in a report: units, signs, escapes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+MISSING = "–"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+# Underscores inside a word mean nothing in Markdown and stay readable.
+_MARKDOWN = re.compile(r"[\\`*\[\]|~$]|(?<!\w)_|_(?!\w)")
+_HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def plain(text: object) -> str:
+    """Text on one line: newlines and control characters become spaces."""
+    return _CONTROL.sub(" ", str(text)).strip()
+
+
+def escape(text: object) -> str:
+    """Text from outside, safe in a Markdown table: one line, no markup, no HTML, no cell border."""
+    html = re.sub(r"[&<>]", lambda match: _HTML[match[0]], plain(text))
+    return _MARKDOWN.sub(lambda match: "\\" + match[0], html)
+
+
+def shorten(text: str, width: int) -> str:
+    """At most `width` characters, the last one an ellipsis where text was left out."""
+    return text if len(text) <= width else text[: width - 1].rstrip() + "…"
+
+
+def code_block(text: str) -> str:
+    """A fenced block that no backticks inside can close."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text.strip()}\n{fence}"
+
+
+def superscript(number: int) -> str:
+    """Footnote mark: 12 -> ¹²."""
+    return str(number).translate(_SUPERSCRIPTS)
+
+
+def percent(share: float | None, digits: int = 2) -> str:
+    """A share of 0 to 1 in percent, without the sign: 0.95 -> 95.00."""
+    return MISSING if share is None else f"{100 * share:.{digits}f}"
+
+
+def points(difference: float) -> str:
+    """A difference of two shares in percentage points, with its sign: +1.33, −0.67, 0.00."""
+    text = f"{100 * difference:+.2f}".replace("-", "−")
+    return "0.00" if text in ("+0.00", "−0.00") else text
+
+
+def interval(bounds: tuple[float, float] | None) -> str:
+    """Two shares in percent: 91.9 to 97.0."""
+    return MISSING if bounds is None else f"{percent(bounds[0], 1)} to {percent(bounds[1], 1)}"
+
+
+def seconds(value: float | None) -> str:
+    """Seconds with three digits that count, without the unit: 0.042, 4.20, 42.0, 420."""
+    if value is None:
+        return MISSING
+    digits = 3 if value < 1 else 2 if value < 10 else 1 if value < 100 else 0
+    return f"{value:,.{digits}f}"
+
+
+def count(value: float | None) -> str:
+    """A count in short: 812, 1.5k, 4.34M, 1.56B."""
+    if value is None:
+        return MISSING
+    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{float(f'{value / size:.3g}'):g}{unit}"  # 999,999 is 1000k, not 1e+03k
+    return f"{value:.0f}"
+
+
+def memory(n_bytes: int | None) -> str:
+    """Bytes in MiB or GiB."""
+    if n_bytes is None:
+        return MISSING
+    return f"{n_bytes / 2**20:,.0f} MiB" if n_bytes < 2**30 else f"{n_bytes / 2**30:.2f} GiB"
+
+
+def value_text(value: Any) -> str:
+    """A recipe's value as a matrix file would have it: true, none, c_attn+c_proj."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return "+".join(str(item) for item in value)
+    return "none" if value is None else str(value)
+
+
+def changes(values: dict[str, Any]) -> str:
+    """A row's differences: `train = all, lr = 0.0001`."""
+    return ", ".join(f"{plain(name)} = {plain(value_text(value))}" for name, value in values.items())
+
+
+def stopped(text: str) -> str:
+    """Foreign text, escaped, with a full stop behind."""
+    safe = escape(text)
+    return safe + ("" if safe.endswith((".", "!", "?")) else ".")
+
+
+def sentence(text: str) -> str:
+    """Foreign text, escaped, with a capital letter in front and a full stop behind."""
+    safe = stopped(text)
+    return safe[:1].upper() + safe[1:]
+
+
+def join(texts: Iterable[str], last: str = "and") -> str:
+    """a; a and b; a, b and c."""
+    items = list(texts)
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}" if items else ""

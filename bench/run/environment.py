@@ -1,0 +1,114 @@
+"""What a run ran on: machine, versions, state of the code. No environment variables, host names or paths.
+
+Also what planning asks of the machine: free memory, and whether there is a GPU. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import subprocess
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+
+from bench.run.record import Environment
+
+PACKAGES = ("torch", "numpy", "pandas", "scikit-learn", "tiktoken", "safetensors")
+CHECKOUT = Path(__file__).parents[2]  # the project's folder, where it is run from a checkout
+_CGROUP = Path("/sys/fs/cgroup")
+_COMMAND_LIMIT_S = 10
+
+
+def describe_environment(device: str, dtype: str, threads: int) -> Environment:
+    """The machine and the code as they are now. device, dtype, threads: as the run uses them."""
+    sha, dirty = git_state(CHECKOUT)
+    return Environment(
+        device=device,
+        cpu=_cpu_name(),
+        threads=threads,
+        memory_bytes=psutil.virtual_memory().total,
+        dtype=dtype,
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.release()} {platform.machine()}",
+        versions={name: found for name in PACKAGES if (found := _version(name)) is not None},
+        git_sha=sha,
+        git_dirty=dirty,
+    )
+
+
+def free_memory_bytes(device: str = "cpu") -> int:
+    """Memory that a run may still take: what the machine, its container or the first GPU has left."""
+    if device.startswith("cuda"):
+        told = _output(["nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]) or ""
+        mebibytes = told.partition("\n")[0].strip()
+        if mebibytes.isdigit():
+            return int(mebibytes) * 2**20
+    return int(min(psutil.virtual_memory().available, _container_bytes()))
+
+
+def has_cuda() -> bool:
+    """Whether torch will find a CUDA GPU: a driver that lists one, none hidden, and no CPU-only torch."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1"):
+        return False
+    if (_version("torch") or "").endswith("+cpu"):
+        return False
+    return "GPU" in (_output(["nvidia-smi", "-L"]) or "")
+
+
+@cache  # the code that runs is the code as it was when the program began
+def git_state(folder: Path) -> tuple[str | None, bool | None]:
+    """Commit and whether the code differs from it; (None, None) where `folder` is no checkout's top.
+
+    Looks at the packages only: results that lie in the checkout make no code dirty.
+    """
+    git = ["git", "--no-optional-locks", "-C", str(folder)]
+    top = _output([*git, "rev-parse", "--show-toplevel"])
+    if top is None or Path(top) != folder.resolve():
+        return None, None
+    sha = _output([*git, "rev-parse", "HEAD"])
+    code = ["gptcore", "bench", "pyproject.toml"]
+    changes = _output([*git, "status", "--porcelain", "--", *code])
+    return (sha, changes != "") if sha and changes is not None else (None, None)
+
+
+def _output(command: list[str]) -> str | None:
+    """What a command prints; None where it is not there, fails or hangs."""
+    # Inside a git hook, GIT_DIR and its like would point git at another repository.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment, timeout=_COMMAND_LIMIT_S
+        )
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _container_bytes() -> float:
+    """What the container's memory limit leaves (cgroup v2); infinite without one."""
+    try:
+        limit, used = (int((_CGROUP / name).read_text()) for name in ("memory.max", "memory.current"))
+        stat = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())
+        return max(0, limit - used + int(stat["inactive_file"]))  # cached files make room when asked to
+    except (OSError, ValueError, KeyError):  # no container, or the limit is "max"
+        return math.inf

@@ -1,0 +1,196 @@
+"""One planned run -> one record; and a whole plan, one run after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from bench.run.environment import describe_environment
+from bench.run.facts import dataset_facts
+from bench.run.record import (
+    Cost,
+    Curves,
+    EpochPoint,
+    InputFacts,
+    LossPoint,
+    Metrics,
+    Parameters,
+    Predictions,
+    Record,
+    SplitMetrics,
+    WeightsFacts,
+)
+from bench.run.store import save_record
+from bench.study.costs import estimate_flops
+from bench.study.plan import PlannedRun
+from gptcore.data.datasets import Dataset
+from gptcore.errors import UserError
+from gptcore.finetune.engine import Engine
+from gptcore.finetune.evaluate import Evaluation
+from gptcore.finetune.fit import FitResult, OnEpoch, fit
+from gptcore.models.checkpoints import known_config
+from gptcore.models.config import REGISTRY
+
+LOSS_EVERY_STEPS = 10
+
+
+@dataclass
+class Session:
+    """What all runs of one call share: the data, the engine with its trunks, the device."""
+
+    folder: Path
+    data: Dataset
+    engine: Engine
+    device: str
+
+
+def execute(
+    plan: Sequence[PlannedRun],
+    session: Session,
+    on_start: Callable[[PlannedRun], None],
+    on_end: Callable[[PlannedRun, Record], None],
+    on_epoch: OnEpoch | None = None,
+) -> list[Record]:
+    """Do what is to do and save each record as soon as it is there; a failed run does not end the study."""
+    records = []
+    for planned in plan:
+        if planned.state == "done":
+            continue
+        on_start(planned)
+        record = run_one(planned, session, on_epoch)
+        save_record(session.folder, record)
+        records.append(record)
+        on_end(planned, record)
+    return records
+
+
+def run_one(planned: PlannedRun, session: Session, on_epoch: OnEpoch | None = None) -> Record:
+    """The record of one run: done, failed with the reason, or skipped where the plan says that it cannot be."""
+    bare = Record(
+        run_id=planned.run_id,
+        recipe_id=planned.recipe.id,
+        recipe=planned.recipe,
+        seed_index=planned.seed_index,
+        seeds=planned.seeds,
+        status="skipped",
+        reason=planned.reason,
+        engine=session.engine.name,
+        dataset=dataset_facts(session.data),
+        environment=describe_environment(
+            _device_name(session.device), session.engine.precision, torch.get_num_threads()
+        ),
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    if planned.state == "blocked":
+        return bare
+    try:
+        result = fit(
+            planned.recipe, session.data, planned.seeds, session.engine, session.device, on_epoch=on_epoch
+        )
+    except (UserError, ArithmeticError, MemoryError, RuntimeError, ValueError, OSError) as error:
+        return bare.model_copy(update={"status": "failed", "reason": _one_line(error)})
+    return bare.model_copy(update={"status": "done", "reason": None} | _outcome(result, session))
+
+
+def _outcome(result: FitResult, session: Session) -> dict[str, object]:
+    """The fields of a record that only a finished run has."""
+    total_s = sum(result.phases.values())
+    return {
+        "inputs": _input_facts(result),
+        "weights": _weights_facts(result),
+        "metrics": Metrics(
+            train=_metrics(result.train), validation=_metrics(result.validation), test=_metrics(result.test)
+        ),
+        "test": Predictions(
+            labels=result.test.labels.tolist(),
+            predicted=result.test.predicted.tolist(),
+            probabilities=result.test.probabilities.round(6).tolist(),
+        ),
+        "curves": _curves(result),
+        "parameters": Parameters(total=result.n_total, trained=result.n_trained),
+        "cost": Cost(
+            phases={name: round(seconds, 4) for name, seconds in result.phases.items()},
+            total_s=round(total_s, 4),
+            standalone_s=round(total_s + result.borrowed_s, 4),
+            peak_mem_bytes=result.peak_mem_bytes,
+            tokens_processed=result.positions_processed,
+            flops=_conventional_flops(result, session.data),
+        ),
+    }
+
+
+def _input_facts(result: FitResult) -> InputFacts | None:
+    if result.inputs is None:
+        return None
+    return InputFacts(
+        tokenizer=result.inputs.tokenizer,
+        tokens_per_row=result.inputs.tokens_per_row,
+        longest_tokens=result.inputs.longest_tokens,
+        n_truncated=result.inputs.n_truncated,
+    )
+
+
+def _weights_facts(result: FitResult) -> WeightsFacts | None:
+    if result.weights_source is None:
+        return None
+    known = result.weights_source in ("bundled", "random") or result.recipe.model in REGISTRY
+    return WeightsFacts(
+        # A checkpoint's folder is named, its path is nobody's business.
+        source=result.weights_source if known else Path(result.weights_source).name,
+        fingerprint=result.weights_fingerprint,
+        pretrained=result.weights_source != "random",
+    )
+
+
+def _metrics(evaluation: Evaluation) -> SplitMetrics:
+    return SplitMetrics(
+        n=len(evaluation.labels),
+        correct=evaluation.correct,
+        accuracy=evaluation.accuracy,
+        log_loss=evaluation.log_loss,
+    )
+
+
+def _curves(result: FitResult) -> Curves:
+    losses = [
+        LossPoint(step=start + len(part), loss=round(float(np.mean(part)), 6))
+        for start in range(0, len(result.losses), LOSS_EVERY_STEPS)
+        if (part := result.losses[start : start + LOSS_EVERY_STEPS])
+    ]
+    epochs = [
+        EpochPoint(
+            epoch=epoch.epoch,
+            step=epoch.step,
+            train_accuracy=epoch.train_accuracy,
+            validation_accuracy=epoch.validation_accuracy,
+            validation_loss=round(epoch.validation_loss, 6),
+            train_s=round(epoch.train_s, 4),
+        )
+        for epoch in result.epochs
+    ]
+    return Curves(losses=losses, epochs=epochs, best_epoch=result.best_epoch)
+
+
+def _conventional_flops(result: FitResult, data: Dataset) -> float | None:
+    """What the plain loop takes for this recipe, so that rows can be compared whatever the engine."""
+    config = None if result.recipe.is_tfidf else known_config(result.recipe.model)
+    if config is None or result.inputs is None:
+        return None
+    n_epochs = len(result.epochs)
+    n_evaluated = len(data.train) + (n_epochs + 1) * len(data.validation) + len(data.test)
+    tokens = result.inputs.tokens_per_row or result.inputs.mean_tokens
+    return estimate_flops(config, result.recipe, n_epochs * len(data.train), n_evaluated, tokens)
+
+
+def _device_name(device: str) -> str:
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+
+
+def _one_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -1,0 +1,92 @@
+"""What a run will need, by formula: parameters that learn, peak memory, floating-point operations.
+
+For the plain loop in float32. Estimates, not bounds: they say whether a run can fit, and how runs compare.
+"""
+
+from __future__ import annotations
+
+from gptcore.finetune.recipe import Recipe
+from gptcore.models.config import ModelConfig
+
+FLOAT_BYTES = 4
+RUNTIME_BYTES = 400 * 2**20  # Python, torch, the tokeniser and their buffers, before any model
+EVALUATION_ROWS = 32  # rows that are predicted at a time
+_TRAINED_BLOCKS = {"last_layer": 0, "features": 0, "last_block": 1, "last_two_blocks": 2}
+
+
+def n_trained_params(config: ModelConfig, recipe: Recipe, n_classes: int) -> int:
+    """Parameters that learn: the head, and what `recipe.train` adds to it."""
+    head = (config.d_model + 1) * n_classes
+    if recipe.train == "all":
+        body = config.n_params if config.tie_output else config.n_params - config.vocab_size * config.d_model
+        return body + head
+    if recipe.train == "lora":
+        return config.n_layer * _lora_params(config, recipe) + head
+    blocks = min(_TRAINED_BLOCKS[recipe.train], config.n_layer)
+    final_norm = 2 * config.d_model if blocks else 0
+    return blocks * config.n_block_params + final_norm + head
+
+
+def estimate_memory(config: ModelConfig, recipe: Recipe, tokens_per_row: int, n_classes: int) -> int:
+    """Peak bytes of a run: the larger of loading the weights and of training.
+
+    loading:  the weights twice, the file's tensors and the model's
+    training: weights + 12 bytes for each trained parameter (gradient and AdamW's two moments)
+              + the larger of what backward keeps and what one block needs to predict EVALUATION_ROWS rows
+    backward: for every block that a gradient passes, batch x T x (16 d_model + n_head x T) floats: inputs of
+              both norms and their outputs, query, key and value, attention output, both widths of the MLP
+              before and after GELU, and the attention weights where no fused kernel avoids them
+    masks:    one bool for each pair of positions of a row
+    (after Korthikanti et al. 2022, section 4.1, without dropout and in float32)
+    """
+    if recipe.is_tfidf:
+        return RUNTIME_BYTES
+    T, d = tokens_per_row, config.d_model
+    weights = FLOAT_BYTES * config.n_params
+    states = 3 * FLOAT_BYTES * n_trained_params(config, recipe, n_classes)
+    floats_kept = recipe.batch_size * T * (16 * d + config.n_head * T)
+    backward = FLOAT_BYTES * floats_kept * _gradient_blocks(config, recipe)
+    predicting = FLOAT_BYTES * EVALUATION_ROWS * T * 10 * d
+    masks = EVALUATION_ROWS * T * T
+    training = weights + states + max(backward, predicting) + masks
+    return RUNTIME_BYTES + max(2 * weights, training)
+
+
+def estimate_flops(
+    config: ModelConfig, recipe: Recipe, n_trained_rows: int, n_evaluated_rows: int, tokens_per_row: float
+) -> float:
+    """Floating-point operations of the blocks; embeddings, norms and the head are left out as negligible.
+
+    n_trained_rows: rows that went forward and backward, every epoch counted; n_evaluated_rows: rows that went
+    forward only; tokens_per_row: their (mean) length T.
+    A block takes 24 d_model^2 + 4 T d_model operations a token forward (Kaplan et al. 2020, section 2.1; the
+    attention term for all T x T pairs, as in Chowdhery et al. 2022, appendix B). Backward, the products with
+    weights cost as much again for the gradient that is passed on and once more where the weights learn,
+    attention twice its forward; a LoRA adapter 6 operations a parameter in all.
+    """
+    if recipe.is_tfidf:
+        return 0.0
+    T, d = tokens_per_row, config.d_model
+    products, attention = 24.0 * d * d, 4.0 * T * d
+    forward = config.n_layer * (products + attention)
+    backward = _gradient_blocks(config, recipe) * (2 * products + 2 * attention)
+    if recipe.train == "lora":
+        adapters = 2.0 * _lora_params(config, recipe)
+        forward += config.n_layer * adapters
+        backward = config.n_layer * (products + 2 * attention + 2 * adapters)
+    return T * ((n_trained_rows + n_evaluated_rows) * forward + n_trained_rows * backward)
+
+
+def _gradient_blocks(config: ModelConfig, recipe: Recipe) -> int:
+    """Blocks that a gradient passes: those above, and with, the lowest one in which something learns."""
+    return min(_TRAINED_BLOCKS.get(recipe.train, config.n_layer), config.n_layer)
+
+
+def _lora_params(config: ModelConfig, recipe: Recipe) -> int:
+    """Adapter parameters of one block: rank x (inputs + outputs) for each layer that a target names."""
+    d = config.d_model
+    widths = {"attn.c_attn": d + 3 * d, "attn.c_proj": d + d, "mlp.c_fc": d + 4 * d, "mlp.c_proj": 4 * d + d}
+    adapted = {
+        layer for layer in widths for target in recipe.lora_targets if f".{layer}".endswith(f".{target}")
+    }
+    return recipe.lora_rank * sum(widths[layer] for layer in adapted)

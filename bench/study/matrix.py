@@ -1,0 +1,244 @@
+"""The matrix file: a study as data. Reads and checks the TOML; `resolve.py` turns it into rows.
+
+A file states a baseline and its ablations, each as one difference from the row it is `against` (the baseline
+unless said otherwise); `bench/matrices/quick.toml` is a short example. Pure: no clock, no network.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections import Counter
+from collections.abc import Iterable
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bench.study.manifest import Published
+from gptcore.errors import UserError
+from gptcore.finetune.recipe import Recipe, make_recipe
+from gptcore.models.config import FAMILIES, REGISTRY
+
+MATRICES = Path(__file__).parents[1] / "matrices"  # the matrices that come with the project
+DEFAULT_MODELS = {"embedded": "mini", "gpt2": "gpt2"}  # the baseline's model where a file names none
+_NAME = r"^\S(.*\S)?$"  # one line, nothing blank around it
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Spec(_Part):
+    changes: dict[str, Any] = Field(default_factory=dict, alias="set", description="recipe fields")
+    note: str | None = Field(
+        default=None, description="what a reader must know, such as a quirk of the source"
+    )
+    published: Published | None = None
+
+
+class BaselineSpec(_Spec):
+    """The row from which all others descend: `set` is its difference from Recipe's defaults."""
+
+    name: str = Field(default="baseline", pattern=_NAME)
+
+
+class RowSpec(_Spec):
+    """An ablation: `set` is its difference from the row it is `against`."""
+
+    name: str = Field(pattern=_NAME)
+    against: str | None = Field(default=None, description="None: the baseline")
+    question: str | None = Field(default=None, description="id of the question it answers")
+    no_op: bool = Field(default=False, description="the recipe of the row it is against; the note says why")
+
+
+class Grid(_Part):
+    """Every combination of the axes' values, less those that agree with all of one `exclude` rule."""
+
+    axes: dict[str, list[Any]] = Field(min_length=1, description="recipe field -> its values")
+    exclude: list[dict[str, Any]] = Field(default_factory=list)
+    question: str | None = None
+
+    def rows(self) -> list[RowSpec]:
+        """The combinations as rows against the baseline, named such as "train=all,position=first"."""
+        combinations = [dict(zip(self.axes, values, strict=True)) for values in product(*self.axes.values())]
+        return [
+            RowSpec(name=_grid_name(chosen), set=chosen, question=self.question)
+            for chosen in combinations
+            if not any(rule.items() <= chosen.items() for rule in self.exclude)
+        ]
+
+
+class Matrix(_Part):
+    """A matrix file, checked: what is left to go wrong is a combination of values that no recipe allows."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$", description="by default the file's name")
+    about: str = Field(default="", description="one line for `bench list`")
+    baseline: BaselineSpec = Field(default_factory=BaselineSpec)
+    families: dict[str, str] = Field(default_factory=dict, description="family -> the baseline's model")
+    models: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="model -> recipe fields it brings to every row with it, such as lr"
+    )
+    questions: dict[str, str] = Field(default_factory=dict, description="id -> text, in the report's order")
+    rows: list[RowSpec] = Field(default_factory=list, alias="row")
+    grid: Grid | None = None
+
+    def all_rows(self) -> list[RowSpec]:
+        """The written rows, then the grid's."""
+        return [*self.rows, *(self.grid.rows() if self.grid else [])]
+
+
+def matrices() -> list[tuple[str, str]]:
+    """Name and one line of every matrix that comes with the project."""
+    return [(name, load_matrix(name).about) for name in _bundled()]
+
+
+def load_matrix(name_or_path: str | Path) -> Matrix:
+    """A bundled matrix by name, or a TOML file.
+
+    Raises UserError that names the file, the row and the field, the value and what is allowed.
+    """
+    path = _find(name_or_path)
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{path} is no valid TOML: {error}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    raw.setdefault("name", path.stem)
+    try:
+        matrix = Matrix.model_validate(raw)
+    except ValidationError as error:
+        raise UserError(f"{path}: {_problem(error, raw)}") from error
+    _check_tables(matrix, str(path))
+    _check_rows(matrix, str(path))
+    return matrix
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """A remedy for an unknown name: the known ones that look like it, else all of them."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known)
+    return f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(known) or 'none'}"
+
+
+def _bundled() -> list[str]:
+    return sorted(path.stem for path in MATRICES.glob("*.toml"))
+
+
+def _find(name_or_path: str | Path) -> Path:
+    if str(name_or_path) in _bundled():
+        return MATRICES / f"{name_or_path}.toml"
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    raise UserError(
+        f"matrix {str(name_or_path)!r} is no file, and none of those that come with the project "
+        f"({', '.join(_bundled())}): give one of these or the path of a TOML file"
+    )
+
+
+def _problem(error: ValidationError, raw: dict[str, Any]) -> str:
+    """pydantic's first complaint as one line: place in the file, key, value, what is allowed."""
+    first = error.errors()[0]
+    place = [str(part) for part in first["loc"]]
+    if place[0] == "row" and len(place) > 1:
+        entry = raw["row"][int(place[1])]
+        name = entry.get("name") if isinstance(entry, dict) else None
+        place[:2] = [f"row {name!r}" if name else f"row number {int(place[1]) + 1}"]
+    *where, key = place
+    shown = ": ".join([*where, key])
+    if first["type"] == "extra_forbidden":
+        hint = "a recipe's fields go into `set = { ... }`" if key in Recipe.model_fields else "remove it"
+        return f"{shown}: there is no such key here ({hint})"
+    if first["type"] == "missing":
+        return f"{shown} is missing"
+    value = repr(first["input"])
+    value = value if len(value) <= 60 else value[:57] + "..."
+    hint = " (a row begins with [[row]])" if place == ["row"] else ""
+    return f"{shown} = {value}: {first['msg']}{hint}"
+
+
+def _check_tables(matrix: Matrix, where: str) -> None:
+    """Families and models are known, and every recipe field has an allowed value."""
+    for family, model in matrix.families.items():
+        if family not in FAMILIES:
+            raise UserError(f"{where}: families: {family}: {closest(family, FAMILIES)}")
+        if model not in FAMILIES[family]:
+            raise UserError(f"{where}: families: {family} = {model!r}: {closest(model, FAMILIES[family])}")
+    for model, brings in matrix.models.items():
+        if model not in REGISTRY and "/" not in model:
+            raise UserError(f"{where}: models: {model}: {closest(model, REGISTRY)} (a folder has a '/')")
+        if "model" in brings:
+            raise UserError(f"{where}: models: {model}: a model cannot bring another model")
+        make_recipe(brings, where=f"{where}: models: {model}")
+    make_recipe(matrix.baseline.changes, where=f"{where}: baseline")
+    if "model" in matrix.baseline.changes:
+        raise UserError(
+            f"{where}: baseline: its model is chosen by --models, and by [families] for each family"
+        )
+    for row in matrix.rows:
+        make_recipe(row.changes, where=f"{where}: row {row.name!r}")
+    if matrix.grid:
+        _check_grid(matrix.grid, f"{where}: grid")
+
+
+def _check_grid(grid: Grid, where: str) -> None:
+    for axis, values in grid.axes.items():
+        if not values:
+            raise UserError(f"{where}: axes: {axis} has no values")
+        for value in values:
+            make_recipe({axis: value}, where=f"{where}: axes")
+    for rule in grid.exclude:
+        if not rule:
+            raise UserError(f"{where}: exclude: an empty rule would exclude everything: remove it")
+        for axis, value in rule.items():
+            if value not in grid.axes.get(axis, []):
+                raise UserError(f"{where}: exclude: {axis} = {value!r} is in no axis")
+
+
+def _check_rows(matrix: Matrix, where: str) -> None:
+    """Names are unique; `against` and `question` lead somewhere; a listed no-op says why."""
+    rows = matrix.all_rows()
+    parents: dict[str, str | None] = {row.name: row.against or matrix.baseline.name for row in rows}
+    parents[matrix.baseline.name] = None
+    for name, count in Counter([matrix.baseline.name, *(row.name for row in rows)]).items():
+        if count > 1:
+            raise UserError(f"{where}: {count} rows are named {name!r}: every row needs a name of its own")
+    for row in rows:
+        here = f"{where}: row {row.name!r}"
+        if row.against is not None and row.against not in parents:
+            raise UserError(f"{here}: against = {row.against!r} is no row: {closest(row.against, parents)}")
+        if row.question is not None and row.question not in matrix.questions:
+            known = closest(row.question, matrix.questions)
+            raise UserError(f"{here}: question = {row.question!r} is not in [questions]: {known}")
+        if row.no_op and not row.note:
+            raise UserError(f"{here}: no_op = true needs a note that says why")
+    for row in rows:
+        _check_circle(row.name, parents, where)
+
+
+def _check_circle(name: str, parents: dict[str, str | None], where: str) -> None:
+    seen: list[str] = []
+    above: str | None = name
+    while above is not None:
+        if above in seen:
+            circle = " -> ".join([*seen[seen.index(above) :], above])
+            raise UserError(f"{where}: rows are against each other in a circle: {circle}")
+        seen.append(above)
+        above = parents[above]
+
+
+def _grid_name(chosen: dict[str, Any]) -> str:
+    return ",".join(f"{field}={_shown(value)}" for field, value in chosen.items())
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return "+".join(str(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,162 @@
+"""What a study would run, what it has already, and what cannot run here and why. Computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from bench.run.record import Record, run_id
+from bench.study.costs import estimate_memory
+from bench.study.manifest import Row, Study
+from bench.study.matrix import closest
+from gptcore.errors import UserError
+from gptcore.finetune.recipe import Recipe, Seeds
+from gptcore.models.checkpoints import cached_checkpoint, is_hub_id, known_config
+from gptcore.models.config import FAMILIES, REGISTRY
+
+State = Literal["todo", "done", "blocked"]
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One recipe with one seed, and the rows that draw on it: rows with the same recipe share their runs.
+
+    reason: why it is blocked, or what is special about a run that is to do; needs_bytes: estimated peak
+    memory, None where the model's shape is not known yet.
+    """
+
+    rows: tuple[str, ...]
+    recipe: Recipe
+    seed_index: int
+    seeds: Seeds
+    state: State
+    reason: str | None = None
+    needs_bytes: int | None = None
+
+    @property
+    def run_id(self) -> str:
+        """The name of its record."""
+        return run_id(self.recipe, self.seed_index)
+
+
+def choose_models(
+    asked: str, has_cuda: Callable[[], bool], reachable: Callable[[str], bool]
+) -> tuple[str, str]:
+    """What the study runs on, and one line that says why.
+
+    asked: "auto", a family, a registry name, a checkpoint's folder or its hub id. `auto` takes gpt2 where a
+    CUDA GPU is there and the weights are cached or `reachable`. Raises UserError for anything else.
+    """
+    if asked != "auto":
+        _check_model(asked, "--models")
+        known_config(asked if asked not in FAMILIES else FAMILIES[asked][0])  # a damaged folder is said now
+        return asked, f"running on {asked}, as asked"
+    if not has_cuda():
+        return (
+            "embedded",
+            "running on embedded, as there is no CUDA GPU (--models gpt2 would run GPT-2 anyway)",
+        )
+    if cached_checkpoint("gpt2") is not None:
+        return "gpt2", "running on gpt2: a CUDA GPU is there and the weights are cached"
+    if reachable("gpt2"):
+        return "gpt2", "running on gpt2: a CUDA GPU is there and the weights can be downloaded"
+    return (
+        "embedded",
+        "running on embedded, as GPT-2's weights are neither cached nor to be downloaded from here",
+    )
+
+
+def make_plan(
+    study: Study,
+    records: Mapping[str, Record],
+    *,
+    longest_tokens: int,
+    free_bytes: int,
+    reachable: Callable[[str], bool],
+) -> list[PlannedRun]:
+    """Every run of the study, all rows with the first seed, then with the second.
+
+    records: run id -> record; longest_tokens: of the longest training text, an upper bound will do;
+    free_bytes: memory that a run may take; reachable: whether a model's weights can be downloaded, asked
+    once a model and only where they are not on this machine.
+    Raises UserError for a model that is no name, no folder and no hub id.
+    """
+    reachable = cache(reachable)
+    sharing: dict[str, list[Row]] = {}
+    for row in study.rows:
+        if not row.recipe.is_tfidf:
+            _check_model(row.recipe.model, f"row {row.name!r}: model")
+        sharing.setdefault(row.recipe.id, []).append(row)
+
+    def planned(rows: list[Row], seed_index: int, seeds: Seeds) -> PlannedRun:
+        recipe = rows[0].recipe
+        needs, obstacle = _obstacle(rows, study, longest_tokens, free_bytes, reachable)
+        state, reason = _state(records.get(run_id(recipe, seed_index)), recipe, seeds, study)
+        if state == "todo" and obstacle is not None:
+            state, reason = "blocked", obstacle
+        names = tuple(row.name for row in rows)
+        return PlannedRun(names, recipe, seed_index, seeds, state, reason, needs)
+
+    return [
+        planned(rows, seed_index, seeds)
+        for seed_index, seeds in enumerate(study.seeds)
+        for rows in sharing.values()
+    ]
+
+
+def _check_model(model: str, where: str) -> None:
+    if model in FAMILIES or model in REGISTRY or is_hub_id(model) or Path(model).is_dir():
+        return
+    known = closest(model, [*FAMILIES, *REGISTRY])
+    raise UserError(f"{where} {model!r} is no known model, no folder and no hub id 'owner/name': {known}")
+
+
+def _state(record: Record | None, recipe: Recipe, seeds: Seeds, study: Study) -> tuple[State, str | None]:
+    """Done, or to do and what is special about it."""
+    if record is None or record.status == "skipped":
+        return "todo", None
+    if record.status == "failed":
+        return "todo", f"failed before: {record.reason}"
+    if record.dataset.fingerprint != study.dataset.fingerprint:
+        return "todo", "its record is of other data"
+    if record.seeds != seeds:
+        return "todo", "its record is of other seeds"
+    if record.engine != study.engine:
+        return "todo", f"its record is of the {record.engine} engine"
+    return "done", None
+
+
+def _obstacle(
+    rows: list[Row], study: Study, longest_tokens: int, free_bytes: int, reachable: Callable[[str], bool]
+) -> tuple[int | None, str | None]:
+    """Estimated peak bytes (None: unknown), and why the run cannot be done here (None: it can)."""
+    recipe = rows[0].recipe
+    if all(row.excluded for row in rows):
+        return None, rows[0].excluded
+    if recipe.is_tfidf:
+        return None, None
+    try:
+        config = known_config(recipe.model)
+    except UserError as error:
+        return None, str(error)
+    needs_file = config is None or recipe.weights == "pretrained"
+    if needs_file and cached_checkpoint(recipe.model) is None and not reachable(recipe.model):
+        return (
+            None,
+            f"the weights of {recipe.model} are not on this machine and cannot be downloaded from here",
+        )
+    if config is None:
+        return None, None
+    longest = {"longest": longest_tokens, "model": config.context}.get(str(recipe.context), recipe.context)
+    tokens_per_row = min(int(longest), config.context)
+    needs = estimate_memory(config, recipe, tokens_per_row, len(study.dataset.label_names))
+    if needs > free_bytes:
+        return needs, f"not enough memory: needs {_gigabytes(needs)}, {_gigabytes(free_bytes)} are free"
+    return needs, None
+
+
+def _gigabytes(n_bytes: int) -> str:
+    return f"{n_bytes / 1e9:.1f} GB"

@@ -1,0 +1,202 @@
+"""A matrix resolved: its rows as full recipes, for one model family, narrowed and changed as the user asks.
+
+A row's recipe is, the later the stronger: Recipe's defaults, what its model brings, the baseline's `set`,
+`--set`, then the `set` of every row on the way from the baseline to the row itself.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.study.manifest import Row
+from bench.study.matrix import DEFAULT_MODELS, Matrix, RowSpec, closest
+from gptcore.errors import UserError
+from gptcore.finetune.recipe import Recipe, make_recipe
+from gptcore.models.config import FAMILIES, REGISTRY
+
+ONLY_HELP = "Run only these rows, the baseline, and the rows they are compared with."
+SKIP_HELP = "Leave these rows out; what was compared with one is compared with the row before it."
+SET_HELP = "Change the baseline: FIELD=VALUE, such as lr=1e-4. A row's own differences still win."
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """Rows in the order of the file, the baseline first, and what a reader should be warned of."""
+
+    baseline: str
+    rows: tuple[Row, ...]
+    warnings: tuple[str, ...]
+
+
+def parse_set(text: str) -> tuple[str, Any]:
+    """From "lr=1e-4" to ("lr", 0.0001). Values are written as in TOML; a bare word is a string.
+
+    Raises UserError where there is no FIELD=VALUE.
+    """
+    field, equals, value = (part.strip() for part in text.partition("="))
+    if not (field and equals and value):
+        raise UserError(f"--set {text!r}: write FIELD=VALUE, such as lr=1e-4")
+    try:
+        parsed = tomllib.loads(f"value = {value}")
+    except tomllib.TOMLDecodeError:
+        return field, value
+    return field, parsed["value"] if len(parsed) == 1 else value
+
+
+def resolve(
+    matrix: Matrix,
+    models: str,
+    overrides: Mapping[str, Any] | None = None,
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+) -> Resolved:
+    """The rows of a matrix on `models`: a family, a registry name, or a checkpoint's path or hub id.
+
+    Rows that belong to another family stay, with `excluded` saying so. `overrides` are the fields of --set,
+    `only` and `skip` row names (see ONLY_HELP, SKIP_HELP).
+    Raises UserError for unknown names and for values that no recipe allows.
+    """
+    overrides = dict(overrides or {})
+    if "model" in overrides:
+        raise UserError(f"--set model={overrides['model']}: choose the model with --models")
+    make_recipe(overrides, where="--set")
+    specs = {row.name: row for row in matrix.all_rows()}
+    parents = _parents(matrix, specs, only, skip)
+    base_model = matrix.families.get(models) or DEFAULT_MODELS.get(models, models)
+    base_values = {**matrix.baseline.changes, **overrides}
+
+    recipes = {matrix.baseline.name: _recipe(matrix, base_model, base_values, matrix.baseline.name)}
+    for name in parents:
+        changes = _changes_on_the_way(matrix, specs, name)
+        model = changes.pop("model", base_model)
+        recipes[name] = _recipe(matrix, model, {**base_values, **changes}, name)
+
+    rows = [_baseline_row(matrix, recipes[matrix.baseline.name], models)]
+    rows += [
+        _row(
+            specs[name], parent, recipes[name], recipes[parent], _excluded(recipes[name], models, base_model)
+        )
+        for name, parent in parents.items()
+    ]
+    in_grid = {row.name for row in matrix.grid.rows()} if matrix.grid else set()
+    warnings = [
+        warning
+        for row in rows[1:]
+        if row.name not in in_grid and (warning := _warning(matrix, specs[row.name], row, recipes))
+    ]
+    return Resolved(matrix.baseline.name, tuple(rows), tuple(warnings))
+
+
+def _parents(
+    matrix: Matrix, specs: Mapping[str, RowSpec], only: Sequence[str], skip: Sequence[str]
+) -> dict[str, str]:
+    """Kept row -> the row it is compared with, in the file's order, without the baseline."""
+    baseline = matrix.baseline.name
+    for option, names in (("--only", only), ("--skip", skip)):
+        for name in names:
+            if name not in specs and name != baseline:
+                raise UserError(f"{option} {name}: no such row: {closest(name, [baseline, *specs])}")
+    if baseline in skip:
+        raise UserError(f"--skip {baseline}: the baseline stays, as the other rows are compared with it")
+    above = {name: spec.against or baseline for name, spec in specs.items()}
+    wanted = set(specs)
+    if only:
+        wanted = set()
+        for name in only:
+            while name != baseline:
+                wanted.add(name)
+                name = above[name]
+    wanted -= set(skip)
+    parents = {}
+    for name in specs:
+        if name in wanted:
+            parent = above[name]
+            while parent in skip:
+                parent = above[parent]
+            parents[name] = parent
+    return parents
+
+
+def _changes_on_the_way(matrix: Matrix, specs: Mapping[str, RowSpec], name: str) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    while name != matrix.baseline.name:
+        changes = {**specs[name].changes, **changes}
+        name = specs[name].against or matrix.baseline.name
+    return changes
+
+
+def _recipe(matrix: Matrix, model: str, values: dict[str, Any], name: str) -> Recipe:
+    brings = matrix.models.get(model, {})
+    return make_recipe({**brings, **values, "model": model}, where=f"matrix {matrix.name}: row {name!r}")
+
+
+def _baseline_row(matrix: Matrix, recipe: Recipe, models: str) -> Row:
+    spec = matrix.baseline
+    excluded = _excluded(recipe, models, recipe.model)
+    return Row(name=spec.name, recipe=recipe, note=spec.note, published=spec.published, excluded=excluded)
+
+
+def _row(spec: RowSpec, parent: str, recipe: Recipe, against: Recipe, excluded: str | None) -> Row:
+    # A field that means nothing to this recipe, such as lr to stored features, is no difference.
+    changes = {
+        field: value
+        for field, value in recipe.choices().items()
+        if getattr(recipe, field) != getattr(against, field)
+    }
+    return Row(
+        name=spec.name,
+        recipe=recipe,
+        against=parent,
+        changes=changes,
+        question=spec.question,
+        note=spec.note,
+        published=spec.published,
+        no_op=spec.no_op and recipe.choices() == against.choices(),
+        excluded=excluded,
+    )
+
+
+def _excluded(recipe: Recipe, models: str, base_model: str) -> str | None:
+    """Why the row cannot be run in this study, whatever the machine; None where it can."""
+    family = _family(recipe.model)
+    if recipe.model != base_model and family is not None and family != _family(models):
+        return f"this row is about {recipe.model}; the study runs on {models}"
+    if isinstance(recipe.context, int) and recipe.model in REGISTRY:
+        most = REGISTRY[recipe.model].config.context
+        if recipe.context > most:
+            return f"context = {recipe.context}: {recipe.model} reads {most} tokens at most"
+    return None
+
+
+def _family(models: str) -> str | None:
+    if models in FAMILIES:
+        return models
+    return next((family for family, members in FAMILIES.items() if models in members), None)
+
+
+def _warning(matrix: Matrix, spec: RowSpec, row: Row, recipes: Mapping[str, Recipe]) -> str | None:
+    """A row should be exactly one difference, or its comparison does not say what made it."""
+    against = recipes[row.against or matrix.baseline.name]
+    moved = spec.against not in (None, row.against)  # by --skip
+    if row.recipe.choices() == against.choices():
+        return None if row.no_op else f"row {row.name} changes nothing: it is the recipe of {row.against}"
+    if spec.no_op and not moved:
+        changed = ", ".join(row.changes)
+        raise UserError(f"matrix {matrix.name}: row {row.name!r} is listed as a no-op, but changes {changed}")
+    factors = _factors(matrix, row, against)
+    if len(factors) > 1 and (moved or not row.note):
+        return f"row {row.name} differs from {row.against} in several ways at once: {', '.join(factors)}"
+    return None
+
+
+def _factors(matrix: Matrix, row: Row, against: Recipe) -> list[str]:
+    """The row's changes, less those that come along with another one."""
+    along: set[str] = set()
+    if "model" in row.changes:
+        along.update(matrix.models.get(row.recipe.model, {}), matrix.models.get(against.model, {}))
+    if row.recipe.train == "lora" and "train" in row.changes:
+        along.update(field for field in Recipe.model_fields if field.startswith("lora_"))
+    return [field for field in row.changes if field not in along]

@@ -1,0 +1,57 @@
+"""How a recipe is computed: the conventional loop, or the same answer from less work."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+
+from gptcore.finetune.recipe import Recipe
+from gptcore.finetune.trunk import TrunkStore
+from gptcore.finetune.view import Precision, View, exact_view, plain_view
+
+EngineName = Literal["fast", "plain"]
+BFLOAT16_GAIN = 1.3  # how much faster a product must be for `auto` to take bfloat16
+
+
+@dataclass
+class Engine:
+    """plain: float32, padded, no cache, the reference. fast: every exact rewrite (see docs/engine.md).
+
+    precision: float32, or bfloat16 for matrix products, with weights, optimiser and residual stream in float32.
+    Keep one engine for a whole study: its trunks are what the runs share.
+    """
+
+    name: EngineName = "fast"
+    precision: Precision = "float32"
+    trunks: TrunkStore = field(default_factory=TrunkStore)
+
+    @property
+    def shares_trunk(self) -> bool:
+        """Whether frozen blocks are computed once."""
+        return self.name == "fast"
+
+    def view(self, recipe: Recipe) -> View:
+        """Which part of the rows this engine computes for that recipe."""
+        return exact_view(recipe) if self.name == "fast" else plain_view(recipe)
+
+
+def probe_precision(device: torch.device) -> Precision:
+    """bfloat16 where a half-second trial finds large products at least 1.3 times faster, else float32."""
+    seconds = {dtype: _product_seconds(dtype, device) for dtype in (torch.float32, torch.bfloat16)}
+    faster = seconds[torch.float32] / seconds[torch.bfloat16]
+    return "bfloat16" if faster >= BFLOAT16_GAIN else "float32"
+
+
+def _product_seconds(dtype: torch.dtype, device: torch.device, budget_s: float = 0.2) -> float:
+    """Fastest of the matrix products (1024, 768) x (768, 3072) that fit the budget, in seconds."""
+    a = torch.ones(1024, 768, dtype=dtype, device=device)
+    b = torch.ones(768, 3072, dtype=dtype, device=device)
+    fastest, began = float("inf"), time.perf_counter()
+    while time.perf_counter() - began < budget_s:
+        start = time.perf_counter()
+        (a @ b)[0, 0].item()  # reading a value waits for the device
+        fastest = min(fastest, time.perf_counter() - start)
+    return fastest

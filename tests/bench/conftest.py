@@ -1,0 +1,79 @@
+"""Makers of records and studies, shared by the tests of what reads and writes them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bench.run.record import DatasetFacts, Environment, Record, run_id
+from bench.study.manifest import Row, Study
+from gptcore.finetune.recipe import Recipe, Seeds
+
+DATASET = DatasetFacts(
+    name="toy",
+    fingerprint="f" * 64,
+    source_fingerprint="e" * 64,
+    n_train=7,
+    n_validation=1,
+    n_test=2,
+    label_names=("ham", "spam"),
+    test_label_counts=(1, 1),
+    duplicates=0,
+)
+ENVIRONMENT = Environment(
+    device="cpu",
+    cpu="a CPU",
+    threads=2,
+    memory_bytes=2**33,
+    dtype="float32",
+    python="3.11.0",
+    platform="Linux",
+    versions={"torch": "2.6.0"},
+    git_sha=None,
+    git_dirty=None,
+)
+
+
+def make_toy_record(recipe: Recipe | None = None, seed_index: int = 0, **changes: Any) -> Record:
+    """A record of a done run without its figures, or with `changes`."""
+    recipe = recipe or Recipe()
+    values: dict[str, Any] = {
+        "run_id": run_id(recipe, seed_index),
+        "recipe_id": recipe.id,
+        "recipe": recipe,
+        "seed_index": seed_index,
+        "seeds": Seeds(),
+        "status": "done",
+        "dataset": DATASET,
+        "environment": ENVIRONMENT,
+        "created_at": "2025-01-01T00:00:00Z",
+    }
+    return Record(**{**values, **changes})
+
+
+def make_toy_study(rows: list[Row] | None = None, **changes: Any) -> Study:
+    """A study of a baseline on gpt2 with one seed, or with other rows or `changes`."""
+    rows = rows or [Row(name="baseline", recipe=Recipe())]
+    values: dict[str, Any] = {
+        "name": "toy",
+        "matrix": "toy",
+        "about": "",
+        "models": "gpt2",
+        "baseline": rows[0].name,
+        "questions": {},
+        "rows": rows,
+        "seeds": [Seeds()],
+        "dataset": DATASET,
+        "command": "python -m bench run --matrix toy",
+    }
+    return Study(**{**values, **changes})
+
+
+@pytest.fixture(scope="session")
+def toy_record() -> Callable[..., Record]:
+    return make_toy_record
+
+
+@pytest.fixture(scope="session")
+def toy_study() -> Callable[..., Study]:
+    return make_toy_study

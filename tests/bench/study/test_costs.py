@@ -1,0 +1,84 @@
+"""Formulas of parameters and operations against real modules and worked figures."""
+
+import pytest
+import torch
+
+from bench.study.costs import RUNTIME_BYTES, estimate_flops, estimate_memory, n_trained_params
+from gptcore.finetune.lora import inject_lora
+from gptcore.finetune.recipe import Recipe, Train
+from gptcore.models.config import REGISTRY, ModelConfig
+from gptcore.models.gpt import GPT
+
+TOY = ModelConfig(d_model=8, n_layer=3, n_head=2, context=16, vocab_size=11)
+
+
+@pytest.mark.parametrize("tie_output", [True, False])
+@pytest.mark.parametrize("train", ["last_layer", "last_block", "last_two_blocks", "all", "features"])
+def test_trained_params_are_those_of_the_modules(train: Train, tie_output: bool) -> None:
+    gpt = GPT(TOY.model_copy(update={"tie_output": tie_output}))
+    learning: list[torch.nn.Module] = [torch.nn.Linear(8, 3)]  # the head
+    learning += {
+        "last_block": [gpt.ln_f, gpt.h[2]],
+        "last_two_blocks": [gpt.ln_f, gpt.h[1], gpt.h[2]],
+        "all": [gpt.wte, gpt.wpe, *gpt.h, gpt.ln_f],  # the classifier drops the output layer
+    }.get(train, [])
+    expected = sum(p.numel() for module in learning for p in module.parameters())
+    assert n_trained_params(gpt.config, Recipe(train=train), 3) == expected
+
+
+@pytest.mark.parametrize("targets", [("c_attn", "c_proj", "c_fc"), ("attn.c_proj",), ("c_fc", "mlp.c_fc")])
+def test_lora_params_are_those_that_are_injected(targets: tuple[str, ...]) -> None:
+    gpt = GPT(TOY)
+    gpt.requires_grad_(False)
+    inject_lora(
+        gpt, rank=4, alpha=1, dropout=0, targets=targets, scaling="alpha", generator=torch.Generator()
+    )
+    injected = sum(p.numel() for p in gpt.parameters() if p.requires_grad)
+    recipe = Recipe(train="lora", lora_rank=4, lora_targets=targets)
+    assert n_trained_params(TOY, recipe, 2) == injected + 2 * 9
+
+
+def test_flops_of_one_token_by_hand() -> None:
+    # d = 8, T = 1: a block's products take 24 x 64, its attention 4 x 8.
+    products, attention = 24 * 64, 4 * 8
+    forward = 3 * (products + attention)
+    assert estimate_flops(TOY, Recipe(train="last_layer"), 1, 0, 1) == forward
+    assert estimate_flops(TOY, Recipe(train="all"), 0, 5, 1) == 5 * forward
+    assert estimate_flops(TOY, Recipe(train="all"), 2, 0, 1) == 2 * 3 * forward
+    assert estimate_flops(TOY, Recipe(train="last_block"), 1, 0, 1) == forward + 2 * (products + attention)
+    assert estimate_flops(TOY, Recipe(model="tfidf"), 9, 9, 9) == 0
+
+
+def test_flops_grow_linearly_with_rows_and_faster_with_length() -> None:
+    recipe = Recipe(train="lora")
+    one = estimate_flops(TOY, recipe, 10, 5, 8)
+    assert estimate_flops(TOY, recipe, 20, 10, 8) == pytest.approx(2 * one)
+    assert 2 * one < estimate_flops(TOY, recipe, 10, 5, 16) < 4 * one
+
+
+def test_training_gpt2_costs_about_six_operations_a_parameter_and_token() -> None:
+    config = REGISTRY["gpt2"].config
+    blocks = config.n_layer * config.n_block_params
+    assert estimate_flops(config, Recipe(train="all"), 1, 0, 120) / (6 * blocks * 120) == pytest.approx(
+        1, rel=0.03
+    )
+
+
+def test_memory_of_gpt2_is_near_what_was_measured() -> None:
+    # Resident peak of three steps (batch 8, 120 tokens) and one prediction of 32 rows, 2 cores, torch 2.13.
+    config = REGISTRY["gpt2"].config
+    assert estimate_memory(config, Recipe(train="last_block"), 120, 2) == pytest.approx(
+        1.08 * 2**30, rel=0.25
+    )
+    assert estimate_memory(config, Recipe(train="all"), 120, 2) == pytest.approx(2.86 * 2**30, rel=0.25)
+
+
+def test_memory_grows_with_what_learns_batch_and_length() -> None:
+    config = REGISTRY["gpt2-xl"].config
+    block, everything = Recipe(train="last_block"), Recipe(train="all")
+    assert estimate_memory(config, block, 120, 2) < estimate_memory(config, everything, 120, 2)
+    assert estimate_memory(config, everything, 120, 2) < estimate_memory(config, everything, 1024, 2)
+    big = everything.model_copy(update={"batch_size": 64})
+    assert estimate_memory(config, everything, 120, 2) < estimate_memory(config, big, 120, 2)
+    assert estimate_memory(config, everything, 120, 2) > 16 * config.n_params  # weights, gradients, AdamW
+    assert estimate_memory(config, Recipe(model="tfidf"), 120, 2) == RUNTIME_BYTES

@@ -1,0 +1,188 @@
+"""What a study would run: sharing, resuming, obstacles, and the choice of models."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.run.record import Record, WeightsFacts
+from bench.study import plan
+from bench.study.manifest import Row, Study
+from bench.study.plan import PlannedRun, choose_models, make_plan
+from gptcore.errors import UserError
+from gptcore.finetune.recipe import Recipe, Seeds
+
+MakeStudy = Callable[..., Study]
+MakeRecord = Callable[..., Record]
+MANY = 10**15
+
+
+@pytest.fixture(autouse=True)
+def cached(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The models whose weights are on this machine: a set to add to, empty at first."""
+    names: set[str] = set()
+    monkeypatch.setattr(plan, "cached_checkpoint", lambda name: Path() if name in names else None)
+    return names
+
+
+def nowhere(_model: str) -> bool:
+    return False
+
+
+def planned(study: Study, *records: Record, **changes: Any) -> list[PlannedRun]:
+    options: dict[str, Any] = {"longest_tokens": 120, "free_bytes": MANY, "reachable": lambda _: True}
+    return make_plan(study, {record.run_id: record for record in records}, **(options | changes))
+
+
+def states(runs: list[PlannedRun]) -> list[tuple[str, str | None]]:
+    return [(run.state, run.reason) for run in runs]
+
+
+def test_rows_with_one_recipe_share_their_runs(toy_study: MakeStudy) -> None:
+    rows = [
+        Row(name="baseline", recipe=Recipe()),
+        Row(name="first", recipe=Recipe(position="first")),
+        Row(name="no-op", recipe=Recipe(), no_op=True),
+    ]
+    seeds = [Seeds(init=1), Seeds(init=2)]
+    runs = planned(toy_study(rows, seeds=seeds))
+    assert [(run.rows, run.seed_index) for run in runs] == [
+        (("baseline", "no-op"), 0),
+        (("first",), 0),
+        (("baseline", "no-op"), 1),
+        (("first",), 1),
+    ]
+    assert [run.seeds.init for run in runs] == [1, 1, 2, 2]
+    assert runs[2].run_id == f"{Recipe().id}-s1"
+    assert {run.state for run in runs} == {"todo"}
+
+
+def test_what_is_done_is_not_run_again(toy_study: MakeStudy, toy_record: MakeRecord) -> None:
+    study = toy_study(seeds=[Seeds(), Seeds(init=7)])
+    runs = planned(study, toy_record(), reachable=nowhere, free_bytes=0)
+    assert runs[0].state == "done"  # even where it could not be run now
+    assert runs[1].state == "blocked"
+
+
+def test_records_of_something_else_do_not_count(toy_study: MakeStudy, toy_record: MakeRecord) -> None:
+    dataset = toy_record().dataset.model_copy(update={"fingerprint": "0" * 64})
+    study = toy_study()
+    assert states(planned(study, toy_record(dataset=dataset))) == [("todo", "its record is of other data")]
+    assert states(planned(study, toy_record(seeds=Seeds(order=9)))) == [
+        ("todo", "its record is of other seeds")
+    ]
+    failed = toy_record(status="failed", reason="out of memory")
+    assert states(planned(study, failed)) == [("todo", "failed before: out of memory")]
+    skipped = toy_record(status="skipped", reason="no weights")
+    assert states(planned(study, skipped)) == [("todo", None)]
+
+
+def test_weights_that_cannot_be_had_block(toy_study: MakeStudy, cached: set[str]) -> None:
+    study = toy_study()
+    gone = "the weights of gpt2 are not on this machine and cannot be downloaded from here"
+    assert states(planned(study, reachable=nowhere)) == [("blocked", gone)]
+    assert states(planned(study)) == [("todo", None)]
+    cached.add("gpt2")
+    assert states(planned(study, reachable=nowhere)) == [("todo", None)]
+
+
+def test_random_weights_and_tfidf_need_no_download(toy_study: MakeStudy) -> None:
+    rows = [Row(name="a", recipe=Recipe(weights="random")), Row(name="b", recipe=Recipe(model="tfidf"))]
+    assert states(planned(toy_study(rows), reachable=nowhere)) == [("todo", None), ("todo", None)]
+
+
+def test_the_hub_is_asked_once_a_model(toy_study: MakeStudy) -> None:
+    asked: list[str] = []
+    rows = [Row(name=p, recipe=Recipe(position=p)) for p in ("first", "last", "mean")]
+
+    def reachable(name: str) -> bool:
+        asked.append(name)
+        return True
+
+    planned(toy_study(rows), reachable=reachable)
+    assert asked == ["gpt2"]
+
+
+def test_bundled_models_without_weights_start_from_random_ones(
+    toy_study: MakeStudy, toy_record: MakeRecord, cached: set[str]
+) -> None:
+    recipe = Recipe(model="mini")
+    study = toy_study([Row(name="baseline", recipe=recipe)])
+    note = "mini comes without weights: it starts from random ones"
+    assert states(planned(study, reachable=nowhere)) == [("todo", note)]
+    record = toy_record(recipe, weights=WeightsFacts(source="random", fingerprint="a" * 64, pretrained=False))
+    assert states(planned(study, record)) == [("done", None)]
+    cached.add("mini")  # a later version brings them: the old run does not count any more
+    stale = "its record started from random weights, and pretrained ones are there now"
+    assert states(planned(study, record)) == [("todo", stale)]
+
+
+def test_too_little_memory_blocks_and_says_how_much(toy_study: MakeStudy) -> None:
+    rows = [Row(name="xl", recipe=Recipe(model="gpt2-xl", train="all"))]
+    (run,) = planned(toy_study(rows), free_bytes=8_100_000_000)
+    assert run.state == "blocked"
+    assert run.needs_bytes is not None
+    needs = f"{run.needs_bytes / 1e9:.1f} GB"
+    assert run.reason == f"not enough memory: needs {needs}, 8.1 GB are free"
+    assert planned(toy_study(rows), free_bytes=run.needs_bytes)[0].state == "todo"
+
+
+def test_memory_follows_the_context(toy_study: MakeStudy) -> None:
+    rows = [Row(name=str(c), recipe=Recipe(train="all", context=c)) for c in ("longest", "model", 60)]
+    longest, model, sixty = (run.needs_bytes or 0 for run in planned(toy_study(rows), longest_tokens=120))
+    assert sixty < longest < model
+    assert (
+        planned(toy_study(rows), longest_tokens=5000)[0].needs_bytes == model
+    )  # never more than the model's
+
+
+def test_excluded_rows_are_blocked_unless_another_row_needs_the_run(toy_study: MakeStudy) -> None:
+    rows = [Row(name="a", recipe=Recipe(), excluded="of another family"), Row(name="b", recipe=Recipe(lr=1))]
+    assert states(planned(toy_study(rows))) == [("blocked", "of another family"), ("todo", None)]
+    rows.append(Row(name="c", recipe=Recipe()))
+    assert states(planned(toy_study(rows))) == [("todo", None), ("todo", None)]
+
+
+def test_damaged_checkpoint_blocks_with_its_reason(toy_study: MakeStudy, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"n_embd": 8}')
+    rows = [Row(name="mine", recipe=Recipe(model=str(tmp_path)))]
+    ((state, reason),) = states(planned(toy_study(rows)))
+    assert state == "blocked"
+    assert "is not the config of a GPT-2 model: no 'n_layer'" in str(reason)
+
+
+def test_unknown_models_end_in_an_error(toy_study: MakeStudy) -> None:
+    rows = [Row(name="odd", recipe=Recipe(model="gtp2"))]
+    with pytest.raises(UserError, match=r"row 'odd': model 'gtp2' is no known model.*did you mean gpt2"):
+        planned(toy_study(rows))
+
+
+@pytest.mark.parametrize(
+    ("cuda", "is_cached", "reachable", "models", "why"),
+    [
+        (False, True, True, "embedded", "there is no CUDA GPU"),
+        (True, True, False, "gpt2", "the weights are cached"),
+        (True, False, True, "gpt2", "the weights can be downloaded"),
+        (True, False, False, "embedded", "neither cached nor to be downloaded"),
+    ],
+)
+def test_auto(cuda: bool, is_cached: bool, reachable: bool, models: str, why: str, cached: set[str]) -> None:
+    if is_cached:
+        cached.add("gpt2")
+    chosen, line = choose_models("auto", lambda: cuda, lambda _: reachable)
+    assert chosen == models
+    assert line.startswith(f"running on {models}")
+    assert why in line
+    assert "\n" not in line
+
+
+def test_models_as_asked(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"n_embd": 8, "n_layer": 1, "n_head": 2, "vocab_size": 9}')
+    for asked in ("gpt2", "embedded", "nano", str(tmp_path), "owner/model"):
+        assert choose_models(asked, lambda: False, nowhere) == (asked, f"running on {asked}, as asked")
+    with pytest.raises(UserError, match=r"--models 'embeded' is no known model.*did you mean embedded"):
+        choose_models("embeded", lambda: False, nowhere)
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(UserError, match=r"has no config\.json"):
+        choose_models(str(tmp_path), lambda: False, nowhere)

@@ -1,0 +1,42 @@
+"""What every test shares: steady small tensors, no hypothesis deadlines, and toy models."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import settings
+
+from gptcore.models.config import ModelConfig
+from gptcore.models.gpt import GPT
+
+torch.set_num_threads(1)  # toy tensors gain nothing from threads, and a busy machine makes them slow
+
+settings.register_profile("shared-machine", deadline=None)  # a busy machine is no failure
+settings.load_profile("shared-machine")
+
+
+def make_toy_config(**changes: object) -> ModelConfig:
+    """Three blocks of width 16 over 31 tokens, or the same with changes."""
+    toy = {"d_model": 16, "n_layer": 3, "n_head": 2, "context": 12, "vocab_size": 31}
+    return ModelConfig.model_validate(toy | changes)
+
+
+def make_toy_gpt(seed: int = 0, **changes: object) -> GPT:
+    """A toy GPT whose every parameter, biases and norms too, is well away from zero: any slip shows."""
+    gpt = GPT(make_toy_config(**changes))
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in gpt.named_parameters():
+            mean = 1.0 if "ln_" in name and name.endswith("weight") else 0.1
+            parameter.normal_(mean, 0.3, generator=generator)
+    return gpt
+
+
+@pytest.fixture(scope="session")
+def toy_config() -> Callable[..., ModelConfig]:
+    return make_toy_config
+
+
+@pytest.fixture(scope="session")
+def toy_gpt() -> Callable[..., GPT]:
+    return make_toy_gpt
