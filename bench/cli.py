@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from gptcore.errors import UserError
-
-if TYPE_CHECKING:
-    from bench.study.manifest import Study
-    from bench.study.plan import PlannedRun
-    from gptcore.data.datasets import Dataset
-
-RESULTS = Path("results")
-SEED = 123  # of the published study; further seeds count on from it
 
 app = typer.Typer(
     add_completion=False,
@@ -92,18 +84,23 @@ def plan(
     only: OnlyOption = None,
     skip: SkipOption = None,
     seeds: SeedsOption = 3,
-    set_: SetOption = None,
+    changes: SetOption = None,
     engine: EngineOption = "fast",
     out: OutOption = None,
     device: DeviceOption = "auto",
 ) -> None:
     """What would run, what cannot and why, and what is done already. Runs nothing."""
-    from bench.progress import show_plan
+    from bench.prepare import Request, prepare
+    from bench.progress import show_messages, show_plan
 
-    folder, study, _, planned = _prepare(
-        matrix, models, data, text_column, label_column, only, skip, seeds, set_, engine, out, device
+    prepared = prepare(
+        Request(
+            *(matrix, models, data, text_column, label_column, seeds, engine, device, out),
+            *(only or [], skip or [], changes or []),
+        )
     )
-    show_plan(folder, study, planned)
+    show_messages(prepared)
+    show_plan(prepared)
 
 
 @app.command(epilog="Example: python -m bench run --matrix full --only baseline,first-token --seeds 5")
@@ -116,42 +113,40 @@ def run(
     only: OnlyOption = None,
     skip: SkipOption = None,
     seeds: SeedsOption = 3,
-    set_: SetOption = None,
+    changes: SetOption = None,
     engine: EngineOption = "fast",
     precision: PrecisionOption = "auto",
     out: OutOption = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Do what is missing of a study and write its report. Ctrl-C loses nothing: the same call continues."""
-    folder, study, dataset, planned = _prepare(
-        matrix, models, data, text_column, label_column, only, skip, seeds, set_, engine, out, device
-    )
-    import torch
-
-    from bench.progress import show_plan, show_progress
-    from bench.run.runner import Session, execute
+    from bench.prepare import Request, prepare
+    from bench.progress import show_messages, show_progress
     from bench.run.store import save_study
-    from gptcore.finetune.engine import Engine, probe_precision
 
-    where = _device(device)
-    if engine == "plain" or precision == "float32":
-        chosen: Literal["float32", "bfloat16"] = "float32"
-    else:
-        chosen = probe_precision(torch.device(where)) if precision == "auto" else "bfloat16"
-    show_plan(folder, study, planned, brief=True)
-    save_study(folder, study)
-    session = Session(folder, dataset, Engine(engine, chosen), where)
-    interrupted = False
-    with show_progress(planned) as progress:
+    prepared = prepare(
+        Request(
+            *(matrix, models, data, text_column, label_column, seeds, engine, device, out),
+            *(only or [], skip or [], changes or []),
+        )
+    )
+    show_messages(prepared)
+    from bench.run.runner import execute, open_session
+
+    session = open_session(prepared.folder, prepared.data, engine, precision, prepared.device)
+    save_study(prepared.folder, prepared.study)
+    interrupted, failed = False, False
+    with show_progress(prepared.plan) as progress:
         try:
-            records = execute(planned, session, progress.start, progress.end, progress.epoch)
+            records = execute(prepared.plan, session, progress.start, progress.end, progress.epoch)
+            failed = any(record.status == "failed" for record in records)
         except KeyboardInterrupt:
-            records, interrupted = [], True
-    report([folder])
+            interrupted = True
+    report([prepared.folder])
     if interrupted:
         typer.echo("interrupted: every finished run is kept, the same command continues")
         raise typer.Exit(130)
-    if any(record.status == "failed" for record in records):
+    if failed:
         raise typer.Exit(1)
 
 
@@ -175,10 +170,11 @@ def show(
     """One record, readable."""
     from rich.console import Console
 
+    from bench.prepare import find_record
     from bench.report.show import show_record
     from bench.run.store import load_record
 
-    Console().print(show_record(load_record(_find_record(run))))
+    Console().print(show_record(load_record(find_record(run))))
 
 
 def main() -> None:
@@ -188,121 +184,3 @@ def main() -> None:
     except UserError as error:
         typer.secho(f"error: {error}", fg="red", err=True)
         sys.exit(2)
-
-
-def _prepare(
-    matrix: str,
-    models: str,
-    data: str,
-    text_column: str | None,
-    label_column: str | None,
-    only: list[str] | None,
-    skip: list[str] | None,
-    seeds: int,
-    set_: list[str] | None,
-    engine: Literal["fast", "plain"],
-    out: Path | None,
-    device: str,
-) -> tuple[Path, Study, Dataset, list[PlannedRun]]:
-    """The study that the options describe, its folder, its data, and its plan against the records there."""
-    from bench.run.environment import free_memory_bytes, has_cuda
-    from bench.run.store import load_records
-    from bench.study.manifest import Study
-    from bench.study.matrix import load_matrix
-    from bench.study.plan import choose_models, make_plan
-    from bench.study.resolve import parse_set, resolve
-    from gptcore.data.datasets import load_dataset
-    from gptcore.finetune.recipe import Seeds
-    from gptcore.models.checkpoints import checkpoint_reachable
-
-    loaded = load_matrix(matrix)
-    chosen, why = choose_models(models, has_cuda, checkpoint_reachable)
-    typer.echo(why)
-    overrides: dict[str, Any] = dict(parse_set(text) for text in set_ or [])
-    resolved = resolve(loaded, chosen, overrides, _names(only), _names(skip))
-    for warning in resolved.warnings:
-        typer.echo(f"warning: {warning}", err=True)
-    dataset = load_dataset(data, text_column=text_column, label_column=label_column)
-    for note in dataset.notes:
-        typer.echo(f"note: {note}")
-    from bench.run.facts import dataset_facts
-
-    name = out.name if out else study_name(loaded.name, chosen, dataset.name, engine)
-    folder = out or RESULTS / name
-    study = Study(
-        name=name,
-        matrix=loaded.name,
-        about=loaded.about,
-        models=chosen,
-        engine=engine,
-        baseline=resolved.baseline,
-        questions=loaded.questions,
-        rows=list(resolved.rows),
-        seeds=[Seeds(init=SEED + i, order=SEED + i, split=SEED) for i in range(seeds)],
-        dataset=dataset_facts(dataset),
-        command=_command(),
-    )
-    _check_same_data(folder, study)
-    planned = make_plan(
-        study,
-        load_records(folder),
-        longest_tokens=max(len(text.encode()) for text in dataset.train.texts),
-        free_bytes=free_memory_bytes(_device(device)),
-        reachable=checkpoint_reachable,
-    )
-    return folder, study, dataset, planned
-
-
-def study_name(matrix: str, models: str, dataset: str, engine: str) -> str:
-    """Folder of a study: its models, and whatever is not the default (full, sms-spam, fast)."""
-    parts = [Path(models).name]
-    if matrix != "full":
-        parts.append(matrix)
-    if dataset != "sms-spam":
-        parts.append(Path(dataset).stem)
-    if engine != "fast":
-        parts.append(engine)
-    return "-".join(parts)
-
-
-def _check_same_data(folder: Path, study: Study) -> None:
-    from bench.run.store import load_study
-
-    if (folder / "study.json").exists():
-        there = load_study(folder).dataset
-        if there.fingerprint != study.dataset.fingerprint:
-            raise UserError(
-                f"{folder} holds a study on other data ({there.name}): choose another folder with --out"
-            )
-
-
-def _device(asked: str) -> str:
-    from bench.run.environment import has_cuda
-
-    if asked == "auto":
-        return "cuda" if has_cuda() else "cpu"
-    if asked == "cuda" and not has_cuda():
-        raise UserError("--device cuda: no CUDA GPU is usable here; use cpu, or install torch with CUDA")
-    return asked
-
-
-def _names(values: list[str] | None) -> list[str]:
-    return [name.strip() for value in values or [] for name in value.split(",") if name.strip()]
-
-
-def _command() -> str:
-    import shlex
-
-    return shlex.join(["python", "-m", "bench", *sys.argv[1:]])
-
-
-def _find_record(run: str) -> Path:
-    path = Path(run)
-    if path.is_file():
-        return path
-    found = sorted(RESULTS.glob(f"*/runs/{path.name.removesuffix('.json')}.json"))
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise UserError(f"run {run!r} is in several studies: name one of {', '.join(map(str, found))}")
-    raise UserError(f"run {run!r}: no such file, and no record of that name in {RESULTS}/*/runs")

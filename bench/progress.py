@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
@@ -14,30 +13,36 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from bench.prepare import Prepared
 from bench.run.record import Record
-from bench.study.manifest import Study
 from bench.study.plan import PlannedRun
 from gptcore.finetune.epoch import Epoch
 
-console = Console(highlight=False, soft_wrap=False)
+console = Console(highlight=False)
 
 
-def show_plan(folder: Path, study: Study, planned: Sequence[PlannedRun], brief: bool = False) -> None:
-    """The study in a few lines; unless `brief`, every row with its state."""
-    counts = Counter(run.state for run in planned)
-    data = study.dataset
+def show_messages(prepared: Prepared) -> None:
+    """What the study will be, in a few lines, and what to be warned of."""
+    study, data = prepared.study, prepared.study.dataset
+    for message in prepared.messages:
+        console.print(escape(message))
+    for warning in prepared.warnings:
+        console.print(f"[yellow]warning:[/] {escape(warning)}")
     console.print(
         f"study {study.name}: {len(study.rows)} rows x {len(study.seeds)} seeds on {escape(data.name)} "
-        f"({data.n_train:,} / {data.n_validation:,} / {data.n_test:,} texts) -> {escape(str(folder))}"
+        f"({data.n_train:,} / {data.n_validation:,} / {data.n_test:,} texts) -> {escape(str(prepared.folder))}"
     )
+    counts = Counter(run.state for run in prepared.plan)
     console.print(f"{counts['todo']} runs to do, {counts['done']} done, {counts['blocked']} cannot run here")
-    if brief:
-        return
+
+
+def show_plan(prepared: Prepared) -> None:
+    """Every row with its state and what it needs."""
     table = Table(box=None, pad_edge=False)
     for column in ("row", "seeds", "memory", "state"):
         table.add_column(column, overflow="fold")
     by_rows: dict[tuple[str, ...], list[PlannedRun]] = {}
-    for run in planned:
+    for run in prepared.plan:
         by_rows.setdefault(run.rows, []).append(run)
     for rows, runs in by_rows.items():
         states = Counter(run.state for run in runs)

@@ -23,7 +23,7 @@ def paragraph(results: Results, result: RowResult) -> str:
         if result.row.against:
             alone += f" {escape(result.row.against)}, which it is compared with, has no finished run."
         return alone + _against_majority(results, result)
-    if other.row.recipe.id == result.row.recipe.id:
+    if other.recipe_id == result.recipe_id:
         return (
             f"{name} is the same recipe as {escape(other.name)}, so the same runs: "
             f"a test accuracy of {percent(result.accuracy())}%, a difference of 0.00 points by construction."

@@ -15,9 +15,8 @@ from bench.report.tables import (
     rows_table,
     shares_work,
     unfinished_table,
-    untrained_note,
 )
-from bench.report.text import code_block, escape, plain
+from bench.report.text import code_block, escape, plain, sentence
 from bench.run.record import Record
 from bench.study.manifest import Study
 
@@ -25,9 +24,12 @@ _OVERVIEW = ("accuracy", "accuracy-time", "curves-loss", "curves-accuracy", "mod
 _HOW_TO_READ = """\
 *Test accuracy* is the mean over the seeds that finished; *each seed* lists them in order. The *95% interval* is \
 Wilson's, for the mean accuracy with n = {n:,}, the test examples of one seed: it says how far other test \
-examples could move the figure. The seeds saw the same test examples, so they are not pooled; how far they differ \
-is what *each seed* shows. *Training* is the training phase, *run alone* what a run costs by itself from loading to \
-evaluation{here}; times are means over the seeds. *Peak memory* is the highest of the seeds."""
+examples could move the figure. {seeds} how far the seeds differ is what *each seed* shows. *Training* is the \
+training phase, *run alone* what a run costs by itself from loading to evaluation{here}; times are means over \
+the seeds. *Peak memory* is the highest of the seeds."""
+_SPLITS_DIFFER = (
+    "The seeds split the data differently, but their test examples overlap, so they are not pooled;"
+)
 
 
 def write_report(folder: Path, study: Study, records: list[Record]) -> Path:
@@ -49,8 +51,7 @@ def render(results: Results, plots: dict[str, str]) -> str:
     study = results.study
     parts = [
         f"# Study: {escape(study.name)}",
-        escape(study.about),
-        untrained_note(results),
+        sentence(study.about) if study.about else "",
         facts_table(results),
         rows_table(results),
         _how_to_read(results),
@@ -71,7 +72,9 @@ def _how_to_read(results: Results) -> str:
         return ""
     n = min(run.metrics.test.n for run in results.done if run.metrics)
     here = ", *run here* what it cost with what earlier runs had left ready" if shares_work(results) else ""
-    return _HOW_TO_READ.format(n=n, here=here)
+    one_split = len({seeds.split for seeds in results.study.seeds}) == 1
+    seeds = "The seeds saw the same test examples, so they are not pooled;" if one_split else _SPLITS_DIFFER
+    return _HOW_TO_READ.format(n=n, here=here, seeds=seeds)
 
 
 def _notes(results: Results) -> str:

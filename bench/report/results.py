@@ -20,6 +20,7 @@ class RowResult:
     """A row with its records, one slot a seed of the study; None where there is no record."""
 
     row: Row
+    recipe_id: str
     runs: tuple[Record | None, ...]
     claimed: Published | None  # published figures, where they are of this dataset
     published: Published | None  # the same where they are of this model too, and stand beside ours
@@ -157,28 +158,28 @@ class Results:
 
     def first_with_recipe(self, result: RowResult) -> RowResult:
         """The first row of the study with this row's recipe; often the row itself."""
-        return next(other for other in self.rows if other.row.recipe.id == result.row.recipe.id)
+        return next(other for other in self.rows if other.recipe_id == result.recipe_id)
 
 
 def collect(study: Study, records: list[Record]) -> Results:
     """Each row of the study with the records of its recipe, on this study's rows and seeds."""
     found: dict[tuple[str, int], Record] = {}
     n_unused = 0
-    recipes = {row.recipe.id for row in study.rows}
+    recipe_ids = [row.recipe.id for row in study.rows]
     for record in records:
-        if record.recipe_id not in recipes:
+        if record.recipe_id not in recipe_ids:
             continue
         if _belongs(record, study):
             found[record.recipe_id, record.seed_index] = record
         else:
             n_unused += 1
     rows = []
-    for row in study.rows:
+    for row, recipe_id in zip(study.rows, recipe_ids, strict=True):
         # An excluded row cannot have run, even where its recipe is that of a row that did.
-        keys = [] if row.excluded else [(row.recipe.id, index) for index in range(len(study.seeds))]
+        keys = [] if row.excluded else [(recipe_id, index) for index in range(len(study.seeds))]
         claimed = row.published if study.dataset.name == PUBLISHED_DATASET else None
-        published = claimed if row.recipe.model in _PUBLISHED_MODELS else None
-        rows.append(RowResult(row, tuple(found.get(key) for key in keys), claimed, published))
+        published = claimed if row.recipe.model in _PUBLISHED_MODELS and not row.excluded else None
+        rows.append(RowResult(row, recipe_id, tuple(found.get(key) for key in keys), claimed, published))
     return Results(study, tuple(rows), n_unused)
 
 

@@ -37,7 +37,7 @@ def _line(results: Results, result: RowResult, index: int) -> dict[str, Any]:
         "against": row.against,
         "changes": changes(row.changes),
         "question": row.question,
-        "recipe_id": row.recipe.id,
+        "recipe_id": result.recipe_id,
         "model": row.recipe.model,
         "seed_index": index,
         "seed_init": seeds.init,

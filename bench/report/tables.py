@@ -72,7 +72,7 @@ def facts_table(results: Results) -> str:
 def run_counts(results: Results) -> str:
     """How many runs are done, failed, skipped and without a record; rows of one recipe share their runs."""
     wanted = {
-        (result.row.recipe.id, index)
+        (result.recipe_id, index)
         for result in results.rows
         if not result.row.excluded
         for index in range(len(results.study.seeds))
@@ -121,6 +121,7 @@ def rows_table(results: Results) -> str:
     finished = results.finished
     if not finished:
         return "## Results\n\nNo run has finished yet."
+    marks = _marks(results)
     engine = join(sorted({run.engine for run in results.done}))
     headers = [
         *("Row", "Change", "Test accuracy, %", "95% interval", "Each seed", "Validation, %"),
@@ -138,7 +139,7 @@ def rows_table(results: Results) -> str:
     for result in finished:
         trained, total = result.parameters or (None, None)
         cells = [
-            _marked(results, result),
+            escape(result.name) + marks.get(result.name, ""),
             change(results, result),
             percent(result.accuracy()),
             interval(result.interval),
@@ -177,9 +178,10 @@ def footnotes(results: Results) -> dict[str, str]:
 
 def unfinished_table(results: Results) -> str:
     """The rows without a finished run: why, and what was published for them; empty where all have run."""
+    marks = _marks(results)
     rows = [
         [
-            _marked(results, result),
+            escape(result.name) + marks.get(result.name, ""),
             change(results, result),
             result.status,
             escape(result.reason),
@@ -217,11 +219,9 @@ def mean(values: list[float]) -> float | None:
     return fmean(values) if values else None
 
 
-def _marked(results: Results, result: RowResult) -> str:
-    """The row's name with the mark of its footnote."""
-    marked = list(footnotes(results))
-    mark = f" {superscript(marked.index(result.name) + 1)}" if result.name in marked else ""
-    return escape(result.name) + mark
+def _marks(results: Results) -> dict[str, str]:
+    """Row name -> the mark of its footnote."""
+    return {name: f" {superscript(i)}" for i, name in enumerate(footnotes(results), start=1)}
 
 
 def _figures(published: Published | None) -> list[str]:

@@ -25,9 +25,18 @@ def escape(text: object) -> str:
     return _MARKDOWN.sub(lambda match: "\\" + match[0], html)
 
 
-def shorten(text: str, width: int) -> str:
-    """At most `width` characters, the last one an ellipsis where text was left out."""
-    return text if len(text) <= width else text[: width - 1].rstrip() + "…"
+def fold(text: str, width: int, lines: int = 2) -> str:
+    """Text on a few lines of at most `width` characters, the last with an ellipsis where text was left out.
+
+    Lines break behind a comma, space, slash or hyphen where one stands in their second half.
+    """
+    folded: list[str] = []
+    while len(text) > width and len(folded) < lines - 1:
+        cut = max((match.end() for match in re.finditer(r"[,\s/-]", text[:width])), default=0)
+        cut = cut if cut > width // 2 else width
+        folded.append(text[:cut].strip())
+        text = text[cut:].strip()
+    return "\n".join([*folded, text if len(text) <= width else text[: width - 1].strip() + "…"])
 
 
 def code_block(text: str) -> str:

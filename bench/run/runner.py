@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -30,9 +31,10 @@ from bench.study.costs import estimate_flops
 from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset
 from gptcore.errors import UserError
-from gptcore.finetune.engine import Engine
+from gptcore.finetune.engine import Engine, probe_precision
 from gptcore.finetune.evaluate import Evaluation
 from gptcore.finetune.fit import FitResult, OnEpoch, fit
+from gptcore.finetune.view import Precision
 from gptcore.models.checkpoints import known_config
 from gptcore.models.config import REGISTRY
 
@@ -47,6 +49,20 @@ class Session:
     data: Dataset
     engine: Engine
     device: str
+
+
+def open_session(
+    folder: Path,
+    data: Dataset,
+    engine: Literal["fast", "plain"],
+    precision: Literal["auto", "float32", "bfloat16"],
+    device: str,
+) -> Session:
+    """A session with a new engine; the plain one is always float32, `auto` probes the machine once."""
+    chosen: Precision = "float32"
+    if engine == "fast" and precision != "float32":
+        chosen = probe_precision(torch.device(device)) if precision == "auto" else "bfloat16"
+    return Session(folder, data, Engine(engine, chosen), device)
 
 
 def execute(

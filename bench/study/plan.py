@@ -94,7 +94,7 @@ def make_plan(
     def planned(rows: list[Row], seed_index: int, seeds: Seeds) -> PlannedRun:
         recipe = rows[0].recipe
         needs, obstacle = _obstacle(rows, study, longest_tokens, free_bytes, reachable)
-        state, reason = _state(records.get(run_id(recipe, seed_index)), recipe, seeds, study)
+        state, reason = _state(records.get(run_id(recipe, seed_index)), seeds, study)
         if state == "todo" and obstacle is not None:
             state, reason = "blocked", obstacle
         names = tuple(row.name for row in rows)
@@ -114,7 +114,7 @@ def _check_model(model: str, where: str) -> None:
     raise UserError(f"{where} {model!r} is no known model, no folder and no hub id 'owner/name': {known}")
 
 
-def _state(record: Record | None, recipe: Recipe, seeds: Seeds, study: Study) -> tuple[State, str | None]:
+def _state(record: Record | None, seeds: Seeds, study: Study) -> tuple[State, str | None]:
     """Done, or to do and what is special about it."""
     if record is None or record.status == "skipped":
         return "todo", None

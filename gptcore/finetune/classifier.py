@@ -46,13 +46,13 @@ class Classifier(nn.Module):
         return logits
 
     def features(self, rows: Rows) -> Tensor:
-        """B rows -> what the head reads (B, d_model), float32."""
+        """B rows -> what the head reads (B, d_model), in the precision of the weights."""
         if isinstance(rows, FeatureRows):
             return rows.features
         with self._autocast(rows):
             if self.view.one_by_one and isinstance(rows, TokenRows):
-                return torch.cat([self._features(row) for row in rows.unpadded()]).float()
-            return self._features(self.trimmed(rows)).float()
+                return torch.cat([self._features(row) for row in rows.unpadded()]).to(self.head.weight.dtype)
+            return self._features(self.trimmed(rows)).to(self.head.weight.dtype)
 
     def trimmed(self, rows: TokenRows | StateRows) -> TokenRows | StateRows:
         """The rows without the columns that cannot change what is read."""

@@ -19,7 +19,7 @@ from gptcore.finetune.recipe import Recipe, Seeds
 from gptcore.finetune.timing import PeakMemory, Phases
 from gptcore.finetune.train import Labelled, train
 from gptcore.finetune.trainable import frozen_depth, set_trainable, trained_parameters
-from gptcore.finetune.trunk import FeatureRows, Rows
+from gptcore.finetune.trunk import FeatureRows, Rows, compute_trunk
 from gptcore.models.checkpoints import checkpoint_folder, read_config
 from gptcore.models.config import REGISTRY
 from gptcore.models.gpt import GPT
@@ -141,8 +141,11 @@ def _frozen_part(
             splits.append(rows)
             continue
         with phases("trunk"):
-            trunk, found = engine.trunks.get(classifier, weights, rows, depth)
-        borrowed_s += trunk.seconds if found else 0.0
+            if engine.shares_trunk:
+                trunk, spent_before = engine.trunks.get(classifier, weights, rows, depth)
+                borrowed_s += spent_before
+            else:
+                trunk = compute_trunk(classifier, rows, depth)
         splits.append(trunk.rows)
     return splits, borrowed_s
 

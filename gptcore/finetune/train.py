@@ -67,6 +67,8 @@ def train(
             _check_finite(result.losses, recipe)
             with phases("evaluate"):
                 seen = evaluate(classifier, validation.rows, validation.labels)
+            if not math.isfinite(seen.log_loss):  # the epoch's last step has broken the weights
+                raise FloatingPointError(f"the validation loss is not finite after epoch {epoch} (lr {recipe.lr:g})")
             result.epochs.append(
                 Epoch(
                     epoch=epoch,

@@ -86,7 +86,7 @@ Rows = TokenRows | StateRows | FeatureRows
 
 @dataclass(frozen=True)
 class Trunk:
-    """Computed rows, and the seconds that computing them took."""
+    """Computed rows, and the seconds that computing them from the tokens took."""
 
     rows: StateRows | FeatureRows
     seconds: float
@@ -100,8 +100,8 @@ class TrunkStore:
         self.budget_bytes = int(free * MEMORY_SHARE) if budget_bytes is None else budget_bytes
         self._trunks: OrderedDict[tuple[str, int, str], Trunk] = OrderedDict()
 
-    def get(self, classifier: Classifier, weights: str, rows: TokenRows, depth: int) -> tuple[Trunk, bool]:
-        """The trunk of these rows up to block `depth`, and whether it was there already.
+    def get(self, classifier: Classifier, weights: str, rows: TokenRows, depth: int) -> tuple[Trunk, float]:
+        """The trunk of these rows up to block `depth`, and the seconds of it that had been spent before.
 
         depth = n_layer asks for features. weights: fingerprint of the frozen weights. A deeper trunk starts
         from the deepest stored one that is shallower.
@@ -111,7 +111,7 @@ class TrunkStore:
         key = (same, depth, read)
         if key in self._trunks:
             self._trunks.move_to_end(key)
-            return self._trunks[key], True
+            return self._trunks[key], self._trunks[key].seconds
         shallower = [k for k in self._trunks if k[0] == same and k[1] < depth]
         base = self._trunks[max(shallower, key=lambda k: k[1])] if shallower else None
         self._trunks[key] = trunk = compute_trunk(classifier, rows, depth, base)
@@ -119,14 +119,15 @@ class TrunkStore:
             len(self._trunks) > 1 and sum(t.rows.n_bytes for t in self._trunks.values()) > self.budget_bytes
         ):
             self._trunks.popitem(last=False)
-        return trunk, False
+        return trunk, 0.0 if base is None else base.seconds
 
 
 def _digest(classifier: Classifier, weights: str, rows: TokenRows) -> str:
     """SHA-256 of everything that decides hidden states, but the depth."""
     view, device = classifier.view, rows.tokens.device.type
-    parts = (weights, view.causal, view.mask_padding, view.trim, rows.side, tuple(rows.tokens.shape), device)
-    digest = hashlib.sha256(repr((*parts, classifier.precision)).encode())
+    parts = (weights, view.causal, view.mask_padding, view.trim, view.one_by_one, rows.side)
+    where = (tuple(rows.tokens.shape), device, classifier.precision)
+    digest = hashlib.sha256(repr((parts, where)).encode())
     digest.update(rows.tokens.cpu().numpy().tobytes())
     digest.update(rows.lengths.cpu().numpy().tobytes())
     return digest.hexdigest()
@@ -159,7 +160,8 @@ def compute_trunk(classifier: Classifier, rows: TokenRows, depth: int, base: Tru
     made: StateRows | FeatureRows = FeatureRows(all_rows, rows.lengths)
     if not features:
         made = StateRows(all_rows, rows.lengths, rows.side, depth)
-    return Trunk(made, time.perf_counter() - began)
+    spent_before = 0.0 if base is None else base.seconds
+    return Trunk(made, spent_before + time.perf_counter() - began)
 
 
 def _distinct(rows: TokenRows) -> tuple[Tensor, Tensor]:

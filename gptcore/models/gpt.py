@@ -69,7 +69,13 @@ class Attention(nn.Module):
         # (B, n_head, R or T, d_head)
         plain_causal = attend.causal and attend.real is None and read is None
         mask = None if plain_causal else attend.mask(T, read, x.device)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=plain_causal)
+        if x.device.type == "cpu" and q.dtype == torch.bfloat16:
+            # The CPU kernel is slower in bfloat16 than in float32, its backward pass three times (docs/log.md).
+            with torch.autocast("cpu", enabled=False):
+                q, k, v = q.float(), k.float(), v.float()
+                y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=plain_causal)
+        else:
+            y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=plain_causal)
         y = y.transpose(1, 2).reshape(B, -1, D)  # (B, R or T, d_model)
         out: Tensor = self.c_proj(y)
         return out

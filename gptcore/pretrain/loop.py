@@ -114,7 +114,10 @@ class Pretraining:
         (work / "config.json").write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
 
     def run(self, report: Callable[[dict[str, float]], None]) -> float:
-        """Train to the end of the budget (or until SIGINT/SIGTERM) and return the held-out loss in nats."""
+        """Train to the end of the budget (or until SIGINT/SIGTERM) and return the held-out loss in nats.
+
+        A run that was stopped returns NaN at once: it has not reached its end.
+        """
         # The loss is compiled with the model: the softmax over the vocabulary is half of the work, and fused
         # it never leaves the cache (measured on 2 cores: 2.1 times faster at nano, 1.2 times at mini).
         loss_of = torch.compile(partial(language_model_loss, self.model.lm_logits))
@@ -145,6 +148,8 @@ class Pretraining:
                     self._save()
                     last_save = time.monotonic()
         self._save()
+        if self.stopping:
+            return math.nan
         return held_out_loss(self.model, self.validation, n_windows=2048)
 
     def _set_lr(self) -> None:
@@ -196,7 +201,7 @@ def bits_per_byte(loss_nats: float, bytes_per_token: float) -> float:
 
 def _has_bfloat16(device: str) -> bool:
     if device == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 

@@ -44,6 +44,7 @@ def make_toy_record(recipe: Recipe | None = None, seed_index: int = 0, **changes
         "seed_index": seed_index,
         "seeds": Seeds(),
         "status": "done",
+        "engine": "fast",
         "dataset": DATASET,
         "environment": ENVIRONMENT,
         "created_at": "2025-01-01T00:00:00Z",

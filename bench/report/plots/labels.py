@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 Point = tuple[float, float]
-ATTEMPTS = 60
+ATTEMPTS = 200
 
 
 class Box(NamedTuple):
@@ -57,63 +57,79 @@ def place(
 
     Points and (width, height) of the labels are in pixels; `radius` is that of the drawn points. Labels stay
     within `bounds`, off the obstacles, off each other, off the points, and off the lines that lead from points
-    to labels further away; these lines touch no other point. Labels are placed greedily, each as near as it
-    can be; of several orders of placing them, the same in every call, the shortest lines win.
+    to labels further away; these lines are short and pass by other points where they can. Labels are placed
+    greedily; of several orders of placing them, the same in every call, the cheapest arrangement wins.
     """
     dots = [Box(x - radius, y - radius, x + radius, y + radius) for x, y in points]
-    taken = [*obstacles, *dots]
-    candidates = [
-        [
+    candidates = []
+    for point, size in zip(points, sizes, strict=True):
+        boxes = [
             box
             for box in _around(point, size, radius)
-            if box.inside(bounds)
-            and not any(box.overlaps(other) for other in taken)
-            and not any(dot.crosses(point, box.nearest(point)) for dot in dots if not dot.overlaps(own))
+            if box.inside(bounds) and not any(box.overlaps(taken) for taken in (*obstacles, *dots))
         ]
-        for point, size, own in zip(points, sizes, dots, strict=True)
-    ]
+        # A line cannot keep off a point that all but coincides with its own.
+        others = [dot for dot in dots if math.dist(point, dot.centre) > radius / 2]
+        costs = [_cost(point, box, others, radius) for box in boxes]
+        candidates.append(sorted(zip(costs, boxes, strict=True), key=lambda pair: pair[0]))
     order, rng = list(range(len(points))), random.Random(0)
-    best, shortest = None, math.inf
-    for _ in range(ATTEMPTS):
-        boxes = _greedy(points, candidates, order)
-        if boxes:
-            length = sum(
-                math.dist(point, box.nearest(point)) for point, box in zip(points, boxes, strict=True)
-            )
-            if length < shortest:
-                best, shortest = boxes, length
-        rng.shuffle(order)
+    best, lowest = None, math.inf
+    for attempt in range(1, ATTEMPTS + 1):
+        chosen = _greedy(points, candidates, order)
+        worst = next((index for index in order if index not in chosen), None)
+        if worst is None:
+            cost = sum(cost for cost, _ in chosen.values())
+            if cost < lowest:
+                best, lowest = [chosen[index][1] for index in range(len(points))], cost
+            worst = max(order, key=lambda index: chosen[index][0])
+        # Whoever fared worst comes early next time (Joslin and Clements 1999, "squeaky wheel").
+        order.remove(worst)
+        order.insert(rng.randrange(3), worst)
+        if attempt % 20 == 0:
+            rng.shuffle(order)
     return best
 
 
+def _cost(point: Point, box: Box, others: Sequence[Box], radius: float) -> float:
+    """How far a label is from its point, in pixels; each point on the way counts as a detour.
+
+    All places beside the point are equally near, so that the first of them is taken.
+    """
+    nearest = box.nearest(point)
+    return max(math.dist(point, nearest), 2 * radius) + 4 * radius * sum(
+        dot.crosses(point, nearest) for dot in others
+    )
+
+
 def _greedy(
-    points: Sequence[Point], candidates: Sequence[Sequence[Box]], order: Sequence[int]
-) -> list[Box] | None:
-    boxes: dict[int, Box] = {}
+    points: Sequence[Point], candidates: Sequence[Sequence[tuple[float, Box]]], order: Sequence[int]
+) -> dict[int, tuple[float, Box]]:
+    """Each point's cheapest label that is still free; without the points after the first that finds none."""
+    chosen: dict[int, tuple[float, Box]] = {}
     lines: list[tuple[Point, Point]] = []
     for index in order:
-        for box in candidates[index]:
+        for cost, box in candidates[index]:
             line = (points[index], box.nearest(points[index]))
-            if not any(box.overlaps(other) or other.crosses(*line) for other in boxes.values()) and not any(
-                box.crosses(*other) for other in lines
-            ):
-                boxes[index] = box
+            if not any(
+                box.overlaps(other) or other.crosses(*line) for _, other in chosen.values()
+            ) and not any(box.crosses(*other) for other in lines):
+                chosen[index] = (cost, box)
                 lines.append(line)
                 break
         else:
-            return None
-    return [boxes[index] for index in range(len(points))]
+            break
+    return chosen
 
 
 def _around(point: Point, size: Point, radius: float) -> list[Box]:
     """Rectangles around a point, nearest first and to the right first."""
     (x, y), (width, height) = point, size
     boxes = []
-    for ring in range(30):
-        gap = radius * (1.2 + 1.3 * ring)
-        for turn in range(24):
+    for ring in range(20):
+        gap = radius * (1.2 + 1.8 * ring)
+        for turn in range(16):
             # To the right, then alternately a little more to either side: 0, 1, -1, 2, -2, ...
-            angle = math.tau / 24 * ((turn + 1) // 2) * (1 if turn % 2 else -1)
+            angle = math.tau / 16 * ((turn + 1) // 2) * (1 if turn % 2 else -1)
             dx, dy = math.cos(angle), math.sin(angle)
             centre_x = x + gap * dx + width / 2 * max(-1.0, min(1.0, 1.6 * dx))
             centre_y = y + gap * dy + height / 2 * max(-1.0, min(1.0, 1.6 * dy))

@@ -55,5 +55,12 @@ def test_words() -> None:
         "a and b",
         "a, b and c",
     ]
-    assert text.shorten("abcdef", 4) == "abc…"
-    assert text.shorten("abcd", 4) == "abcd"
+
+
+def test_fold() -> None:
+    assert text.fold("first-token", 20) == "first-token"
+    assert (
+        text.fold("train=last_layer,position=first,lr=0.001", 20) == "train=last_layer,\nposition=first,lr=0…"
+    )
+    assert text.fold("abcdef", 4, lines=1) == "abc…"
+    assert text.fold("abcdef", 4) == "abcd\nef"

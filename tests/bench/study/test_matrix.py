@@ -187,5 +187,5 @@ def test_not_text(tmp_path: Path) -> None:
 
 def test_unknown_matrix_lists_the_bundled(tmp_path: Path) -> None:
     for wrong in ("fulll", tmp_path):
-        with pytest.raises(UserError, match=r"none of those that come with the project \(full, quick\)"):
+        with pytest.raises(UserError, match=r"none of those that come with the project \(full, pretraining, quick, tune\)"):
             load_matrix(wrong)

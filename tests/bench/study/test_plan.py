@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.run.record import Record, WeightsFacts
+from bench.run.record import Record
 from bench.study import plan
 from bench.study.manifest import Row, Study
 from bench.study.plan import PlannedRun, choose_models, make_plan
@@ -72,6 +72,7 @@ def test_records_of_something_else_do_not_count(toy_study: MakeStudy, toy_record
     assert states(planned(study, toy_record(seeds=Seeds(order=9)))) == [
         ("todo", "its record is of other seeds")
     ]
+    assert states(planned(study, toy_record(engine="plain"))) == [("todo", "its record is of the plain engine")]
     failed = toy_record(status="failed", reason="out of memory")
     assert states(planned(study, failed)) == [("todo", "failed before: out of memory")]
     skipped = toy_record(status="skipped", reason="no weights")
@@ -104,18 +105,12 @@ def test_the_hub_is_asked_once_a_model(toy_study: MakeStudy) -> None:
     assert asked == ["gpt2"]
 
 
-def test_bundled_models_without_weights_start_from_random_ones(
-    toy_study: MakeStudy, toy_record: MakeRecord, cached: set[str]
-) -> None:
-    recipe = Recipe(model="mini")
-    study = toy_study([Row(name="baseline", recipe=recipe)])
-    note = "mini comes without weights: it starts from random ones"
-    assert states(planned(study, reachable=nowhere)) == [("todo", note)]
-    record = toy_record(recipe, weights=WeightsFacts(source="random", fingerprint="a" * 64, pretrained=False))
-    assert states(planned(study, record)) == [("done", None)]
-    cached.add("mini")  # a later version brings them: the old run does not count any more
-    stale = "its record started from random weights, and pretrained ones are there now"
-    assert states(planned(study, record)) == [("todo", stale)]
+def test_bundled_models_whose_weights_are_missing_block(toy_study: MakeStudy, cached: set[str]) -> None:
+    study = toy_study([Row(name="baseline", recipe=Recipe(model="mini"))])
+    gone = "the weights of mini are not on this machine and cannot be downloaded from here"
+    assert states(planned(study, reachable=nowhere)) == [("blocked", gone)]
+    cached.add("mini")
+    assert states(planned(study, reachable=nowhere)) == [("todo", None)]
 
 
 def test_too_little_memory_blocks_and_says_how_much(toy_study: MakeStudy) -> None:

@@ -107,7 +107,10 @@ def test_differences_are_theirs_and_ours():
         ({"lora_rank": 0, "lr": -1}, r"lora_rank = 0: .*greater than or equal to 1 \(and 1 more\)"),
         ({"lora_targets": []}, r"lora_targets = \[\]: .*at least 1"),
         ({"context": "short"}, "context = 'short': .*'longest' or 'model'"),
-        ({"context": 0}, "^row 1: context = 0: at least 1 token is needed$"),
+        ({"context": 0}, "^row 1: context = 0: .*'longest', 'model' or a number of tokens, at least 1$"),
+        ({"context": True}, "context = True: .*a number of tokens"),
+        ({"lr": float("inf")}, "lr = inf: .*finite"),
+        ({"clip_norm": float("nan")}, "clip_norm = nan: .*finite"),
         ({"learning_rate": 1}, r"'learning_rate' is no field \(the fields are model, .*, lr, "),
     ],
 )

@@ -1,0 +1,136 @@
+"""From what the command line asks to a study, its data, its folder and its plan. Imports no torch."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from bench.run.environment import free_memory_bytes, has_cuda
+from bench.run.facts import dataset_facts
+from bench.run.store import load_records, load_study
+from bench.study.manifest import Study
+from bench.study.matrix import load_matrix
+from bench.study.plan import PlannedRun, choose_models, make_plan
+from bench.study.resolve import parse_set, resolve
+from gptcore.data.datasets import Dataset, load_dataset
+from gptcore.errors import UserError
+from gptcore.finetune.recipe import Seeds
+from gptcore.models.checkpoints import checkpoint_reachable
+
+RESULTS = Path("results")
+FIRST_SEED = 123  # of the published study; further seeds count on from it
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asks for, as the options of `plan` and `run` say it."""
+
+    matrix: str
+    models: str
+    data: str
+    text_column: str | None
+    label_column: str | None
+    seeds: int
+    engine: Literal["fast", "plain"]
+    device: Literal["auto", "cpu", "cuda"]
+    out: Path | None
+    only: list[str] = field(default_factory=list)
+    skip: list[str] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that a run needs; `messages` and `warnings` are for the user's eyes."""
+
+    folder: Path
+    study: Study
+    data: Dataset
+    plan: list[PlannedRun]
+    device: str
+    messages: list[str]
+    warnings: tuple[str, ...]
+
+
+def prepare(request: Request) -> Prepared:
+    """Resolve matrix and models, load the data, plan against the records in the folder. Raises UserError."""
+    matrix = load_matrix(request.matrix)
+    models, why = choose_models(request.models, has_cuda, checkpoint_reachable)
+    changes = dict(parse_set(text) for text in request.changes)
+    resolved = resolve(matrix, models, changes, _names(request.only), _names(request.skip))
+    data = load_dataset(request.data, text_column=request.text_column, label_column=request.label_column)
+    name = request.out.name if request.out else study_name(matrix.name, models, data.name, request.engine)
+    folder = request.out or RESULTS / name
+    study = Study(
+        name=name,
+        matrix=matrix.name,
+        about=matrix.about,
+        models=models,
+        engine=request.engine,
+        baseline=resolved.baseline,
+        questions=matrix.questions,
+        rows=list(resolved.rows),
+        seeds=[Seeds(init=FIRST_SEED + i, order=FIRST_SEED + i) for i in range(request.seeds)],
+        dataset=dataset_facts(data),
+        command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
+    )
+    _check_same_data(folder, study)
+    device = _device(request.device)
+    plan = make_plan(
+        study,
+        load_records(folder),
+        # Bytes are an upper bound of tokens in a byte-level vocabulary.
+        longest_tokens=max(len(text.encode()) for text in data.train.texts),
+        free_bytes=free_memory_bytes(device),
+        reachable=checkpoint_reachable,
+    )
+    return Prepared(folder, study, data, plan, device, [why, *data.notes], resolved.warnings)
+
+
+def study_name(matrix: str, models: str, dataset: str, engine: str) -> str:
+    """Folder of a study: its models, and whatever is not the default (full, sms-spam, fast)."""
+    parts = [Path(models).name]
+    if matrix != "full":
+        parts.append(matrix)
+    if dataset != "sms-spam":
+        parts.append(Path(dataset).stem)
+    if engine != "fast":
+        parts.append(engine)
+    return "-".join(parts)
+
+
+def find_record(run: str) -> Path:
+    """A record's file by its path, or by the run's name where only one study in results/ has it."""
+    path = Path(run)
+    if path.is_file():
+        return path
+    found = sorted(RESULTS.glob(f"*/runs/{path.name.removesuffix('.json')}.json"))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UserError(f"run {run!r} is in several studies: name one of {', '.join(map(str, found))}")
+    raise UserError(f"run {run!r}: no such file, and no record of that name in {RESULTS}/*/runs")
+
+
+def _check_same_data(folder: Path, study: Study) -> None:
+    if (folder / "study.json").exists():
+        there = load_study(folder).dataset
+        if there.fingerprint != study.dataset.fingerprint:
+            raise UserError(
+                f"{folder} holds a study on other data ({there.name}): choose another folder with --out"
+            )
+
+
+def _device(asked: str) -> str:
+    if asked == "auto":
+        return "cuda" if has_cuda() else "cpu"
+    if asked == "cuda" and not has_cuda():
+        raise UserError("--device cuda: no CUDA GPU is usable here; use cpu, or install torch with CUDA")
+    return asked
+
+
+def _names(values: list[str]) -> list[str]:
+    return [name.strip() for value in values for name in value.split(",") if name.strip()]
