@@ -68,7 +68,9 @@ def train(
             with phases("evaluate"):
                 seen = evaluate(classifier, validation.rows, validation.labels)
             if not math.isfinite(seen.log_loss):  # the epoch's last step has broken the weights
-                raise FloatingPointError(f"the validation loss is not finite after epoch {epoch} (lr {recipe.lr:g})")
+                raise FloatingPointError(
+                    f"the validation loss is not finite after epoch {epoch} (lr {recipe.lr:g})"
+                )
             result.epochs.append(
                 Epoch(
                     epoch=epoch,

@@ -67,7 +67,11 @@ def test_gradients_are_theirs(tmp_path, toy_config, hf_gpt2, tokens):
         theirs(tokens).logits.logsumexp(dim=2).mean().backward()
     expected = {name.removeprefix("transformer."): p.grad for name, p in theirs.named_parameters()}
     for name, parameter in ours.named_parameters():
-        grad = parameter.grad.t() if name.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight")) else parameter.grad
+        grad = (
+            parameter.grad.t()
+            if name.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight"))
+            else parameter.grad
+        )
         torch.testing.assert_close(grad, expected[name], rtol=1e-3, atol=1e-5)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 Point = tuple[float, float]
+Line = tuple[Point, Point]
 ATTEMPTS = 200
 
 
@@ -57,8 +58,8 @@ def place(
 
     Points and (width, height) of the labels are in pixels; `radius` is that of the drawn points. Labels stay
     within `bounds`, off the obstacles, off each other, off the points, and off the lines that lead from points
-    to labels further away; these lines are short and pass by other points where they can. Labels are placed
-    greedily; of several orders of placing them, the same in every call, the cheapest arrangement wins.
+    to labels further away. These lines do not cross; they are short and pass by other points where they can.
+    Labels are placed greedily; of several orders, the same in every call, the cheapest arrangement wins.
     """
     dots = [Box(x - radius, y - radius, x + radius, y + radius) for x, y in points]
     candidates = []
@@ -91,14 +92,14 @@ def place(
 
 
 def _cost(point: Point, box: Box, others: Sequence[Box], radius: float) -> float:
-    """How far a label is from its point, in pixels; each point on the way counts as a detour.
+    """The square of the distance of a label from its point, in pixels; a point on the way counts as a detour.
 
-    All places beside the point are equally near, so that the first of them is taken.
+    Squared, so that one long line is worse than two short ones. All places beside the point are equally near,
+    so that the first of them is taken.
     """
     nearest = box.nearest(point)
-    return max(math.dist(point, nearest), 2 * radius) + 4 * radius * sum(
-        dot.crosses(point, nearest) for dot in others
-    )
+    detours = sum(dot.crosses(point, nearest) for dot in others)
+    return (max(math.dist(point, nearest), 2 * radius) + 4 * radius * detours) ** 2
 
 
 def _greedy(
@@ -106,19 +107,28 @@ def _greedy(
 ) -> dict[int, tuple[float, Box]]:
     """Each point's cheapest label that is still free; without the points after the first that finds none."""
     chosen: dict[int, tuple[float, Box]] = {}
-    lines: list[tuple[Point, Point]] = []
+    lines: list[Line] = []
     for index in order:
         for cost, box in candidates[index]:
             line = (points[index], box.nearest(points[index]))
-            if not any(
-                box.overlaps(other) or other.crosses(*line) for _, other in chosen.values()
-            ) and not any(box.crosses(*other) for other in lines):
+            free = not any(box.overlaps(other) or other.crosses(*line) for _, other in chosen.values())
+            if free and not any(box.crosses(*other) or _cross(line, other) for other in lines):
                 chosen[index] = (cost, box)
                 lines.append(line)
                 break
         else:
             break
     return chosen
+
+
+def _cross(line: Line, other: Line) -> bool:
+    """Whether two lines cross; touching at an end is no crossing."""
+
+    def side(of: Line, point: Point) -> float:
+        (x0, y0), (x1, y1) = of
+        return (x1 - x0) * (point[1] - y0) - (y1 - y0) * (point[0] - x0)
+
+    return side(line, other[0]) * side(line, other[1]) < 0 and side(other, line[0]) * side(other, line[1]) < 0
 
 
 def _around(point: Point, size: Point, radius: float) -> list[Box]:

@@ -57,9 +57,9 @@ def test_every_shipped_matrix_resolves_for_every_family(name: str, models: str) 
     matrix = load_matrix(name)
     resolved = resolve(matrix, models)
     assert resolved.rows[0].name == resolved.baseline == "baseline"
-    assert [row.name for row in resolved.rows[1:]] == [row.name for row in matrix.rows]
+    assert [row.name for row in resolved.rows[1:]] == [row.name for row in matrix.all_rows()]
     assert all(row.question and matrix.questions[row.question].endswith("?") for row in resolved.rows[1:])
-    assert set(matrix.questions) == {row.question for row in matrix.rows}
+    assert set(matrix.questions) == {row.question for row in matrix.all_rows()}
     assert matrix.about
     assert "\n" not in matrix.about
     if models in FAMILIES:
@@ -187,5 +187,7 @@ def test_not_text(tmp_path: Path) -> None:
 
 def test_unknown_matrix_lists_the_bundled(tmp_path: Path) -> None:
     for wrong in ("fulll", tmp_path):
-        with pytest.raises(UserError, match=r"none of those that come with the project \(full, pretraining, quick, tune\)"):
+        with pytest.raises(
+            UserError, match=r"none of those that come with the project \(full, pretraining, quick, tune\)"
+        ):
             load_matrix(wrong)

@@ -72,7 +72,9 @@ def test_records_of_something_else_do_not_count(toy_study: MakeStudy, toy_record
     assert states(planned(study, toy_record(seeds=Seeds(order=9)))) == [
         ("todo", "its record is of other seeds")
     ]
-    assert states(planned(study, toy_record(engine="plain"))) == [("todo", "its record is of the plain engine")]
+    assert states(planned(study, toy_record(engine="plain"))) == [
+        ("todo", "its record is of the plain engine")
+    ]
     failed = toy_record(status="failed", reason="out of memory")
     assert states(planned(study, failed)) == [("todo", "failed before: out of memory")]
     skipped = toy_record(status="skipped", reason="no weights")

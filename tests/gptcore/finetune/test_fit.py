@@ -137,7 +137,11 @@ def test_the_same_seeds_give_the_same_bits(train, engine):
 def test_seeds_decide_head_weights_and_order(checkpoint):
     common = {"model": checkpoint, "weights": "pretrained"}
     base = fit_toy(Seeds(init=0, order=0), **common)
-    assert base.losses == fit_toy(0, **common).losses == fit_toy(Seeds(init=0, order=0, split=9), **common).losses
+    assert (
+        base.losses
+        == fit_toy(0, **common).losses
+        == fit_toy(Seeds(init=0, order=0, split=9), **common).losses
+    )
     assert base.losses != fit_toy(Seeds(init=1, order=0), **common).losses
     assert base.losses != fit_toy(Seeds(init=0, order=1), **common).losses
     other_weights = fit_toy(Seeds(init=1, order=0))

@@ -72,8 +72,8 @@ def train_by_hand(classifier: Classifier, recipe: Recipe, data: Labelled, order_
     epochs = [epoch_batches(len(data), recipe.batch_size, order) for _ in range(recipe.epochs)]
     size = recipe.accumulation
     groups = [epoch[i : i + size] for epoch in epochs for i in range(0, len(epoch), size)]
-    losses, step = [], 0
-    for group in groups:
+    losses = []
+    for step, group in enumerate(groups):
         grads = [torch.zeros_like(p) for p in parameters]
         group_losses = []
         for batch in group:
@@ -91,13 +91,12 @@ def train_by_hand(classifier: Classifier, recipe: Recipe, data: Labelled, order_
             lr *= (step + 1) / n_warmup
         elif recipe.schedule == "cosine":
             lr *= (1 + math.cos(math.pi * (step - n_warmup) / (len(groups) - n_warmup))) / 2
-        step += 1
         with torch.no_grad():
             for p, g, m, v in zip(parameters, grads, first, second, strict=True):
                 p *= 1 - lr * recipe.weight_decay
                 m.mul_(0.9).add_(g, alpha=0.1)
                 v.mul_(0.999).add_(g * g, alpha=0.001)
-                p -= lr * (m / (1 - 0.9**step)) / ((v / (1 - 0.999**step)).sqrt() + 1e-8)
+                p -= lr * (m / (1 - 0.9 ** (step + 1))) / ((v / (1 - 0.999 ** (step + 1))).sqrt() + 1e-8)
     return losses
 
 
@@ -108,7 +107,13 @@ CASES = {
     "warm-up": {"warmup": 0.4},
     "cosine": {"schedule": "cosine", "warmup": 0.2},
     "clipping": {"clip_norm": 0.1},
-    "all at once": {"batch_size": 5, "accumulation": 2, "warmup": 0.3, "schedule": "cosine", "clip_norm": 0.2},
+    "all at once": {
+        "batch_size": 5,
+        "accumulation": 2,
+        "warmup": 0.3,
+        "schedule": "cosine",
+        "clip_norm": 0.2,
+    },
 }
 
 
@@ -177,7 +182,7 @@ def test_the_same_seeds_give_the_same_bits(run, engine, train_what):
     assert not same(first, other)
 
 
-def test_the_global_generator_is_left_alone(run, toy_classifier, toy_labelled):
+def test_the_global_generator_is_left_alone(toy_classifier, toy_labelled):
     recipe = Recipe(train="lora", lora_dropout=0.5, epochs=1)
     classifier, data = toy_classifier(recipe), toy_labelled()
     state = torch.get_rng_state()
@@ -260,5 +265,7 @@ def test_a_loss_that_is_not_finite_names_its_step(run, toy_classifier, toy_label
 def test_weights_that_break_in_the_last_step_are_an_error(run, restore_best):
     """Every training loss was finite; what is left is of no use all the same."""
     recipe = Recipe(train="all", lr=1e38, epochs=1, batch_size=40, restore_best=restore_best)
-    with pytest.raises(FloatingPointError, match=r"validation loss is not finite after epoch 1 \(lr 1e\+38\)"):
+    with pytest.raises(
+        FloatingPointError, match=r"validation loss is not finite after epoch 1 \(lr 1e\+38\)"
+    ):
         run(recipe)

@@ -22,9 +22,7 @@ def naive_attention(x: Tensor, attn: torch.nn.Module, causal: bool, real: list[l
     y = torch.zeros(B, T, D)
     for b in range(B):
         for i in range(T):
-            seen = [
-                j for j in range(T) if j == i or ((not causal or j < i) and (real is None or real[b][j]))
-            ]
+            seen = [j for j in range(T) if j == i or ((not causal or j < i) and (real is None or real[b][j]))]
             for h in range(attn.n_head):
                 part = slice(h * d_head, (h + 1) * d_head)
                 weights = [math.exp(float(q[b, i, part] @ k[b, j, part]) / math.sqrt(d_head)) for j in seen]
@@ -63,7 +61,9 @@ def test_a_causal_model_sees_nothing_to_its_right(gpt, tokens):
     before, after = gpt(tokens), gpt(changed)
     torch.testing.assert_close(before[:, :4], after[:, :4])
     assert not torch.allclose(before[:, 4:], after[:, 4:], atol=1e-3)
-    assert not torch.allclose(gpt(tokens, Attend(False))[:, :4], gpt(changed, Attend(False))[:, :4], atol=1e-3)
+    assert not torch.allclose(
+        gpt(tokens, Attend(False))[:, :4], gpt(changed, Attend(False))[:, :4], atol=1e-3
+    )
 
 
 @pytest.mark.parametrize("attend", KINDS)

@@ -12,7 +12,24 @@ from gptcore.models.config import REGISTRY, ModelConfig, ModelEntry
 from gptcore.pretrain import loop
 from gptcore.pretrain.corpus import split_of
 
-WORDS = "the of and to in a is that for it as was with on by naïve café 数 字 😀 don't 1984".split()
+WORDS = [
+    "the",
+    "of",
+    "and",
+    "to",
+    "in",
+    "a",
+    "is",
+    "that",
+    "it",
+    "naïve",
+    "café",
+    "数",
+    "字",
+    "😀",
+    "don't",
+    "1984",
+]
 
 
 @pytest.fixture(scope="session")

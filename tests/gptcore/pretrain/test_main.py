@@ -44,9 +44,7 @@ def test_bad_input_is_one_line_and_exit_code_2(call, corpus, tmp_path, arguments
 
 
 def test_a_call_leaves_a_model_that_opens(call, corpus, tmp_path, monkeypatch):
-    config = ModelConfig(
-        d_model=8, n_layer=1, n_head=1, context=256, vocab_size=8192, tokenizer="embedded"
-    )
+    config = ModelConfig(d_model=8, n_layer=1, n_head=1, context=256, vocab_size=8192, tokenizer="embedded")
     monkeypatch.setitem(REGISTRY, "nano", ModelEntry(config=config, source="bundled", about="a toy"))
     monkeypatch.setattr(torch, "compile", lambda function: function)
     monkeypatch.setattr(loop, "_has_bfloat16", lambda _device: False)

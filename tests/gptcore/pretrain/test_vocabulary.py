@@ -11,7 +11,13 @@ from tokenizers import Tokenizer
 
 from gptcore.data.tokenizer import GPT2_SPLIT_PATTERN
 from gptcore.pretrain.corpus import split_of
-from gptcore.pretrain.vocabulary import VOCAB_SIZE, to_tiktoken_ranks, train_bpe, train_vocabulary, write_ranks
+from gptcore.pretrain.vocabulary import (
+    VOCAB_SIZE,
+    to_tiktoken_ranks,
+    train_bpe,
+    train_vocabulary,
+    write_ranks,
+)
 
 TEXTS = [
     "the naïve café of 1984, and that's it",
@@ -53,7 +59,9 @@ def test_ids_are_those_of_tokenizers(bpe, encoding, text):
     assert encoding.decode(ids) == bpe.decode(ids) == text
 
 
-@given(text=st.text(st.characters(codec="utf-8")) | st.lists(st.sampled_from([*TEXTS, " ", "é"])).map("".join))
+@given(
+    text=st.text(st.characters(codec="utf-8")) | st.lists(st.sampled_from([*TEXTS, " ", "é"])).map("".join)
+)
 def test_ids_are_those_of_tokenizers_on_any_text(bpe, encoding, text):
     assert encoding.encode_ordinary(text) == bpe.encode(text).ids
 
@@ -66,7 +74,7 @@ def test_ranks_are_written_as_tiktoken_reads_them(bpe, tmp_path):
     assert list(read_ranks(content).values()) == sorted(ranks.values())
 
 
-def test_training_looks_at_training_documents_only(corpus, documents, tmp_path):
+def test_training_looks_at_training_documents_only(documents, tmp_path):
     word = " zyzzyvaquark"
     i = next(i for i in range(1000) if split_of(f"{i}{word * 500}") == "validation")
     (tmp_path / "held_out.txt").write_text(f"{i}{word * 500}")

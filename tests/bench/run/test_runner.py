@@ -1,0 +1,345 @@
+"""Runs become records: done, failed or skipped, whatever happens on the way."""
+
+import os
+import socket
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.run import runner
+from bench.run.record import Record
+from bench.run.runner import Session, execute, open_session, run_one
+from bench.run.store import load_record, load_records, save_record
+from bench.study.manifest import Row, Study
+from bench.study.plan import PlannedRun, make_plan
+from gptcore.data.datasets import Dataset, load_dataset
+from gptcore.errors import UserError
+from gptcore.finetune.engine import Engine
+from gptcore.finetune.epoch import Epoch
+from gptcore.finetune.recipe import Recipe, Seeds
+from gptcore.models.config import REGISTRY, ModelConfig, ModelEntry
+
+TOY = ModelConfig(d_model=16, n_layer=2, n_head=2, context=16, vocab_size=8192, tokenizer="embedded")
+RECIPE = Recipe(model="toy", weights="random", epochs=2, batch_size=4, lr=1e-3)
+DIVERGES = RECIPE.model_copy(update={"lr": 1e30})
+FEATURES = RECIPE.model_copy(update={"train": "features"})
+TFIDF = Recipe(model="tfidf")
+
+
+@pytest.fixture(autouse=True)
+def toy_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(REGISTRY, "toy", ModelEntry(config=TOY, source="bundled", about="a toy"))
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """40 short messages, one of them too long for the model."""
+    lines = ["text,label"]
+    lines += [f"see you at {hour} then,ham\nwin {hour} free prizes now,spam" for hour in range(20)]
+    lines[1] = f"{'again and ' * 20}again,ham\nfree,spam"
+    path = tmp_path_factory.mktemp("data") / "messages.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return load_dataset(path)
+
+
+@pytest.fixture
+def session(data: Dataset, tmp_path: Path) -> Session:
+    return Session(tmp_path / "study", data, Engine("fast"), "cpu")
+
+
+def planned(recipe: Recipe = RECIPE, seed_index: int = 0, **changes: Any) -> PlannedRun:
+    seeds = Seeds(init=123, order=123 + seed_index)
+    run = PlannedRun(("baseline",), recipe, seed_index, seeds, "todo")
+    return replace(run, **changes)
+
+
+def run_all(plan: list[PlannedRun], session: Session) -> list[Record]:
+    return execute(plan, session, lambda _run: None, lambda _run, _record: None)
+
+
+# --- a run that is done ----------------------------------------------------------------------------------
+
+
+def test_a_done_run(session: Session) -> None:
+    record = run_one(planned(), session)
+    assert (record.status, record.reason) == ("done", None)
+    assert record.run_id == f"{RECIPE.id}-s0"
+    assert (record.recipe, record.engine, record.environment.dtype) == (RECIPE, "fast", "float32")
+    assert record.dataset.fingerprint == session.data.fingerprint
+    assert (record.dataset.n_train, record.dataset.n_validation, record.dataset.n_test) == (28, 4, 8)
+    assert record.inputs is not None
+    assert record.inputs.tokens_per_row == TOY.context < record.inputs.longest_tokens
+    assert record.inputs.n_truncated == 1
+    assert record.weights is not None
+    assert (record.weights.source, record.weights.pretrained) == ("random", False)
+    assert record.parameters is not None
+    assert record.parameters.trained == TOY.n_block_params + 2 * 16 + 2 * 17
+    assert record.parameters.total == TOY.n_params + 2 * 17
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, FEATURES, TFIDF], ids=["network", "features", "tfidf"])
+def test_a_record_comes_back_from_its_file(session: Session, recipe: Recipe) -> None:
+    record = run_one(planned(recipe), session)
+    assert record.status == "done"
+    assert load_record(save_record(session.folder, record)) == record
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, FEATURES, TFIDF], ids=["network", "features", "tfidf"])
+def test_metrics_are_those_of_the_predictions(session: Session, recipe: Recipe) -> None:
+    record = run_one(planned(recipe), session)
+    assert record.metrics is not None
+    assert record.test is not None
+    labels, predicted = np.array(record.test.labels), np.array(record.test.predicted)
+    probabilities = np.array(record.test.probabilities)
+    assert labels.tolist() == session.data.test.labels.tolist()
+    assert probabilities.shape == (8, 2)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=2e-6)
+    assert predicted.tolist() == probabilities.argmax(axis=1).tolist()
+    assert record.metrics.test.n == 8
+    assert record.metrics.test.correct == (labels == predicted).sum()
+    assert record.metrics.test.accuracy == record.metrics.test.correct / 8
+    chosen = probabilities[np.arange(8), labels]
+    assert record.metrics.test.log_loss == pytest.approx(-np.log(chosen).mean(), abs=1e-4)
+    assert (record.metrics.train.n, record.metrics.validation.n) == (28, 4)
+
+
+def test_curves_have_every_step_and_epoch(session: Session) -> None:
+    heard: list[Epoch] = []
+    record = run_one(planned(), session, heard.append)
+    assert record.curves is not None
+    # 7 batches of 4 an epoch, a point for every 10 steps begun
+    assert [point.step for point in record.curves.losses] == [10, 14]
+    assert [(point.epoch, point.step) for point in record.curves.epochs] == [(1, 7), (2, 14)]
+    assert [epoch.epoch for epoch in heard] == [1, 2]
+    first, second = record.curves.epochs
+    assert 0 < first.train_s < second.train_s
+    assert record.curves.best_epoch is None
+    best = run_one(planned(RECIPE.model_copy(update={"restore_best": True})), session).curves
+    assert best is not None
+    losses = {point.validation_loss: point.epoch for point in best.epochs}
+    assert best.best_epoch == losses[min(losses)]
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, FEATURES, TFIDF], ids=["network", "features", "tfidf"])
+def test_phases_add_up(session: Session, recipe: Recipe) -> None:
+    cost = run_one(planned(recipe), session).cost
+    assert cost is not None
+    assert sum(cost.phases.values()) == pytest.approx(cost.total_s, abs=1e-3)
+    assert all(seconds >= 0 for seconds in cost.phases.values())
+    assert {"train", "evaluate", "other"} <= set(cost.phases)
+    assert cost.standalone_s == cost.total_s  # nothing was there to borrow
+    assert cost.peak_mem_bytes is not None
+    assert cost.peak_mem_bytes > 2**20
+
+
+def test_what_was_borrowed_is_owned_up_to(session: Session) -> None:
+    first, second = (run_one(planned(seed_index=i), session).cost for i in (0, 1))
+    assert first is not None
+    assert second is not None
+    assert second.standalone_s > second.total_s
+    assert second.standalone_s - second.total_s <= first.phases["trunk"] + 1e-3
+    assert first.tokens_processed is not None
+    assert second.tokens_processed is not None
+    assert second.tokens_processed < first.tokens_processed
+
+
+def test_flops_are_those_of_the_plain_loop_whatever_the_engine(session: Session) -> None:
+    plain = replace(session, engine=Engine("plain"))
+    for recipe in (RECIPE, RECIPE.model_copy(update={"position": "last_real"}), FEATURES):
+        costs = [run_one(planned(recipe), each).cost for each in (session, plain)]
+        assert costs[0] is not None
+        assert costs[1] is not None
+        assert costs[0].flops == costs[1].flops
+        assert costs[0].flops
+        assert costs[0].flops > 0
+    tfidf = run_one(planned(TFIDF), session).cost
+    assert tfidf is not None
+    assert tfidf.flops is None
+
+
+def test_both_engines_leave_the_same_predictions(session: Session) -> None:
+    fast = run_one(planned(), session)
+    plain = run_one(planned(), replace(session, engine=Engine("plain")))
+    assert (fast.engine, plain.engine) == ("fast", "plain")
+    assert fast.test is not None
+    assert plain.test is not None
+    assert fast.test.predicted == plain.test.predicted
+    np.testing.assert_allclose(fast.test.probabilities, plain.test.probabilities, atol=2e-6)
+
+
+def test_a_baseline_without_a_gpt_has_no_weights(session: Session) -> None:
+    record = run_one(planned(TFIDF), session)
+    assert (record.inputs, record.weights) == (None, None)
+    assert record.curves is not None
+    assert record.curves.losses == record.curves.epochs == []
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, TFIDF, DIVERGES], ids=["done", "tfidf", "failed"])
+def test_a_record_tells_nothing_of_who_ran_it_where(
+    session: Session, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_TOKEN", "a-value-nobody-should-see")
+    record = run_one(planned(recipe), session)
+    assert socket.gethostname() not in record.environment.platform.split()
+    text = save_record(session.folder, record).read_text()
+    for folder in (tempfile.gettempdir(), Path.cwd(), Path.home(), session.folder):
+        assert f"{folder}{os.sep}" not in text
+        assert f'{folder}"' not in text
+    assert "SOME_TOKEN" not in text
+    assert "a-value-nobody-should-see" not in text
+
+
+# --- runs that fail or cannot be done --------------------------------------------------------------------
+
+
+def test_a_failed_run_says_why_in_a_line_and_the_next_goes_on(session: Session) -> None:
+    failed, done = run_all([planned(DIVERGES), planned()], session)
+    assert failed.status == "failed"
+    assert failed.reason is not None
+    assert failed.reason.startswith("FloatingPointError: ")
+    assert "1e+30" in failed.reason
+    assert "\n" not in failed.reason
+    parts = (failed.metrics, failed.test, failed.curves, failed.cost, failed.parameters)
+    assert parts == (None,) * len(parts)
+    assert done.status == "done"
+    assert load_records(session.folder) == {record.run_id: record for record in (failed, done)}
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (UserError("no weights"), "UserError: no weights"),
+        (RuntimeError("out of memory\nTried to allocate 3 GiB"), "RuntimeError: out of memory"),
+        (MemoryError(), "MemoryError"),
+        (ZeroDivisionError("division by zero"), "ZeroDivisionError: division by zero"),
+        (ValueError("\n bad value \n"), "ValueError: bad value"),
+        (OSError(28, "No space left on device"), "OSError: [Errno 28] No space left on device"),
+    ],
+)
+def test_reasons(session: Session, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str) -> None:
+    def raising(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(runner, "fit", raising)
+    record = run_one(planned(), session)
+    assert (record.status, record.reason) == ("failed", reason)
+
+
+def test_a_blocked_run_is_skipped_with_its_reason(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "fit", None)  # is never called
+    blocked = planned(state="blocked", reason="not enough memory: needs 9.1 GB, 2.0 GB are free")
+    (record,) = run_all([blocked], session)
+    assert (record.status, record.reason) == ("skipped", blocked.reason)
+    assert record.metrics is None
+    assert load_records(session.folder)[record.run_id] == record
+
+
+# --- a whole plan ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def study(toy_study: Callable[..., Study], session: Session) -> Study:
+    """Three rows with two seeds each."""
+    recipes = [RECIPE, RECIPE.model_copy(update={"train": "last_layer"}), TFIDF]
+    rows = [Row(name=recipe.id, recipe=recipe) for recipe in recipes]
+    seeds = [Seeds(init=i, order=i) for i in range(2)]
+    return toy_study(rows, seeds=seeds, dataset=runner.dataset_facts(session.data), models="toy")
+
+
+def plan_of(study: Study, session: Session) -> list[PlannedRun]:
+    return make_plan(
+        study,
+        load_records(session.folder),
+        longest_tokens=16,
+        free_bytes=2**40,
+        reachable=lambda _model: False,
+    )
+
+
+def test_interrupted_finished_runs_stay_and_the_next_call_does_the_rest(
+    study: Study, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted: list[tuple[str, int]] = []
+    fit = runner.fit
+
+    def interrupted_in_the_third(recipe: Recipe, data: Dataset, seeds: Seeds, *rest: Any, **more: Any) -> Any:
+        if len(fitted) == 2:
+            raise KeyboardInterrupt
+        fitted.append((recipe.id, seeds.init))
+        return fit(recipe, data, seeds, *rest, **more)
+
+    monkeypatch.setattr(runner, "fit", interrupted_in_the_third)
+    plan = plan_of(study, session)
+    assert [run.state for run in plan] == ["todo"] * 6
+    with pytest.raises(KeyboardInterrupt):
+        run_all(plan, session)
+    kept = {path: path.read_bytes() for path in (session.folder / "runs").iterdir()}
+    assert len(kept) == 2
+
+    monkeypatch.setattr(runner, "fit", fit)
+    rest = plan_of(study, session)
+    assert [run.state for run in rest] == ["done", "done", "todo", "todo", "todo", "todo"]
+    assert len(run_all(rest, session)) == 4
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert run_all(plan_of(study, session), session) == []
+    assert len(load_records(session.folder)) == 6
+
+
+def test_a_failed_run_is_tried_again(study: Study, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise RuntimeError("bad luck")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "fit", failing)
+        assert {record.status for record in run_all(plan_of(study, session), session)} == {"failed"}
+    again = plan_of(study, session)
+    assert {run.state for run in again} == {"todo"}
+    assert {run.reason for run in again} == {"failed before: RuntimeError: bad luck"}
+    assert {record.status for record in run_all(again, session)} == {"done"}
+
+
+def test_who_listens_hears_of_every_run_but_those_done(session: Session) -> None:
+    heard: list[str] = []
+    plan = [
+        planned(state="done"),
+        planned(TFIDF),
+        planned(seed_index=1, state="blocked", reason="no weights"),
+    ]
+    execute(
+        plan,
+        session,
+        lambda run: heard.append(f"start {run.run_id}"),
+        lambda run, record: heard.append(f"{record.status} {run.run_id}"),
+    )
+    assert heard == [
+        f"start {TFIDF.id}-s0",
+        f"done {TFIDF.id}-s0",
+        f"start {RECIPE.id}-s1",
+        f"skipped {RECIPE.id}-s1",
+    ]
+
+
+# --- the session -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("engine", "asked", "chosen"),
+    [
+        ("fast", "auto", "bfloat16"),
+        ("fast", "float32", "float32"),
+        ("fast", "bfloat16", "bfloat16"),
+        ("plain", "auto", "float32"),
+        ("plain", "bfloat16", "float32"),
+    ],
+)
+def test_the_plain_engine_is_float32(
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Any, asked: Any, chosen: str
+) -> None:
+    monkeypatch.setattr(runner, "probe_precision", lambda _device: "bfloat16")
+    session = open_session(tmp_path, data, engine, asked, "cpu")
+    assert (session.engine.name, session.engine.precision) == (engine, chosen)

@@ -1,0 +1,407 @@
+"""The command line from end to end, on a toy checkpoint and a small CSV file."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bench import cli, prepare
+from bench.run import runner
+from bench.run.store import load_records, load_study, save_record
+from bench.study.matrix import matrices
+from gptcore.data.datasets import DATASETS
+from gptcore.models.config import REGISTRY, ModelConfig
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = ("list", "plan", "run", "report", "show")
+MATRIX = """
+name = "mine"
+about = "three rows"
+baseline = { set = { epochs = 1, lr = 1e-3 } }
+questions = { layers = "How many layers should learn?" }
+row = [
+    { name = "last-layer", question = "layers", set = { train = "last_layer" } },
+    { name = "tfidf", question = "layers", set = { model = "tfidf" } },
+]
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def words(self) -> str:
+        """What it printed, with line breaks and columns as single blanks."""
+        return " ".join(self.out.split())
+
+
+Bench = Callable[..., Answer]
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Bench:
+    """Calls `python -m bench` within this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runner, "probe_precision", lambda _device: "float32")  # it takes half a second
+
+    def call(*arguments: str | Path) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["bench", *map(str, arguments)])
+        code: object = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code or 0
+        assert isinstance(code, int)
+        return Answer(code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def no_report(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Leaves the report out, which takes most of a small study's time; how many records each would have had."""
+    from bench.report import markdown
+
+    reported: list[int] = []
+
+    def count(folder: Path, _study: object, records: list[object]) -> Path:
+        reported.append(len(records))
+        return folder / "report.md"
+
+    monkeypatch.setattr(markdown, "write_report", count)
+    return reported
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what a user has: messages.csv, mine.toml and the checkpoint toy-gpt."""
+    from gptcore.models.weights import random_gpt, save_gpt
+
+    folder = tmp_path_factory.mktemp("inputs")
+    write_messages(folder / "messages.csv", 20)
+    (folder / "mine.toml").write_text(MATRIX)
+    shape = ModelConfig(d_model=16, n_layer=2, n_head=2, context=16, vocab_size=8192, tokenizer="embedded")
+    save_gpt(random_gpt(shape, 0), folder / "toy-gpt")
+    return folder
+
+
+def write_messages(path: Path, n: int) -> None:
+    rows = [f"see you at {hour} then,ham\nwin {hour} free prizes now,spam" for hour in range(n)]
+    path.write_text("\n".join(["text,label", *rows, ""]))
+
+
+@pytest.fixture
+def study(inputs: Path) -> list[str]:
+    """The options that describe a small study."""
+    return [
+        *("--matrix", str(inputs / "mine.toml"), "--models", str(inputs / "toy-gpt")),
+        *("--data", str(inputs / "messages.csv"), "--seeds", "2", "--out", "study"),
+    ]
+
+
+# --- help ------------------------------------------------------------------------------------------------
+
+
+def test_help_names_every_command(bench: Bench) -> None:
+    answer = bench("--help")
+    assert answer.code == 0
+    for command in COMMANDS:
+        assert re.search(rf"^ +{command} +\w", answer.out, re.MULTILINE), command
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_every_command_has_an_example(bench: Bench, command: str) -> None:
+    answer = bench(command, "--help")
+    assert answer.code == 0
+    assert f"Example: python -m bench {command}" in answer.words
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_the_example_is_valid(command: str) -> None:
+    """Its options exist and its values parse: an example with --help after it is not refused."""
+    from typer.main import get_command
+
+    group = get_command(cli.app)
+    found = group.commands[command]  # type: ignore[attr-defined]
+    _, _, example = found.epilog.partition("python -m bench ")
+    name, *arguments = example.split()
+    assert name == command
+    found.make_context(command, arguments)
+
+
+def test_without_a_command_there_is_help(bench: Bench) -> None:
+    answer = bench()
+    assert answer.code == 2
+    assert "Usage" in answer.out + answer.err
+
+
+def loaded_by(*arguments: str | Path) -> set[str]:
+    """Top-level packages that `python -m bench ARGUMENTS` loads."""
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = ['bench', *{[str(a) for a in arguments]!r}]\n"
+        "try:\n    runpy.run_module('bench', run_name='__main__')\n"
+        "except SystemExit as end:\n    assert not end.code, end.code\n"
+        "print('loaded:', *{name.partition('.')[0] for name in sys.modules})\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.rpartition("loaded:")[2].split())
+
+
+def test_help_loads_nothing_heavy() -> None:
+    loaded = loaded_by("--help")
+    assert "typer" in loaded
+    assert not loaded & {"torch", "pandas", "numpy", "matplotlib", "sklearn", "tiktoken", "huggingface_hub"}
+
+
+# --- list and plan ---------------------------------------------------------------------------------------
+
+
+def test_list(bench: Bench) -> None:
+    answer = bench("list")
+    assert answer.code == 0
+    for name in (*(name for name, _ in matrices()), *REGISTRY, *DATASETS, "tfidf"):
+        assert re.search(rf"^ +{re.escape(name)} +\S", answer.out, re.MULTILINE), name
+
+
+def test_plan_says_what_would_run_and_runs_nothing(bench: Bench, study: list[str], tmp_path: Path) -> None:
+    answer = bench("plan", *study)
+    assert answer.code == 0
+    assert "as asked" in answer.out
+    assert "3 rows x 2 seeds on messages.csv (28 / 4 / 8 texts)" in answer.words
+    assert "6 runs to do, 0 done, 0 cannot run here" in answer.words
+    for row in ("baseline", "last-layer", "tfidf"):
+        assert re.search(rf"^{row} .*2 todo", answer.out, re.MULTILINE), row
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_plan_says_what_cannot_run(bench: Bench, study: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepare, "free_memory_bytes", lambda _device: 100)
+    answer = bench("plan", *study)
+    assert answer.code == 0
+    assert "2 runs to do, 0 done, 4 cannot run here" in answer.words
+    assert "2 blocked: not enough memory: needs 0.4 GB, 0.0 GB are free" in answer.words
+
+
+def test_only_skip_and_set_narrow_and_change(bench: Bench, study: list[str]) -> None:
+    only = bench("plan", *study, "--only", "baseline,tfidf")
+    assert "2 rows x 2 seeds" in only.words
+    assert "last-layer" not in only.out
+    skip = bench("plan", *study, "--skip", "tfidf", "--skip", "last-layer")
+    assert "1 rows x 2 seeds" in skip.words
+    changed = bench("plan", *study, "--set", "train=last_layer")
+    assert "row last-layer changes nothing" in changed.words
+    assert "baseline, last-layer" in changed.words  # one run serves both
+
+
+# --- run, report, show -----------------------------------------------------------------------------------
+
+
+def test_run_report_show(bench: Bench, study: list[str], tmp_path: Path) -> None:
+    first = bench("run", *study)
+    assert (first.code, first.err) == (0, "")
+    assert "6 runs to do, 0 done" in first.words
+    for row in ("baseline", "last-layer", "tfidf"):
+        assert re.search(rf"\d% test .* {row} seed 1", first.out), row
+    folder = tmp_path / "study"
+    assert load_study(folder).command.startswith("python -m bench run --matrix ")
+    records = load_records(folder)
+    assert [record.status for record in records.values()] == ["done"] * 6
+    results = {"report.md", "summary.csv", "plots"}
+    assert results <= {path.name for path in folder.iterdir()}
+    assert list((folder / "plots").glob("*.svg"))
+    assert list((folder / "plots").glob("*.png"))
+
+    second = bench("run", *study)
+    assert second.code == 0
+    assert "0 runs to do, 6 done" in second.words
+    assert "% test" not in second.out
+    assert load_records(folder) == records
+
+    report_text = (folder / "report.md").read_text()
+    for name in ("baseline", "last-layer", "tfidf", "messages.csv", "How many layers should learn?"):
+        assert name in report_text, name
+    (folder / "report.md").unlink()
+    again = bench("report", folder)
+    assert again.code == 0
+    assert str(folder / "report.md") in again.words.replace(" ", "")
+    assert (folder / "report.md").read_text() == report_text
+
+    record = next(iter(records.values()))
+    shown = bench("show", folder / "runs" / f"{record.run_id}.json")
+    assert shown.code == 0
+    assert record.run_id in shown.words.replace(" ", "")
+    assert not loaded_by("report", folder) & {"torch", "tiktoken", "huggingface_hub"}
+
+
+def test_show_finds_a_run_in_results_by_its_name(bench: Bench, toy_record: Callable, tmp_path: Path) -> None:
+    record = toy_record()
+    save_record(tmp_path / "results" / "one", record)
+    assert bench("show", record.run_id).code == 0
+    assert bench("show", f"{record.run_id}.json").code == 0
+    save_record(tmp_path / "results" / "two", record)
+    several = bench("show", record.run_id)
+    assert several.code == 2
+    assert "is in several studies" in several.err
+    nowhere = bench("show", "no-such-run")
+    assert nowhere.code == 2
+    assert "no such file" in nowhere.err
+
+
+@pytest.mark.usefixtures("no_report")
+def test_by_default_a_study_lies_in_results(bench: Bench, study: list[str], tmp_path: Path) -> None:
+    del study[-2:]  # without --out
+    answer = bench("run", *study, "--only", "tfidf", "--skip", "last-layer", "--set", "epochs=1")
+    assert answer.code == 0
+    assert (tmp_path / "results" / "toy-gpt-mine-messages" / "study.json").is_file()
+
+
+def test_the_plain_engine_has_a_study_of_its_own(bench: Bench, study: list[str]) -> None:
+    del study[-2:]
+    answer = bench("plan", *study, "--engine", "plain")
+    assert "results/toy-gpt-mine-messages-plain" in answer.words
+
+
+def test_a_failed_run_makes_exit_code_1(
+    bench: Bench, study: list[str], tmp_path: Path, no_report: list[int]
+) -> None:
+    answer = bench("run", *study, "--set", "lr=1e30", "--seeds", "1")
+    assert answer.code == 1
+    assert "failed baseline seed 0: FloatingPointError" in answer.words
+    statuses = sorted(record.status for record in load_records(tmp_path / "study").values())
+    assert statuses == ["done", "failed", "failed"]
+    assert no_report == [3]
+
+
+def test_ctrl_c_keeps_what_is_done_and_the_same_call_continues(
+    bench: Bench,
+    study: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    no_report: list[int],
+) -> None:
+    fit, calls = runner.fit, []
+
+    def interrupted(*arguments: object, **more: object) -> object:
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return fit(*arguments, **more)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "fit", interrupted)
+        answer = bench("run", *study)
+    assert answer.code == 130
+    assert "the same command continues" in answer.words
+    assert len(load_records(tmp_path / "study")) == 2
+    assert no_report == [2]
+    rest = bench("run", *study)
+    assert rest.code == 0
+    assert "4 runs to do, 2 done" in rest.words
+
+
+# --- bad input -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        (["--matrix", "no-such-matrix"], ["no-such-matrix", "full", "quick"]),
+        (["--models", "gtp2"], ["gtp2", "gpt2"]),
+        (["--only", "last-lyer"], ["--only last-lyer", "last-layer"]),
+        (["--skip", "baseline"], ["--skip baseline"]),
+        (["--set", "lr"], ["--set 'lr'", "FIELD=VALUE"]),
+        (["--set", "lr=fast"], ["lr", "'fast'"]),
+        (["--set", "lr=-1"], ["lr", "-1"]),
+        (["--set", "lr=inf"], ["lr", "inf"]),
+        (["--set", "learning_rate=1"], ["learning_rate", "lr"]),
+        (["--set", "model=gpt2"], ["--models"]),
+        (["--data", "missing.csv"], ["missing.csv"]),
+        (["--data", "smsspam"], ["smsspam", "sms-spam"]),
+        (["--text-column", "body"], ["messages.csv", "body", "text"]),
+        (["--label-column", "kind"], ["messages.csv", "kind", "label"]),
+        (["--out", "a-file"], ["a-file"]),
+    ],
+    ids=lambda value: "-".join(value)[:40] if isinstance(value, list) else None,
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    bench: Bench, study: list[str], changes: list[str], names: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "a-file").write_text("")
+    answer = bench("run", *study, *changes)
+    assert answer.code == 2
+    assert answer.err.startswith("error: ")
+    assert answer.err.count("\n") == 1
+    for name in names:
+        assert name in answer.err, name
+    assert not (tmp_path / "study").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "--seeds", "0"],
+        ["run", "--seeds", "many"],
+        ["run", "--engine", "warp"],
+        ["plan", "--precision", "float64"],
+        ["run", "--no-such-option"],
+        ["no-such-command"],
+        ["report"],
+        ["show"],
+    ],
+    ids=" ".join,
+)
+def test_bad_usage_is_exit_code_2(bench: Bench, arguments: list[str]) -> None:
+    answer = bench(*arguments)
+    assert answer.code == 2
+    assert "Usage" in answer.err
+    assert "Traceback" not in answer.err
+
+
+@pytest.mark.usefixtures("no_report")
+def test_other_data_in_the_same_folder_is_refused(bench: Bench, study: list[str], tmp_path: Path) -> None:
+    assert bench("run", *study, "--only", "tfidf", "--seeds", "1").code == 0
+    before = (tmp_path / "study" / "study.json").read_bytes()
+    write_messages(tmp_path / "others.csv", 21)
+    answer = bench("run", *study, "--data", "others.csv")
+    assert answer.code == 2
+    assert "study holds a study on other data (messages.csv)" in answer.err
+    assert "--out" in answer.err
+    assert (tmp_path / "study" / "study.json").read_bytes() == before
+
+
+def test_report_of_a_folder_without_a_study(bench: Bench, tmp_path: Path) -> None:
+    answer = bench("report", tmp_path)
+    assert answer.code == 2
+    assert "holds no study" in answer.err
+
+
+def test_a_gpu_that_is_not_there(bench: Bench, study: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepare, "has_cuda", lambda: False)
+    answer = bench("plan", *study, "--device", "cuda")
+    assert answer.code == 2
+    assert "no CUDA GPU" in answer.err
+
+
+@pytest.mark.usefixtures("no_report")
+def test_a_damaged_record_is_named(bench: Bench, study: list[str], tmp_path: Path) -> None:
+    assert bench("run", *study, "--only", "tfidf", "--seeds", "1").code == 0
+    path = next((tmp_path / "study" / "runs").iterdir())
+    path.write_text(path.read_text()[:100])
+    for command in (["run", *study], ["report", "study"], ["show", path]):
+        answer = bench(*command)
+        assert answer.code == 2
+        assert path.name in answer.err
+        assert answer.err.count("\n") == 1
