@@ -29,7 +29,7 @@ def show_messages(prepared: Prepared) -> None:
     for warning in prepared.warnings:
         console.print(f"[yellow]warning:[/] {escape(warning)}")
     console.print(
-        f"study {study.name}: {len(study.rows)} rows x {len(study.seeds)} seeds on {escape(data.name)} "
+        f"study {escape(study.name)}: {len(study.rows)} rows x {len(study.seeds)} seeds on {escape(data.name)} "
         f"({data.n_train:,} / {data.n_validation:,} / {data.n_test:,} texts) -> {escape(str(prepared.folder))}"
     )
     counts = Counter(run.state for run in prepared.plan)

@@ -37,8 +37,9 @@ def main(folder: Path) -> None:
         ]
         rows.append([lr, epoch, *cells, mean(losses.values()) if len(losses) == 2 else float("inf")])
     print(tabulate(rows, ["lr", "epoch", "last_block", "all", "mean loss"], floatfmt=".4g", tablefmt="pipe"))
-    if rows:
-        best = min(rows, key=lambda row: row[-1])
+    complete = [row for row in rows if row[-1] != float("inf")]
+    if complete:
+        best = min(complete, key=lambda row: row[-1])
         print(f"\nlowest mean validation loss: lr {best[0]:g}, {best[1]} epochs")
 
 

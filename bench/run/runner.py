@@ -30,7 +30,6 @@ from bench.run.store import save_record
 from bench.study.costs import estimate_flops
 from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset
-from gptcore.errors import UserError
 from gptcore.finetune.engine import Engine, probe_precision
 from gptcore.finetune.evaluate import Evaluation
 from gptcore.finetune.fit import FitResult, OnEpoch, fit
@@ -108,7 +107,7 @@ def run_one(planned: PlannedRun, session: Session, on_epoch: OnEpoch | None = No
         result = fit(
             planned.recipe, session.data, planned.seeds, session.engine, session.device, on_epoch=on_epoch
         )
-    except (UserError, ArithmeticError, MemoryError, RuntimeError, ValueError, OSError) as error:
+    except Exception as error:  # whatever went wrong in one run must not end the study
         return bare.model_copy(update={"status": "failed", "reason": _one_line(error)})
     return bare.model_copy(update={"status": "done", "reason": None} | _outcome(result, session))
 

@@ -21,7 +21,7 @@ from gptcore.data.batching import Side, TokenRows, real_positions
 if TYPE_CHECKING:
     from gptcore.finetune.classifier import Classifier
 
-TRUNK_BATCH_TOKENS = 8192  # positions that go through the blocks at a time
+TRUNK_BATCH_TOKENS = 2048  # positions that go through the blocks at a time; more is slower on two cores
 MEMORY_SHARE = 0.3  # of the memory that is free when the store is made
 
 

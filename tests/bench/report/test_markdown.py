@@ -68,8 +68,6 @@ def test_single_cells(report: Path) -> None:
 def test_it_opens_with_what_was_run_on_what(report: Path) -> None:
     text = report.read_text()
     assert text.startswith("# Study: full-gpt2\n")
-    facts = {row[""]: cells for row in tables(text)["What was run on what"] for cells in [list(row.values())]}
-    assert len(facts) > 10 or facts  # two columns without headings: read the lines themselves
     for line in (
         "1,045 train, 149 validation, 300 test",
         "ham 47.0%, spam 53.0%",
@@ -191,7 +189,7 @@ def test_hostile_texts_stay_texts(study: Study, tmp_path: Path, studies: ModuleT
     assert "<img" not in prose
     assert "\x1b" not in text
     assert not re.search(r"(?<!\\)!\[x\]", prose)
-    for rows_found in tables(text).values():
+    for rows_found in tables(prose).values():
         assert rows_found  # every line has as many cells as its header: `tables` is strict
     assert (tmp_path / "plots" / "question-1-q-b.png").is_file()
 

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from types import ModuleType
 
 import pytest
@@ -63,14 +62,14 @@ def test_records_of_other_data_or_other_seeds_are_not_shown(study: Study, studie
 
 
 def test_published_figures_stand_beside_ours_only_for_the_same_model_and_data(
-    study: Study, toy_study: Callable[..., Study], studies: ModuleType
+    study: Study, studies: ModuleType
 ) -> None:
     row = study.row("baseline")
     mini = row.model_copy(update={"recipe": row.recipe.model_copy(update={"model": "mini"})})
     hub = row.model_copy(update={"recipe": row.recipe.model_copy(update={"model": "openai-community/gpt2"})})
 
     def published(*, rows: list, dataset: object) -> object:  # type: ignore[type-arg]
-        return collect(toy_study(rows=rows, dataset=dataset), []).rows[0].published
+        return collect(studies.make_study(rows=rows, dataset=dataset), []).rows[0].published
 
     own_data = studies.DATASET.model_copy(update={"name": "reviews"})
     assert published(rows=[row], dataset=studies.DATASET) == row.published

@@ -77,6 +77,8 @@ def test_blocks_compose_at_every_k(gpt, tokens, attend):
         assert torch.equal(gpt.run_blocks(trunk, attend, start=k), whole)
         read_after = gpt.run_blocks(trunk, attend, start=k, read=read)
         torch.testing.assert_close(read_after, gather_positions(whole, read))
+        read_before = gpt.run_blocks(x, attend, stop=k, read=read)
+        torch.testing.assert_close(read_before, gather_positions(trunk, read))
     assert torch.equal(gpt(tokens, attend), gpt.ln_f(whole))
 
 
