@@ -62,8 +62,11 @@ def sms_table(results: Path) -> str:
                 continue
             gap = paired_bootstrap(ours[:n], theirs[:n])
             rows.append(
-                [size, train, n, 100 * ours[:n].mean(), 100 * theirs[:n].mean(), 100 * gap.mean]
-                + [f"{100 * gap.low:+.1f} to {100 * gap.high:+.1f}", "yes" if gap.excludes_zero else "no"]
+                [
+                    *(size, train, n, 100 * ours[:n].mean(), 100 * theirs[:n].mean(), 100 * gap.mean),
+                    f"{100 * gap.low:+.1f} to {100 * gap.high:+.1f}",
+                    "yes" if gap.excludes_zero else "no",
+                ]
             )
     headers = ["model", "train", "seeds", "pretrained", "random", "difference", "95% interval", "excludes 0"]
     return tabulate(rows, headers, floatfmt=".1f", tablefmt="pipe")

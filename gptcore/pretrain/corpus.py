@@ -27,10 +27,8 @@ def read_documents(corpus: Path) -> Iterator[str]:
     if not files:
         raise UserError(f"--corpus {corpus}: no .txt or .txt.xz file there")
     for path in files:
-        opened = (
-            lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8")
-        )
-        with opened as file:
+        open_text = lzma.open if path.suffix == ".xz" else open
+        with open_text(path, "rt", encoding="utf-8") as file:
             lines: list[str] = []
             for line in file:
                 if line.strip() == SEPARATOR:

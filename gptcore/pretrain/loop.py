@@ -19,7 +19,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gptcore.models.config import model_entry
 from gptcore.models.gpt import GPT
 from gptcore.pretrain.corpus import WindowOrder
 

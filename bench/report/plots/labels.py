@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 Point = tuple[float, float]
 Line = tuple[Point, Point]
-ATTEMPTS = 200
+ATTEMPTS = 300
 
 
 class Box(NamedTuple):
@@ -76,9 +76,9 @@ def place(
     order, rng = list(range(len(points))), random.Random(0)
     best, lowest = None, math.inf
     for attempt in range(1, ATTEMPTS + 1):
-        # Labels close around a crowded point can wall it in: until there is an arrangement, leave good places.
-        share = 0.3 * (attempt % 3) if best is None else 0.0
-        chosen = _greedy(points, candidates, order, lambda share=share: rng.random() < share)  # type: ignore[misc]
+        # Labels close around a crowded point can wall it in: every other attempt leaves some good places.
+        leave = (lambda: rng.random() < 0.1) if attempt % 2 == 0 else (lambda: False)
+        chosen = _greedy(points, candidates, order, leave)
         worst = next((index for index in order if index not in chosen), None)
         if worst is None:
             cost = sum(cost for cost, _ in chosen.values())
@@ -87,8 +87,8 @@ def place(
             worst = max(order, key=lambda index: chosen[index][0])
         # Whoever fared worst comes early next time (Joslin and Clements 1999, "squeaky wheel").
         order.remove(worst)
-        order.insert(rng.randrange(3), worst)
-        if attempt % 20 == 0:
+        order.insert(rng.randrange(6), worst)
+        if attempt % 50 == 0:
             rng.shuffle(order)
     return best
 

@@ -1,4 +1,4 @@
-"""One whole report, made once: drawing is what takes time."""
+"""Studies and reports, made once: drawing is what takes time."""
 
 import importlib.util
 from pathlib import Path
@@ -6,7 +6,8 @@ from types import ModuleType
 
 import pytest
 
-from bench.report.markdown import write_report
+from bench.report.markdown import render, write_report
+from bench.report.plots import question_plot
 from bench.report.results import Results, collect
 from bench.run.record import Record
 from bench.study.manifest import Study
@@ -39,5 +40,17 @@ def results(study: Study, records: list[Record]) -> Results:
 
 
 @pytest.fixture(scope="session")
+def text(results: Results) -> str:
+    """report.md of the whole study, as if every question had a plot."""
+    return render(
+        results, {question_plot(results, question): question for question in results.study.questions}
+    )
+
+
+@pytest.fixture(scope="session")
 def report(study: Study, records: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_report(tmp_path_factory.mktemp("full"), study, records)
+    """The report of a few rows, with every kind of plot, on disk."""
+    names = ("baseline", "first-token", "medium", "xl", "full-context", "ignore-index", "tf-idf")
+    rows = [row for row in study.rows if row.name in names]
+    few = study.model_copy(update={"rows": rows})
+    return write_report(tmp_path_factory.mktemp("few"), few, records)

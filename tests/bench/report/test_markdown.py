@@ -38,8 +38,8 @@ def small_study(study: Study, n_seeds: int = 3) -> Study:
     return study.model_copy(update={"rows": rows, "seeds": study.seeds[:n_seeds]})
 
 
-def test_the_table_is_what_the_records_say(report: Path, results: Results) -> None:
-    rows = tables(report.read_text())["Results"]
+def test_the_table_is_what_the_records_say(text: str, results: Results) -> None:
+    rows = tables(text)["Results"]
     assert [name_of(row) for row in rows] == [result.name for result in results.finished]
     for row in rows:
         result = results.row(name_of(row))
@@ -53,8 +53,8 @@ def test_the_table_is_what_the_records_say(report: Path, results: Results) -> No
         assert float(row["Run alone, s"].replace(",", "")) == pytest.approx(alone_s, rel=0.02)
 
 
-def test_single_cells(report: Path) -> None:
-    rows = {name_of(row): row for row in tables(report.read_text())["Results"]}
+def test_single_cells(text: str) -> None:
+    rows = {name_of(row): row for row in tables(text)["Results"]}
     assert rows["lora"]["Change"] == "all-layers: train = lora"
     assert rows["baseline"]["Change"] == "baseline"
     assert rows["full-context"]["Each seed"].split(" · ")[1] == "failed"
@@ -65,8 +65,7 @@ def test_single_cells(report: Path) -> None:
     assert rows["features"]["Published test, %"] == "–"
 
 
-def test_it_opens_with_what_was_run_on_what(report: Path) -> None:
-    text = report.read_text()
+def test_it_opens_with_what_was_run_on_what(text: str) -> None:
     assert text.startswith("# Study: full-gpt2\n")
     for line in (
         "1,045 train, 149 validation, 300 test",
@@ -81,8 +80,8 @@ def test_it_opens_with_what_was_run_on_what(report: Path) -> None:
         assert line in text
 
 
-def test_rows_that_did_not_run_and_failures_have_their_reasons(report: Path) -> None:
-    found = tables(report.read_text())
+def test_rows_that_did_not_run_and_failures_have_their_reasons(text: str) -> None:
+    found = tables(text)
     skipped = found["Rows without a finished run"]
     assert [row["Row"] for row in skipped] == ["xl", "xl-all-layers", "xl-lora"]
     assert {row["Reason"] for row in skipped} == {"needs 12.4 GiB of memory, 7.1 GiB are there"}
@@ -92,8 +91,7 @@ def test_rows_that_did_not_run_and_failures_have_their_reasons(report: Path) -> 
     ]
 
 
-def test_every_question_has_a_heading_a_plot_and_a_paragraph_a_row(report: Path, study: Study) -> None:
-    text = report.read_text()
+def test_every_question_has_a_heading_a_plot_and_a_paragraph_a_row(text: str, study: Study) -> None:
     sections = {part.splitlines()[0]: part for part in text.split("\n## ")}
     positions = [text.index(f"## {question}\n") for question in study.questions.values()]
     assert positions == sorted(positions)
@@ -119,8 +117,7 @@ def test_plots_are_there_if_and_only_if_the_report_shows_them(report: Path) -> N
     } < {Path(name).stem for name in there}
 
 
-def test_notes_and_footnotes(report: Path) -> None:
-    text = report.read_text()
+def test_notes_and_footnotes(text: str) -> None:
     assert "1. **context-64**: 23 texts were cut to the context." in text
     assert (
         "2. **ignore-index**: The option was never passed on in the source. The same recipe as baseline"
@@ -129,8 +126,8 @@ def test_notes_and_footnotes(report: Path) -> None:
     assert "| ignore-index ² |" in re.sub(" +", " ", text)
 
 
-def test_it_says_how_to_reproduce(report: Path, study: Study) -> None:
-    end = report.read_text().split("## How to reproduce")[1]
+def test_it_says_how_to_reproduce(text: str, study: Study) -> None:
+    end = text.split("## How to reproduce")[1]
     assert f"```\n{study.command}\n```" in end
     assert "init 125, order 125, split 123" in end
     assert study.dataset.source_fingerprint in end

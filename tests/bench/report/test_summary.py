@@ -10,8 +10,15 @@ from bench.run.record import Record
 from bench.study.manifest import Study
 
 
-def test_one_line_a_row_and_seed_with_the_records_figures(report: Path, results: Results) -> None:
-    table = pd.read_csv(report.parent / "summary.csv")
+@pytest.fixture(scope="module")
+def summary(results: Results, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("summary") / "summary.csv"
+    write_summary(path, results)
+    return path
+
+
+def test_one_line_a_row_and_seed_with_the_records_figures(summary: Path, results: Results) -> None:
+    table = pd.read_csv(summary)
     assert len(table) == len(results.study.rows) * 3
     for _, line in table.iterrows():
         run = results.row(line["row"]).runs[line["seed_index"]]
@@ -27,8 +34,8 @@ def test_one_line_a_row_and_seed_with_the_records_figures(report: Path, results:
             assert pd.isna(line["test_accuracy"])
 
 
-def test_reasons_and_published_figures(report: Path) -> None:
-    table = pd.read_csv(report.parent / "summary.csv").set_index(["row", "seed_index"])
+def test_reasons_and_published_figures(summary: Path) -> None:
+    table = pd.read_csv(summary).set_index(["row", "seed_index"])
     assert table.loc[("xl", 0), "reason"].startswith("needs 12.4 GiB")
     assert table.loc[("full-context", 1), "status"] == "failed"
     assert table.loc[("high-lr", 2), "status"] == "not run"
