@@ -61,7 +61,7 @@ class Grid(_Part):
     question: str | None = None
 
     def rows(self) -> list[RowSpec]:
-        """The combinations as rows against the baseline, named such as "train=all,position=first"."""
+        """The combinations as rows against the baseline, named such as "train=all position=first"."""
         combinations = [dict(zip(self.axes, values, strict=True)) for values in product(*self.axes.values())]
         return [
             RowSpec(name=_grid_name(chosen), set=chosen, question=self.question)
@@ -233,7 +233,8 @@ def _check_circle(name: str, parents: dict[str, str | None], where: str) -> None
 
 
 def _grid_name(chosen: dict[str, Any]) -> str:
-    return ",".join(f"{field}={_shown(value)}" for field, value in chosen.items())
+    # Blanks, as commas separate names on the command line.
+    return " ".join(f"{field}={_shown(value)}" for field, value in chosen.items())
 
 
 def _shown(value: Any) -> str:

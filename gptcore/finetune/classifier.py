@@ -31,6 +31,9 @@ class Classifier(nn.Module):
     ) -> None:
         super().__init__()
         gpt.lm_head = None
+        gpt.config = gpt.config.model_copy(
+            update={"tie_output": True}
+        )  # there is no output of its own to save
         self.gpt = gpt
         self.view = view
         self.precision = precision

@@ -146,6 +146,8 @@ def _hf_config(config: ModelConfig) -> dict[str, object]:
         "n_positions": config.context,
         "n_ctx": config.context,
         "vocab_size": config.vocab_size,
+        "bos_token_id": config.vocab_size - 1,  # <|endoftext|> is the last id of both vocabularies
+        "eos_token_id": config.vocab_size - 1,
         "layer_norm_epsilon": config.layer_norm_epsilon,
         "tie_word_embeddings": config.tie_output,
         "activation_function": "gelu_new",

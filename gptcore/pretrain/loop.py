@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gptcore.errors import UserError
 from gptcore.models.gpt import GPT
 from gptcore.pretrain.corpus import WindowOrder
 
@@ -86,6 +87,8 @@ def held_out_loss(model: GPT, tokens: np.ndarray, n_windows: int = 512, batch: i
     """Mean loss in nats a token over evenly spread windows of the held-out tokens, at the full context."""
     length = model.config.context
     available = (len(tokens) - 1) // length
+    if available < 1:
+        raise UserError(f"the held-out text has {len(tokens)} tokens: fewer than one window of {length}")
     chosen = np.linspace(0, available - 1, min(n_windows, available)).astype(np.int64)
     device = model.wte.weight.device
     total = 0.0

@@ -121,9 +121,9 @@ def test_grid_is_the_product_less_the_excluded(tmp_path: Path) -> None:
     """
     resolved = resolve(load_matrix(write(tmp_path, text)), "gpt2")
     assert [row.name for row in resolved.rows[1:]] == [
-        "train=all,position=last,lr=0.0001,attend_padding=true",
-        "train=last_layer,position=first,lr=0.0001,attend_padding=true",
-        "train=last_layer,position=last,lr=0.0001,attend_padding=true",
+        "train=all position=last lr=0.0001 attend_padding=true",
+        "train=last_layer position=first lr=0.0001 attend_padding=true",
+        "train=last_layer position=last lr=0.0001 attend_padding=true",
     ]
     assert resolved.rows[2].recipe == Recipe(train="last_layer", position="first", lr=1e-4)
     assert not resolved.warnings  # a grid's rows are meant to differ in several ways
