@@ -5,13 +5,12 @@ For the plain loop in float32. Estimates, not bounds: they say whether a run can
 
 from __future__ import annotations
 
-from gptcore.finetune.recipe import Recipe
+from gptcore.finetune.recipe import TRAINED_BLOCKS, Recipe
 from gptcore.models.config import ModelConfig
 
 FLOAT_BYTES = 4
 RUNTIME_BYTES = 400 * 2**20  # Python, torch, the tokeniser and their buffers, before any model
 EVALUATION_ROWS = 32  # rows that are predicted at a time
-_TRAINED_BLOCKS = {"last_layer": 0, "features": 0, "last_block": 1, "last_two_blocks": 2}
 
 
 def n_trained_params(config: ModelConfig, recipe: Recipe, n_classes: int) -> int:
@@ -22,7 +21,7 @@ def n_trained_params(config: ModelConfig, recipe: Recipe, n_classes: int) -> int
         return body + head
     if recipe.train == "lora":
         return config.n_layer * _lora_params(config, recipe) + head
-    blocks = min(_TRAINED_BLOCKS[recipe.train], config.n_layer)
+    blocks = min(TRAINED_BLOCKS[recipe.train], config.n_layer)
     final_norm = 2 * config.d_model if blocks else 0
     return blocks * config.n_block_params + final_norm + head
 
@@ -79,7 +78,7 @@ def estimate_flops(
 
 def _gradient_blocks(config: ModelConfig, recipe: Recipe) -> int:
     """Blocks that a gradient passes: those above, and with, the lowest one in which something learns."""
-    return min(_TRAINED_BLOCKS.get(recipe.train, config.n_layer), config.n_layer)
+    return min(TRAINED_BLOCKS.get(recipe.train, config.n_layer), config.n_layer)
 
 
 def _lora_params(config: ModelConfig, recipe: Recipe) -> int:

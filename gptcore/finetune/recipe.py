@@ -18,6 +18,8 @@ from gptcore.errors import UserError
 Train = Literal["last_layer", "last_block", "last_two_blocks", "all", "lora", "features"]
 Position = Literal["first", "last", "last_real", "mean", "mean_real"]
 TFIDF = "tfidf"  # the `model` that is no GPT: TF-IDF and logistic regression, the baseline of any such table
+# Blocks that learn in the recipes that leave lower ones frozen; 0: the head alone
+TRAINED_BLOCKS = {"last_layer": 0, "features": 0, "last_block": 1, "last_two_blocks": 2}
 
 _LORA = ("lora_rank", "lora_alpha", "lora_dropout", "lora_targets", "lora_scaling")
 _OPTIMISER = (

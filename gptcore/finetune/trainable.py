@@ -6,10 +6,7 @@ import torch
 
 from gptcore.finetune.classifier import Classifier
 from gptcore.finetune.lora import inject_lora
-from gptcore.finetune.recipe import Recipe
-
-# of the recipes that leave lower blocks frozen; 0: the head alone
-TRAINED_BLOCKS = {"last_layer": 0, "features": 0, "last_block": 1, "last_two_blocks": 2}
+from gptcore.finetune.recipe import TRAINED_BLOCKS, Recipe
 
 
 def frozen_depth(recipe: Recipe, n_layer: int) -> int:

@@ -17,7 +17,7 @@ from gptcore.pretrain.loop import Pretraining, bits_per_byte
 def write_model(run: Pretraining, work: Path, out: Path, held_out_loss: float) -> dict[str, Any]:
     """Write OUT/SIZE/{model.safetensors, config.json, card.json, log.jsonl}; returns the card.
 
-    The weights are stored as float16: half the size, and the held-out loss moves by less than 0.001 nats.
+    The weights are stored as float16, half the size; `held_out_loss` is that of the weights before rounding.
     """
     config, progress = run.config, run.progress
     folder = out / config.size
