@@ -84,7 +84,7 @@ class RowResult:
         if of == "alone":
             return [cost.standalone_s for cost in costs]
         if of == "here":
-            return [cost.total_s for cost in costs]
+            return [cost.marginal_s for cost in costs]
         return [cost.phases[of] for cost in costs if of in cost.phases]
 
     @property

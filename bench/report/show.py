@@ -105,10 +105,12 @@ def _cost(cost: Cost) -> Table:
     table = Table("phase", "seconds", "share, %", title="Cost", title_justify="left")
     for name, value in cost.phases.items():
         table.add_row(
-            Text(plain(name)), seconds(value), percent(value / cost.total_s if cost.total_s else None, 1)
+            Text(plain(name)),
+            seconds(value),
+            percent(value / cost.marginal_s if cost.marginal_s else None, 1),
         )
     table.add_section()
-    table.add_row("this run", seconds(cost.total_s), "")
+    table.add_row("this run", seconds(cost.marginal_s), "")
     table.add_row("on its own", seconds(cost.standalone_s), "")
     table.add_row("peak memory", memory(cost.peak_mem_bytes), "")
     table.add_row("token positions", count(cost.tokens_processed), "")

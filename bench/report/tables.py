@@ -157,7 +157,7 @@ def rows_table(results: Results) -> str:
 
 def shares_work(results: Results) -> bool:
     """Whether any run cost less here than it would have on its own."""
-    return any(run.cost.total_s != run.cost.standalone_s for run in results.done if run.cost)
+    return any(run.cost.marginal_s != run.cost.standalone_s for run in results.done if run.cost)
 
 
 def footnotes(results: Results) -> dict[str, str]:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gptcore.finetune.recipe import Recipe, Seeds
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Status = Literal["done", "failed", "skipped"]
 
@@ -114,18 +114,40 @@ class Parameters(_Part):
 
 
 class Cost(_Part):
-    """What a run cost. Phases add up to `total_s`; `other` is what no phase covers."""
+    """What a run cost. Phases add up to `marginal_s`; `other` is what no phase covers."""
 
     phases: dict[str, float] = Field(
         description="seconds by phase: load, tokenise, trunk, train, evaluate, other"
     )
-    total_s: float = Field(description="what the run cost here, with what it found ready from earlier runs")
+    marginal_s: float = Field(
+        description="what the run cost here, with what it found ready from earlier runs"
+    )
     standalone_s: float = Field(
-        description="what it would have cost alone: total_s and the borrowed trunk's time"
+        description="what it would have cost alone: marginal_s and the borrowed trunk's time"
     )
     peak_mem_bytes: int | None = Field(description="highest resident memory (GPU: allocated) of this run")
+    predicted_s: float | None = Field(default=None, description="what the plan had foreseen of marginal_s")
+    predicted_mem_bytes: int | None = Field(default=None, description="and of peak_mem_bytes")
     tokens_processed: int | None = Field(description="token positions that went through at least one block")
     flops: float | None = Field(description="floating-point operations of training and evaluation, estimated")
+
+
+class PaddingCheck(_Part):
+    """The trained classifier on the test texts, padded in another way than it was trained with."""
+
+    padding: Literal["right", "left", "none"]
+    tokens_per_row: int | None = Field(description="length rows were padded to; null without padding")
+    accuracy: float
+    n_flipped: int = Field(description="test predictions that differ from those of the run's own padding")
+
+
+class Verified(_Part):
+    """Largest relative disagreement with the plain engine on a sample, where the run was asked to verify."""
+
+    n_rows: int
+    n_steps: int
+    logits: float
+    losses: float
 
 
 class Environment(_Part):
@@ -160,9 +182,13 @@ class Record(_Part):
     weights: WeightsFacts | None = None
     metrics: Metrics | None = None
     test: Predictions | None = None
+    padding: list[PaddingCheck] | None = None
     curves: Curves | None = None
     parameters: Parameters | None = None
     cost: Cost | None = None
+    verified: Verified | None = None
+    notes: list[str] = Field(default=[], description="what the engine had to do otherwise than asked")
+    output_tail: list[str] | None = Field(default=None, description="last lines of a failed run's output")
     environment: Environment
     created_at: str = Field(description="UTC, ISO 8601")
 

@@ -114,7 +114,7 @@ def run_one(planned: PlannedRun, session: Session, on_epoch: OnEpoch | None = No
 
 def _outcome(result: FitResult, session: Session) -> dict[str, object]:
     """The fields of a record that only a finished run has."""
-    total_s = sum(result.phases.values())
+    marginal_s = sum(result.phases.values())
     return {
         "inputs": _input_facts(result),
         "weights": _weights_facts(result),
@@ -130,8 +130,8 @@ def _outcome(result: FitResult, session: Session) -> dict[str, object]:
         "parameters": Parameters(total=result.n_total, trained=result.n_trained),
         "cost": Cost(
             phases={name: round(seconds, 4) for name, seconds in result.phases.items()},
-            total_s=round(total_s, 4),
-            standalone_s=round(total_s + result.borrowed_s, 4),
+            marginal_s=round(marginal_s, 4),
+            standalone_s=round(marginal_s + result.borrowed_s, 4),
             peak_mem_bytes=result.peak_mem_bytes,
             tokens_processed=result.positions_processed,
             flops=_conventional_flops(result, session.data),

@@ -19,8 +19,17 @@ from bench.run.record import SCHEMA_VERSION, Record
 from bench.study.manifest import Study
 from gptcore.errors import UserError
 
+
+def _to_version_2(raw: dict[str, Any]) -> dict[str, Any]:
+    """`total_s` became `marginal_s`; everything else that is new is optional."""
+    cost = raw.get("cost")
+    if isinstance(cost, dict) and "total_s" in cost:
+        cost = {("marginal_s" if name == "total_s" else name): value for name, value in cost.items()}
+    return raw | {"cost": cost}
+
+
 # Schema version -> what turns the content of such a file into that of the next version.
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _to_version_2}
 
 _Model = TypeVar("_Model", bound=BaseModel)
 

@@ -194,7 +194,7 @@ def make_record(row: Row, seed_index: int, accuracy: float, train_s: float, **ch
         "parameters": None if tfidf else Parameters(total=total, trained=trained),
         "cost": Cost(
             phases=phases,
-            total_s=sum(phases.values()),
+            marginal_s=sum(phases.values()),
             standalone_s=sum(phases.values())
             + (1.5 if seed_index and row.recipe.train == "last_layer" else 0),
             peak_mem_bytes=int(3e8 + 16 * total),

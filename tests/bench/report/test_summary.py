@@ -28,7 +28,7 @@ def test_one_line_a_row_and_seed_with_the_records_figures(summary: Path, results
             assert line["validation_correct"] == run.metrics.validation.correct
             assert line["train_s"] == run.cost.phases["train"]
             assert line["standalone_s"] == run.cost.standalone_s
-            assert line["total_s"] == pytest.approx(run.cost.total_s)
+            assert line["marginal_s"] == pytest.approx(run.cost.marginal_s)
             assert line["peak_mem_bytes"] == run.cost.peak_mem_bytes
         else:
             assert pd.isna(line["test_accuracy"])

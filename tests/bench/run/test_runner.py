@@ -129,10 +129,10 @@ def test_curves_have_every_step_and_epoch(session: Session) -> None:
 def test_phases_add_up(session: Session, recipe: Recipe) -> None:
     cost = run_one(planned(recipe), session).cost
     assert cost is not None
-    assert sum(cost.phases.values()) == pytest.approx(cost.total_s, abs=1e-3)
+    assert sum(cost.phases.values()) == pytest.approx(cost.marginal_s, abs=1e-3)
     assert all(seconds >= 0 for seconds in cost.phases.values())
     assert {"train", "evaluate", "other"} <= set(cost.phases)
-    assert cost.standalone_s == cost.total_s  # nothing was there to borrow
+    assert cost.standalone_s == cost.marginal_s  # nothing was there to borrow
     assert cost.peak_mem_bytes is not None
     assert cost.peak_mem_bytes > 2**20
 
@@ -141,8 +141,8 @@ def test_what_was_borrowed_is_owned_up_to(session: Session) -> None:
     first, second = (run_one(planned(seed_index=i), session).cost for i in (0, 1))
     assert first is not None
     assert second is not None
-    assert second.standalone_s > second.total_s
-    assert second.standalone_s - second.total_s <= first.phases["trunk"] + 1e-3
+    assert second.standalone_s > second.marginal_s
+    assert second.standalone_s - second.marginal_s <= first.phases["trunk"] + 1e-3
     assert first.tokens_processed is not None
     assert second.tokens_processed is not None
     assert second.tokens_processed < first.tokens_processed

@@ -17,6 +17,7 @@ from gptcore.errors import UserError
 from gptcore.finetune.recipe import Recipe
 
 MakeRecord = Callable[..., Record]
+EARLIER = Path(__file__).with_name("schema")  # one record of each earlier version, as it was written
 
 CURVES = Curves(
     losses=[LossPoint(step=1, loss=0.7), LossPoint(step=2, loss=0.6)],
@@ -56,7 +57,7 @@ def test_saving_twice_replaces_and_gives_the_same_bytes(tmp_path: Path, toy_reco
 
 def test_lists_stay_on_one_line(tmp_path: Path, full_record: Record) -> None:
     lines = store.save_record(tmp_path, full_record).read_text().splitlines()
-    assert lines[1] == ' "schema_version": 1,'  # the schema's order
+    assert lines[1] == ' "schema_version": 2,'  # the schema's order
     assert '  "labels": [0, 1],' in lines
     assert "   [0.9, 0.1]," in lines
     assert '   {"step": 1, "loss": 0.7},' in lines
@@ -84,9 +85,9 @@ def test_no_study_says_how_to_get_one(tmp_path: Path) -> None:
         (lambda _: "[" * 100_000, "is damaged"),
         (lambda _: "[1]", "is no JSON object"),
         (lambda _: '{"a": 1}', r"is no record \(schema_version is None\)"),
-        (lambda text: text.replace('"schema_version": 1', '"schema_version": "1"'), "is no record"),
+        (lambda text: text.replace('"schema_version": 2', '"schema_version": "1"'), "is no record"),
         (
-            lambda text: text.replace('"schema_version": 1', '"schema_version": 99'),
+            lambda text: text.replace('"schema_version": 2', '"schema_version": 99'),
             r"written by a newer version .* update the project",
         ),
         (
@@ -146,20 +147,14 @@ def test_what_a_killed_process_left_is_not_read(tmp_path: Path, toy_record: Make
     assert list(store.load_records(tmp_path)) == [path.stem]
 
 
-def test_earlier_schema_versions_open(
-    tmp_path: Path, toy_record: MakeRecord, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = store.save_record(tmp_path, toy_record(reason="was called why"))
-    path.write_text(path.read_text().replace('"reason"', '"why"'))
-
-    def rename(raw: dict[str, Any]) -> dict[str, Any]:
-        raw["reason"] = raw.pop("why")
-        return raw
-
-    monkeypatch.setattr(store, "SCHEMA_VERSION", 3)
-    monkeypatch.setattr(store, "UPGRADES", {1: rename, 2: lambda raw: raw})
+@pytest.mark.parametrize("path", sorted(EARLIER.glob("*.json")), ids=lambda path: path.stem)
+def test_earlier_schema_versions_open(path: Path) -> None:
+    raw = json.loads(path.read_text())
+    assert raw["schema_version"] < SCHEMA_VERSION
     record = store.load_record(path)
-    assert (record.schema_version, record.reason) == (3, "was called why")
+    assert record.schema_version == SCHEMA_VERSION
+    assert record.cost is not None
+    assert record.cost.marginal_s == raw["cost"]["total_s"]
 
 
 def test_every_earlier_version_has_an_upgrade() -> None:
