@@ -131,6 +131,7 @@ def _outcome(result: FitResult, session: Session) -> dict[str, object]:
     """The fields of a record that only a finished run has."""
     marginal_s = sum(result.phases.values())
     return {
+        "notes": list(result.notes),
         "verified": None if result.agreement is None else Verified(**vars(result.agreement)),
         "inputs": _input_facts(result),
         "weights": _weights_facts(result),
