@@ -59,13 +59,14 @@ class Supervisor:
         try:
             record = worker.run(planned, on_epoch, self.timeout_s)
         except WorkerLostError as lost:
+            self._worker = None
             record = self._record(planned, worker.environment, "failed", str(lost))
         if record.status == "failed":
             record = record.model_copy(update={"output_tail": worker.tail.lines})
         return record
 
     def _ready_worker(self) -> _Worker:
-        if self._worker is None or not self._worker.process.is_alive():
+        if self._worker is None or not self._worker.process.is_alive():  # it may die between runs, too
             self._worker = _Worker(self.spec)
         return self._worker
 
