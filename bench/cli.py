@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from bench.report.text import plain
 from gptcore.errors import UserError
 
 app = typer.Typer(
@@ -166,13 +167,17 @@ def report(
 ) -> None:
     """Write report.md, summary.csv and the plots of a study anew, from its records alone."""
     from bench.report.markdown import write_report
+    from bench.run.files import cannot_write
     from bench.run.locks import lock
     from bench.run.store import load_records, load_study
 
     for folder in studies:
         study = load_study(folder)
         with lock(folder, "report", wait=True):  # one writer at a time, with the records as they are then
-            written = write_report(folder, study, list(load_records(folder).values()))
+            try:
+                written = write_report(folder, study, list(load_records(folder).values()))
+            except OSError as error:
+                raise cannot_write(folder, error) from error
         typer.echo(f"report: {written}")
 
 
@@ -195,5 +200,6 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        typer.secho(f"error: {error}", fg="red", err=True)
+        # Names and values from files may hold anything, but must not reach the terminal as commands to it.
+        typer.secho(f"error: {plain(error)}", fg="red", err=True)
         sys.exit(2)
