@@ -103,17 +103,19 @@ def test_a_worker_that_dies_makes_a_failed_record(
     assert run_well(supervisor).output_tail is None
 
 
-def test_a_hang_is_stopped_and_says_where_it_hung(data: Dataset) -> None:
-    with Supervisor(SessionSpec(data, "fast", "float32", "cpu"), timeout_s=1.0) as supervisor:
+def test_a_hang_is_stopped_and_says_where_it_hung(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(supervisor, "timeout_s", 1.0)
         record = supervisor.run(planned(LONG), ignore)
         assert (record.status, record.reason) == ("failed", "timeout: stopped, as it was not done after 1 s")
         assert record.output_tail is not None
-        assert any(line.startswith('  File "') for line in record.output_tail)  # where it was
+        assert any(line.startswith('  File "') for line in record.output_tail)
         # One that does not even answer signals
-        record = supervisor.run(planned(LONG), at_first_epoch(psutil.Process.suspend))
+        record = supervisor.run(planned(LONG), lambda _epoch: worker().suspend())
         assert record.reason == "timeout: stopped, as it was not done after 1 s"
-        supervisor.timeout_s = None
-        run_well(supervisor)
+    run_well(supervisor)
 
 
 def test_a_loss_that_is_not_finite(supervisor: Supervisor) -> None:
