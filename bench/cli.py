@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from gptcore.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.run.runner import Session
+    from bench.study.forecast import Prediction
+    from bench.study.plan import PlannedRun
 
 app = typer.Typer(
     add_completion=False,
@@ -86,10 +92,15 @@ def plan(
     seeds: SeedsOption = 3,
     changes: SetOption = None,
     engine: EngineOption = "fast",
+    precision: PrecisionOption = "auto",
     out: OutOption = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """What would run, what cannot and why, and what is done already. Runs nothing."""
+    """What would run, what it will take, what cannot run and why, and what is done already. Runs nothing.
+
+    Time and memory are foretold from a few real steps of every kind of run on this machine, which takes some
+    seconds. A study that shares its frozen blocks is foretold with that sharing, run by run.
+    """
     from bench.prepare import Request, prepare
     from bench.progress import show_messages, show_plan
 
@@ -100,7 +111,10 @@ def plan(
         )
     )
     show_messages(prepared)
-    show_plan(prepared)
+    from bench.run.runner import open_session
+
+    session = open_session(prepared.folder, prepared.data, engine, precision, prepared.device)
+    show_plan(prepared, _foretell(prepared.plan, session))
 
 
 @app.command(epilog="Example: python -m bench run --matrix full --only baseline,first-token --seeds 5")
@@ -134,11 +148,14 @@ def run(
     from bench.run.runner import execute, open_session
 
     session = open_session(prepared.folder, prepared.data, engine, precision, prepared.device)
+    predictions = _foretell(prepared.plan, session)
     save_study(prepared.folder, prepared.study)
     interrupted, failed = False, False
     with show_progress(prepared.plan) as progress:
         try:
-            records = execute(prepared.plan, session, progress.start, progress.end, progress.epoch)
+            records = execute(
+                prepared.plan, session, progress.start, progress.end, progress.epoch, predictions
+            )
             failed = any(record.status == "failed" for record in records)
         except KeyboardInterrupt:
             interrupted = True
@@ -175,6 +192,19 @@ def show(
     from bench.run.store import load_record
 
     Console().print(show_record(load_record(find_record(run))))
+
+
+def _foretell(plan: Sequence[PlannedRun], session: Session) -> dict[str, Prediction]:
+    """What the runs will take, by run id; their total is printed."""
+    from bench.progress import show_probes, show_total
+    from bench.run.probing import foretell
+    from bench.study.plan import downloads
+    from gptcore.models.checkpoints import download_bytes
+
+    with show_probes() as on_probe:
+        predictions = foretell(plan, session.data, session.engine, session.device, on_probe)
+    show_total(plan, predictions, downloads(plan, download_bytes))
+    return predictions
 
 
 def main() -> None:

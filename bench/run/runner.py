@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from bench.run.record import (
 )
 from bench.run.store import save_record
 from bench.study.costs import estimate_flops
+from bench.study.forecast import Prediction, with_prediction
 from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset
 from gptcore.finetune.engine import Engine, probe_precision
@@ -70,6 +71,7 @@ def execute(
     on_start: Callable[[PlannedRun], None],
     on_end: Callable[[PlannedRun, Record], None],
     on_epoch: OnEpoch | None = None,
+    predictions: Mapping[str, Prediction] | None = None,
 ) -> list[Record]:
     """Do what is to do and save each record as soon as it is there; a failed run does not end the study."""
     records = []
@@ -77,7 +79,7 @@ def execute(
         if planned.state == "done":
             continue
         on_start(planned)
-        record = run_one(planned, session, on_epoch)
+        record = with_prediction(run_one(planned, session, on_epoch), predictions or {})
         save_record(session.folder, record)
         records.append(record)
         on_end(planned, record)
