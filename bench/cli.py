@@ -194,6 +194,45 @@ def show(
     Console().print(show_record(load_record(find_record(run))))
 
 
+@app.command(epilog="Example: python -m bench regress --base main")
+def regress(
+    baseline: Annotated[
+        Path, typer.Option(help="file with the predictions and time ratios to compare with")
+    ] = Path("results/baselines/ci.json"),
+    update: Annotated[
+        bool, typer.Option("--update", help="measure, and write the baseline instead of judging")
+    ] = False,
+    base: Annotated[
+        str | None,
+        typer.Option(help="also time this commit, in turn with the code here: main, HEAD~1, a SHA"),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=8, max=1000, help="of timing; more see smaller slowdowns")] = 12,
+) -> None:
+    """Is this code worse than before? Prints a Markdown table; exit code 1 where accuracy or speed was lost.
+
+    Accuracy: the rows of the quick study against the baseline's predictions, message by message. Speed: ratios
+    only, of small fits that are timed in turn on this machine, judged by how far equal code strays here. After a
+    change that is meant to change results: --update, and commit the file.
+    """
+    from bench.evidence.regress import as_markdown
+    from bench.run.baseline import load_baseline, save_baseline
+
+    def say(what: str) -> None:
+        typer.echo(f"  {what}", err=True)
+
+    before = None if update else load_baseline(baseline)
+    from bench.run.gate import measure_baseline, run_gate
+
+    if before is None:
+        save_baseline(baseline, measure_baseline(rounds, say))
+        typer.echo(f"baseline: {baseline}")
+        return
+    checks, notes = run_gate(before, base, rounds, say)
+    typer.echo(as_markdown(checks, notes))
+    if any(check.failed for check in checks):
+        raise typer.Exit(1)
+
+
 def _foretell(plan: Sequence[PlannedRun], session: Session) -> dict[str, Prediction]:
     """What the runs will take, by run id; their total is printed."""
     from bench.progress import show_probes, show_total
