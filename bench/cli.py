@@ -12,7 +12,9 @@ import typer
 from gptcore.errors import UserError
 
 if TYPE_CHECKING:
-    from bench.run.runner import Session
+    from bench.run.execute import OnEpoch
+    from bench.run.record import Record
+    from bench.run.supervisor import Supervisor
     from bench.study.forecast import Prediction
     from bench.study.plan import PlannedRun
 
@@ -59,6 +61,10 @@ PrecisionOption = Annotated[
     Literal["auto", "float32", "bfloat16"],
     typer.Option(help="of matrix products (plain: always float32); auto: bfloat16 if 1.3 times faster here"),
 ]
+TimeoutOption = Annotated[
+    float | None, typer.Option(min=0.001, help="seconds that one run may take; one that takes longer fails")
+]
+RetryOption = Annotated[bool, typer.Option("--retry-failed", help="do runs again that failed before")]
 
 
 @app.command("list", epilog="Example: python -m bench list")
@@ -103,6 +109,8 @@ def plan(
     """
     from bench.prepare import Request, prepare
     from bench.progress import show_messages, show_plan
+    from bench.run.supervisor import Supervisor
+    from bench.run.worker import SessionSpec
 
     prepared = prepare(
         Request(
@@ -111,10 +119,8 @@ def plan(
         )
     )
     show_messages(prepared)
-    from bench.run.runner import open_session
-
-    session = open_session(prepared.folder, prepared.data, engine, precision, prepared.device)
-    show_plan(prepared, _foretell(prepared.plan, session))
+    with Supervisor(SessionSpec(prepared.data, engine, precision, prepared.device)) as supervisor:
+        show_plan(prepared, _foretell(prepared.plan, supervisor))
 
 
 @app.command(epilog="Example: python -m bench run --matrix full --only baseline,first-token --seeds 5")
@@ -132,33 +138,43 @@ def run(
     precision: PrecisionOption = "auto",
     out: OutOption = None,
     device: DeviceOption = "auto",
+    timeout: TimeoutOption = None,
+    retry_failed: RetryOption = False,
 ) -> None:
-    """Do what is missing of a study and write its report. Ctrl-C loses nothing: the same call continues."""
+    """Do what is missing of a study and write its report. Ctrl-C loses nothing: the same call continues.
+
+    Several calls at once share the work.
+    """
     from bench.prepare import Request, prepare
     from bench.progress import show_messages, show_progress
+    from bench.run.execute import execute
     from bench.run.store import save_study
+    from bench.run.supervisor import Supervisor
+    from bench.run.worker import SessionSpec
+    from bench.study.forecast import with_prediction
 
     prepared = prepare(
         Request(
             *(matrix, models, data, text_column, label_column, seeds, engine, device, out),
-            *(only or [], skip or [], changes or []),
+            *(only or [], skip or [], changes or [], retry_failed),
         )
     )
     show_messages(prepared)
-    from bench.run.runner import execute, open_session
-
-    session = open_session(prepared.folder, prepared.data, engine, precision, prepared.device)
-    predictions = _foretell(prepared.plan, session)
     save_study(prepared.folder, prepared.study)
-    interrupted, failed = False, False
-    with show_progress(prepared.plan) as progress:
-        try:
-            records = execute(
-                prepared.plan, session, progress.start, progress.end, progress.epoch, predictions
-            )
-            failed = any(record.status == "failed" for record in records)
-        except KeyboardInterrupt:
-            interrupted = True
+    spec = SessionSpec(prepared.data, engine, precision, prepared.device)
+    interrupted, failed = False, any(planned.state == "failed" for planned in prepared.plan)
+    with Supervisor(spec, timeout) as supervisor:
+        predictions = _foretell(prepared.plan, supervisor)
+
+        def do(planned: PlannedRun, on_epoch: OnEpoch) -> Record:
+            return with_prediction(supervisor.run(planned, on_epoch), predictions)
+
+        with show_progress(prepared.plan) as progress:
+            try:
+                records = execute(prepared.plan, prepared.folder, prepared.records, do, progress)
+                failed |= any(record.status == "failed" for record in records)
+            except KeyboardInterrupt:
+                interrupted = True
     report([prepared.folder])
     if interrupted:
         typer.echo("interrupted: every finished run is kept, the same command continues")
@@ -173,11 +189,14 @@ def report(
 ) -> None:
     """Write report.md, summary.csv and the plots of a study anew, from its records alone."""
     from bench.report.markdown import write_report
+    from bench.run.locks import lock
     from bench.run.store import load_records, load_study
 
     for folder in studies:
         study = load_study(folder)
-        typer.echo(f"report: {write_report(folder, study, list(load_records(folder).values()))}")
+        with lock(folder, "report", wait=True):  # one writer at a time, with the records as they are then
+            written = write_report(folder, study, list(load_records(folder).values()))
+        typer.echo(f"report: {written}")
 
 
 @app.command(epilog="Example: python -m bench show results/embedded/runs/mini-all-last-1a2b3c4d-s0.json")
@@ -233,15 +252,16 @@ def regress(
         raise typer.Exit(1)
 
 
-def _foretell(plan: Sequence[PlannedRun], session: Session) -> dict[str, Prediction]:
+def _foretell(plan: Sequence[PlannedRun], supervisor: Supervisor) -> dict[str, Prediction]:
     """What the runs will take, by run id; their total is printed."""
     from bench.progress import show_probes, show_total
-    from bench.run.probing import foretell
     from bench.study.plan import downloads
     from gptcore.models.checkpoints import download_bytes
 
+    if all(run.state != "todo" for run in plan):
+        return {}
     with show_probes() as on_probe:
-        predictions = foretell(plan, session.data, session.engine, session.device, on_probe)
+        predictions = supervisor.foretell(plan, on_probe)
     show_total(plan, predictions, downloads(plan, download_bytes))
     return predictions
 

@@ -25,7 +25,7 @@ from bench.evidence.regress import (
 from bench.prepare import Prepared, Request, prepare
 from bench.run.baseline import Baseline, BaselineRow
 from bench.run.record import Record
-from bench.run.runner import execute, open_session
+from bench.run.runner import open_session, run_one
 from bench.run.timing import checked_out, time_code
 from bench.study.manifest import Study
 from gptcore.errors import UserError
@@ -119,13 +119,11 @@ def run_quick(say: Say) -> tuple[Study, list[Record]]:
     """The `quick` study on the smallest bundled model, fast engine, float32, in a folder that is thrown away."""
     with tempfile.TemporaryDirectory(prefix="bench-gate-") as folder:
         prepared = _prepare_quick(Path(folder))
-        session = open_session(prepared.folder, prepared.data, "fast", "float32", "cpu")
-        records = execute(
-            prepared.plan,
-            session,
-            lambda run: say(f"{', '.join(run.rows)} seed {run.seed_index}"),
-            lambda _run, _record: None,
-        )
+        session = open_session(prepared.data, "fast", "float32", "cpu")
+        records = []
+        for planned in prepared.plan:
+            say(f"{', '.join(planned.rows)} seed {planned.seed_index}")
+            records.append(run_one(planned, session))
     return prepared.study, records
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import psutil
 
+from bench.run.runner import Session
 from bench.study.forecast import Machine, Prediction, forecast
 from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset
@@ -16,16 +17,13 @@ from gptcore.finetune.recipe import Recipe
 
 
 def foretell(
-    plan: Sequence[PlannedRun],
-    data: Dataset,
-    engine: Engine,
-    device: str,
-    on_probe: Callable[[int, int], None] = lambda _done, _all: None,
+    plan: Sequence[PlannedRun], session: Session, on_probe: Callable[[int, int], None]
 ) -> dict[str, Prediction]:
     """Run id -> prediction of the runs that are to do; those without one have no model that could be probed.
 
-    on_probe is told how many probes are done, and of how many.
+    on_probe is told how many recipes are timed, and of how many. Foretold is what runs take in this process.
     """
+    data, engine, device = session.data, session.engine, session.device
     recipes = {run.recipe.id: run.recipe for run in plan if run.state == "todo"}
     kinds = {cost_id(recipe): recipe for recipe in recipes.values()}
     _warm_up(list(kinds.values()), data, engine, device)
@@ -37,7 +35,7 @@ def foretell(
         recipe_id: found for recipe_id, recipe in recipes.items() if (found := probes[cost_id(recipe)])
     }
     floor_bytes = 0 if device.startswith("cuda") else psutil.Process().memory_info().rss
-    machine = Machine(floor_bytes, engine.trunks.budget_bytes)
+    machine = Machine(floor_bytes, engine.trunks.memory_bytes)
     return forecast(plan, by_recipe, len(data.label_names), machine)
 
 

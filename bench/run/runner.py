@@ -1,10 +1,9 @@
-"""One planned run -> one record; and a whole plan, one run after the other."""
+"""One planned run -> one record, within this process."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -12,10 +11,11 @@ import numpy as np
 import torch
 
 from bench.run.environment import describe_environment
-from bench.run.facts import dataset_facts
+from bench.run.facts import record_without_outcome
 from bench.run.record import (
     Cost,
     Curves,
+    Environment,
     EpochPoint,
     InputFacts,
     LossPoint,
@@ -26,9 +26,8 @@ from bench.run.record import (
     SplitMetrics,
     WeightsFacts,
 )
-from bench.run.store import save_record
+from bench.run.scrub import scrub
 from bench.study.costs import estimate_flops
-from bench.study.forecast import Prediction, with_prediction
 from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset
 from gptcore.finetune.engine import Engine, probe_precision
@@ -40,19 +39,19 @@ from gptcore.models.config import REGISTRY
 
 LOSS_EVERY_STEPS = 10
 
+log = logging.getLogger(__name__)
+
 
 @dataclass
 class Session:
-    """What all runs of one call share: the data, the engine with its trunks, the device."""
+    """What all runs of one process share: the data, the engine with its trunks, the device."""
 
-    folder: Path
     data: Dataset
     engine: Engine
     device: str
 
 
 def open_session(
-    folder: Path,
     data: Dataset,
     engine: Literal["fast", "plain"],
     precision: Literal["auto", "float32", "bfloat16"],
@@ -62,55 +61,36 @@ def open_session(
     chosen: Precision = "float32"
     if engine == "fast" and precision != "float32":
         chosen = probe_precision(torch.device(device)) if precision == "auto" else "bfloat16"
-    return Session(folder, data, Engine(engine, chosen), device)
+    return Session(data, Engine(engine, chosen), device)
 
 
-def execute(
-    plan: Sequence[PlannedRun],
-    session: Session,
-    on_start: Callable[[PlannedRun], None],
-    on_end: Callable[[PlannedRun, Record], None],
-    on_epoch: OnEpoch | None = None,
-    predictions: Mapping[str, Prediction] | None = None,
-) -> list[Record]:
-    """Do what is to do and save each record as soon as it is there; a failed run does not end the study."""
-    records = []
-    for planned in plan:
-        if planned.state == "done":
-            continue
-        on_start(planned)
-        record = with_prediction(run_one(planned, session, on_epoch), predictions or {})
-        save_record(session.folder, record)
-        records.append(record)
-        on_end(planned, record)
-    return records
+def environment_of(session: Session) -> Environment:
+    """Where the runs of a session run."""
+    return describe_environment(
+        _device_name(session.device), session.engine.precision, torch.get_num_threads()
+    )
 
 
 def run_one(planned: PlannedRun, session: Session, on_epoch: OnEpoch | None = None) -> Record:
     """The record of one run: done, failed with the reason, or skipped where the plan says that it cannot be."""
-    bare = Record(
-        run_id=planned.run_id,
-        recipe_id=planned.recipe.id,
-        recipe=planned.recipe,
-        seed_index=planned.seed_index,
-        seeds=planned.seeds,
-        status="skipped",
-        reason=planned.reason,
+    blocked = planned.state == "blocked"
+    bare = record_without_outcome(
+        planned,
+        "skipped" if blocked else "failed",
+        planned.reason,
         engine=session.engine.name,
-        dataset=dataset_facts(session.data),
-        environment=describe_environment(
-            _device_name(session.device), session.engine.precision, torch.get_num_threads()
-        ),
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        data=session.data,
+        environment=environment_of(session),
     )
-    if planned.state == "blocked":
+    if blocked:
         return bare
     try:
         result = fit(
             planned.recipe, session.data, planned.seeds, session.engine, session.device, on_epoch=on_epoch
         )
     except Exception as error:  # whatever went wrong in one run must not end the study
-        return bare.model_copy(update={"status": "failed", "reason": _one_line(error)})
+        log.exception("run %s failed", planned.run_id)
+        return bare.model_copy(update={"reason": _one_line(error)})
     return bare.model_copy(update={"status": "done", "reason": None} | _outcome(result, session))
 
 
@@ -210,4 +190,4 @@ def _device_name(device: str) -> str:
 
 def _one_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return scrub(f"{type(error).__name__}: {lines[0]}") if lines else type(error).__name__

@@ -5,7 +5,6 @@ Runs are foretold in the order in which they will go, because an earlier one lea
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -48,16 +47,10 @@ def forecast(
         if run.state != "todo" or probe is None or not probe.phases:
             continue
         seconds = sum(probe.phases.values())
-        made_bytes = 0
         if probe.trunk is not None:
-            share, made_bytes = trunks.take(probe.trunk, run.recipe, run.seeds)
+            share = trunks.take(probe.trunk, run.recipe, run.seeds)
             seconds -= (1 - share) * probe.phases.get("trunk", 0.0)
-        # While rows are put in order, what was just made is there twice.
-        mem_bytes = (
-            machine.floor_bytes
-            + trunks.held_bytes
-            + max(made_bytes, _own_bytes(run.recipe, probe, n_classes))
-        )
+        mem_bytes = machine.floor_bytes + trunks.held_bytes + _own_bytes(run.recipe, probe, n_classes)
         found[run.run_id] = Prediction(seconds, mem_bytes)
     return found
 
@@ -79,25 +72,25 @@ def _own_bytes(recipe: Recipe, probe: Probe, n_classes: int) -> int:
 
 
 class _Trunks:
-    """Which trunks are ready, as `gptcore.finetune.trunk.TrunkStore` keeps them: the least used go first."""
+    """Which trunks are ready, as `gptcore.finetune.trunk_store` keeps them: in memory up to a budget, then on disk."""
 
-    def __init__(self, budget_bytes: int) -> None:
-        self.budget_bytes = budget_bytes
-        self._bytes: OrderedDict[tuple[Hashable, str | None, int], int] = OrderedDict()
+    def __init__(self, memory_bytes: int) -> None:
+        self.memory_bytes = memory_bytes
+        self._bytes: dict[tuple[Hashable, str | None, int], int] = {}
 
     @property
     def held_bytes(self) -> int:
-        return sum(self._bytes.values())
+        """Of memory."""
+        return min(sum(self._bytes.values()), self.memory_bytes)
 
-    def take(self, need: TrunkNeed, recipe: Recipe, seeds: Seeds) -> tuple[float, int]:
-        """Share of its blocks that have to be computed (0: found ready), and the bytes that this makes."""
+    def take(self, need: TrunkNeed, recipe: Recipe, seeds: Seeds) -> float:
+        """Share of its blocks that have to be computed now: 0 where it is found ready."""
         rows = (need.rows, seeds.split, seeds.init if recipe.weights == "random" else None)
-        key = (rows, need.read, need.depth)
-        if key in self._bytes:
-            self._bytes.move_to_end(key)
-            return 0.0, 0
-        ready = max((k[2] for k in self._bytes if k[0] == rows and k[2] < need.depth), default=0)
-        self._bytes[key] = need.n_bytes
-        while len(self._bytes) > 1 and self.held_bytes > self.budget_bytes:
-            self._bytes.popitem(last=False)
-        return 1 - ready / need.depth, need.n_bytes
+        if (rows, need.read, need.depth) in self._bytes:
+            return 0.0
+        made = 0.0 if need.below is None else self.take(need.below, recipe, seeds) * need.below.depth
+        ready = max(
+            (depth for other, _, depth in self._bytes if other == rows and depth < need.depth), default=0
+        )
+        self._bytes[rows, need.read, need.depth] = need.n_bytes
+        return (made + need.depth - ready) / need.depth

@@ -47,13 +47,15 @@ class TrunkNeed:
     """The frozen part of a run. Runs of equal `rows` (and seeds of weights and split) can share their blocks.
 
     rows: what decides the hidden states, but depth and seeds; read: the position that is read where the
-    whole backbone is frozen; depth: blocks in it; n_bytes: what its states take in memory.
+    whole backbone is frozen; depth: blocks in it; n_bytes: what its states take in memory; below: the trunk
+    that it is made from where that is kept as well.
     """
 
     rows: Hashable
     read: str | None
     depth: int
     n_bytes: int
+    below: TrunkNeed | None = None
 
 
 @dataclass(frozen=True)
@@ -187,8 +189,9 @@ def _trunk_need(recipe: Recipe, inputs: Inputs, config: ModelConfig, engine: Eng
         return None
     view, width = engine.view(recipe), inputs.train.width
     n_rows = len(inputs.train) + len(inputs.validation) + len(inputs.test)
-    whole = depth == config.n_layer
-    kept = n_rows * (1 if whole else width) * config.d_model
-    read = view.position if whole else None
     rows = (recipe.model, recipe.weights, view.causal, view.mask_padding, view.trim, view.side, width)
-    return TrunkNeed(rows, read, depth, 4 * kept)
+    n_bytes = 4 * n_rows * config.d_model  # of features; states have as much for every position
+    if depth < config.n_layer:
+        return TrunkNeed(rows, None, depth, n_bytes * width)
+    below = TrunkNeed(rows, None, depth - 1, n_bytes * width) if depth > 1 else None
+    return TrunkNeed(rows, view.position, depth, n_bytes, below)
