@@ -44,12 +44,21 @@ class Worker:
         )
 
     def __enter__(self) -> Worker:
-        loaded = Path(self._read()["package"])
-        if not loaded.resolve().is_relative_to(self.tree.resolve()):
-            raise UserError(f"{self.tree}: the workload loaded {loaded} instead, so nothing can be compared")
+        try:
+            loaded = Path(self._read()["package"])
+            if not loaded.resolve().is_relative_to(self.tree.resolve()):
+                raise UserError(
+                    f"{self.tree}: the workload loaded {loaded} instead, so nothing can be compared"
+                )
+        except BaseException:
+            self._end()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def _end(self) -> None:
         self._process.kill()
         self._process.communicate()
         self._errors.close()

@@ -180,7 +180,8 @@ def _deepened(
         return {"trunk": frozen, "train": above + 2 * backward, "evaluate": above, "load": n_layer}
 
     few, all_of_them = blocks(small.n_layer), blocks(config.n_layer)
-    return {name: s * all_of_them.get(name, 1) / (few.get(name, 1) or 1) for name, s in phases.items()}
+    factors = {name: all_of_them[name] / few[name] for name in few if few[name]}
+    return {name: s * factors.get(name, 1.0) for name, s in phases.items()}
 
 
 def _trunk_need(recipe: Recipe, inputs: Inputs, config: ModelConfig, engine: Engine) -> TrunkNeed | None:
