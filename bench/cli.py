@@ -252,6 +252,29 @@ def regress(
         raise typer.Exit(1)
 
 
+@app.command(epilog="Example: python -m bench doctor")
+def doctor() -> None:
+    """Can a study run here? Checks the machine and what it can reach; writes and downloads nothing.
+
+    Looks at cores, speed, versions, memory, disk, cache, sources of data and weights, and says what
+    `run --matrix full` would do. Exit code 1 where something would stop a run; each finding has its remedy.
+    """
+    from bench.doctor import examine
+
+    colours = {"ok": "green", "warning": "yellow", "problem": "red"}
+    found = []
+    for check in examine():
+        found.append(check.status)
+        typer.echo(
+            f"{typer.style(f'{check.status:<8}', fg=colours[check.status])} {check.name}: {check.finding}"
+        )
+        if check.remedy and check.status != "ok":
+            typer.echo(f"{'':8} -> {check.remedy}")
+    typer.echo(f"{found.count('problem')} problems, {found.count('warning')} warnings")
+    if "problem" in found:
+        raise typer.Exit(1)
+
+
 def _foretell(plan: Sequence[PlannedRun], supervisor: Supervisor) -> dict[str, Prediction]:
     """What the runs will take, by run id; their total is printed."""
     from bench.progress import show_probes, show_total

@@ -28,6 +28,10 @@ class FileServer:
                 self.end_headers()
                 self.wfile.write(content or b"")
 
+            def do_HEAD(self) -> None:
+                self.send_response(200 if self.path in outer.files else 404)
+                self.end_headers()
+
             def log_message(self, format: str, *args: object) -> None:
                 """Nothing on the terminal."""
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from gptcore.data.datasets import Dataset, load_dataset
 from gptcore.finetune import probe as module
@@ -78,9 +79,7 @@ def test_phases_are_scaled_to_the_whole_data(data: Dataset) -> None:
     assert phases["train"] == pytest.approx(len(data.train) // 2 * recipe.epochs)
 
 
-def test_positions_of_a_view_that_trims(data: Dataset) -> None:
-    import torch
-
+def test_positions_of_a_view_that_trims() -> None:
     view = Engine().view(RECIPE.model_copy(update={"position": "last_real"}))
     lengths = torch.tensor([3] * 32 + [9] * 2 + [1] * 32)
     assert module._positions(lengths, 20, view) == 32 * 1 + 32 * 3 + 2 * 9
