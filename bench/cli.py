@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from bench.report.text import plain
 from gptcore.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ OnlyOption = Annotated[
 ]
 SkipOption = Annotated[list[str] | None, typer.Option(help="leave these rows out; commas or repeats")]
 SeedsOption = Annotated[int, typer.Option(min=1, max=1000, help="runs of each row, paired by seed")]
+VaryOption = Annotated[
+    str, typer.Option(help="what differs between seeds: any of init,order,split; the rest stays as published")
+]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="change the baseline: FIELD=VALUE, such as lr=1e-4; repeats")
 ]
@@ -96,6 +100,7 @@ def plan(
     only: OnlyOption = None,
     skip: SkipOption = None,
     seeds: SeedsOption = 3,
+    vary: VaryOption = "init,order,split",
     changes: SetOption = None,
     engine: EngineOption = "fast",
     precision: PrecisionOption = "auto",
@@ -107,7 +112,7 @@ def plan(
     Time and memory are foretold from a few real steps of every kind of run on this machine, which takes some
     seconds. A study that shares its frozen blocks is foretold with that sharing, run by run.
     """
-    from bench.prepare import Request, prepare
+    from bench.prepare import Request, parse_vary, prepare
     from bench.progress import show_messages, show_plan
     from bench.run.supervisor import Supervisor
     from bench.run.worker import SessionSpec
@@ -116,6 +121,7 @@ def plan(
         Request(
             *(matrix, models, data, text_column, label_column, seeds, engine, device, out),
             *(only or [], skip or [], changes or []),
+            vary=parse_vary(vary),
         )
     )
     show_messages(prepared)
@@ -133,6 +139,7 @@ def run(
     only: OnlyOption = None,
     skip: SkipOption = None,
     seeds: SeedsOption = 3,
+    vary: VaryOption = "init,order,split",
     changes: SetOption = None,
     engine: EngineOption = "fast",
     precision: PrecisionOption = "auto",
@@ -145,7 +152,7 @@ def run(
 
     Several calls at once share the work.
     """
-    from bench.prepare import Request, prepare
+    from bench.prepare import Request, parse_vary, prepare
     from bench.progress import show_messages, show_progress
     from bench.run.execute import execute
     from bench.run.store import save_study
@@ -156,7 +163,9 @@ def run(
     prepared = prepare(
         Request(
             *(matrix, models, data, text_column, label_column, seeds, engine, device, out),
-            *(only or [], skip or [], changes or [], retry_failed),
+            *(only or [], skip or [], changes or []),
+            vary=parse_vary(vary),
+            retry_failed=retry_failed,
         )
     )
     show_messages(prepared)
@@ -189,13 +198,17 @@ def report(
 ) -> None:
     """Write report.md, summary.csv and the plots of a study anew, from its records alone."""
     from bench.report.markdown import write_report
+    from bench.run.files import cannot_write
     from bench.run.locks import lock
     from bench.run.store import load_records, load_study
 
     for folder in studies:
         study = load_study(folder)
         with lock(folder, "report", wait=True):  # one writer at a time, with the records as they are then
-            written = write_report(folder, study, list(load_records(folder).values()))
+            try:
+                written = write_report(folder, study, list(load_records(folder).values()))
+            except OSError as error:
+                raise cannot_write(folder, error) from error
         typer.echo(f"report: {written}")
 
 
@@ -294,5 +307,6 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        typer.secho(f"error: {error}", fg="red", err=True)
+        # Names and values from files may hold anything, but must not reach the terminal as commands to it.
+        typer.secho(f"error: {plain(error)}", fg="red", err=True)
         sys.exit(2)

@@ -9,8 +9,8 @@ from pathlib import Path
 from gptcore.errors import UserError
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file (UTF-8, newlines as they are) so that no reader, kill or power cut sees half of it.
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file (text as UTF-8, newlines as they are) so that no reader, kill or power cut sees half of it.
 
     Raises UserError where that cannot be done: disk full, folder read-only.
     """
@@ -18,8 +18,8 @@ def write_whole(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with part.open("w", encoding="utf-8", newline="") as file:
-                file.write(text)
+            with part.open("wb") as file:
+                file.write(content.encode() if isinstance(content, str) else content)
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(path)

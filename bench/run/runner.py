@@ -73,28 +73,27 @@ def environment_of(session: Session) -> Environment:
 
 def run_one(planned: PlannedRun, session: Session, on_epoch: OnEpoch | None = None) -> Record:
     """The record of one run: done, failed with the reason, or skipped where the plan says that it cannot be."""
+    data = session.data.with_split(planned.seeds.split)
     blocked = planned.state == "blocked"
     bare = record_without_outcome(
         planned,
         "skipped" if blocked else "failed",
         planned.reason,
         engine=session.engine.name,
-        data=session.data,
+        data=data,
         environment=environment_of(session),
     )
     if blocked:
         return bare
     try:
-        result = fit(
-            planned.recipe, session.data, planned.seeds, session.engine, session.device, on_epoch=on_epoch
-        )
+        result = fit(planned.recipe, data, planned.seeds, session.engine, session.device, on_epoch=on_epoch)
     except Exception as error:  # whatever went wrong in one run must not end the study
         log.exception("run %s failed", planned.run_id)
         return bare.model_copy(update={"reason": _one_line(error)})
-    return bare.model_copy(update={"status": "done", "reason": None} | _outcome(result, session))
+    return bare.model_copy(update={"status": "done", "reason": None} | _outcome(result, data))
 
 
-def _outcome(result: FitResult, session: Session) -> dict[str, object]:
+def _outcome(result: FitResult, data: Dataset) -> dict[str, object]:
     """The fields of a record that only a finished run has."""
     marginal_s = sum(result.phases.values())
     return {
@@ -106,6 +105,7 @@ def _outcome(result: FitResult, session: Session) -> dict[str, object]:
         "test": Predictions(
             labels=result.test.labels.tolist(),
             predicted=result.test.predicted.tolist(),
+            examples=None if data.test.rows is None else data.test.rows.tolist(),
             probabilities=result.test.probabilities.round(6).tolist(),
         ),
         "curves": _curves(result),
@@ -116,7 +116,7 @@ def _outcome(result: FitResult, session: Session) -> dict[str, object]:
             standalone_s=round(marginal_s + result.borrowed_s, 4),
             peak_mem_bytes=result.peak_mem_bytes,
             tokens_processed=result.positions_processed,
-            flops=_conventional_flops(result, session.data),
+            flops=_conventional_flops(result, data),
         ),
     }
 

@@ -11,12 +11,13 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from multiprocessing import connection as connections
 from typing import Any
 
 from bench.run.execute import OnEpoch
 from bench.run.facts import record_without_outcome
-from bench.run.record import Environment, Record
+from bench.run.record import Record
 from bench.run.scrub import Tail
 from bench.run.worker import Foretell, Probing, Ready, Refused, SessionSpec, work
 from bench.study.forecast import Prediction
@@ -54,15 +55,23 @@ class Supervisor:
 
         A failed one has the last lines of the worker's output. Raises UserError where no worker can start.
         """
+        data = self.spec.data.with_split(planned.seeds.split)  # said before a worker fails over it
         worker = self._ready_worker()
+        without_outcome = partial(
+            record_without_outcome,
+            planned,
+            engine=self.spec.engine,
+            data=data,
+            environment=worker.environment,
+        )
         if planned.state == "blocked":
-            return self._record(planned, worker.environment, "skipped", planned.reason)
+            return without_outcome("skipped", planned.reason)
         worker.tail = Tail()
         try:
             record = worker.run(planned, on_epoch, self.timeout_s)
         except WorkerLostError as lost:
             self._worker = None
-            record = self._record(planned, worker.environment, "failed", str(lost))
+            record = without_outcome("failed", str(lost))
         if record.status == "failed":
             record = record.model_copy(update={"output_tail": worker.tail.lines})
         return record
@@ -82,13 +91,6 @@ class Supervisor:
         if self._worker is None or not self._worker.process.is_alive():  # it may die between runs, too
             self._worker = _Worker(self.spec)
         return self._worker
-
-    def _record(
-        self, planned: PlannedRun, environment: Environment, status: Any, reason: str | None
-    ) -> Record:
-        return record_without_outcome(
-            planned, status, reason, engine=self.spec.engine, data=self.spec.data, environment=environment
-        )
 
 
 class _Worker:

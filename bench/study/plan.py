@@ -134,7 +134,7 @@ def _state(record: Record | None, seeds: Seeds, study: Study) -> tuple[State, st
     """Done, failed before and why, or to do and what is special about it."""
     if record is None or record.status == "skipped":
         return "todo", None
-    if record.dataset.fingerprint != study.dataset.fingerprint:
+    if record.dataset.source_fingerprint != study.dataset.source_fingerprint:
         return "todo", "its record is of other data"
     if record.seeds != seeds:
         return "todo", "its record is of other seeds"

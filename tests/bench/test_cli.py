@@ -225,7 +225,11 @@ def test_plan_says_what_would_run_and_runs_nothing(bench: Bench, study: list[str
     ("known", "weights", "says"),
     [
         (2, {}, "foretold for 2 runs: about 3.0 min, at most 3.0 GB of memory, nothing to download"),
-        (1, {"gpt2": 548_000_000}, "about 1.5 min, at most 3.0 GB of memory, 1 runs of unknown time, 0.5 GB to"),
+        (
+            1,
+            {"gpt2": 548_000_000},
+            "about 1.5 min, at most 3.0 GB of memory, 1 runs of unknown time, 0.5 GB to",
+        ),
         (0, {"gpt2": 10**9, "own/toy": None}, "the weights of own/toy to download and 1.0 GB more"),
     ],
 )
