@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -113,6 +113,19 @@ def make_plan(
 def _blocks_trained(rows: list[Row]) -> int:
     """A trunk of fewer blocks comes first, as one of more starts from it."""
     return TRAINED_BLOCKS.get(rows[0].recipe.train, 0)
+
+
+def downloads(plan: Sequence[PlannedRun], size: Callable[[str], int | None]) -> dict[str, int | None]:
+    """Model -> bytes of weights that its runs will download (None: unknown), for those that are not here.
+
+    size: bytes of a model's weights as the hub tells them; asked once a model.
+    """
+    models = {
+        run.recipe.model: None
+        for run in plan
+        if run.state == "todo" and not run.recipe.is_tfidf and run.recipe.weights == "pretrained"
+    }
+    return {model: size(model) for model in models if cached_checkpoint(model) is None}
 
 
 def _check_model(model: str, where: str) -> None:

@@ -39,6 +39,18 @@ def states(runs: list[PlannedRun]) -> list[tuple[str, str | None]]:
     return [(run.state, run.reason) for run in runs]
 
 
+def test_downloads_are_of_models_that_runs_need_and_that_are_not_here(
+    toy_study: MakeStudy, toy_record: MakeRecord, cached: set[str]
+) -> None:
+    recipes = [Recipe(), Recipe(position="first"), Recipe(model="gpt2-medium"), Recipe(model="gpt2-large")]
+    recipes += [Recipe(model="gpt2-xl", weights="random"), Recipe(model="tfidf"), Recipe(model="owner/toy")]
+    cached.add("gpt2-large")
+    study = toy_study([Row(name=f"row {i}", recipe=recipe) for i, recipe in enumerate(recipes)])
+    runs = planned(study, toy_record(Recipe(model="gpt2-medium"), engine=study.engine))
+    sizes = {"gpt2": 548, "owner/toy": None}
+    assert plan.downloads(runs, sizes.__getitem__) == sizes
+
+
 def test_rows_with_one_recipe_share_their_runs(toy_study: MakeStudy) -> None:
     rows = [
         Row(name="baseline", recipe=Recipe()),
