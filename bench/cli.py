@@ -273,6 +273,40 @@ def regress(
         raise typer.Exit(1)
 
 
+@app.command(epilog="Example: python -m bench speed --models gpt2 --whole baseline")
+def speed(
+    models: Annotated[
+        str, typer.Option(help="gpt2 (its 124M), embedded (mini), or one model's name")
+    ] = "gpt2",
+    data: DataOption = "sms-spam",
+    only: OnlyOption = None,
+    skip: SkipOption = None,
+    pairs: Annotated[int, typer.Option(min=1, max=100, help="timings of each engine, in turn")] = 3,
+    whole: Annotated[
+        list[str] | None, typer.Option(help="rows that are also run whole, once with each engine")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="folder of the page, its plot and its record")] = Path(
+        "results/speed"
+    ),
+    device: DeviceOption = "auto",
+) -> None:
+    """How much faster is the fast engine than the plain one? Row by row, with the goals and how cost grows.
+
+    Times slices of real runs with random weights, so nothing but the data and the vocabulary is fetched; the page
+    says what was timed and what was scaled up.
+    """
+    from bench.prepare import prepare_speed
+    from bench.progress import show_timing
+    from bench.report.speed import write_speed
+
+    asked = prepare_speed(models, data, only or [], skip or [], whole or [], device)
+    from bench.run.speed import measure
+
+    with show_timing() as on_row:
+        study = measure(models, asked.rows, asked.whole, asked.data, pairs, asked.device, on_row)
+    typer.echo(f"speed: {write_speed(out, study)}")
+
+
 @app.command(epilog="Example: python -m bench doctor")
 def doctor() -> None:
     """Can a study run here? Checks the machine and what it can reach; writes and downloads nothing.
