@@ -102,8 +102,7 @@ class _Worker:
         try:
             first = self._next(None)
         except WorkerLostError as lost:
-            said = (self.tail.lines or ["it said nothing"])[-1]
-            raise UserError(f"the worker process cannot start ({lost}): {said}") from lost
+            raise UserError(f"the worker process cannot start: {lost}") from lost
         except BaseException:  # Ctrl-C while torch is loading
             self.stop()
             raise
@@ -177,4 +176,4 @@ class _Worker:
             return "killed (SIGKILL), as the system does to a process when memory runs out"
         if code is not None and code < 0:
             return f"crashed ({signal.Signals(-code).name})"
-        return f"its process ended with exit code {code}"
+        return f"its process ended with exit code {code}: {(self.tail.lines or ['it said nothing'])[-1]}"

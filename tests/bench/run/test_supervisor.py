@@ -185,7 +185,8 @@ def test_a_session_that_cannot_be_opened_is_the_users_to_mend(data: Dataset) -> 
     with (
         Supervisor(SessionSpec(data, "fast", "auto", "no-such-device")) as supervisor,
         pytest.raises(
-            UserError, match=r"^the worker process cannot start \(its process ended with exit code 1\): "
+            UserError,
+            match=r"^the worker process cannot start: its process ended with exit code 1: RuntimeError",
         ),
     ):
         supervisor.run(planned(), ignore)
