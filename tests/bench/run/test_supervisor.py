@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ def test_runs_share_one_worker_and_its_trunks(supervisor: Supervisor, tmp_path: 
     ("number", "reason"),
     [
         (signal.SIGKILL, "killed (SIGKILL), as the system does to a process when memory runs out"),
-        (signal.SIGSEGV, "crashed (SIGSEGV)"),
+        (signal.SIGSEGV, "crashed (Segmentation fault)"),
     ],
 )
 def test_a_worker_that_dies_makes_a_failed_record(
@@ -144,6 +145,25 @@ def test_no_memory_left(supervisor: Supervisor) -> None:
 
 
 @pytest.mark.slow
+def test_a_worker_that_is_killed_while_it_starts_costs_no_run(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began: list[object] = []
+
+    def kill_the_first_two(process: multiprocessing.Process) -> None:
+        began.append(process)
+        start(process)
+        if len(began) < 3:
+            process.kill()
+
+    end(worker())
+    start = SpawnProcess.start
+    monkeypatch.setattr(SpawnProcess, "start", kill_the_first_two)
+    run_well(supervisor)
+    assert len(began) == 3
+
+
+@pytest.mark.slow
 def test_a_worker_that_died_between_runs_costs_no_run(supervisor: Supervisor) -> None:
     run_well(supervisor)
     end(worker())
@@ -186,7 +206,7 @@ def test_a_session_that_cannot_be_opened_is_the_users_to_mend(data: Dataset) -> 
         Supervisor(SessionSpec(data, "fast", "auto", "no-such-device")) as supervisor,
         pytest.raises(
             UserError,
-            match=r"^the worker process cannot start: its process ended with exit code 1: RuntimeError",
+            match=r"^no worker process can start: its process ended with exit code 1: RuntimeError",
         ),
     ):
         supervisor.run(planned(), ignore)
