@@ -62,6 +62,13 @@ TimeoutOption = Annotated[
 ]
 RetryOption = Annotated[bool, typer.Option("--retry-failed", help="do runs again that failed before")]
 
+VerifyOption = Annotated[
+    bool,
+    typer.Option(
+        "--verify", help="compare every run with the plain engine on a sample first; it fails on disagreement"
+    ),
+]
+
 
 @app.command("list", epilog="Example: python -m bench list")
 def list_command() -> None:
@@ -127,6 +134,7 @@ def run(
     changes: SetOption = None,
     engine: EngineOption = "fast",
     precision: PrecisionOption = "auto",
+    verify: VerifyOption = False,
     out: OutOption = None,
     device: DeviceOption = "auto",
     timeout: TimeoutOption = None,
@@ -153,7 +161,7 @@ def run(
     )
     show_messages(prepared)
     save_study(prepared.folder, prepared.study)
-    spec = SessionSpec(prepared.data, engine, precision, prepared.device)
+    spec = SessionSpec(prepared.data, engine, precision, prepared.device, verify)
     interrupted, failed = False, any(planned.state == "failed" for planned in prepared.plan)
     with Supervisor(spec, timeout) as supervisor, show_progress(prepared.plan) as progress:
         try:

@@ -30,6 +30,7 @@ class SessionSpec:
     engine: Literal["fast", "plain"]
     precision: Literal["auto", "float32", "bfloat16"]
     device: str
+    verify: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def work(spec: SessionSpec, connection: Connection, output: Connection) -> None:
     from bench.run.runner import environment_of, open_session, run_one
 
     try:
-        session = open_session(spec.data, spec.engine, spec.precision, spec.device)
+        session = open_session(spec.data, spec.engine, spec.precision, spec.device, spec.verify)
     except UserError as error:
         connection.send(Refused(str(error)))
         return
