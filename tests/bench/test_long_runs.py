@@ -17,6 +17,7 @@ import pytest
 from bench.run.record import Record
 from bench.run.store import load_record, load_records
 
+EXCLUDED = {"cost": True, "created_at": True, "curves": True, "environment": {"git_sha", "git_dirty"}}
 ROWS = [f"see you at {n} then,ham\nwin {n} free prizes now,spam" for n in range(20)]
 MATRIX = """
 name = "mine"
@@ -79,10 +80,10 @@ def n_records(folder: Path) -> int:
 
 
 def outcome(record: Record) -> dict[str, Any]:
-    """All that the clock has no part in."""
+    """All but times, and the state of a checkout that somebody may be working on meanwhile."""
     curves = record.curves
     assert curves is not None
-    return record.model_dump(exclude={"cost", "created_at", "curves"}) | {
+    return record.model_dump(exclude=EXCLUDED) | {
         "losses": curves.losses,
         "epochs": [epoch.model_dump(exclude={"train_s"}) for epoch in curves.epochs],
     }

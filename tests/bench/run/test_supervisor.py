@@ -144,6 +144,32 @@ def test_no_memory_left(supervisor: Supervisor) -> None:
     run_well(supervisor)
 
 
+@pytest.fixture
+def little_memory(tmp_path: Path) -> Iterator[Path]:
+    """A control group (v1 or v2) whose processes may take 32 MiB more; skips where none can be made."""
+    v1 = Path("/sys/fs/cgroup/memory")
+    group = (v1 if v1.is_dir() else Path("/sys/fs/cgroup")) / f"bench-{tmp_path.name}-{os.getpid()}"
+    limit = group / ("memory.limit_in_bytes" if v1.is_dir() else "memory.max")
+    try:
+        group.mkdir()
+        limit.write_text(str(32 * 2**20))
+    except OSError as error:
+        pytest.skip(f"no control group can be made here: {error}")
+    yield group
+    group.rmdir()
+
+
+@pytest.mark.slow
+def test_the_system_kills_the_worker_as_memory_runs_out(supervisor: Supervisor, little_memory: Path) -> None:
+    run_well(supervisor)
+    (little_memory / "cgroup.procs").write_text(str(worker().pid))
+    large = planned(Recipe(model="gpt2", weights="random", train="all"))
+    record = supervisor.run(large, ignore)
+    assert record.status == "failed"
+    assert record.reason == "killed (SIGKILL), as the system does to a process when memory runs out"
+    run_well(supervisor)
+
+
 @pytest.mark.slow
 def test_a_worker_that_is_killed_while_it_starts_costs_no_run(
     supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
