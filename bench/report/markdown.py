@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bench.report.facts import paragraph
 from bench.report.plots import question_plot, write_plots
+from bench.report.prediction import prediction_section
 from bench.report.results import Results, collect
 from bench.report.summary import write_summary
 from bench.report.tables import (
@@ -61,6 +62,7 @@ def render(results: Results, plots: dict[str, str]) -> str:
         _notes(results),
         *_overview(plots),
         *_questions(results, plots),
+        prediction_section(results),
         "## How to reproduce",
         *_reproduce(results),
     ]
