@@ -103,7 +103,11 @@ def test_runs_share_one_worker_and_its_trunks(supervisor: Supervisor, tmp_path: 
 @pytest.mark.parametrize(
     ("number", "reason"),
     [
-        (signal.SIGKILL, "killed (SIGKILL), as the system does to a process when memory runs out"),
+        pytest.param(
+            signal.SIGKILL,
+            "killed (SIGKILL), as the system does to a process when memory runs out",
+            marks=pytest.mark.slow,
+        ),
         (signal.SIGSEGV, "crashed (Segmentation fault)"),
     ],
 )
@@ -125,12 +129,21 @@ def test_a_hang_is_stopped_and_says_where_it_hung(
     with monkeypatch.context() as patch:
         patch.setattr(supervisor, "timeout_s", 1.0)
         record = supervisor.run(planned(LONG), ignore)
-        assert (record.status, record.reason) == ("failed", "timeout: stopped, as it was not done after 1 s")
-        assert record.output_tail is not None
-        assert any(line.startswith('  File "') for line in record.output_tail)
-        # One that does not even answer signals
+    assert (record.status, record.reason) == ("failed", "timeout: stopped, as it was not done after 1 s")
+    assert record.output_tail is not None
+    assert any(line.startswith('  File "') for line in record.output_tail)
+    run_well(supervisor)
+
+
+@pytest.mark.slow
+def test_a_worker_that_does_not_even_answer_signals_is_stopped(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_well(supervisor)
+    with monkeypatch.context() as patch:
+        patch.setattr(supervisor, "timeout_s", 2.0)
         record = supervisor.run(planned(LONG), lambda _epoch: worker().suspend())
-        assert record.reason == "timeout: stopped, as it was not done after 1 s"
+    assert record.reason == "timeout: stopped, as it was not done after 2 s"
     run_well(supervisor)
 
 
