@@ -56,9 +56,7 @@ class PairedMean:
     def with_seeds(self, n_seeds: int) -> PairedMean:
         """What the same differences would give with another number of seeds."""
         shrunk = self.seed_variance * self.n_seeds / n_seeds
-        return PairedMean(
-            self.mean, shrunk, self.example_variance, n_seeds, self.n_examples, self.overlap
-        )
+        return PairedMean(self.mean, shrunk, self.example_variance, n_seeds, self.n_examples, self.overlap)
 
     def at_least(self, seed_variance: float) -> PairedMean:
         """The same with a seed variance that is no smaller than this one."""
@@ -125,7 +123,9 @@ def paired_mean(differences: Sequence[np.ndarray], examples: Sequence[np.ndarray
     both ways see; it holds for the same examples in every seed, for splits that overlap, and for disjoint ones.
     With one seed only the examples' variance can be known. Raises ValueError without seeds or examples.
     """
-    if not differences or any(len(d) == 0 or len(d) != len(e) for d, e in zip(differences, examples, strict=True)):
+    if not differences or any(
+        len(d) == 0 or len(d) != len(e) for d, e in zip(differences, examples, strict=True)
+    ):
         raise ValueError("paired rows need at least one seed, and examples with a number each in every seed")
     n_seeds = len(differences)
     sizes = [len(d) for d in differences]
