@@ -56,15 +56,10 @@ class PairedMean:
 
     def with_seeds(self, n_seeds: int) -> PairedMean:
         """What the same differences would give with another number of seeds."""
-<<<<<<< HEAD
-        shrunk = self.seed_variance * self.n_seeds / n_seeds
-        return PairedMean(self.mean, shrunk, self.example_variance, n_seeds, self.n_examples, self.overlap)
-=======
         shrink = self.n_seeds / n_seeds
         return replace(
             self, seed_variance=self.seed_variance * shrink, usual=self.usual * shrink, n_seeds=n_seeds
         )
->>>>>>> evidence
 
     def at_least(self, usual: float) -> PairedMean:
         """The same with a seed variance that counts as no smaller than `usual`."""
