@@ -58,11 +58,13 @@ def same_figures(rows: dict[str, Published]) -> list[tuple[str, str]]:
 
 
 def without_difference(claims: Claims, rows: dict[str, Published]) -> list[Claim]:
-    """Claims of a better or worse accuracy between two figures that are equal."""
+    """Claims on these rows of a better or worse accuracy between two figures that are equal."""
     return [
         claim
         for claim in claims.of_accuracy
-        if claim.direction != "equal" and rows[claim.row].test_acc == rows[claim.against].test_acc
+        if {claim.row, claim.against} <= rows.keys()
+        and claim.direction != "equal"
+        and rows[claim.row].test_acc == rows[claim.against].test_acc
     ]
 
 
