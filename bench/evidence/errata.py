@@ -58,7 +58,7 @@ def same_figures(rows: dict[str, Published]) -> list[tuple[str, str]]:
 
 
 def without_difference(claims: Claims, rows: dict[str, Published]) -> list[Claim]:
-    """Claims on these rows of a better or worse accuracy between two figures that are equal."""
+    """Claims of a better or worse accuracy between two figures that are equal."""
     return [
         claim
         for claim in claims.of_accuracy

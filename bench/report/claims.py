@@ -152,8 +152,8 @@ def _p(p: tuple[float, float]) -> str:
     return f"p {low}" if low == high else f"p {low} to {high}"
 
 
-def _errata(results: Results) -> list[str]:
-    """What does not add up in the source, of the rows that are in the study."""
+def errata(results: Results) -> list[tuple[str, str]]:
+    """What does not add up in the source, of the rows that are in the study: the rows and what it is, unescaped."""
     claims, names = load_claims(), {result.name for result in results.rows}
     rows = {name: figures for name, figures in published_rows().items() if name in names}
     found: list[tuple[Sequence[str], str]] = []
@@ -179,7 +179,7 @@ def _errata(results: Results) -> list[str]:
         )
     for pair in same_figures(rows):
         found.append((pair, "the accuracies on all three splits are the same."))
-    found += [(e.rows, f"{escape(e.text)}.") for e in claims.errata if set(e.rows) <= names]
+    found += [(e.rows, f"{e.text}.") for e in claims.errata if set(e.rows) <= names]
     if partial := not_of_all(claims, rows, "train"):
         whole, fewer = claims.examples["train"]
         found.append(
@@ -189,13 +189,13 @@ def _errata(results: Results) -> list[str]:
                 "is left out, as it is in training.",
             )
         )
-    if not found:
-        return []
-    lines = [f"- **{_numbered(about, rows)}**: {text}" for about, text in found]
-    return ["### What does not add up in the source", "\n".join(lines)]
+    return [(_numbered(about, rows), text) for about, text in found]
+
+
+def _errata(results: Results) -> list[str]:
+    lines = [f"- **{escape(about)}**: {escape(text)}" for about, text in errata(results)]
+    return ["### What does not add up in the source", "\n".join(lines)] if lines else []
 
 
 def _numbered(names: Sequence[str], rows: dict[str, Published]) -> str:
-    return f"Row{'s' if len(names) > 1 else ''} " + join(
-        f"{rows[name].row} ({escape(name)})" for name in names
-    )
+    return f"Row{'s' if len(names) > 1 else ''} " + join(f"{rows[name].row} ({name})" for name in names)
