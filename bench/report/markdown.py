@@ -7,6 +7,7 @@ from pathlib import Path
 from bench.report.claims import claims_section
 from bench.report.facts import paragraph
 from bench.report.plots import question_plot, write_plots
+from bench.report.prediction import prediction_section
 from bench.report.recommendation import recommendation
 from bench.report.results import Results, collect
 from bench.report.summary import write_summary
@@ -65,6 +66,7 @@ def render(results: Results, plots: dict[str, str]) -> str:
         *_overview(plots),
         *_questions(results, plots),
         *claims_section(results),
+        prediction_section(results),
         "## How to reproduce",
         *_reproduce(results),
     ]
