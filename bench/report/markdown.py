@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench.report.claims import claims_section
 from bench.report.facts import paragraph
 from bench.report.plots import question_plot, write_plots
 from bench.report.prediction import prediction_section
+from bench.report.recommendation import recommendation
 from bench.report.results import Results, collect
 from bench.report.summary import write_summary
 from bench.report.tables import (
@@ -57,11 +59,13 @@ def render(results: Results, plots: dict[str, str]) -> str:
         facts_table(results),
         rows_table(results),
         _how_to_read(results),
+        *recommendation(results, _image("pareto", plots)),
         unfinished_table(results),
         failures_table(results),
         _notes(results),
         *_overview(plots),
         *_questions(results, plots),
+        *claims_section(results),
         prediction_section(results),
         "## How to reproduce",
         *_reproduce(results),

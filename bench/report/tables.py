@@ -45,6 +45,11 @@ def untrained_note(results: Results) -> str:
 
 def facts_table(results: Results) -> str:
     """What was run on what."""
+    return titled(results, "What was run on what", ["", ""], facts_rows(results), "ll")
+
+
+def facts_rows(results: Results) -> list[list[str]]:
+    """What was run on what: name and value, escaped."""
     study, data = results.study, results.study.dataset
     names = [escape(name) for name in data.label_names]
     shares = ", ".join(
@@ -54,7 +59,7 @@ def facts_table(results: Results) -> str:
     largest = names[data.test_label_counts.index(max(data.test_label_counts))]
     seeds = "; ".join(f"{i}: {s.init}/{s.order}/{s.split}" for i, s in enumerate(study.seeds))
     models = dict.fromkeys(result.row.recipe.model for result in results.finished)
-    rows = [
+    return [
         ["Study", f"{escape(study.name)} (matrix {escape(study.matrix)})"],
         ["Models", f"{escape(study.models)}: {join(escape(name) for name in models) or 'none has run yet'}"],
         ["Dataset", f"{escape(data.name)}, fingerprint {escape(data.fingerprint[:12])}"],
@@ -66,7 +71,6 @@ def facts_table(results: Results) -> str:
         ["Runs", run_counts(results)],
         *environment_rows(results.done),
     ]
-    return titled(results, "What was run on what", ["", ""], rows, "ll")
 
 
 def run_counts(results: Results) -> str:
