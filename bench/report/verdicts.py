@@ -22,7 +22,7 @@ mean of the ratios of a run on its own, with its 95% interval over the seeds. Ho
 errs where the truth is known: docs/evidence.md."""
 _DEPENDENT = (
     "The seeds of this study vary one thing at a time, which shows what makes them scatter; they are not "
-    "independent, so no row is called better or worse."
+    "independent, so the intervals are too narrow, and no row is called better or worse."
 )
 _ONE_SEED = "One seed shows no spread, so a row with one is undecided: three are the least that can decide."
 
@@ -32,7 +32,8 @@ def verdicts_section(results: Results) -> str:
     verdicts = judge(results)
     if not verdicts:
         return ""
-    rows = [_cells(verdict) for verdict in verdicts.values()]
+    tests = independent(results.study.seeds)
+    rows = [_cells(verdict, tests and verdict.n_seeds > 1) for verdict in verdicts.values()]
     headers = ["Row", "Against", "Verdict", "Difference, points", "95% interval", "McNemar p", "Holm p"]
     headers += ["Seeds", "Seeds needed", "Time", "95% interval of time"]
     table = titled(results, "Verdicts", headers, rows, "lll" + "r" * (len(headers) - 3))
@@ -77,7 +78,7 @@ def warnings_section(results: Results) -> str:
     return "\n\n".join(["## Warnings", "\n".join(lines)]) if lines else ""
 
 
-def _cells(verdict: Verdict) -> list[str]:
+def _cells(verdict: Verdict, tested: bool) -> list[str]:
     needed = verdict.seeds_needed
     return [
         escape(verdict.row),
@@ -86,7 +87,7 @@ def _cells(verdict: Verdict) -> list[str]:
         points(verdict.accuracy.mean),
         _interval(verdict.accuracy),
         _p(verdict.p_mcnemar),
-        _p(verdict.p_holm),
+        _p(verdict.p_holm) if tested else MISSING,
         str(verdict.n_seeds),
         MISSING if needed is None else str(needed),
         MISSING if verdict.time is None else f"{verdict.time.ratio:.2f} ×",
