@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from bench.report.text import plain
 from gptcore.errors import UserError
 
 app = typer.Typer(
@@ -65,6 +66,17 @@ DeviceOption = Annotated[
 PrecisionOption = Annotated[
     Literal["auto", "float32", "bfloat16"],
     typer.Option(help="of matrix products (plain: always float32); auto: bfloat16 if 1.3 times faster here"),
+]
+TimeoutOption = Annotated[
+    float | None, typer.Option(min=0.001, help="seconds that one run may take; one that takes longer fails")
+]
+RetryOption = Annotated[bool, typer.Option("--retry-failed", help="do runs again that failed before")]
+
+VerifyOption = Annotated[
+    bool,
+    typer.Option(
+        "--verify", help="compare every run with the plain engine on a sample first; it fails on disagreement"
+    ),
 ]
 
 
@@ -132,32 +144,40 @@ def run(
     changes: SetOption = None,
     engine: EngineOption = "fast",
     precision: PrecisionOption = "auto",
+    verify: VerifyOption = False,
     out: OutOption = None,
     device: DeviceOption = "auto",
+    timeout: TimeoutOption = None,
+    retry_failed: RetryOption = False,
     margin: MarginOption = 1.0,
 ) -> None:
-    """Do what is missing of a study and write its report. Ctrl-C loses nothing: the same call continues."""
+    """Do what is missing of a study and write its report. Ctrl-C loses nothing: the same call continues.
+
+    Several calls at once share the work.
+    """
     from bench.prepare import Request, parse_vary, prepare
     from bench.progress import show_messages, show_progress
+    from bench.run.execute import execute
     from bench.run.store import save_study
+    from bench.run.supervisor import Supervisor
+    from bench.run.worker import SessionSpec
 
     prepared = prepare(
         Request(
             *(matrix, models, data, text_column, label_column, seeds, engine, device, out),
             *(only or [], skip or [], changes or []),
             vary=parse_vary(vary or ["init,order,split"]),
+            retry_failed=retry_failed,
         )
     )
     show_messages(prepared)
-    from bench.run.runner import execute, open_session
-
-    session = open_session(prepared.folder, prepared.data, engine, precision, prepared.device)
     save_study(prepared.folder, prepared.study)
-    interrupted, failed = False, False
-    with show_progress(prepared.plan) as progress:
+    spec = SessionSpec(prepared.data, engine, precision, prepared.device, verify)
+    interrupted, failed = False, any(planned.state == "failed" for planned in prepared.plan)
+    with Supervisor(spec, timeout) as supervisor, show_progress(prepared.plan) as progress:
         try:
-            records = execute(prepared.plan, session, progress.start, progress.end, progress.epoch)
-            failed = any(record.status == "failed" for record in records)
+            records = execute(prepared.plan, prepared.folder, prepared.records, supervisor.run, progress)
+            failed |= any(record.status == "failed" for record in records)
         except KeyboardInterrupt:
             interrupted = True
     report([prepared.folder], margin)
@@ -175,12 +195,19 @@ def report(
 ) -> None:
     """Write report.md, summary.csv and the plots of a study anew, from its records alone."""
     from bench.report.markdown import write_report
+    from bench.run.files import cannot_write
+    from bench.run.locks import lock
     from bench.run.store import load_records, load_study
 
     for folder in studies:
         study = load_study(folder)
-        records = list(load_records(folder).values())
-        typer.echo(f"report: {write_report(folder, study, records, margin / 100)}")
+        with lock(folder, "report", wait=True):  # one writer at a time, with the records as they are then
+            records = list(load_records(folder).values())
+            try:
+                written = write_report(folder, study, records, margin / 100)
+            except OSError as error:
+                raise cannot_write(folder, error) from error
+        typer.echo(f"report: {written}")
 
 
 @app.command(epilog="Example: python -m bench show results/embedded/runs/mini-all-last-1a2b3c4d-s0.json")
@@ -202,5 +229,6 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        typer.secho(f"error: {error}", fg="red", err=True)
+        # Names and values from files may hold anything, but must not reach the terminal as commands to it.
+        typer.secho(f"error: {plain(error)}", fg="red", err=True)
         sys.exit(2)

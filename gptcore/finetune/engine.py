@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 
 from gptcore.finetune.recipe import Recipe
-from gptcore.finetune.trunk import TrunkStore
+from gptcore.finetune.trunk_store import TrunkStore
 from gptcore.finetune.view import Precision, View, exact_view, plain_view
 
 EngineName = Literal["fast", "plain"]
@@ -29,8 +29,8 @@ class Engine:
     trunks: TrunkStore = field(default_factory=TrunkStore)
 
     @property
-    def shares_trunk(self) -> bool:
-        """Whether frozen blocks are computed once."""
+    def skips(self) -> bool:
+        """Whether work that cannot change the answer is left out."""
         return self.name == "fast"
 
     def view(self, recipe: Recipe) -> View:

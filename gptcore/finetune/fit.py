@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from gptcore.data.batching import TokenRows
 from gptcore.data.datasets import Dataset
 from gptcore.finetune.classical import LogisticFit, fit_features, fit_tfidf
 from gptcore.finetune.classifier import Classifier
+from gptcore.finetune.embedding import UsedEmbedding
 from gptcore.finetune.engine import Engine
 from gptcore.finetune.epoch import Epoch
 from gptcore.finetune.evaluate import Evaluation, evaluate
 from gptcore.finetune.inputs import Inputs, prepare_inputs
 from gptcore.finetune.recipe import Recipe, Seeds
 from gptcore.finetune.timing import PeakMemory, Phases
-from gptcore.finetune.train import Labelled, train
+from gptcore.finetune.train import Labelled, total_decay, train
 from gptcore.finetune.trainable import frozen_depth, set_trainable, trained_parameters
 from gptcore.finetune.trunk import FeatureRows, Rows, compute_trunk
+from gptcore.finetune.verify import Agreement, verify_sample
 from gptcore.models.checkpoints import checkpoint_folder, read_config
 from gptcore.models.config import REGISTRY
 from gptcore.models.gpt import GPT
@@ -34,7 +37,8 @@ class FitResult:
 
     classifier: a `Classifier`, or for `features` and TF-IDF a `LogisticFit`; phases: seconds by name, they add
     up to the total; borrowed_s: seconds that an earlier run had spent on a trunk that this one found ready;
-    n_total, n_trained: parameters; positions_processed: token positions that went through at least one block.
+    n_total, n_trained: parameters; positions_processed: token positions that went through at least one block;
+    notes: what had to be done otherwise than asked.
     """
 
     recipe: Recipe
@@ -55,6 +59,8 @@ class FitResult:
     positions_processed: int | None = None
     weights_source: str | None = None
     weights_fingerprint: str | None = None
+    agreement: Agreement | None = None
+    notes: Sequence[str] = ()
 
 
 def fit(
@@ -64,13 +70,14 @@ def fit(
     engine: Engine | None = None,
     device: str | torch.device | None = None,
     on_epoch: OnEpoch | None = None,
+    verify: bool = False,
 ) -> FitResult:
     """Fit one recipe on one dataset.
 
     seed: one number for head and order, or `Seeds`; engine: by default the fast one in float32 (pass the same
-    one again to share its trunks); device: by default a CUDA GPU where there is one. Raises UserError where the
-    weights cannot be had or the recipe does not fit the model, FloatingPointError where the loss is no longer
-    finite.
+    one again to share its trunks); device: by default a CUDA GPU where there is one; verify: compare with the
+    plain engine on a sample first. Raises UserError where the weights cannot be had or the recipe does not fit the
+    model, FloatingPointError where the loss is no longer finite, DisagreementError where verification fails.
     """
     seeds = seed if isinstance(seed, Seeds) else Seeds(init=seed, order=seed)
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -79,7 +86,7 @@ def fit(
         if recipe.is_tfidf:
             parts = _fit_tfidf(data, phases)
         else:
-            parts = _fit_gpt(recipe, data, seeds, engine or Engine(), phases, on_epoch)
+            parts = _fit_gpt(recipe, data, seeds, engine or Engine(), phases, on_epoch, verify)
     return FitResult(
         recipe=recipe, seeds=seeds, phases=phases.finish(), peak_mem_bytes=memory.peak_bytes, **parts
     )
@@ -103,51 +110,79 @@ def build_classifier(gpt: GPT, n_classes: int, recipe: Recipe, engine: Engine, i
 
 
 def _fit_gpt(
-    recipe: Recipe, data: Dataset, seeds: Seeds, engine: Engine, phases: Phases, on_epoch: OnEpoch | None
+    recipe: Recipe,
+    data: Dataset,
+    seeds: Seeds,
+    engine: Engine,
+    phases: Phases,
+    on_epoch: OnEpoch | None,
+    check: bool,
 ) -> dict[str, Any]:
     with phases("load"):
         gpt, source = build_gpt(recipe, seeds.init)
         fingerprint = weights_fingerprint(gpt)
         classifier = build_classifier(gpt, len(data.label_names), recipe, engine, seeds.init)
         classifier.to(phases.device)
+        n_total = sum(p.numel() for p in classifier.parameters())
+        n_trained = sum(p.numel() for p in trained_parameters(classifier))
     with phases("tokenise"):
         inputs = prepare_inputs(data, recipe, classifier.view, gpt.config)
-    rows, borrowed_s = _frozen_part(classifier, recipe, inputs, fingerprint, engine, phases)
+    tokens = [split.to(phases.device) for split in (inputs.train, inputs.validation, inputs.test)]
+    used = UsedEmbedding(classifier, tokens) if recipe.train == "all" and engine.skips else None
+    rows, borrowed_s = _frozen_part(
+        classifier, recipe, used.rows if used else tokens, fingerprint, engine, phases
+    )
     labels = (data.train.labels, data.validation.labels, data.test.labels)
     splits = [Labelled(part, part_labels) for part, part_labels in zip(rows, labels, strict=True)]
+    agreement = _verify(classifier, recipe, splits[0], data, seeds, phases) if check else None
     if recipe.train == "features":
         parts = _fit_features(classifier, splits, phases)
     else:
         parts = _fit_network(classifier, recipe, splits, seeds, phases, on_epoch)
+        parts |= {"n_total": n_total, "n_trained": n_trained}
+    if used:
+        n_done = parts["epochs"][(parts["best_epoch"] or 0) - 1].step
+        used.restore(total_decay(recipe, len(data.train), n_done))
     return parts | {
         "inputs": inputs,
         "borrowed_s": borrowed_s,
         "positions_processed": classifier.positions_processed,
         "weights_source": source,
         "weights_fingerprint": fingerprint,
+        "agreement": agreement,
     }
 
 
+def _verify(
+    classifier: Classifier, recipe: Recipe, rows: Labelled, data: Dataset, seeds: Seeds, phases: Phases
+) -> Agreement:
+    """Compare with the plain engine on the first training rows. Raises DisagreementError."""
+    with phases("verify"):
+        gpt, _ = build_gpt(recipe, seeds.init)
+        plain = build_classifier(gpt, len(data.label_names), recipe, Engine("plain"), seeds.init)
+        plain.to(phases.device)
+        tokens = prepare_inputs(data, recipe, plain.view, gpt.config).train.to(phases.device)
+        return verify_sample(classifier, rows, plain, Labelled(tokens, data.train.labels), recipe)
+
+
 def _frozen_part(
-    classifier: Classifier, recipe: Recipe, inputs: Inputs, weights: str, engine: Engine, phases: Phases
+    classifier: Classifier,
+    recipe: Recipe,
+    splits: list[TokenRows],
+    weights: str,
+    engine: Engine,
+    phases: Phases,
 ) -> tuple[list[Rows], float]:
     """The three splits as what the first trained layer sees, and the seconds that earlier runs spent on it."""
     depth = frozen_depth(recipe, classifier.gpt.config.n_layer)
-    borrowed_s = 0.0
-    splits: list[Rows] = []
-    for split in (inputs.train, inputs.validation, inputs.test):
-        rows = split.to(phases.device)
-        if depth == 0 or not (engine.shares_trunk or recipe.train == "features"):
-            splits.append(rows)
-            continue
-        with phases("trunk"):
-            if engine.shares_trunk:
-                trunk, spent_before = engine.trunks.get(classifier, weights, rows, depth)
-                borrowed_s += spent_before
-            else:
-                trunk = compute_trunk(classifier, rows, depth)
-        splits.append(trunk.rows)
-    return splits, borrowed_s
+    if depth == 0 or not (engine.skips or recipe.train == "features"):
+        return list(splits), 0.0
+    with phases("trunk"):
+        if engine.skips:
+            found = [engine.trunks.get(classifier, weights, rows, depth) for rows in splits]
+        else:
+            found = [(compute_trunk(classifier, rows, depth), 0.0) for rows in splits]
+    return [trunk.rows for trunk, _ in found], sum(spent_before for _, spent_before in found)
 
 
 def _fit_network(
@@ -168,9 +203,8 @@ def _fit_network(
         "losses": training.losses,
         "epochs": training.epochs,
         "best_epoch": training.best_epoch,
+        "notes": training.notes,
         "classifier": classifier,
-        "n_total": sum(p.numel() for p in classifier.parameters()),
-        "n_trained": sum(p.numel() for p in trained_parameters(classifier)),
     }
 
 
