@@ -7,6 +7,7 @@ from pathlib import Path
 from bench.evidence.verdicts import MARGIN
 from bench.report.facts import paragraph
 from bench.report.plots import question_plot, write_plots
+from bench.report.prediction import prediction_section
 from bench.report.quality import metrics_section, padding_section
 from bench.report.results import Results, collect
 from bench.report.summary import write_summary
@@ -71,6 +72,7 @@ def render(results: Results, plots: dict[str, str]) -> str:
         _notes(results),
         *_overview(plots),
         *_questions(results, plots),
+        prediction_section(results),
         "## How to reproduce",
         *_reproduce(results),
     ]

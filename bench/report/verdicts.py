@@ -10,10 +10,11 @@ from bench.report.tables import titled
 from bench.report.text import MISSING, escape, join, percent, points, sentence
 
 _MEANINGS = """\
-*Better* and *worse*: more and less accurate; the chance that any such word in this report is wrong is about {alpha} at \
-most. *No difference larger than {margin}*: a difference of {margin} or more, either way, is ruled out with the same \
-care. *Undecided*: neither can be said; *seeds needed* is how many seeds in all would decide with a chance of {power} \
-if the truth is as estimated here, and {missing} that more seeds alone would not (more test examples might)."""
+*Better* and *worse*: more and less accurate; the chance that any such word in this report is wrong is about \
+{alpha} at most. *No difference larger than {margin}*: a difference of {margin} or more, either way, is ruled out \
+with the same care. *Undecided*: neither can be said; *seeds needed* is how many seeds in all would decide with a \
+chance of {power} if the truth is as estimated here, and {missing} that more seeds alone would not (more test \
+examples might)."""
 _HOW_TO_READ = """\
 The *difference* is the mean over the seeds that both rows have finished, with a 95% interval over seeds and test \
 examples (unadjusted: one in twenty misses). *McNemar p* pools the predictions of all seeds. *Holm p* decides: it is \
