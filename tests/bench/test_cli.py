@@ -103,7 +103,7 @@ def no_report(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     reported: list[int] = []
 
-    def count(folder: Path, _study: object, records: list[object]) -> Path:
+    def count(folder: Path, _study: object, records: list[object], _margin: float) -> Path:
         reported.append(len(records))
         return folder / "report.md"
 
@@ -431,6 +431,13 @@ def test_bad_usage_is_exit_code_2(bench: Bench, arguments: list[str]) -> None:
     assert answer.code == 2
     assert "Usage" in answer.err
     assert "Traceback" not in answer.err
+
+
+def test_what_varies_between_seeds_is_asked_for(bench: Bench, study: list[str]) -> None:
+    assert "x 3 seeds" in bench("plan", *study, "--vary", "init", "--vary", "order,split").words
+    refused = bench("plan", *study, "--vary", "weights")
+    assert refused.code == 2
+    assert "--vary 'weights': no seed is called 'weights': use one or more of init,order,split" in refused.err
 
 
 @pytest.mark.usefixtures("no_report")
