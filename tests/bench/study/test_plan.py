@@ -197,3 +197,14 @@ def test_models_as_asked(tmp_path: Path) -> None:
     (tmp_path / "config.json").unlink()
     with pytest.raises(UserError, match=r"has no config\.json"):
         choose_models(str(tmp_path), lambda: False, nowhere)
+
+
+def test_a_shallower_trunk_comes_before_a_deeper_one(toy_study: MakeStudy) -> None:
+    """The deeper one starts from it."""
+    rows = [
+        Row(name=train, recipe=Recipe(train=train, weights="random"))
+        for train in ("last_layer", "last_block", "all", "last_two_blocks")
+    ]
+    runs = planned(toy_study(rows=rows))
+    in_order = ["last_two_blocks", "last_block", "last_layer", "all"]
+    assert [run.recipe.train for run in runs[: len(rows)]] == in_order
