@@ -65,7 +65,7 @@ def foretell(plan: Sequence[PlannedRun], supervisor: Supervisor) -> dict[str, Pr
 def show_checks(checks: Iterable[Check]) -> list[str]:
     """What the doctor finds, as it finds it; returns the statuses."""
     colours = {"ok": "green", "warning": "yellow", "problem": "red"}
-    statuses = []
+    statuses: list[str] = []
     for check in checks:
         statuses.append(check.status)
         told = f"{escape(check.name)}: {escape(check.finding)}"
