@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,8 +14,6 @@ from gptcore.errors import UserError
 if TYPE_CHECKING:
     from bench.run.execute import OnEpoch
     from bench.run.record import Record
-    from bench.run.supervisor import Supervisor
-    from bench.study.forecast import Prediction
     from bench.study.plan import PlannedRun
 
 app = typer.Typer(
@@ -130,7 +127,7 @@ def plan(
     seconds. A study that shares its frozen blocks is foretold with that sharing, run by run.
     """
     from bench.prepare import Request, parse_vary, prepare
-    from bench.progress import show_messages, show_plan
+    from bench.progress import foretell, show_messages, show_plan
     from bench.run.supervisor import Supervisor
     from bench.run.worker import SessionSpec
 
@@ -143,7 +140,7 @@ def plan(
     )
     show_messages(prepared)
     with Supervisor(SessionSpec(prepared.data, engine, precision, prepared.device)) as supervisor:
-        show_plan(prepared, _foretell(prepared.plan, supervisor))
+        show_plan(prepared, foretell(prepared.plan, supervisor))
 
 
 @app.command(epilog="Example: python -m bench run --matrix full --only baseline,first-token --seeds 5")
@@ -172,7 +169,7 @@ def run(
     Several calls at once share the work.
     """
     from bench.prepare import Request, parse_vary, prepare
-    from bench.progress import show_messages, show_progress
+    from bench.progress import foretell, show_messages, show_progress
     from bench.run.execute import execute
     from bench.run.store import save_study
     from bench.run.supervisor import Supervisor
@@ -192,7 +189,7 @@ def run(
     spec = SessionSpec(prepared.data, engine, precision, prepared.device, verify)
     interrupted, failed = False, any(planned.state == "failed" for planned in prepared.plan)
     with Supervisor(spec, timeout) as supervisor:
-        predictions = _foretell(prepared.plan, supervisor)
+        predictions = foretell(prepared.plan, supervisor)
 
         def do(planned: PlannedRun, on_epoch: OnEpoch) -> Record:
             return with_prediction(supervisor.run(planned, on_epoch), predictions)
@@ -341,33 +338,10 @@ def doctor() -> None:
     `run --matrix full` would do. Exit code 1 where something would stop a run; each finding has its remedy.
     """
     from bench.doctor import examine
+    from bench.progress import show_checks
 
-    colours = {"ok": "green", "warning": "yellow", "problem": "red"}
-    found = []
-    for check in examine():
-        found.append(check.status)
-        typer.echo(
-            f"{typer.style(f'{check.status:<8}', fg=colours[check.status])} {check.name}: {check.finding}"
-        )
-        if check.remedy and check.status != "ok":
-            typer.echo(f"{'':8} -> {check.remedy}")
-    typer.echo(f"{found.count('problem')} problems, {found.count('warning')} warnings")
-    if "problem" in found:
+    if "problem" in show_checks(examine()):
         raise typer.Exit(1)
-
-
-def _foretell(plan: Sequence[PlannedRun], supervisor: Supervisor) -> dict[str, Prediction]:
-    """What the runs will take, by run id; their total is printed."""
-    from bench.progress import show_probes, show_total
-    from bench.study.plan import downloads
-    from gptcore.models.checkpoints import download_bytes
-
-    if all(run.state != "todo" for run in plan):
-        return {}
-    with show_probes() as on_probe:
-        predictions = supervisor.foretell(plan, on_probe)
-    show_total(plan, predictions, downloads(plan, download_bytes))
-    return predictions
 
 
 def main() -> None:

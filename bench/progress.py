@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.live import Live
@@ -16,8 +17,13 @@ from rich.text import Text
 from bench.prepare import Prepared
 from bench.run.record import Record
 from bench.study.forecast import Prediction
-from bench.study.plan import PlannedRun
+from bench.study.plan import PlannedRun, downloads
 from gptcore.finetune.epoch import Epoch
+from gptcore.models.checkpoints import download_bytes
+
+if TYPE_CHECKING:
+    from bench.doctor import Check
+    from bench.run.supervisor import Supervisor
 
 console = Console(highlight=False)
 
@@ -59,6 +65,30 @@ def show_timing() -> Iterator[Callable[[str, int, int], None]]:
                 console.print(f"  timing {escape(row)} ({done + 1} of {n}{left})")
 
         yield on_row
+
+
+def foretell(plan: Sequence[PlannedRun], supervisor: Supervisor) -> dict[str, Prediction]:
+    """What the runs that are to do will take, by run id; their total is shown."""
+    if all(run.state != "todo" for run in plan):
+        return {}
+    with show_probes() as on_probe:
+        predictions = supervisor.foretell(plan, on_probe)
+    show_total(plan, predictions, downloads(plan, download_bytes))
+    return predictions
+
+
+def show_checks(checks: Iterable[Check]) -> list[str]:
+    """What the doctor finds, as it finds it; returns the statuses."""
+    colours = {"ok": "green", "warning": "yellow", "problem": "red"}
+    statuses: list[str] = []
+    for check in checks:
+        statuses.append(check.status)
+        told = f"{escape(check.name)}: {escape(check.finding)}"
+        console.print(f"[{colours[check.status]}]{check.status:<8}[/] {told}", soft_wrap=True)
+        if check.remedy and check.status != "ok":
+            console.print(f"{'':8} -> {escape(check.remedy)}", soft_wrap=True)
+    console.print(f"{statuses.count('problem')} problems, {statuses.count('warning')} warnings")
+    return statuses
 
 
 def show_total(

@@ -36,7 +36,7 @@ STAND_IN_PARAMS = 60_000_000  # a larger model is cut to fewer blocks for the pr
 # else share a probe. Patience may end a run early; the whole of it is foretold.
 _NEUTRAL = {
     **{"weights": "random", "lr": 1e-6, "weight_decay": 0.0, "schedule": "constant", "warmup": 0.0},
-    **{"lora_alpha": 1.0, "lora_scaling": "alpha/rank", "epochs": 2, "patience": None},
+    **{"lora_alpha": 1.0, "lora_scaling": "alpha/rank", "patience": None},
 }
 
 
@@ -107,7 +107,7 @@ def probe(recipe: Recipe, data: Dataset, engine: Engine, device: str, size: Slic
     with tempfile.TemporaryDirectory(prefix="gptcore-probe-") as folder:
         (Path(folder) / "config.json").write_text(json.dumps(hf_config(small)), encoding="utf-8")
         context = inputs.tokens_per_row or recipe.context
-        cheap = recipe.model_copy(update=_NEUTRAL | {"model": folder, "context": context})
+        cheap = recipe.model_copy(update=_NEUTRAL | {"model": folder, "context": context, "epochs": 2})
         result = fit(cheap, part, 0, fresh, device)
     phases = _scaled(result, recipe, inputs, part, data, engine)
     phases = _deepened(phases, recipe, small, config, engine)
@@ -200,7 +200,7 @@ def _trunk_need(recipe: Recipe, inputs: Inputs, config: ModelConfig, engine: Eng
         return None
     view, width = engine.view(recipe), inputs.train.width
     n_rows = len(inputs.train) + len(inputs.validation) + len(inputs.test)
-    rows = (recipe.model, recipe.weights, view.causal, view.mask_padding, view.trim, view.side, width)
+    rows = (recipe.model, view.causal, view.mask_padding, view.trim, view.side, width)
     n_bytes = 4 * n_rows * config.d_model  # of features; states have as much for every position
     if depth < config.n_layer:
         return TrunkNeed(rows, None, depth, n_bytes * width)
