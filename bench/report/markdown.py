@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench.report.describe import shares_work
 from bench.report.facts import paragraph
 from bench.report.plots import question_plot, write_plots
 from bench.report.results import Results, collect
@@ -13,7 +14,6 @@ from bench.report.tables import (
     failures_table,
     footnotes,
     rows_table,
-    shares_work,
     unfinished_table,
 )
 from bench.report.text import code_block, escape, plain, sentence

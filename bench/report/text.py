@@ -106,10 +106,14 @@ def changes(values: dict[str, Any]) -> str:
     return ", ".join(f"{plain(name)} = {plain(value_text(value))}" for name, value in values.items())
 
 
+def full_stop(text: str) -> str:
+    """Text with a full stop behind, where nothing ends it yet."""
+    return text + ("" if text.endswith((".", "!", "?")) else ".")
+
+
 def stopped(text: str) -> str:
     """Foreign text, escaped, with a full stop behind."""
-    safe = escape(text)
-    return safe + ("" if safe.endswith((".", "!", "?")) else ".")
+    return full_stop(escape(text))
 
 
 def sentence(text: str) -> str:
