@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bench.report.results import Results, RowResult
-from bench.report.text import MISSING, changes, full_stop, join, memory, percent, plain
+from bench.report.text import MISSING, changes, join, memory, percent, plain, sentence
 from bench.run.record import Record
 
 
@@ -95,7 +95,7 @@ def notes(results: Results) -> dict[str, str]:
     """Row name -> what a reader must know of it, in the order of the tables."""
     found = {}
     for result in [*results.finished, *results.unfinished]:
-        parts = [_sentence(result.row.note)] if result.row.note else []
+        parts = [sentence(result.row.note)] if result.row.note else []
         first = results.first_with_recipe(result)
         if result.done and first is not result:
             parts.append(f"The same recipe as {first.name}, so the same runs: shown, not run again.")
@@ -132,8 +132,3 @@ def commit(sha: str | None, dirty: bool | None) -> str:
 def distinct(values: Iterable[str]) -> str:
     """Every value once, in order of appearance."""
     return "; ".join(plain(value) for value in dict.fromkeys(values))
-
-
-def _sentence(text: str) -> str:
-    whole = full_stop(plain(text))
-    return whole[:1].upper() + whole[1:]

@@ -117,9 +117,9 @@ def stopped(text: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """Foreign text, escaped, with a capital letter in front and a full stop behind."""
-    safe = stopped(text)
-    return safe[:1].upper() + safe[1:]
+    """Text on one line, with a capital letter in front and a full stop behind."""
+    whole = full_stop(plain(text))
+    return whole[:1].upper() + whole[1:]
 
 
 def join(texts: Iterable[str], last: str = "and") -> str:
