@@ -37,6 +37,26 @@ def models(results: Results) -> list[str]:
     return list(dict.fromkeys(result.row.recipe.model for result in results.finished))
 
 
+def leaders(results: Results) -> list[RowResult]:
+    """The finished rows with the highest mean test accuracy."""
+    means = {result.name: result.accuracy() or 0.0 for result in results.finished}
+    return [result for result in results.finished if means[result.name] == max(means.values())]
+
+
+def by_question(results: Results) -> list[tuple[str, list[RowResult]]]:
+    """The rows that are compared with another, under the questions they answer; those that answer none last."""
+    titles = results.study.questions
+    groups: dict[str | None, list[RowResult]] = {question: [] for question in [*titles, None]}
+    for result in results.rows:
+        if result.row.against is not None:
+            groups[result.row.question if result.row.question in titles else None].append(result)
+    return [
+        ("Other rows" if question is None else titles[question], rows)
+        for question, rows in groups.items()
+        if rows
+    ]
+
+
 def run_counts(results: Results) -> str:
     """How many runs are done, failed, skipped and without a record; rows of one recipe share their runs."""
     wanted = {

@@ -1,0 +1,98 @@
+"""report.html: the whole report as one page that opens offline, from results alone."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections import Counter
+from dataclasses import asdict
+from hashlib import sha256
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from bench.evidence.verdicts import Verdict, judge
+from bench.report import describe, series, text
+from bench.report.results import Results
+from bench.report.sheet import sheets
+from bench.report.summary import PHASES
+
+_SCRIPTS = ("page.js", "tables.js", "plots.js")
+_CALLS = {"better": "▲", "worse": "▼", "no difference": "=", "undecided": "?"}
+
+
+def write_html(path: Path, results: Results) -> None:
+    """Write the page. The same results give the same bytes."""
+    path.write_text(render(results), encoding="utf-8", newline="\n")
+
+
+def render(results: Results) -> str:
+    """The page as HTML.
+
+    Every text is escaped by the template engine, and none can become code: the page's security policy admits
+    its own script and style by their hashes, and no request to anywhere.
+    """
+    page = _templates()
+    style = page.get_template("style.css").render(families=series.KINDS)
+    script = "\n".join(page.get_template(name).render() for name in _SCRIPTS)
+    plots = [plot for plot in (series.accuracy(results), series.accuracy_time(results)) if plot]
+    losses, validation = series.loss_curves(results), series.accuracy_curves(results)
+    return page.get_template("report.html").render(
+        results=results,
+        study=results.study,
+        verdicts=judge(results),
+        describe=describe,
+        notes=list(describe.notes(results).items()),
+        phases=[name for name in PHASES if any(result.seconds(name) for result in results.finished)],
+        plots=plots,
+        panels=[("Validation accuracy, %, by epoch", validation), ("Training loss, nats, by epoch", losses)],
+        plot_data={plot.name: asdict(plot) for plot in [*plots, *losses, *validation]},
+        families=series.KINDS,
+        style=Markup(style),
+        script=Markup(script),
+        policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
+        "base-uri 'none'; form-action 'none'",
+    )
+
+
+def _templates() -> Environment:
+    page = Environment(
+        loader=PackageLoader("bench.report", "templates"),
+        # Everything is escaped but our own style and scripts, which data never reaches.
+        autoescape=lambda name: name is None or not name.endswith((".css", ".js")),
+        undefined=StrictUndefined,
+        finalize=_without_control_characters,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for function in (
+        *(text.percent, text.points, text.interval, text.seconds, text.count, text.memory, text.changes),
+        *(describe.change, describe.by_question, sheets),
+    ):
+        page.filters[function.__name__] = function
+    page.filters |= {"mean": _mean, "count_values": Counter, "reach": _reach}
+    page.globals |= {"calls": _CALLS, "missing": text.MISSING}
+    return page
+
+
+def _without_control_characters(value: Any) -> Any:
+    return text.plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _mean(values: list[float]) -> float | None:
+    return fmean(values) if values else None
+
+
+def _reach(verdicts: dict[str, Verdict]) -> float:
+    """The largest distance from zero that the intervals of the verdicts come to."""
+    bounds = [
+        abs(bound) for verdict in verdicts.values() for bound in (verdict.accuracy.low, verdict.accuracy.high)
+    ]
+    return max(bounds, default=0.0) or 0.01
+
+
+def _hash(content: str) -> str:
+    """What a content security policy calls an inline script or style by."""
+    return f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"
