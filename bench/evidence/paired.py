@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import exp, inf, sqrt
 
 import numpy as np
 
@@ -21,27 +23,155 @@ class Difference:
         return self.low > 0 or self.high < 0
 
 
-def paired_bootstrap(
-    ours: np.ndarray, theirs: np.ndarray, level: float = 0.95, n_resamples: int = 10_000, seed: int = 0
-) -> Difference:
-    """Percentile bootstrap of mean(ours - theirs) over seeds and examples at once.
+@dataclass(frozen=True)
+class Ratio:
+    """Geometric mean of paired ratios and its interval; one pair leaves every ratio possible: 0 to infinity."""
 
-    ours, theirs: (n_seeds, n_examples), 1 where the prediction was right, in the same order. Each resample
-    draws seeds, and examples that are the same for all its seeds, with replacement (a two-way bootstrap after
-    Owen 2007, "The pigeonhole bootstrap": it tends to err towards intervals that are too wide).
+    ratio: float
+    low: float
+    high: float
+
+    @property
+    def excludes_one(self) -> bool:
+        """Whether the interval lies on one side of one."""
+        return self.low > 1 or self.high < 1
+
+
+@dataclass(frozen=True)
+class PairedMean:
+    """The mean of paired differences in correctness, and where its variance comes from.
+
+    seed_variance: of the mean over seeds, what more seeds shrink; example_variance: what seeds have in common
+    because they were tested on the same examples, which more seeds leave as it is. `overlap` is 1 / n_examples
+    where all seeds share their examples and 0 where none does.
     """
-    if ours.shape != theirs.shape or ours.ndim != 2:
-        raise ValueError(
-            f"paired rows need equal shapes (seeds, examples), not {ours.shape} and {theirs.shape}"
+
+    mean: float
+    seed_variance: float
+    example_variance: float
+    n_seeds: int
+    n_examples: float  # of one seed, on average
+    overlap: float
+
+    def with_seeds(self, n_seeds: int) -> PairedMean:
+        """What the same differences would give with another number of seeds."""
+        shrunk = self.seed_variance * self.n_seeds / n_seeds
+        return PairedMean(self.mean, shrunk, self.example_variance, n_seeds, self.n_examples, self.overlap)
+
+    def at_least(self, seed_variance: float) -> PairedMean:
+        """The same with a seed variance that is no smaller than this one."""
+        larger = max(self.seed_variance, seed_variance)
+        return PairedMean(
+            self.mean, larger, self.example_variance, self.n_seeds, self.n_examples, self.overlap
         )
-    difference = ours.astype(np.float64) - theirs
-    n_seeds, n_examples = difference.shape
-    random = np.random.default_rng(seed)
-    # How often each seed and each example is drawn, as weights: no resample is ever written out.
-    seeds = random.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=n_resamples) / n_seeds
-    examples = (
-        random.multinomial(n_examples, np.full(n_examples, 1 / n_examples), size=n_resamples) / n_examples
+
+    @property
+    def share_variance(self) -> float:
+        """Variance of the mean of a share p, less the factor p (1 - p), if an example fared alike with all seeds."""
+        return (1 / self.n_examples + (self.n_seeds - 1) * self.overlap) / self.n_seeds
+
+    def variance(self, margin: float = 0.0) -> float:
+        """Of the mean; no less than a true difference of `margin` would have.
+
+        For a difference of M at least that share of the predictions differ, so the variance is M (1 - M) times
+        `share_variance` or more, also where the two rows happened to agree on every example (the idea of
+        Tango's score test, 1998).
+        """
+        return max(self.seed_variance + self.example_variance, margin * (1 - margin) * self.share_variance)
+
+    def dof(self, per_seed: int = 1, margin: float = 0.0) -> float:
+        """Degrees of freedom of `variance` (Satterthwaite 1946), `per_seed` (n_seeds - 1) for the seeds' part."""
+        seeds = self.seed_variance**2 / max(1, per_seed * (self.n_seeds - 1))
+        examples = (self.variance(margin) - self.seed_variance) ** 2 / max(1.0, self.n_examples - 1)
+        return max(1.0, self.variance(margin) ** 2 / (seeds + examples)) if seeds + examples else inf
+
+    def interval(self, level: float = 0.95) -> Difference:
+        """The mean with Student's interval: `level` is kept also with three seeds (docs/evidence.md)."""
+        from scipy.stats import t
+
+        half = float(t.ppf((1 + level) / 2, self.dof())) * sqrt(self.variance())
+        return Difference(self.mean, self.mean - half, self.mean + half)
+
+    def p_difference(self, per_seed: int = 1) -> float:
+        """Two-sided p of a mean that is zero in truth."""
+        from scipy.stats import t
+
+        if self.mean == 0 or not self.variance():
+            return 1.0 if self.mean == 0 else 0.0
+        return float(2 * t.sf(abs(self.mean) / sqrt(self.variance()), self.dof(per_seed)))
+
+    def p_equivalence(self, margin: float, per_seed: int = 1) -> float:
+        """P of a mean that is `margin` or more from zero in truth: the larger of two one-sided tests (TOST)."""
+        from scipy.stats import t
+
+        distance = (margin - abs(self.mean)) / sqrt(self.variance(margin))
+        return float(t.sf(distance, self.dof(per_seed, margin)))
+
+
+def paired_mean(differences: Sequence[np.ndarray], examples: Sequence[np.ndarray]) -> PairedMean:
+    """The mean over seeds of each seed's mean difference, and its variance over seeds *and* examples.
+
+    differences: for each seed (n,) values of -1, 0, 1, ours less theirs; examples: for each seed (n,) numbers
+    that say which example it was, equal where two seeds saw the same one.
+
+    With d_s the mean of seed s, the variance of their mean is
+
+        variance of d_s over seeds / n_seeds  +  mean covariance of two seeds' means
+
+    where only shared examples make two seeds covary: the sum over them of the product of both seeds'
+    deviations. This is the two-way bootstrap (Owen 2007) without resampling and without counting twice what
+    both ways see; it holds for the same examples in every seed, for splits that overlap, and for disjoint ones.
+    With one seed only the examples' variance can be known. Raises ValueError without seeds or examples.
+    """
+    if not differences or any(
+        len(d) == 0 or len(d) != len(e) for d, e in zip(differences, examples, strict=True)
+    ):
+        raise ValueError("paired rows need at least one seed, and examples with a number each in every seed")
+    n_seeds = len(differences)
+    sizes = [len(d) for d in differences]
+    means = np.array([d.mean() for d in differences])
+    ids = np.unique(np.concatenate(examples), return_inverse=True)[1]
+    residuals = np.concatenate(
+        [(d - d.mean()) / sqrt(max(1, n - 1) * n) for d, n in zip(differences, sizes, strict=True)]
     )
-    means = np.einsum("rs,se,re->r", seeds, difference, examples, optimize=True)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Difference(float(difference.mean()), float(low), float(high))
+    shares = np.concatenate([np.full(n, 1 / n) for n in sizes])
+    n_examples = n_seeds / sum(1 / n for n in sizes)
+    if n_seeds == 1:
+        return PairedMean(float(means[0]), 0.0, float(residuals @ residuals), 1, n_examples, 0.0)
+    n_pairs = n_seeds * (n_seeds - 1)
+    covariance = (np.bincount(ids, residuals) ** 2).sum() - residuals @ residuals
+    overlap = (np.bincount(ids, shares) ** 2).sum() - shares @ shares
+    return PairedMean(
+        mean=float(means.mean()),
+        seed_variance=float(means.var(ddof=1) / n_seeds),
+        example_variance=max(0.0, float(covariance / n_pairs)),
+        n_seeds=n_seeds,
+        n_examples=n_examples,
+        overlap=max(0.0, float(overlap / n_pairs)),
+    )
+
+
+def p_mcnemar(differences: Sequence[np.ndarray]) -> float:
+    """Exact McNemar test (1947) on the pooled predictions of all seeds: p of as many losses as wins."""
+    from statsmodels.stats.contingency_tables import mcnemar
+
+    wins = sum(int((d > 0).sum()) for d in differences)
+    losses = sum(int((d < 0).sum()) for d in differences)
+    return float(min(1.0, mcnemar([[0, wins], [losses, 0]], exact=True).pvalue))
+
+
+def paired_ratio(ours: Sequence[float], theirs: Sequence[float], level: float = 0.95) -> Ratio | None:
+    """Geometric mean of ours / theirs, paired by seed, with Student's interval on the logarithms.
+
+    None without pairs, or where a value is not above zero.
+    """
+    from scipy.stats import t
+
+    if not ours or min(*ours, *theirs) <= 0:
+        return None
+    logs = np.log(ours) - np.log(theirs)
+    mean = float(logs.mean())
+    if len(logs) == 1:
+        return Ratio(exp(mean), 0.0, inf)
+    half = float(t.ppf((1 + level) / 2, len(logs) - 1) * logs.std(ddof=1) / sqrt(len(logs)))
+    return Ratio(exp(mean), exp(mean - half), exp(mean + half))

@@ -75,6 +75,9 @@ class Predictions(_Part):
 
     labels: list[int]
     predicted: list[int]
+    examples: list[int] | None = Field(
+        default=None, description="which row of the source each is, so that seeds with other splits compare"
+    )
     probabilities: list[list[float]] = Field(description="(n, n_classes), rounded to 6 digits")
 
 
