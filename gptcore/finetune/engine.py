@@ -29,8 +29,8 @@ class Engine:
     trunks: TrunkStore = field(default_factory=TrunkStore)
 
     @property
-    def shares_trunk(self) -> bool:
-        """Whether frozen blocks are computed once."""
+    def skips(self) -> bool:
+        """Whether work that cannot change the answer is left out."""
         return self.name == "fast"
 
     def view(self, recipe: Recipe) -> View:

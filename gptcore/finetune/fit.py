@@ -8,16 +8,18 @@ from typing import Any
 
 import torch
 
+from gptcore.data.batching import TokenRows
 from gptcore.data.datasets import Dataset
 from gptcore.finetune.classical import LogisticFit, fit_features, fit_tfidf
 from gptcore.finetune.classifier import Classifier
+from gptcore.finetune.embedding import UsedEmbedding
 from gptcore.finetune.engine import Engine
 from gptcore.finetune.epoch import Epoch
 from gptcore.finetune.evaluate import Evaluation, evaluate
 from gptcore.finetune.inputs import Inputs, prepare_inputs
 from gptcore.finetune.recipe import Recipe, Seeds
 from gptcore.finetune.timing import PeakMemory, Phases
-from gptcore.finetune.train import Labelled, train
+from gptcore.finetune.train import Labelled, total_decay, train
 from gptcore.finetune.trainable import frozen_depth, set_trainable, trained_parameters
 from gptcore.finetune.trunk import FeatureRows, Rows, compute_trunk
 from gptcore.models.checkpoints import checkpoint_folder, read_config
@@ -110,15 +112,25 @@ def _fit_gpt(
         fingerprint = weights_fingerprint(gpt)
         classifier = build_classifier(gpt, len(data.label_names), recipe, engine, seeds.init)
         classifier.to(phases.device)
+        n_total = sum(p.numel() for p in classifier.parameters())
+        n_trained = sum(p.numel() for p in trained_parameters(classifier))
     with phases("tokenise"):
         inputs = prepare_inputs(data, recipe, classifier.view, gpt.config)
-    rows, borrowed_s = _frozen_part(classifier, recipe, inputs, fingerprint, engine, phases)
+    tokens = [split.to(phases.device) for split in (inputs.train, inputs.validation, inputs.test)]
+    used = UsedEmbedding(classifier, tokens) if recipe.train == "all" and engine.skips else None
+    rows, borrowed_s = _frozen_part(
+        classifier, recipe, used.rows if used else tokens, fingerprint, engine, phases
+    )
     labels = (data.train.labels, data.validation.labels, data.test.labels)
     splits = [Labelled(part, part_labels) for part, part_labels in zip(rows, labels, strict=True)]
     if recipe.train == "features":
         parts = _fit_features(classifier, splits, phases)
     else:
         parts = _fit_network(classifier, recipe, splits, seeds, phases, on_epoch)
+        parts |= {"n_total": n_total, "n_trained": n_trained}
+    if used:
+        n_done = parts["epochs"][(parts["best_epoch"] or 0) - 1].step
+        used.restore(total_decay(recipe, len(data.train), n_done))
     return parts | {
         "inputs": inputs,
         "borrowed_s": borrowed_s,
@@ -129,25 +141,23 @@ def _fit_gpt(
 
 
 def _frozen_part(
-    classifier: Classifier, recipe: Recipe, inputs: Inputs, weights: str, engine: Engine, phases: Phases
+    classifier: Classifier,
+    recipe: Recipe,
+    splits: list[TokenRows],
+    weights: str,
+    engine: Engine,
+    phases: Phases,
 ) -> tuple[list[Rows], float]:
     """The three splits as what the first trained layer sees, and the seconds that earlier runs spent on it."""
     depth = frozen_depth(recipe, classifier.gpt.config.n_layer)
-    borrowed_s = 0.0
-    splits: list[Rows] = []
-    for split in (inputs.train, inputs.validation, inputs.test):
-        rows = split.to(phases.device)
-        if depth == 0 or not (engine.shares_trunk or recipe.train == "features"):
-            splits.append(rows)
-            continue
-        with phases("trunk"):
-            if engine.shares_trunk:
-                trunk, spent_before = engine.trunks.get(classifier, weights, rows, depth)
-                borrowed_s += spent_before
-            else:
-                trunk = compute_trunk(classifier, rows, depth)
-        splits.append(trunk.rows)
-    return splits, borrowed_s
+    if depth == 0 or not (engine.skips or recipe.train == "features"):
+        return list(splits), 0.0
+    with phases("trunk"):
+        if engine.skips:
+            found = [engine.trunks.get(classifier, weights, rows, depth) for rows in splits]
+        else:
+            found = [(compute_trunk(classifier, rows, depth), 0.0) for rows in splits]
+    return [trunk.rows for trunk, _ in found], sum(spent_before for _, spent_before in found)
 
 
 def _fit_network(
@@ -169,8 +179,6 @@ def _fit_network(
         "epochs": training.epochs,
         "best_epoch": training.best_epoch,
         "classifier": classifier,
-        "n_total": sum(p.numel() for p in classifier.parameters()),
-        "n_trained": sum(p.numel() for p in trained_parameters(classifier)),
     }
 
 

@@ -93,6 +93,20 @@ def train(
     return result
 
 
+def planned_steps(recipe: Recipe, n_rows: int) -> int:
+    """Optimiser steps of all epochs on that many training rows."""
+    n_batches = max(1, n_rows // recipe.batch_size)
+    return math.ceil(n_batches / recipe.accumulation) * recipe.epochs
+
+
+def total_decay(recipe: Recipe, n_rows: int, n_done: int) -> float:
+    """What weight decay alone has made of a weight, as a factor, after `n_done` steps."""
+    n_steps = planned_steps(recipe, n_rows)
+    return math.prod(
+        1 - recipe.lr * lr_factor(recipe, step, n_steps) * recipe.weight_decay for step in range(n_done)
+    )
+
+
 def lr_factor(recipe: Recipe, step: int, n_steps: int) -> float:
     """Share of `lr` at a step (from 0): linear warm-up, then constant, or half a cosine to zero."""
     n_warmup = round(recipe.warmup * n_steps)
@@ -112,8 +126,7 @@ class _Loop:
         self.device = self.parameters[0].device
         self.labels = torch.from_numpy(np.array(data.labels)).to(self.device)
         self.order = torch.Generator().manual_seed(order_seed)
-        n_batches = max(1, len(data) // recipe.batch_size)
-        n_steps = math.ceil(n_batches / recipe.accumulation) * recipe.epochs
+        n_steps = planned_steps(recipe, len(data))
         self.optimiser = torch.optim.AdamW(
             self.parameters, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True
         )

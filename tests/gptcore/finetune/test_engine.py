@@ -319,15 +319,17 @@ def test_bfloat16_rounds_products_only(monkeypatch: pytest.MonkeyPatch, train: T
     assert len(kept) == 3 * len([p for p in result.classifier.parameters() if p.requires_grad])
     assert {value.dtype for value in kept} == {torch.float32}
 
-    outputs: dict[str, set[torch.dtype]] = {"block": set(), "product": set()}
+    outputs: dict[str, list[torch.dtype]] = {"block": [], "product": []}
     for block in result.classifier.gpt.h:
-        block.register_forward_hook(lambda *call: outputs["block"].add(call[2].dtype))
-        block.mlp.register_forward_hook(lambda *call: outputs["product"].add(call[2].dtype))
+        block.register_forward_hook(lambda *call: outputs["block"].append(call[2].dtype))
+        block.mlp.register_forward_hook(lambda *call: outputs["product"].append(call[2].dtype))
     inputs = prepare_inputs(DATA, recipe, result.classifier.view, result.classifier.gpt.config)
     logits = result.classifier(inputs.test)
     assert logits.dtype == torch.float32
-    assert outputs["block"] == {torch.float32}
-    assert train == "lora" or outputs["product"] == {torch.bfloat16}
+    assert set(outputs["block"]) == {torch.float32}
+    *lower, last = outputs["product"]
+    assert last == torch.float32  # one position a row: rounding the weights would cost more than it saves
+    assert train == "lora" or set(lower) == {torch.bfloat16}
 
 
 @pytest.mark.parametrize("train", ["last_block", "last_two_blocks", "all", "lora"])
