@@ -154,7 +154,7 @@ def run(
 def report(
     studies: Annotated[list[Path], typer.Argument(help="folders of studies, such as results/embedded")],
 ) -> None:
-    """Write report.md, summary.csv and the plots of a study anew, from its records alone."""
+    """Write report.md, report.html, summary.csv and the plots of a study anew, from its records alone."""
     from bench.report.markdown import write_report
     from bench.run.store import load_records, load_study
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections import Counter
 from dataclasses import asdict
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from statistics import fmean
@@ -13,7 +14,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from bench.evidence.verdicts import Verdict, judge
+from bench.evidence.claims import judge_claims
+from bench.evidence.pareto import weigh
+from bench.evidence.verdicts import judge
 from bench.report import describe, series, text
 from bench.report.results import Results
 from bench.report.sheet import sheets
@@ -21,6 +24,7 @@ from bench.report.summary import PHASES
 
 _SCRIPTS = ("page.js", "tables.js", "plots.js")
 _CALLS = {"better": "▲", "worse": "▼", "no difference": "=", "undecided": "?"}
+_FINDINGS = {"holds": "✓", "contradicted": "✗", "undecided": "?"}
 
 
 def write_html(path: Path, results: Results) -> None:
@@ -42,7 +46,10 @@ def render(results: Results) -> str:
     return page.get_template("report.html").render(
         results=results,
         study=results.study,
+        anchors={result.name: f"row-{i}" for i, result in enumerate(results.finished, start=1)},
         verdicts=judge(results),
+        tradeoff=weigh(results),
+        claims=judge_claims(results),
         describe=describe,
         notes=list(describe.notes(results).items()),
         phases=[name for name in PHASES if any(result.seconds(name) for result in results.finished)],
@@ -57,6 +64,7 @@ def render(results: Results) -> str:
     )
 
 
+@cache
 def _templates() -> Environment:
     page = Environment(
         loader=PackageLoader("bench.report", "templates"),
@@ -68,12 +76,21 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     for function in (
-        *(text.percent, text.points, text.interval, text.seconds, text.count, text.memory, text.changes),
+        *(
+            text.percent,
+            text.points,
+            text.interval,
+            text.seconds,
+            text.count,
+            text.memory,
+            text.changes,
+            text.sentence,
+        ),
         *(describe.change, describe.by_question, sheets),
     ):
         page.filters[function.__name__] = function
-    page.filters |= {"mean": _mean, "count_values": Counter, "reach": _reach}
-    page.globals |= {"calls": _CALLS, "missing": text.MISSING}
+    page.filters |= {"mean": _mean, "count_values": Counter}
+    page.globals |= {"calls": _CALLS, "findings": _FINDINGS, "missing": text.MISSING}
     return page
 
 
@@ -83,14 +100,6 @@ def _without_control_characters(value: Any) -> Any:
 
 def _mean(values: list[float]) -> float | None:
     return fmean(values) if values else None
-
-
-def _reach(verdicts: dict[str, Verdict]) -> float:
-    """The largest distance from zero that the intervals of the verdicts come to."""
-    bounds = [
-        abs(bound) for verdict in verdicts.values() for bound in (verdict.accuracy.low, verdict.accuracy.high)
-    ]
-    return max(bounds, default=0.0) or 0.01
 
 
 def _hash(content: str) -> str:

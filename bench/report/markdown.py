@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bench.report.describe import shares_work
 from bench.report.facts import paragraph
+from bench.report.html import write_html
 from bench.report.plots import question_plot, write_plots
 from bench.report.results import Results, collect
 from bench.report.summary import write_summary
@@ -33,13 +34,16 @@ _SPLITS_DIFFER = (
 
 
 def write_report(folder: Path, study: Study, records: list[Record]) -> Path:
-    """Write report.md, summary.csv and plots/ into `folder`, from the records alone; returns report.md's path.
+    """Write report.md, report.html, summary.csv and plots/ into `folder`, from the records alone.
+
+    Returns report.md's path.
 
     The same study and records give the same bytes. Plots of an earlier report in `folder` are replaced.
     """
     results = collect(study, records)
     folder.mkdir(parents=True, exist_ok=True)
     write_summary(folder / "summary.csv", results)
+    write_html(folder / "report.html", results)
     plots = write_plots(folder / "plots", results)
     path = folder / "report.md"
     path.write_text(render(results, plots), encoding="utf-8", newline="\n")

@@ -219,7 +219,7 @@ def test_run_report_show(bench: Bench, study: list[str], tmp_path: Path) -> None
     assert load_study(folder).command.startswith("python -m bench run --matrix ")
     records = load_records(folder)
     assert [record.status for record in records.values()] == ["done"] * 6
-    results = {"report.md", "summary.csv", "plots"}
+    results = {"report.md", "report.html", "summary.csv", "plots"}
     assert results <= {path.name for path in folder.iterdir()}
     assert list((folder / "plots").glob("*.svg"))
     assert list((folder / "plots").glob("*.png"))

@@ -129,7 +129,7 @@ class Plot {
   axes(top, bottom) {
     const { x, y, data } = this;
     const write = (value) => (value >= 1000 ? value.toLocaleString("en-GB") : String(value));
-    for (const value of x.ticks(data.compact ? 3 : Math.max(3, (x.to - x.from) / 90))) {
+    for (const value of x.ticks(data.compact ? 4 : Math.max(3, (x.to - x.from) / 90))) {
       node("line", { x1: x.at(value), x2: x.at(value), y1: top, y2: bottom, class: "grid" }, this.svg);
       node("text", { x: x.at(value), y: bottom + 16, "text-anchor": "middle" }, this.svg, write(value));
     }
