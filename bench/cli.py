@@ -36,6 +36,9 @@ OnlyOption = Annotated[
 ]
 SkipOption = Annotated[list[str] | None, typer.Option(help="leave these rows out; commas or repeats")]
 SeedsOption = Annotated[int, typer.Option(min=1, max=1000, help="runs of each row, paired by seed")]
+VaryOption = Annotated[
+    str, typer.Option(help="what differs between seeds: any of init,order,split; the rest stays as published")
+]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="change the baseline: FIELD=VALUE, such as lr=1e-4; repeats")
 ]
@@ -84,19 +87,21 @@ def plan(
     only: OnlyOption = None,
     skip: SkipOption = None,
     seeds: SeedsOption = 3,
+    vary: VaryOption = "init,order,split",
     changes: SetOption = None,
     engine: EngineOption = "fast",
     out: OutOption = None,
     device: DeviceOption = "auto",
 ) -> None:
     """What would run, what cannot and why, and what is done already. Runs nothing."""
-    from bench.prepare import Request, prepare
+    from bench.prepare import Request, parse_vary, prepare
     from bench.progress import show_messages, show_plan
 
     prepared = prepare(
         Request(
             *(matrix, models, data, text_column, label_column, seeds, engine, device, out),
             *(only or [], skip or [], changes or []),
+            vary=parse_vary(vary),
         )
     )
     show_messages(prepared)
@@ -113,6 +118,7 @@ def run(
     only: OnlyOption = None,
     skip: SkipOption = None,
     seeds: SeedsOption = 3,
+    vary: VaryOption = "init,order,split",
     changes: SetOption = None,
     engine: EngineOption = "fast",
     precision: PrecisionOption = "auto",
@@ -120,7 +126,7 @@ def run(
     device: DeviceOption = "auto",
 ) -> None:
     """Do what is missing of a study and write its report. Ctrl-C loses nothing: the same call continues."""
-    from bench.prepare import Request, prepare
+    from bench.prepare import Request, parse_vary, prepare
     from bench.progress import show_messages, show_progress
     from bench.run.store import save_study
 
@@ -128,6 +134,7 @@ def run(
         Request(
             *(matrix, models, data, text_column, label_column, seeds, engine, device, out),
             *(only or [], skip or [], changes or []),
+            vary=parse_vary(vary),
         )
     )
     show_messages(prepared)

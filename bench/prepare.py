@@ -22,6 +22,8 @@ from gptcore.models.checkpoints import checkpoint_reachable
 
 RESULTS = Path("results")
 FIRST_SEED = 123  # of the published study; further seeds count on from it
+SeedKind = Literal["init", "order", "split"]
+SEED_KINDS: tuple[SeedKind, ...] = ("init", "order", "split")
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Request:
     only: list[str] = field(default_factory=list)
     skip: list[str] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)
+    vary: tuple[SeedKind, ...] = SEED_KINDS
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,11 @@ def prepare(request: Request) -> Prepared:
     changes = dict(parse_set(text) for text in request.changes)
     resolved = resolve(matrix, models, changes, _names(request.only), _names(request.skip))
     data = load_dataset(request.data, text_column=request.text_column, label_column=request.label_column)
-    name = request.out.name if request.out else study_name(matrix.name, models, data.name, request.engine)
+    name = (
+        request.out.name
+        if request.out
+        else study_name(matrix.name, models, data.name, request.engine, request.vary)
+    )
     folder = request.out or RESULTS / name
     study = Study(
         name=name,
@@ -73,7 +80,7 @@ def prepare(request: Request) -> Prepared:
         baseline=resolved.baseline,
         questions=matrix.questions,
         rows=list(resolved.rows),
-        seeds=[Seeds(init=FIRST_SEED + i, order=FIRST_SEED + i) for i in range(request.seeds)],
+        seeds=make_seeds(request.seeds, request.vary),
         dataset=dataset_facts(data),
         command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
     )
@@ -82,16 +89,37 @@ def prepare(request: Request) -> Prepared:
     plan = make_plan(
         study,
         load_records(folder),
-        # Bytes are an upper bound of tokens in a byte-level vocabulary.
-        longest_tokens=max(len(text.encode()) for text in data.train.texts),
+        # Bytes are an upper bound of tokens in a byte-level vocabulary; other splits train on other texts.
+        longest_tokens=max(
+            len(text.encode()) for part in (data.train, data.validation, data.test) for text in part.texts
+        ),
         free_bytes=free_memory_bytes(device),
         reachable=checkpoint_reachable,
     )
     return Prepared(folder, study, data, plan, device, [why, *data.notes], resolved.warnings)
 
 
-def study_name(matrix: str, models: str, dataset: str, engine: str) -> str:
-    """Folder of a study: its models, and whatever is not the default (full, sms-spam, fast)."""
+def parse_vary(text: str) -> tuple[SeedKind, ...]:
+    """From "init,order" to what varies between seeds, in the usual order. Raises UserError for other names."""
+    asked = _names([text])
+    if not asked or (unknown := set(asked) - set(SEED_KINDS)):
+        what = f"no seed is called {sorted(unknown)[0]!r}" if asked else "nothing would vary"
+        raise UserError(f"--vary {text!r}: {what}: use one or more of {','.join(SEED_KINDS)}")
+    return tuple(kind for kind in SEED_KINDS if kind in asked)
+
+
+def make_seeds(n: int, vary: tuple[SeedKind, ...]) -> list[Seeds]:
+    """The seeds of a study: the published one, then each further by one in what varies."""
+    return [
+        Seeds(**{kind: FIRST_SEED + i if kind in vary else FIRST_SEED for kind in SEED_KINDS})
+        for i in range(n)
+    ]
+
+
+def study_name(
+    matrix: str, models: str, dataset: str, engine: str, vary: tuple[SeedKind, ...] = SEED_KINDS
+) -> str:
+    """Folder of a study: its models, and whatever is not the default (full, sms-spam, fast, all seeds vary)."""
     parts = [Path(models).name]
     if matrix != "full":
         parts.append(matrix)
@@ -99,6 +127,8 @@ def study_name(matrix: str, models: str, dataset: str, engine: str) -> str:
         parts.append(Path(dataset).stem)
     if engine != "fast":
         parts.append(engine)
+    if vary != SEED_KINDS:
+        parts += ["vary", *vary]
     return "-".join(parts)
 
 
@@ -118,7 +148,7 @@ def find_record(run: str) -> Path:
 def _check_same_data(folder: Path, study: Study) -> None:
     if (folder / "study.json").exists():
         there = load_study(folder).dataset
-        if there.fingerprint != study.dataset.fingerprint:
+        if there.source_fingerprint != study.dataset.source_fingerprint:
             raise UserError(
                 f"{folder} holds a study on other data ({there.name}): choose another folder with --out"
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, inf, sqrt
 
 import numpy as np
@@ -52,18 +52,18 @@ class PairedMean:
     n_seeds: int
     n_examples: float  # of one seed, on average
     overlap: float
+    usual: float = 0.0  # seed variance of comparisons like this one; its own counts as no smaller
 
     def with_seeds(self, n_seeds: int) -> PairedMean:
         """What the same differences would give with another number of seeds."""
-        shrunk = self.seed_variance * self.n_seeds / n_seeds
-        return PairedMean(self.mean, shrunk, self.example_variance, n_seeds, self.n_examples, self.overlap)
-
-    def at_least(self, seed_variance: float) -> PairedMean:
-        """The same with a seed variance that is no smaller than this one."""
-        larger = max(self.seed_variance, seed_variance)
-        return PairedMean(
-            self.mean, larger, self.example_variance, self.n_seeds, self.n_examples, self.overlap
+        shrink = self.n_seeds / n_seeds
+        return replace(
+            self, seed_variance=self.seed_variance * shrink, usual=self.usual * shrink, n_seeds=n_seeds
         )
+
+    def at_least(self, usual: float) -> PairedMean:
+        """The same with a seed variance that counts as no smaller than `usual`."""
+        return replace(self, usual=usual)
 
     @property
     def share_variance(self) -> float:
@@ -77,35 +77,43 @@ class PairedMean:
         `share_variance` or more, also where the two rows happened to agree on every example (the idea of
         Tango's score test, 1998).
         """
-        return max(self.seed_variance + self.example_variance, margin * (1 - margin) * self.share_variance)
+        seeds = max(self.seed_variance, self.usual)
+        return max(seeds + self.example_variance, margin * (1 - margin) * self.share_variance)
 
-    def dof(self, per_seed: int = 1, margin: float = 0.0) -> float:
-        """Degrees of freedom of `variance` (Satterthwaite 1946), `per_seed` (n_seeds - 1) for the seeds' part."""
-        seeds = self.seed_variance**2 / max(1, per_seed * (self.n_seeds - 1))
-        examples = (self.variance(margin) - self.seed_variance) ** 2 / max(1.0, self.n_examples - 1)
-        return max(1.0, self.variance(margin) ** 2 / (seeds + examples)) if seeds + examples else inf
+    def dof(self, margin: float = 0.0) -> float:
+        """Degrees of freedom of `variance` (Satterthwaite 1946).
+
+        The seeds' part has n_seeds - 1, and up to as many again where `usual` stands behind it.
+        """
+        seeds = max(self.seed_variance, self.usual)
+        if not seeds:
+            return max(1.0, self.n_examples - 1)
+        of_seeds = max(1, self.n_seeds - 1) * (1 + self.usual / seeds)
+        rest = self.variance(margin) - seeds
+        parts = seeds**2 / of_seeds + rest**2 / max(1.0, self.n_examples - 1)
+        return max(1.0, self.variance(margin) ** 2 / parts)
 
     def interval(self, level: float = 0.95) -> Difference:
         """The mean with Student's interval: `level` is kept also with three seeds (docs/evidence.md)."""
-        from scipy.stats import t
+        from scipy.special import stdtrit
 
-        half = float(t.ppf((1 + level) / 2, self.dof())) * sqrt(self.variance())
+        half = float(stdtrit(self.dof(), (1 + level) / 2)) * sqrt(self.variance())
         return Difference(self.mean, self.mean - half, self.mean + half)
 
-    def p_difference(self, per_seed: int = 1) -> float:
+    def p_difference(self) -> float:
         """Two-sided p of a mean that is zero in truth."""
-        from scipy.stats import t
+        from scipy.special import stdtr
 
         if self.mean == 0 or not self.variance():
             return 1.0 if self.mean == 0 else 0.0
-        return float(2 * t.sf(abs(self.mean) / sqrt(self.variance()), self.dof(per_seed)))
+        return float(2 * stdtr(self.dof(), -abs(self.mean) / sqrt(self.variance())))
 
-    def p_equivalence(self, margin: float, per_seed: int = 1) -> float:
+    def p_equivalence(self, margin: float) -> float:
         """P of a mean that is `margin` or more from zero in truth: the larger of two one-sided tests (TOST)."""
-        from scipy.stats import t
+        from scipy.special import stdtr
 
         distance = (margin - abs(self.mean)) / sqrt(self.variance(margin))
-        return float(t.sf(distance, self.dof(per_seed, margin)))
+        return float(stdtr(self.dof(margin), -distance))
 
 
 def paired_mean(differences: Sequence[np.ndarray], examples: Sequence[np.ndarray]) -> PairedMean:
@@ -165,7 +173,7 @@ def paired_ratio(ours: Sequence[float], theirs: Sequence[float], level: float = 
 
     None without pairs, or where a value is not above zero.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     if not ours or min(*ours, *theirs) <= 0:
         return None
@@ -173,5 +181,5 @@ def paired_ratio(ours: Sequence[float], theirs: Sequence[float], level: float = 
     mean = float(logs.mean())
     if len(logs) == 1:
         return Ratio(exp(mean), 0.0, inf)
-    half = float(t.ppf((1 + level) / 2, len(logs) - 1) * logs.std(ddof=1) / sqrt(len(logs)))
+    half = float(stdtrit(len(logs) - 1, (1 + level) / 2) * logs.std(ddof=1) / sqrt(len(logs)))
     return Ratio(exp(mean), exp(mean - half), exp(mean + half))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
@@ -76,12 +77,9 @@ def judge(results: Results, margin: float = MARGIN) -> dict[str, Verdict]:
         for result in results.rows
         if (other := results.against(result)) and (comparison := compare_rows(result, other))
     }
-    family = {name: c for name, c in compared.items() if c.n_seeds > 1 and not c.identical}
-    means = _steadied({name: c.paired for name, c in family.items()})
-    p_holm = _holm({name: max(means[name].p_difference(2), c.p_mcnemar) for name, c in family.items()})
-    p_same = _holm({name: paired.p_equivalence(margin, 2) for name, paired in means.items()})
-    calls = {name: _call(c, p_holm.get(name, 1.0), p_same.get(name, 1.0)) for name, c in compared.items()}
-    n_open = sum(calls[name] == "undecided" for name in family)
+    decided = decide(compared, margin)
+    steadied = _steadied({name: c.paired for name, c in compared.items() if _is_tested(c)})
+    open_family = [name for name, c in compared.items() if _is_tested(c) and decided[name][1] == "undecided"]
     return {
         name: Verdict(
             row=name,
@@ -89,16 +87,26 @@ def judge(results: Results, margin: float = MARGIN) -> dict[str, Verdict]:
             n_seeds=c.n_seeds,
             accuracy=c.accuracy,
             p_mcnemar=c.p_mcnemar,
-            p_holm=p_holm.get(name, 1.0),
-            call=calls[name],
+            p_holm=decided[name][0],
+            call=decided[name][1],
             margin=margin,
             seeds_needed=(
-                seeds_needed(means[name], margin, ALPHA / n_open)
-                if calls[name] == "undecided" and name in means
-                else None
+                seeds_needed(steadied[name], margin, ALPHA / len(open_family)) if name in open_family else None
             ),
             time=c.time,
         )
+        for name, c in compared.items()
+    }
+
+
+def decide(compared: Mapping[str, Comparison], margin: float = MARGIN) -> dict[str, tuple[float, Call]]:
+    """Name -> Holm-adjusted p of no difference, and what may be said, for all comparisons of a study."""
+    tested = {name: c for name, c in compared.items() if _is_tested(c)}
+    means = _steadied({name: c.paired for name, c in tested.items()})
+    p_holm = _holm({name: max(means[name].p_difference(), c.p_mcnemar) for name, c in tested.items()})
+    p_same = _holm({name: paired.p_equivalence(margin) for name, paired in means.items()})
+    return {
+        name: (p_holm.get(name, 1.0), _call(c, p_holm.get(name, 1.0), p_same.get(name, 1.0)))
         for name, c in compared.items()
     }
 
@@ -130,35 +138,38 @@ def seeds_needed(paired: PairedMean, margin: float, alpha: float) -> int | None:
 
     If the true difference and variances are as estimated: what has been seen of few seeds may mislead.
     """
-    for n_seeds in range(paired.n_seeds + 1, MOST_SEEDS + 1):
-        future = paired.with_seeds(n_seeds)
-        if _would_decide(future, margin, alpha):
-            return n_seeds
-    return None
+    more = range(paired.n_seeds + 1, MOST_SEEDS + 1)
+    found = bisect_left(more, True, key=lambda n: _would_decide(paired.with_seeds(n), margin, alpha))
+    return more[found] if found < len(more) else None
 
 
 def _would_decide(future: PairedMean, margin: float, alpha: float) -> bool:
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     def reaches(distance: float, variance: float, dof: float, tail: float) -> bool:
-        return distance > sqrt(variance) * float(t.ppf(1 - tail, dof) + t.ppf(POWER, dof))
+        return distance > sqrt(variance) * float(stdtrit(dof, 1 - tail) + stdtrit(dof, POWER))
 
-    return reaches(abs(future.mean), future.variance(), future.dof(2), alpha / 2) or reaches(
-        margin - abs(future.mean), future.variance(margin), future.dof(2, margin), alpha
+    return reaches(abs(future.mean), future.variance(), future.dof(), alpha / 2) or reaches(
+        margin - abs(future.mean), future.variance(margin), future.dof(margin), alpha
     )
 
 
 def _steadied(means: Mapping[str, PairedMean]) -> dict[str, PairedMean]:
-    """Each with a seed variance no smaller than the mean of the others'.
+    """Each with a seed variance no smaller than is usual among the others: their mean standard error, squared.
 
     Of three seeds some row always looks steady by chance, and among many rows that is the one which would be
     called different. docs/evidence.md has the simulation that chose this.
     """
-    total = sum(mean.seed_variance for mean in means.values())
+    total = sum(sqrt(mean.seed_variance) for mean in means.values())
     return {
-        name: mean.at_least((total - mean.seed_variance) / (len(means) - 1)) if len(means) > 1 else mean
+        name: mean.at_least(((total - sqrt(mean.seed_variance)) / max(1, len(means) - 1)) ** 2)
         for name, mean in means.items()
     }
+
+
+def _is_tested(comparison: Comparison) -> bool:
+    """One seed shows no spread to test against, and a row is no different from its own recipe by construction."""
+    return comparison.n_seeds > 1 and not comparison.identical
 
 
 def _call(comparison: Comparison, p_holm: float, p_same: float) -> Call:

@@ -86,6 +86,7 @@ def execute(
 
 def run_one(planned: PlannedRun, session: Session, on_epoch: OnEpoch | None = None) -> Record:
     """The record of one run: done, failed with the reason, or skipped where the plan says that it cannot be."""
+    data = session.data.with_split(planned.seeds.split)
     bare = Record(
         run_id=planned.run_id,
         recipe_id=planned.recipe.id,
@@ -95,7 +96,7 @@ def run_one(planned: PlannedRun, session: Session, on_epoch: OnEpoch | None = No
         status="skipped",
         reason=planned.reason,
         engine=session.engine.name,
-        dataset=dataset_facts(session.data),
+        dataset=dataset_facts(data),
         environment=describe_environment(
             _device_name(session.device), session.engine.precision, torch.get_num_threads()
         ),
@@ -104,15 +105,13 @@ def run_one(planned: PlannedRun, session: Session, on_epoch: OnEpoch | None = No
     if planned.state == "blocked":
         return bare
     try:
-        result = fit(
-            planned.recipe, session.data, planned.seeds, session.engine, session.device, on_epoch=on_epoch
-        )
+        result = fit(planned.recipe, data, planned.seeds, session.engine, session.device, on_epoch=on_epoch)
     except Exception as error:  # whatever went wrong in one run must not end the study
         return bare.model_copy(update={"status": "failed", "reason": _one_line(error)})
-    return bare.model_copy(update={"status": "done", "reason": None} | _outcome(result, session))
+    return bare.model_copy(update={"status": "done", "reason": None} | _outcome(result, data))
 
 
-def _outcome(result: FitResult, session: Session) -> dict[str, object]:
+def _outcome(result: FitResult, data: Dataset) -> dict[str, object]:
     """The fields of a record that only a finished run has."""
     marginal_s = sum(result.phases.values())
     return {
@@ -124,6 +123,7 @@ def _outcome(result: FitResult, session: Session) -> dict[str, object]:
         "test": Predictions(
             labels=result.test.labels.tolist(),
             predicted=result.test.predicted.tolist(),
+            examples=None if data.test.rows is None else data.test.rows.tolist(),
             probabilities=result.test.probabilities.round(6).tolist(),
         ),
         "curves": _curves(result),
@@ -134,7 +134,7 @@ def _outcome(result: FitResult, session: Session) -> dict[str, object]:
             standalone_s=round(marginal_s + result.borrowed_s, 4),
             peak_mem_bytes=result.peak_mem_bytes,
             tokens_processed=result.positions_processed,
-            flops=_conventional_flops(result, session.data),
+            flops=_conventional_flops(result, data),
         ),
     }
 

@@ -120,7 +120,7 @@ def _state(record: Record | None, seeds: Seeds, study: Study) -> tuple[State, st
         return "todo", None
     if record.status == "failed":
         return "todo", f"failed before: {record.reason}"
-    if record.dataset.fingerprint != study.dataset.fingerprint:
+    if record.dataset.source_fingerprint != study.dataset.source_fingerprint:
         return "todo", "its record is of other data"
     if record.seeds != seeds:
         return "todo", "its record is of other seeds"

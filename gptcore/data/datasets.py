@@ -7,9 +7,9 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gptcore.errors import UserError
 
@@ -27,13 +27,25 @@ N_SPLITS = 3
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """N texts in order, and their labels (N,) int64, read-only: indices into the dataset's `label_names`."""
+    """N texts in order, and their labels (N,) int64, read-only: indices into the dataset's `label_names`.
+
+    rows: (N,) int64, which row of the source each text is; None where that is not known.
+    """
 
     texts: tuple[str, ...]
     labels: np.ndarray
+    rows: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
+
+
+class Origin(NamedTuple):
+    """What `load_dataset` was asked for."""
+
+    name_or_path: str | Path
+    text_column: str | None = None
+    label_column: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +55,7 @@ class Dataset:
     `fingerprint`: SHA-256 (hex) over label names and the texts and labels of the splits in order;
     `source_fingerprint`: the same over all labelled rows before they were sampled and split;
     `duplicates`: distinct texts that occur in more than one split;
-    `notes`: facts about the data that a report should tell.
+    `notes`: facts about the data that a report should tell; `origin`: where it can be loaded from again.
     """
 
     name: str
@@ -56,6 +68,31 @@ class Dataset:
     split_seed: int
     duplicates: int
     notes: tuple[str, ...] = ()
+    origin: Origin | None = None
+    _others: dict[int, Dataset] = field(default_factory=dict, repr=False)
+
+    def with_split(self, split_seed: int) -> Dataset:
+        """The same source split with another seed; each split is loaded once.
+
+        Raises UserError if the source has changed meanwhile, or is not known.
+        """
+        if split_seed == self.split_seed:
+            return self
+        if split_seed not in self._others:
+            if self.origin is None:
+                raise UserError(
+                    f"dataset {self.name}: it cannot be split with seed {split_seed}: load it anew"
+                )
+            other = load_dataset(
+                self.origin.name_or_path,
+                split_seed=split_seed,
+                text_column=self.origin.text_column,
+                label_column=self.origin.label_column,
+            )
+            if other.source_fingerprint != self.source_fingerprint:
+                raise UserError(f"dataset {self.name}: the file changed while the study ran: run it again")
+            self._others[split_seed] = other
+        return self._others[split_seed]
 
 
 def load_dataset(
@@ -76,12 +113,13 @@ def load_dataset(
     if name_or_path in DATASETS:
         if text_column is not None or label_column is not None:
             raise UserError(f"dataset {name_or_path}: a text or label column can be named for a file only")
-        return _load_sms_spam(split_seed)
+        return replace(_load_sms_spam(split_seed), origin=Origin(name_or_path))
     path = Path(name_or_path)
     if isinstance(name_or_path, str) and not path.suffix and len(path.parts) <= 1 and not path.is_file():
         known = ", ".join(DATASETS)
         raise UserError(f"unknown dataset {name_or_path!r}: use {known} or the path of a file")
-    return _load_file(path, split_seed, text_column, label_column)
+    loaded = _load_file(path, split_seed, text_column, label_column)
+    return replace(loaded, origin=Origin(path.absolute(), text_column, label_column))
 
 
 def _load_sms_spam(split_seed: int) -> Dataset:
@@ -173,7 +211,7 @@ def _assemble(
     for rows in parts:
         part_labels = indices[rows]
         part_labels.setflags(write=False)
-        splits.append(Split(tuple(texts[row] for row in rows), part_labels))
+        splits.append(Split(tuple(texts[row] for row in rows), part_labels, rows))
     train, validation, test = splits
     pieces = [json.dumps(label_names)]
     for split in splits:  # each split begins with its length, so that no two datasets give the same pieces

@@ -82,6 +82,20 @@ def test_a_done_run(session: Session) -> None:
     assert record.parameters.total == TOY.n_params + 2 * 17
 
 
+def test_each_run_sees_its_own_split_and_says_which_rows_it_tested(session: Session) -> None:
+    first = run_one(planned(TFIDF), session)
+    second = run_one(planned(TFIDF, seeds=Seeds(split=124)), session)
+    other = load_dataset(session.data.origin.name_or_path, split_seed=124)  # type: ignore[union-attr]
+    assert first.dataset.fingerprint == session.data.fingerprint
+    assert second.dataset.fingerprint == other.fingerprint != first.dataset.fingerprint
+    assert second.dataset.source_fingerprint == first.dataset.source_fingerprint
+    assert first.test is not None
+    assert second.test is not None
+    assert first.test.examples != second.test.examples
+    assert second.test.examples == other.test.rows.tolist()  # type: ignore[union-attr]
+    assert len(second.test.examples) == len(second.test.labels) == 8
+
+
 @pytest.mark.parametrize("recipe", [RECIPE, FEATURES, TFIDF], ids=["network", "features", "tfidf"])
 def test_a_record_comes_back_from_its_file(session: Session, recipe: Recipe) -> None:
     record = run_one(planned(recipe), session)

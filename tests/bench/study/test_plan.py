@@ -66,9 +66,9 @@ def test_what_is_done_is_not_run_again(toy_study: MakeStudy, toy_record: MakeRec
 
 
 def test_records_of_something_else_do_not_count(toy_study: MakeStudy, toy_record: MakeRecord) -> None:
-    dataset = toy_record().dataset.model_copy(update={"fingerprint": "0" * 64})
+    other = toy_record().dataset.model_copy(update={"source_fingerprint": "0" * 64})
     study = toy_study()
-    assert states(planned(study, toy_record(dataset=dataset))) == [("todo", "its record is of other data")]
+    assert states(planned(study, toy_record(dataset=other))) == [("todo", "its record is of other data")]
     assert states(planned(study, toy_record(seeds=Seeds(order=9)))) == [
         ("todo", "its record is of other seeds")
     ]
