@@ -221,7 +221,7 @@ def test_dark_follows_the_system_and_the_button(page: "Page") -> None:
     for selector in READ[:-1]:
         assert contrast(page, selector) >= 4.5, selector
     page.emulate_media(color_scheme="dark")
-    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    page.locator("html[data-theme=dark]").wait_for()
     dark = background()
     assert dark != light
     for selector in READ[:-1]:
