@@ -170,6 +170,19 @@ def report(
         typer.echo(f"report: {write_report(folder, study, list(load_records(folder).values()))}")
 
 
+@app.command(epilog="Example: python -m bench compare results/embedded results/nano --out comparison.md")
+def compare(
+    studies: Annotated[
+        list[Path], typer.Argument(help="folders of two studies or more; the first is the reference")
+    ],
+    out: Annotated[Path | None, typer.Option(help="write it to this file too, plots beside it")] = None,
+) -> None:
+    """Studies on different models, datasets or commits: what differs, their common rows, ranks over datasets."""
+    from bench.report.compare import write_comparison
+
+    typer.echo(write_comparison(studies, out), nl=False)
+
+
 @app.command(epilog="Example: python -m bench show results/embedded/runs/mini-all-last-1a2b3c4d-s0.json")
 def show(
     run: Annotated[str, typer.Argument(help="a record's file, or the name of a run in results/")],

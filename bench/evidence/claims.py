@@ -33,16 +33,18 @@ class Judged:
         None  # after Holm's correction; least and greatest where pairs are not known
     )
 
-    def holds_size(self, claim: Claim) -> bool | None:
-        """Whether the interval reaches the size that the claim states, which is rounded to one digit.
+    def reaches(self, claim: Claim) -> bool | None:
+        """Whether the interval reaches the claimed size; None where none is claimed or nothing was measured.
 
-        None where no size is stated or nothing was measured.
+        The size of a difference is the stated one, else that of the published figures; of a ratio the stated one.
+        Stated sizes are rounded to one digit.
         """
-        if claim.points is not None and self.difference:
-            stated = claim.points if claim.direction == "better" else -claim.points
-            low, high = (stated - _HALF) / 100, (stated + _HALF) / 100
-            return self.difference.low <= high and low <= self.difference.high
-        if claim.times is not None and self.ratio:
+        if self.difference and claim.direction != "equal":
+            sign = 1 if claim.direction == "better" else -1
+            size = published_difference(claim) if claim.points is None else sign * claim.points / 100
+            half = 0.0 if claim.points is None else _HALF / 100
+            return self.difference.low <= size + half and size - half <= self.difference.high
+        if self.ratio and claim.times is not None:
             ends = [claim.times - _HALF, claim.times + _HALF]
             low, high = ends if claim.direction == "longer" else [1 / end for end in reversed(ends)]
             return self.ratio.low <= high and low <= self.ratio.high
@@ -166,7 +168,7 @@ def _our_accuracy(claim: Claim, verdict: Verdict, same_predictions: bool) -> Jud
     elif verdict.call == "no difference" and claim.direction == "equal":
         finding, why = "holds", within
     elif verdict.call == "no difference":
-        large = _stated_share(claim) >= verdict.margin
+        large = max(abs(published_difference(claim)), (claim.points or 0) / 100) >= verdict.margin
         finding, why = ("contradicted" if large else "undecided"), within
     return Judged(finding, why, difference=verdict.accuracy, p=(verdict.p_holm, verdict.p_holm))
 
@@ -212,8 +214,10 @@ def _if_equal(claim: Claim) -> Finding:
     return "holds" if claim.direction == "equal" else "contradicted"
 
 
-def _stated_share(claim: Claim) -> float:
-    """How large a difference in accuracy is claimed: as stated, else as the published figures have it."""
-    rows = published_rows()
-    published = abs(rows[claim.row].test_acc - rows[claim.against].test_acc)
-    return max(published, claim.points or 0) / 100
+def published_difference(claim: Claim) -> float:
+    """The difference in test accuracy of the published figures, row less against, as a share."""
+    n = load_claims().examples["test"][0]
+    row, against = (
+        right_answers(published_rows()[name].test_acc, n) or 0 for name in (claim.row, claim.against)
+    )
+    return (row - against) / n

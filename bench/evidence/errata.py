@@ -62,7 +62,9 @@ def without_difference(claims: Claims, rows: dict[str, Published]) -> list[Claim
     return [
         claim
         for claim in claims.of_accuracy
-        if claim.direction != "equal" and rows[claim.row].test_acc == rows[claim.against].test_acc
+        if {claim.row, claim.against} <= rows.keys()
+        and claim.direction != "equal"
+        and rows[claim.row].test_acc == rows[claim.against].test_acc
     ]
 
 

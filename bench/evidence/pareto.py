@@ -17,7 +17,7 @@ class Candidate:
 
     result: RowResult
     seconds: float  # of a run on its own, mean over seeds
-    against_best: Comparison | None  # None where the two share no seed and data
+    against_best: Comparison
 
     @property
     def is_worse(self) -> bool:
@@ -27,8 +27,6 @@ class Candidate:
         worse row pass, and a correction would let more of them pass.
         """
         found = self.against_best
-        if found is None:
-            return True
         return found.accuracy.high < 0 or (found.accuracy.mean < 0 and found.p_mcnemar < ALPHA)
 
 
@@ -48,15 +46,20 @@ class Tradeoff:
 
 
 def weigh(results: Results) -> Tradeoff | None:
-    """The study's trade-off; None with fewer than two rows, or where times are of several machines or engines."""
+    """The study's trade-off; None with fewer than two rows, or where times are of several machines or engines.
+
+    Rows that share no seed with the most accurate one are left out: nothing is known of the two.
+    """
     rows = [r for r in results.finished if r.seconds() and results.first_with_recipe(r) is r]
     conditions = {(run.engine, machine(run)) for row in rows for run in row.done}
     if len(rows) < 2 or len(conditions) != 1:
         return None
     rows.sort(key=lambda row: fmean(row.seconds()))
     best = max(rows, key=_accuracy)  # the first of equals, which is the cheapest
+    compared = [(row, found) for row in rows if (found := compare_rows(row, best))]
+    rows = [row for row, _ in compared]
     return Tradeoff(
-        tuple(Candidate(row, fmean(row.seconds()), compare_rows(row, best)) for row in rows),
+        tuple(Candidate(row, fmean(row.seconds()), found) for row, found in compared),
         best,
         _rows_on_front(rows, [fmean(row.seconds()) for row in rows]),
         _rows_on_front(with_size := [r for r in rows if r.parameters], [_trained(r) for r in with_size]),

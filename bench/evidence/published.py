@@ -7,7 +7,7 @@ import math
 from scipy.stats import binomtest
 
 from bench.evidence.paired import Difference
-from bench.evidence.stats import wilson
+from bench.evidence.unpaired import difference_of_shares
 
 
 def right_answers(percent: float, n: int) -> int | None:
@@ -42,23 +42,8 @@ def mcnemar_range(ours: int, theirs: int, n: int) -> tuple[float, float]:
 
 
 def widest_difference(ours: int, theirs: int, n: int) -> Difference:
-    """ours/n - theirs/n with its 95% interval in the pairing that makes it widest.
-
-    Newcombe (1998), "Improved confidence intervals for the difference between binomial proportions based on
-    paired data", method 10 (square-and-add of Wilson's intervals), with the most negative correlation that
-    the counts allow.
-    """
-    p, q = ours / n, theirs / n
-    (low_p, high_p), (low_q, high_q) = wilson(p, n), wilson(q, n)
-    phi = _correlation(ours, theirs, n)
-
-    def reach(a: float, b: float) -> float:
-        return math.sqrt(max(0.0, a * a - 2 * phi * a * b + b * b))
-
-    difference = p - q
-    return Difference(
-        difference, difference - reach(p - low_p, high_q - q), difference + reach(high_p - p, q - low_q)
-    )
+    """ours/n - theirs/n with its 95% interval in the pairing that makes it widest: the most discordant one."""
+    return difference_of_shares(ours / n, n, theirs / n, n, _correlation(ours, theirs, n))
 
 
 def time_ratio_range(ours: float, theirs: float, digits: int = 2) -> tuple[float, float]:

@@ -91,7 +91,9 @@ def judge(results: Results, margin: float = MARGIN) -> dict[str, Verdict]:
             call=decided[name][1],
             margin=margin,
             seeds_needed=(
-                seeds_needed(steadied[name], margin, ALPHA / len(open_family)) if name in open_family else None
+                seeds_needed(steadied[name], margin, ALPHA / len(open_family))
+                if name in open_family
+                else None
             ),
             time=c.time,
         )

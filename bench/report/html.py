@@ -18,6 +18,7 @@ from bench.evidence.claims import judge_claims
 from bench.evidence.pareto import weigh
 from bench.evidence.verdicts import judge
 from bench.report import describe, series, text
+from bench.report.claims import errata
 from bench.report.results import Results
 from bench.report.sheet import sheets
 from bench.report.summary import PHASES
@@ -50,6 +51,7 @@ def render(results: Results) -> str:
         verdicts=judge(results),
         tradeoff=weigh(results),
         claims=judge_claims(results),
+        errata=errata(results),
         describe=describe,
         notes=list(describe.notes(results).items()),
         phases=[name for name in PHASES if any(result.seconds(name) for result in results.finished)],
@@ -79,6 +81,7 @@ def _templates() -> Environment:
         *(
             text.percent,
             text.points,
+            text.points_between,
             text.interval,
             text.seconds,
             text.count,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench.report.claims import claims_section
 from bench.report.describe import shares_work
 from bench.report.facts import paragraph
 from bench.report.html import write_html
 from bench.report.plots import question_plot, write_plots
+from bench.report.recommendation import recommendation
 from bench.report.results import Results, collect
 from bench.report.summary import write_summary
 from bench.report.tables import (
@@ -59,11 +61,13 @@ def render(results: Results, plots: dict[str, str]) -> str:
         facts_table(results),
         rows_table(results),
         _how_to_read(results),
+        *recommendation(results, _image("pareto", plots)),
         unfinished_table(results),
         failures_table(results),
         _notes(results),
         *_overview(plots),
         *_questions(results, plots),
+        *claims_section(results),
         "## How to reproduce",
         *_reproduce(results),
     ]

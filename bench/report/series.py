@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
+from bench.evidence.pareto import weigh
 from bench.report.plots.style import BASELINE, FAMILIES, OTHER, Family, family
 from bench.report.results import Results, RowResult
 from bench.report.text import interval, percent, plain, seconds
@@ -46,7 +47,7 @@ class Line:
     """A line through (x, y) pairs; with `text`, its points have tooltips that begin with it."""
 
     points: Pairs
-    kind: Literal["interval", "curve", "behind"]
+    kind: Literal["interval", "curve", "behind", "front"]
     family: int
     text: str = ""
     run: str | None = None
@@ -77,7 +78,7 @@ class Plot:
     @property
     def families(self) -> list[int]:
         """The kinds of change that occur, for the legend."""
-        lines = (line.family for line in self.lines if line.kind != "behind")
+        lines = (line.family for line in self.lines if line.kind in ("interval", "curve"))
         return sorted({*(point.family for point in self.points), *lines})
 
 
@@ -121,6 +122,9 @@ def accuracy_time(results: Results) -> Plot | None:
         kind, x, y = _family(results, result), _time(result), _percent(result.accuracy() or 0)
         lines.append(Line([(x, _percent(bound)) for bound in result.interval or ()], "interval", kind))
         points.append(_mean(result, kind, x, y, label=plain(result.name)))
+    if tradeoff := weigh(results):
+        front = [(_time(row), _percent(row.accuracy() or 0)) for row in tradeoff.by_time]
+        lines.append(Line(front, "front", 0))
     low, high = _around(*(y for line in lines for _, y in line.points))
     times = [point.x for point in points]
     return Plot(

@@ -41,8 +41,12 @@ def untrained_note(results: Results) -> str:
 
 def facts_table(results: Results) -> str:
     """What was run on what."""
-    rows = [[escape(name), escape(value)] for name, value in describe.study_facts(results)]
-    return titled(results, "What was run on what", ["", ""], rows, "ll")
+    return titled(results, "What was run on what", ["", ""], facts_rows(results), "ll")
+
+
+def facts_rows(results: Results) -> list[list[str]]:
+    """What was run on what: name and value, escaped."""
+    return [[escape(name), escape(value)] for name, value in describe.study_facts(results)]
 
 
 def rows_table(results: Results) -> str:

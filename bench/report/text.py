@@ -62,6 +62,11 @@ def points(difference: float) -> str:
     return "0.00" if text in ("+0.00", "−0.00") else text
 
 
+def points_between(mean: float, low: float, high: float) -> str:
+    """A difference of two shares with its interval, in points: +1.33 (−0.40 to +3.10)."""
+    return f"{points(mean)} ({points(low)} to {points(high)})"
+
+
 def interval(bounds: tuple[float, float] | None) -> str:
     """Two shares in percent: 91.9 to 97.0."""
     return MISSING if bounds is None else f"{percent(bounds[0], 1)} to {percent(bounds[1], 1)}"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.evidence.pareto import weigh
 from bench.report.plots import style
 from bench.report.results import Results, RowResult
 from bench.report.text import plain
@@ -63,10 +64,14 @@ def _planned(results: Results) -> Iterator[Planned]:
 
 def _cost_and_curves(results: Results) -> Iterator[Planned]:
     from bench.report.plots import charts
+    from bench.report.plots.tradeoff import pareto
 
     if sum(bool(result.seconds()) for result in results.finished) > 1:
         title = "Test accuracy against the time of a run"
         yield "accuracy-time", title, lambda title: charts.accuracy_time(results, title)
+    if tradeoff := weigh(results):
+        title = "What accuracy costs: time and parameters that learn"
+        yield "pareto", title, lambda title: pareto(results, tradeoff, title)
     curves = [run.curves for run in results.done if run.curves]
     if any(curve.losses for curve in curves):
         yield "curves-loss", "Training loss (nats) by epoch", lambda title: charts.loss_curves(results, title)

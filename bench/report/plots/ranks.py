@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.evidence.ranks import Ranks
 from bench.report.plots import style
-from bench.report.plots.canvas import SMALL, new_figure
+from bench.report.plots.canvas import SMALL, new_figure, save, settings
 from bench.report.text import fold, plain
 
 _NAME = 30  # characters of a row's name
@@ -55,3 +56,10 @@ def _draw_scale(axes: Axes, n_rows: int, difference: float) -> None:
     axes.plot([1, 1 + difference], [-1.3, -1.3], color=style.BASELINE.colour, linewidth=1.5, marker="|")
     label = f"critical difference {difference:.2f} (level 0.05)"
     axes.annotate(label, (1, -1.5), va="bottom", fontsize=SMALL)
+
+
+def write_ranks(path: Path, ranks: Ranks) -> Path:
+    """Draw the diagram as PATH.svg and PATH.png; the path of the SVG."""
+    with settings():
+        save(critical_difference(ranks, f"Average ranks over {ranks.n_datasets} datasets"), path)
+    return path.with_name(f"{path.name}.svg")

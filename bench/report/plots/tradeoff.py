@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,74 +17,88 @@ from bench.report.plots.canvas import log_x, new_figure
 from bench.report.plots.marks import MEAN, family_of, name_of, write_labels
 from bench.report.results import Results, RowResult
 
-_FRONT: dict[str, Any] = {"color": style.REFERENCE, "linewidth": 1.2, "drawstyle": "steps-post", "zorder": 1}
+_FRONT: dict[str, Any] = {"color": style.REFERENCE, "linewidth": 1.2, "zorder": 1}
 _RING: dict[str, Any] = {
     **{"marker": "o", "markersize": 15, "linestyle": "", "markerfacecolor": "none"},
     **{"markeredgecolor": "#000000", "markeredgewidth": 1.5},
 }
+_LABELS = ("time of a run on its own, s (mean over seeds)", "parameters that learn")
+_Point = tuple[float, float]
 
 
 def pareto(results: Results, tradeoff: Tradeoff, title: str) -> Figure:
     """Two panels, time and parameters that learn: every row a point, the front a line with its rows named."""
     figure = new_figure(5.6, title)
-    time, size = figure.subplots(1, 2, sharey=True)
     rows = [one.result for one in tradeoff.candidates]
-    sized = [row for row in rows if row.parameters and row.parameters[0]]
-    _panel(time, results, rows, _seconds, "time of a run on its own, s (mean over seeds)")
-    _panel(size, results, sized, _trained, "parameters that learn")
-    time.set_ylabel("test accuracy, % (mean over seeds)")
-    time.margins(y=0.12)
-    fronts = ((time, tradeoff.by_time, _seconds), (size, tradeoff.by_parameters, _trained))
-    for axes, front, cost in fronts:
-        shown = [row for row in front if cost(row) > 0]
-        if shown:
-            ends = [*map(cost, shown), axes.get_xlim()[1]]
-            heights = [*map(_percent, shown), _percent(shown[-1])]
-            axes.plot(ends, heights, **_FRONT)
-        if tradeoff.recommended.result in (rows if axes is time else sized):
-            axes.plot(cost(tradeoff.recommended.result), _percent(tradeoff.recommended.result), **_RING)
+    sized = [row for row in rows if row.parameters and row.parameters[0]]  # a logarithm needs more than zero
+    grid = figure.subplots(1, 1 + bool(sized), sharey=True, squeeze=False)[0]
+    panels = [_Panel(grid[0], rows, tradeoff.by_time, _seconds)]
+    if sized:
+        panels.append(_Panel(grid[1], sized, [r for r in tradeoff.by_parameters if r in sized], _trained))
+    for panel, label in zip(panels, _LABELS, strict=False):
+        _draw(panel, results, label)
+        if tradeoff.recommended.result in panel.rows:
+            panel.axes.plot(*panel.point(tradeoff.recommended.result), **_RING)
+    grid[0].set_ylabel("test accuracy, % (mean over seeds)")
+    grid[0].margins(y=0.12)
+    grid[0].set_ylim(grid[0].get_ylim())  # settled: the lines to the names must not move the axes again
     _legend(figure, results, rows)
-    for axes, front, cost in fronts:
-        _name(figure, axes, [row for row in front if cost(row) > 0], rows if axes is time else sized, cost)
+    for panel in panels:
+        _name_front(figure, panel)
     return figure
 
 
-def _panel(
-    axes: Axes, results: Results, rows: Sequence[RowResult], cost: Callable[[RowResult], float], label: str
-) -> None:
-    for row in reversed(rows):
-        axes.plot(cost(row), _percent(row), **MEAN, color=family_of(results, row).colour)
-    if rows:
-        log_x(axes, [cost(row) for row in rows], label)
-    axes.grid()
+class _Panel(NamedTuple):
+    """Axes, their rows, those on the front, and what a row costs."""
+
+    axes: Axes
+    rows: Sequence[RowResult]
+    front: Sequence[RowResult]
+    cost: Callable[[RowResult], float]
+
+    def point(self, row: RowResult) -> _Point:
+        return self.cost(row), _percent(row)
+
+    @property
+    def corners(self) -> list[_Point]:
+        """The line of the front: level from each of its rows to the cost of the next, then up to it."""
+        ends = [*(self.cost(row) for row in self.front[1:]), self.axes.get_xlim()[1]]
+        return [
+            corner
+            for row, end in zip(self.front, ends, strict=True)
+            for corner in (self.point(row), (end, _percent(row)))
+        ]
 
 
-def _name(
-    figure: Figure,
-    axes: Axes,
-    front: Sequence[RowResult],
-    rows: Sequence[RowResult],
-    cost: Callable[[RowResult], float],
-) -> None:
-    """The names of the front's rows, off the points of the others."""
-    others = [axes.transData.transform((cost(row), _percent(row))) for row in rows if row not in front]
-    back = axes.transData.inverted().transform
-    obstacles = [(*back((x - 5, y - 5)), *back((x + 5, y + 5))) for x, y in others]
-    write_labels(
-        figure,
-        axes,
-        [(cost(row), _percent(row)) for row in front],
-        [name_of(row) for row in front],
-        obstacles,
-    )
+def _draw(panel: _Panel, results: Results, label: str) -> None:
+    for row in reversed(panel.rows):
+        panel.axes.plot(*panel.point(row), **MEAN, color=family_of(results, row).colour)
+    log_x(panel.axes, [panel.cost(row) for row in panel.rows], label)
+    panel.axes.grid()
+    panel.axes.plot(*zip(*panel.corners, strict=True), **_FRONT)
+
+
+def _name_front(figure: Figure, panel: _Panel) -> None:
+    """The names of the front's rows, off its line and off all points."""
+    to_pixels, back = panel.axes.transData.transform, panel.axes.transData.inverted().transform
+
+    def box(start: _Point, end: _Point, around: float) -> tuple[float, float, float, float]:
+        (x0, y0), (x1, y1) = to_pixels(start), to_pixels(end)
+        low, high = back((x0 - around, y0 - around)), back((x1 + around, y1 + around))
+        return (*low, *high)
+
+    around_points = [
+        box(panel.point(row), panel.point(row), 11 if row in panel.front else 5) for row in panel.rows
+    ]
+    along_line = [box(start, end, 2) for start, end in pairwise(panel.corners)]
+    points, names = [panel.point(row) for row in panel.front], [name_of(row) for row in panel.front]
+    write_labels(figure, panel.axes, points, names, [*around_points, *along_line])
 
 
 def _legend(figure: Figure, results: Results, rows: Sequence[RowResult]) -> None:
     kinds = dict.fromkeys(family_of(results, row) for row in rows)
     handles = [Line2D([], [], **MEAN, color=kind.colour, label=kind.label) for kind in kinds]
-    handles.append(
-        Line2D([], [], **(_FRONT | {"drawstyle": "default"}), label="no row is better and cheaper")
-    )
+    handles.append(Line2D([], [], **_FRONT, label="no row is both better and cheaper"))
     ring = _RING | {"markersize": 10}
     handles.append(Line2D([], [], **ring, label="recommended"))
     figure.legend(handles=handles, loc="outside lower left", ncols=4, columnspacing=1.5)

@@ -33,7 +33,9 @@ def simulate(
     """Differences (n_rows, n_seeds, n_test) of -1, 0, 1 from a common baseline, and each seed's examples."""
     pool = POOL if own_splits else n_test
     everyone = np.arange(n_test)
-    examples = [random.choice(pool, n_test, replace=False) if own_splits else everyone for _ in range(n_seeds)]
+    examples = [
+        random.choice(pool, n_test, replace=False) if own_splits else everyone for _ in range(n_seeds)
+    ]
     seed = np.broadcast_to(np.asarray(truth.seed, dtype=float), (n_rows + 1,))
     spread = np.sqrt(1 + truth.liking**2 + truth.noise**2 + seed**2)
     level = spread * _quantile(truth.accuracy) + truth.shift * (np.arange(n_rows + 1) > 0)
