@@ -73,7 +73,7 @@ def _templates() -> Environment:
         # Everything is escaped but our own style and scripts, which data never reaches.
         autoescape=lambda name: name is None or not name.endswith((".css", ".js")),
         undefined=StrictUndefined,
-        finalize=_without_control_characters,
+        finalize=_printable,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -97,8 +97,8 @@ def _templates() -> Environment:
     return page
 
 
-def _without_control_characters(value: Any) -> Any:
-    return text.plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+def _printable(value: Any) -> Any:
+    return text.printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _mean(values: list[float]) -> float | None:

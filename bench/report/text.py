@@ -14,9 +14,14 @@ _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def plain(text: object) -> str:
+def printable(text: str) -> str:
     """Text on one line: newlines and control characters become spaces."""
-    return _CONTROL.sub(" ", str(text)).strip()
+    return _CONTROL.sub(" ", text)
+
+
+def plain(text: object) -> str:
+    """The same of anything, without blanks at either end."""
+    return printable(str(text)).strip()
 
 
 def escape(text: object) -> str:

@@ -48,7 +48,7 @@ class Scale {
         for (const digit of high / low < 2000 ? [1, 2, 5] : [1]) found.push(Number(`${digit}e${power}`));
       }
       const shown = found.filter((value) => value >= low && value <= high);
-      if (shown.length > 1) return shown;
+      if (shown.length > 2) return shown;
     }
     const rough = (high - low) / count;
     const power = 10 ** Math.floor(Math.log10(rough));

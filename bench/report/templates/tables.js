@@ -10,7 +10,7 @@ function compareRows(column, sign) {
   return (one, other) => {
     const [a, b] = [key(one), key(other)];
     if (a === null || b === null) return (a === null) - (b === null);
-    const order = typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
+    const order = typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true });
     return sign * order;
   };
 }
