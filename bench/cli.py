@@ -57,6 +57,13 @@ PrecisionOption = Annotated[
     typer.Option(help="of matrix products (plain: always float32); auto: bfloat16 if 1.3 times faster here"),
 ]
 
+VerifyOption = Annotated[
+    bool,
+    typer.Option(
+        "--verify", help="compare every run with the plain engine on a sample first; it fails on disagreement"
+    ),
+]
+
 
 @app.command("list", epilog="Example: python -m bench list")
 def list_command() -> None:
@@ -122,6 +129,7 @@ def run(
     changes: SetOption = None,
     engine: EngineOption = "fast",
     precision: PrecisionOption = "auto",
+    verify: VerifyOption = False,
     out: OutOption = None,
     device: DeviceOption = "auto",
 ) -> None:
@@ -140,7 +148,7 @@ def run(
     show_messages(prepared)
     from bench.run.runner import execute, open_session
 
-    session = open_session(prepared.folder, prepared.data, engine, precision, prepared.device)
+    session = open_session(prepared.folder, prepared.data, engine, precision, prepared.device, verify)
     save_study(prepared.folder, prepared.study)
     interrupted, failed = False, False
     with show_progress(prepared.plan) as progress:

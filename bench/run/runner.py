@@ -20,10 +20,12 @@ from bench.run.record import (
     InputFacts,
     LossPoint,
     Metrics,
+    PaddingCheck,
     Parameters,
     Predictions,
     Record,
     SplitMetrics,
+    Verified,
     WeightsFacts,
 )
 from bench.run.store import save_record
@@ -33,6 +35,7 @@ from gptcore.data.datasets import Dataset
 from gptcore.finetune.engine import Engine, probe_precision
 from gptcore.finetune.evaluate import Evaluation
 from gptcore.finetune.fit import FitResult, OnEpoch, fit
+from gptcore.finetune.padding import other_paddings
 from gptcore.finetune.view import Precision
 from gptcore.models.checkpoints import known_config
 from gptcore.models.config import REGISTRY
@@ -48,6 +51,7 @@ class Session:
     data: Dataset
     engine: Engine
     device: str
+    verify: bool = False
 
 
 def open_session(
@@ -56,12 +60,13 @@ def open_session(
     engine: Literal["fast", "plain"],
     precision: Literal["auto", "float32", "bfloat16"],
     device: str,
+    verify: bool = False,
 ) -> Session:
     """A session with a new engine; the plain one is always float32, `auto` probes the machine once."""
     chosen: Precision = "float32"
     if engine == "fast" and precision != "float32":
         chosen = probe_precision(torch.device(device)) if precision == "auto" else "bfloat16"
-    return Session(folder, data, Engine(engine, chosen), device)
+    return Session(folder, data, Engine(engine, chosen), device, verify)
 
 
 def execute(
@@ -105,16 +110,29 @@ def run_one(planned: PlannedRun, session: Session, on_epoch: OnEpoch | None = No
     if planned.state == "blocked":
         return bare
     try:
-        result = fit(planned.recipe, data, planned.seeds, session.engine, session.device, on_epoch=on_epoch)
+        result = fit(
+            *(planned.recipe, data, planned.seeds, session.engine, session.device),
+            on_epoch=on_epoch,
+            verify=session.verify,
+        )
+        padding = other_paddings(result, data, session.engine)
     except Exception as error:  # whatever went wrong in one run must not end the study
         return bare.model_copy(update={"status": "failed", "reason": _one_line(error)})
-    return bare.model_copy(update={"status": "done", "reason": None} | _outcome(result, data))
+    return bare.model_copy(
+        update={
+            "status": "done",
+            "reason": None,
+            "padding": [PaddingCheck(**vars(check)) for check in padding] or None,
+        }
+        | _outcome(result, data)
+    )
 
 
 def _outcome(result: FitResult, data: Dataset) -> dict[str, object]:
     """The fields of a record that only a finished run has."""
     marginal_s = sum(result.phases.values())
     return {
+        "verified": None if result.agreement is None else Verified(**vars(result.agreement)),
         "inputs": _input_facts(result),
         "weights": _weights_facts(result),
         "metrics": Metrics(

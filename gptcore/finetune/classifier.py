@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from gptcore.data.batching import TokenRows
 from gptcore.finetune.trunk import FeatureRows, Rows, StateRows
@@ -63,11 +65,29 @@ class Classifier(nn.Module):
             return rows
         return rows.columns(int(rows.lengths.max()))
 
-    def states(self, rows: TokenRows | StateRows, stop: int) -> Tensor:
-        """Hidden states before block `stop` (B, T, d_model), float32: the residual stream is never rounded."""
-        with self._autocast(rows):
-            x, start = self._begin(rows)
-            return self.gpt.run_blocks(x, self._attend(rows), start=start, stop=stop)
+    def begin(self, rows: Rows) -> StateRows:
+        """Tokens, or states, as the states that the next block takes, without the columns that cannot matter."""
+        if isinstance(rows, FeatureRows):
+            raise TypeError("what the head reads goes through no block")
+        rows = self.trimmed(rows)
+        states, depth = self._begin(rows)
+        return StateRows(states, rows.lengths, rows.side, depth)
+
+    def frozen_block(self, i: int) -> Callable[[StateRows], Tensor]:
+        """Block `i` as a function from the states before it to those after it, both (B, T, d_model) float32.
+
+        In bfloat16 its matrices are rounded once, however many batches follow; the residual stream never is.
+        """
+        block, rounded = self.gpt.h[i], {}
+        if self.precision == "bfloat16":
+            rounded = {name: w.bfloat16() for name, w in block.named_parameters() if w.dim() == 2}
+
+        def run(rows: StateRows) -> Tensor:
+            with self._autocast(rows):
+                states: Tensor = functional_call(block, rounded, (rows.states, self._attend(rows)))
+            return states
+
+        return run
 
     def _autocast(self, rows: TokenRows | StateRows) -> AbstractContextManager[object]:
         # Entered anew for every forward pass: within one context torch keeps the rounded copies of the weights,

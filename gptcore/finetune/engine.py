@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 
 from gptcore.finetune.recipe import Recipe
-from gptcore.finetune.trunk import TrunkStore
+from gptcore.finetune.trunk_store import TrunkStore
 from gptcore.finetune.view import Precision, View, exact_view, plain_view
 
 EngineName = Literal["fast", "plain"]

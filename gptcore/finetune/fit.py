@@ -22,6 +22,7 @@ from gptcore.finetune.timing import PeakMemory, Phases
 from gptcore.finetune.train import Labelled, total_decay, train
 from gptcore.finetune.trainable import frozen_depth, set_trainable, trained_parameters
 from gptcore.finetune.trunk import FeatureRows, Rows, compute_trunk
+from gptcore.finetune.verify import Agreement, verify_sample
 from gptcore.models.checkpoints import checkpoint_folder, read_config
 from gptcore.models.config import REGISTRY
 from gptcore.models.gpt import GPT
@@ -57,6 +58,7 @@ class FitResult:
     positions_processed: int | None = None
     weights_source: str | None = None
     weights_fingerprint: str | None = None
+    agreement: Agreement | None = None
 
 
 def fit(
@@ -66,13 +68,14 @@ def fit(
     engine: Engine | None = None,
     device: str | torch.device | None = None,
     on_epoch: OnEpoch | None = None,
+    verify: bool = False,
 ) -> FitResult:
     """Fit one recipe on one dataset.
 
     seed: one number for head and order, or `Seeds`; engine: by default the fast one in float32 (pass the same
-    one again to share its trunks); device: by default a CUDA GPU where there is one. Raises UserError where the
-    weights cannot be had or the recipe does not fit the model, FloatingPointError where the loss is no longer
-    finite.
+    one again to share its trunks); device: by default a CUDA GPU where there is one; verify: compare with the
+    plain engine on a sample first. Raises UserError where the weights cannot be had or the recipe does not fit the
+    model, FloatingPointError where the loss is no longer finite, DisagreementError where verification fails.
     """
     seeds = seed if isinstance(seed, Seeds) else Seeds(init=seed, order=seed)
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -81,7 +84,7 @@ def fit(
         if recipe.is_tfidf:
             parts = _fit_tfidf(data, phases)
         else:
-            parts = _fit_gpt(recipe, data, seeds, engine or Engine(), phases, on_epoch)
+            parts = _fit_gpt(recipe, data, seeds, engine or Engine(), phases, on_epoch, verify)
     return FitResult(
         recipe=recipe, seeds=seeds, phases=phases.finish(), peak_mem_bytes=memory.peak_bytes, **parts
     )
@@ -105,7 +108,13 @@ def build_classifier(gpt: GPT, n_classes: int, recipe: Recipe, engine: Engine, i
 
 
 def _fit_gpt(
-    recipe: Recipe, data: Dataset, seeds: Seeds, engine: Engine, phases: Phases, on_epoch: OnEpoch | None
+    recipe: Recipe,
+    data: Dataset,
+    seeds: Seeds,
+    engine: Engine,
+    phases: Phases,
+    on_epoch: OnEpoch | None,
+    check: bool,
 ) -> dict[str, Any]:
     with phases("load"):
         gpt, source = build_gpt(recipe, seeds.init)
@@ -123,6 +132,7 @@ def _fit_gpt(
     )
     labels = (data.train.labels, data.validation.labels, data.test.labels)
     splits = [Labelled(part, part_labels) for part, part_labels in zip(rows, labels, strict=True)]
+    agreement = _verify(classifier, recipe, splits[0], data, seeds, phases) if check else None
     if recipe.train == "features":
         parts = _fit_features(classifier, splits, phases)
     else:
@@ -137,7 +147,20 @@ def _fit_gpt(
         "positions_processed": classifier.positions_processed,
         "weights_source": source,
         "weights_fingerprint": fingerprint,
+        "agreement": agreement,
     }
+
+
+def _verify(
+    classifier: Classifier, recipe: Recipe, rows: Labelled, data: Dataset, seeds: Seeds, phases: Phases
+) -> Agreement:
+    """Compare with the plain engine on the first training rows. Raises DisagreementError."""
+    with phases("verify"):
+        gpt, _ = build_gpt(recipe, seeds.init)
+        plain = build_classifier(gpt, len(data.label_names), recipe, Engine("plain"), seeds.init)
+        plain.to(phases.device)
+        tokens = prepare_inputs(data, recipe, plain.view, gpt.config).train.to(phases.device)
+        return verify_sample(classifier, rows, plain, Labelled(tokens, data.train.labels), recipe)
 
 
 def _frozen_part(

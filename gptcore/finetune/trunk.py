@@ -5,14 +5,11 @@ Shared by every epoch, seed and recipe that agrees on weights, tokens, mask, pre
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import psutil
 import torch
 from torch import Tensor
 
@@ -22,12 +19,14 @@ if TYPE_CHECKING:
     from gptcore.finetune.classifier import Classifier
 
 TRUNK_BATCH_TOKENS = 2048  # positions that go through the blocks at a time; more is slower on two cores
-MEMORY_SHARE = 0.3  # of the memory that is free when the store is made
 
 
 @dataclass(frozen=True)
 class StateRows:
-    """Rows as hidden states before block `depth`. states: (N, T, d_model) float32; lengths: (N,) int64."""
+    """Rows as hidden states before block `depth`. states: (N, T, d_model) float32; lengths: (N,) int64.
+
+    The states of a whole split may lie in a mapped file; those of picked rows are where the lengths are.
+    """
 
     states: Tensor
     lengths: Tensor
@@ -54,7 +53,8 @@ class StateRows:
 
     def rows(self, index: Tensor) -> StateRows:
         """The rows at `index` (B,) int64, in that order."""
-        return StateRows(self.states[index], self.lengths[index], self.side, self.depth)
+        states = self.states[index.to(self.states.device)].to(self.lengths.device)
+        return StateRows(states, self.lengths[index], self.side, self.depth)
 
     def columns(self, n: int) -> StateRows:
         """The first `n` columns of rows that are padded on the right."""
@@ -92,76 +92,59 @@ class Trunk:
     seconds: float
 
 
-class TrunkStore:
-    """Trunks in memory, least recently used out first, within a budget of bytes."""
-
-    def __init__(self, budget_bytes: int | None = None) -> None:
-        free = psutil.virtual_memory().available
-        self.budget_bytes = int(free * MEMORY_SHARE) if budget_bytes is None else budget_bytes
-        self._trunks: OrderedDict[tuple[str, int, str], Trunk] = OrderedDict()
-
-    def get(self, classifier: Classifier, weights: str, rows: TokenRows, depth: int) -> tuple[Trunk, float]:
-        """The trunk of these rows up to block `depth`, and the seconds of it that had been spent before.
-
-        depth = n_layer asks for features. weights: fingerprint of the frozen weights. A deeper trunk starts
-        from the deepest stored one that is shallower.
-        """
-        same = _digest(classifier, weights, rows)
-        read = classifier.view.position if depth == classifier.gpt.config.n_layer else ""
-        key = (same, depth, read)
-        if key in self._trunks:
-            self._trunks.move_to_end(key)
-            return self._trunks[key], self._trunks[key].seconds
-        shallower = [k for k in self._trunks if k[0] == same and k[1] < depth]
-        base = self._trunks[max(shallower, key=lambda k: k[1])] if shallower else None
-        self._trunks[key] = trunk = compute_trunk(classifier, rows, depth, base)
-        while (
-            len(self._trunks) > 1 and sum(t.rows.n_bytes for t in self._trunks.values()) > self.budget_bytes
-        ):
-            self._trunks.popitem(last=False)
-        return trunk, 0.0 if base is None else base.seconds
-
-
-def _digest(classifier: Classifier, weights: str, rows: TokenRows) -> str:
-    """SHA-256 of everything that decides hidden states, but the depth."""
-    view, device = classifier.view, rows.tokens.device.type
-    parts = (weights, view.causal, view.mask_padding, view.trim, view.one_by_one, rows.side)
-    where = (tuple(rows.tokens.shape), device, classifier.precision)
-    digest = hashlib.sha256(repr((parts, where)).encode())
-    digest.update(rows.tokens.cpu().numpy().tobytes())
-    digest.update(rows.lengths.cpu().numpy().tobytes())
-    return digest.hexdigest()
-
-
 @torch.no_grad()
-def compute_trunk(classifier: Classifier, rows: TokenRows, depth: int, base: Trunk | None = None) -> Trunk:
+def compute_trunk(
+    classifier: Classifier,
+    rows: TokenRows,
+    depth: int,
+    base: Trunk | None = None,
+    out: Tensor | None = None,
+) -> Trunk:
     """Run every distinct row through the blocks below `depth`; depth = n_layer gives what the head reads.
 
-    Equal rows are computed once. Where the view trims, rows of like length go together, so that next to no
-    padding is computed; their padding stays zero.
+    base: a shallower trunk of the same rows to start from; out: (N, T, d_model) zeros to fill where the states
+    are not to be in memory. Equal rows are computed once. Where the view trims, rows of like length go together,
+    so that next to no padding is computed; their padding stays zero.
     """
     began = time.perf_counter()
     was_training = classifier.training
     classifier.eval()
     first, inverse = _distinct(rows)
+    batches = [first[i] for i in _batches(rows.lengths[first], rows.width, classifier.view.trim)]
     start = base.rows if base is not None and isinstance(base.rows, StateRows) else rows
-    features = depth == classifier.gpt.config.n_layer
-    d_model = classifier.gpt.config.d_model
-    shape = (len(first), d_model) if features else (len(first), rows.width, d_model)
-    out = torch.zeros(shape, device=rows.tokens.device)
-    for index in _batches(rows.lengths[first], rows.width, classifier.view.trim):
-        batch = classifier.trimmed(start.rows(first[index]))
-        if features:
-            out[index] = classifier.features(batch)
-        else:
-            out[index, : batch.width] = classifier.states(batch, depth)
+    made: StateRows | FeatureRows
+    if depth == classifier.gpt.config.n_layer:
+        features = torch.zeros(len(rows), classifier.gpt.config.d_model, device=rows.tokens.device)
+        for index in batches:
+            features[index] = classifier.features(start.rows(index))
+        made = FeatureRows(features[first[inverse]], rows.lengths)
+    else:
+        if out is None:
+            shape = (len(rows), rows.width, classifier.gpt.config.d_model)
+            out = torch.zeros(shape, device=rows.tokens.device)
+        made = StateRows(out, rows.lengths, rows.side, depth)
+        _run_blocks(classifier, start, batches, made)
+        source = first[inverse].to(out.device)
+        again = torch.arange(len(rows), device=out.device) != source  # rows that were there before
+        out[again] = out[source[again]]
     classifier.train(was_training)
-    all_rows = out[inverse]
-    made: StateRows | FeatureRows = FeatureRows(all_rows, rows.lengths)
-    if not features:
-        made = StateRows(all_rows, rows.lengths, rows.side, depth)
     spent_before = 0.0 if base is None else base.seconds
     return Trunk(made, spent_before + time.perf_counter() - began)
+
+
+def _run_blocks(classifier: Classifier, start: Rows, batches: list[Tensor], out: StateRows) -> None:
+    """Fill `out` for the rows of the batches, block by block: no two blocks' weights are needed at a time."""
+    begin, place = start.depth if isinstance(start, StateRows) else 0, out.states.device
+    widths = []
+    for index in batches:
+        batch = classifier.begin(start.rows(index))
+        widths.append(batch.width)
+        out.states[index.to(place), : batch.width] = batch.states.to(place)
+    for i in range(begin, out.depth):
+        block = classifier.frozen_block(i)
+        for index, width in zip(batches, widths, strict=True):
+            made = block(StateRows(out.states, out.lengths, out.side, i).rows(index).columns(width))
+            out.states[index.to(place), :width] = made.to(place)
 
 
 def _distinct(rows: TokenRows) -> tuple[Tensor, Tensor]:

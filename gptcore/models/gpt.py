@@ -61,11 +61,16 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, attend: Attend, read: Tensor | None = None) -> Tensor:
         """x (B, T, d_model) -> (B, T, d_model), or (B, R, d_model) for the R positions in `read`."""
-        if read is not None and isinstance(
-            self.c_attn, nn.Linear
-        ):  # not where an adapter stands in its place
-            out: Tensor = self.c_proj(self._few_queries(x, attend, read))
-            return out
+        # An adapter in the projection's place has no weight of its own to split.
+        if read is not None and isinstance(self.c_attn, nn.Linear):
+            heads = self._few_queries(x, attend, read)
+        else:
+            heads = self._all_keys(x, attend, read)
+        out: Tensor = self.c_proj(heads)
+        return out
+
+    def _all_keys(self, x: Tensor, attend: Attend, read: Tensor | None) -> Tensor:
+        """x (B, T, d_model) -> what the heads see, concatenated (B, R or T, d_model)."""
         B, T, D = x.shape
         q, k, v = self.c_attn(x).split(D, dim=2)  # each (B, T, d_model)
         if read is not None:
@@ -96,9 +101,8 @@ class Attention(nn.Module):
         w_q, w_k, w_v = self.c_attn.weight.split(D)  # each (d_model, d_model)
         b_q, b_k, b_v = self.c_attn.bias.split(D)
         q = F.linear(gather_positions(x, read), w_q, b_q).view(B, R, H, D // H)
-        q_x = torch.einsum("brhd,hdc->brhc", q, w_k.view(H, D // H, D)).flatten(
-            1, 2
-        )  # (B, R * n_head, d_model)
+        # (B, R * n_head, d_model)
+        q_x = torch.einsum("brhd,hdc->brhc", q, w_k.view(H, D // H, D)).flatten(1, 2)
         scores = (q_x @ x.transpose(1, 2)).view(B, R, H, T) + (q * b_k.view(H, -1)).sum(3, keepdim=True)
         scores = scores / math.sqrt(D // H)
         mask = attend.mask(T, read, x.device)  # (B or 1, 1, R, T)

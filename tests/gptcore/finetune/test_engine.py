@@ -284,8 +284,8 @@ def test_fast_computes_less() -> None:
         return found
 
     n_texts = len(DATA.train) + len(DATA.validation) + len(DATA.test)
-    # the first token alone, of 20 + 2 texts of a training epoch and 32 of evaluation, equal ones once
-    assert positions("fast", train="last_layer", position="first") <= n_texts
+    # the first token alone, equal ones once: through the lower blocks, then through the last one
+    assert positions("fast", train="last_layer", position="first") <= 2 * n_texts
     assert positions("plain", train="last_layer", position="first") > 20 * n_texts
     for train in ("all", "lora"):
         assert positions("fast", train=train, position="last_real") < positions(

@@ -1,0 +1,123 @@
+"""Hidden states in files that are mapped into memory: for trunks that memory has no room for.
+
+A trunk is a file of plain numbers beside a description that is written last. What is not whole (no description,
+another size, another checksum) is never used. Processes may share the folder: who wants a trunk takes its lock,
+which the system gives back when the owner dies.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from filelock import BaseFileLock, FileLock
+from torch import Tensor
+
+DISK_SHARE = 0.5  # of what is free, trunks that lie there included
+CHECKED_AT_A_TIME = 2**24  # bytes
+
+
+@dataclass(frozen=True)
+class TrunkFiles:
+    """The trunks in a folder, the least recently used out first. limit_bytes: by default half of the free disk."""
+
+    folder: Path
+    limit_bytes: int | None = None
+
+    def lock(self, name: str) -> BaseFileLock:
+        """Held while a trunk is looked for and, where it is not there, computed."""
+        (self.folder / "locks").mkdir(parents=True, exist_ok=True)
+        return FileLock(self.folder / "locks" / name)
+
+    def create(self, name: str, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor | None:
+        """Zeros in a new file, to be filled and then given to `commit`; None where there is no room."""
+        n_bytes = dtype.itemsize * torch.Size(shape).numel()
+        self.remove(name)
+        try:
+            self._make_room(n_bytes)
+            with self._states(name).open("xb") as file:
+                # Room is taken now: writing to a map on a full disk would kill the process.
+                os.posix_fallocate(file.fileno(), 0, n_bytes)
+        except OSError:
+            self.remove(name)
+            return None
+        return _map(self._states(name), shape, dtype)
+
+    def commit(self, name: str, states: Tensor, seconds: float) -> None:
+        """Describe a filled file, which makes it a trunk. seconds: what computing it took."""
+        about = {
+            "shape": list(states.shape),
+            "dtype": str(states.dtype).removeprefix("torch."),
+            "crc32": _checksum(states),
+            "seconds": seconds,
+        }
+        part = self.folder / f".{name}.{uuid.uuid4().hex}.part"
+        part.write_text(json.dumps(about))
+        part.replace(self._description(name))
+
+    def find(self, name: str) -> tuple[Tensor, float] | None:
+        """States and the seconds that they took, where a whole file is there; what is not whole is removed."""
+        try:
+            about = json.loads(self._description(name).read_text())
+            shape, dtype = tuple(about["shape"]), getattr(torch, about["dtype"])
+            size = self._states(name).stat().st_size
+            if size == dtype.itemsize * torch.Size(shape).numel():
+                states = _map(self._states(name), shape, dtype)
+                if _checksum(states) == about["crc32"]:
+                    os.utime(self._description(name))
+                    return states, float(about["seconds"])
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            pass  # foreign or torn
+        self.remove(name)
+        return None
+
+    def remove(self, name: str) -> None:
+        """Forget a trunk; a process that has it mapped keeps it."""
+        self._description(name).unlink(missing_ok=True)
+        self._states(name).unlink(missing_ok=True)
+
+    def _make_room(self, n_bytes: int) -> None:
+        """Remove the least recently used trunks until so many bytes more are within the limit. Raises OSError."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.lock("room"):
+            described = {path.stem: path.stat().st_mtime for path in self.folder.glob("*.json")}
+            files = {path.stem: path.stat() for path in self.folder.glob("*.states")}
+            sizes = {name: stat.st_size for name, stat in files.items()}
+            ages = {name: described.get(name, stat.st_mtime) for name, stat in files.items()}
+            limit = self.limit_bytes
+            if limit is None:
+                free = shutil.disk_usage(self.folder).free
+                limit = int((free + sum(sizes.values())) * DISK_SHARE)
+            for name in sorted(ages, key=ages.__getitem__):
+                if sum(sizes.values()) + n_bytes <= limit:
+                    break
+                self.remove(name)
+                del sizes[name]
+            if n_bytes > limit:
+                raise OSError(f"{n_bytes} bytes are more than the limit of {limit}")
+
+    def _states(self, name: str) -> Path:
+        return self.folder / f"{name}.states"
+
+    def _description(self, name: str) -> Path:
+        return self.folder / f"{name}.json"
+
+
+def _map(path: Path, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    size = torch.Size(shape).numel()
+    return torch.from_file(str(path), shared=True, size=size, dtype=dtype).view(shape)
+
+
+def _checksum(states: Tensor) -> int:
+    content, found = states.numpy().reshape(-1).view("uint8").data, 0
+    for begin in range(0, len(content), CHECKED_AT_A_TIME):
+        found = zlib.crc32(content[begin : begin + CHECKED_AT_A_TIME], found)
+    return found
