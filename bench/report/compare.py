@@ -32,9 +32,8 @@ def write_comparison(folders: Sequence[Path], out: Path | None = None) -> str:
     Raises UserError for fewer than two folders, one that holds no study, or an `out` that cannot be written.
     """
     if len(set(folders)) < max(2, len(folders)):
-        raise UserError(
-            f"compare needs the folders of two different studies or more, not just {join(map(str, dict.fromkeys(folders)))}"
-        )
+        given = join(map(str, dict.fromkeys(folders)))
+        raise UserError(f"compare needs the folders of two different studies or more, not just {given}")
     short = len({folder.name for folder in folders}) == len(folders)
     studies = {
         folder.name if short and folder.name else str(folder): collect(
