@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from bench.report.results import Results, RowResult
 from bench.report.text import MISSING, changes, join, memory, percent, plain, sentence
-from bench.run.record import Record
+from bench.run.record import PaddingCheck, Record
 
 
 def study_facts(results: Results) -> list[tuple[str, str]]:
@@ -124,6 +124,19 @@ def notes(results: Results) -> dict[str, str]:
             parts.append(f"{cut:,} texts were cut to the context.")
         if parts:
             found[result.name] = " ".join(parts)
+    return found
+
+
+def other_paddings(results: Results) -> dict[str, dict[str, list[PaddingCheck]]]:
+    """Row name -> way of padding that it was not trained with -> the check of each seed, where there are any."""
+    found: dict[str, dict[str, list[PaddingCheck]]] = {}
+    for result in results.finished:
+        for run in result.done:
+            own = run.inputs.tokens_per_row if run.inputs else None
+            for check in run.padding or []:
+                as_wide = check.tokens_per_row in (None, own)
+                way = check.padding if as_wide else f"{check.padding}, {check.tokens_per_row:,} tokens"
+                found.setdefault(result.name, {}).setdefault(way, []).append(check)
     return found
 
 
