@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -22,10 +22,17 @@ from bench.report.claims import errata
 from bench.report.results import Results
 from bench.report.sheet import sheets
 from bench.report.summary import PHASES
+from bench.report.tables import mean
 
-_SCRIPTS = ("page.js", "tables.js", "plots.js")
+_SCRIPTS = ("page.js", "tables.js", "scale.js", "plots.js")
+RECORDS_IN_PAGE = 500  # of more the page only links to the files: it would take long to open
 _CALLS = {"better": "▲", "worse": "▼", "no difference": "=", "undecided": "?"}
 _FINDINGS = {"holds": "✓", "contradicted": "✗", "undecided": "?"}
+
+_FILTERS: tuple[Callable[..., Any], ...] = (
+    *(text.changes, text.count, text.interval, text.memory, text.percent, text.points, text.points_between),
+    *(text.seconds, text.sentence, describe.by_question, describe.change, mean, sheets),
+)
 
 
 def write_html(path: Path, results: Results) -> None:
@@ -47,6 +54,7 @@ def render(results: Results) -> str:
     return page.get_template("report.html").render(
         results=results,
         study=results.study,
+        records=results.runs if len(results.runs) <= RECORDS_IN_PAGE else [],
         anchors={result.name: f"row-{i}" for i, result in enumerate(results.finished, start=1)},
         verdicts=judge(results),
         tradeoff=weigh(results),
@@ -77,32 +85,13 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for function in (
-        *(
-            text.percent,
-            text.points,
-            text.points_between,
-            text.interval,
-            text.seconds,
-            text.count,
-            text.memory,
-            text.changes,
-            text.sentence,
-        ),
-        *(describe.change, describe.by_question, sheets),
-    ):
-        page.filters[function.__name__] = function
-    page.filters |= {"mean": _mean, "count_values": Counter}
+    page.filters |= {function.__name__: function for function in _FILTERS} | {"count_values": Counter}
     page.globals |= {"calls": _CALLS, "findings": _FINDINGS, "missing": text.MISSING}
     return page
 
 
 def _printable(value: Any) -> Any:
     return text.printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _mean(values: list[float]) -> float | None:
-    return fmean(values) if values else None
 
 
 def _hash(content: str) -> str:

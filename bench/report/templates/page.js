@@ -46,13 +46,15 @@ const panel = byId("record");
 
 function openRecord(run) {
   const source = byId(`run-${run}`);
-  if (!source) return false;
+  if (!source) { // of many runs the page has the links only
+    location.href = `runs/${encodeURIComponent(run)}.json`;
+    return;
+  }
   byId("record-title").textContent = run;
   byId("record-body").replaceChildren(...[...source.children].map((child) => child.cloneNode(true)));
   if (!panel.open) panel.showModal();
   panel.scrollTop = 0;
   history.replaceState(null, "", `#run-${encodeURIComponent(run)}`);
-  return true;
 }
 
 function runOf(hash) {
@@ -61,7 +63,9 @@ function runOf(hash) {
 
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[href^='#run-']");
-  if (link && !event.ctrlKey && !event.metaKey && openRecord(runOf(link.hash))) event.preventDefault();
+  if (!link || event.ctrlKey || event.metaKey) return;
+  event.preventDefault();
+  openRecord(runOf(link.hash));
 });
 panel.addEventListener("click", (event) => {
   if (event.target === panel || event.target.closest("[data-close]")) panel.close();

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from bench.report import html
 from bench.report.html import render
 from bench.report.results import Results, collect
 from bench.report.text import percent
@@ -127,6 +128,17 @@ def test_every_seed_leads_to_its_record(page: Page, results: Results) -> None:
         assert f"#run-{run.run_id}" in links
         assert f"runs/{run.run_id}.json" in links
         assert f"run-{run.run_id}" in page.ids
+
+
+def test_of_many_runs_the_page_has_links_to_the_files_only(
+    study: Study, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(html, "RECORDS_IN_PAGE", 2)
+    few = study.model_copy(update={"rows": [study.row("baseline")]})
+    page = Page(render(collect(few, records)))
+    assert "records" not in page.ids
+    for run in collect(few, records).runs:
+        assert f"runs/{run.run_id}.json" in page.values("href")
 
 
 def test_the_plots_data_are_those_of_the_records(page: Page, results: Results) -> None:
