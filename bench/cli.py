@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from bench.report.text import plain
 from gptcore.errors import UserError
 
 app = typer.Typer(
@@ -56,6 +57,10 @@ PrecisionOption = Annotated[
     Literal["auto", "float32", "bfloat16"],
     typer.Option(help="of matrix products (plain: always float32); auto: bfloat16 if 1.3 times faster here"),
 ]
+TimeoutOption = Annotated[
+    float | None, typer.Option(min=0.001, help="seconds that one run may take; one that takes longer fails")
+]
+RetryOption = Annotated[bool, typer.Option("--retry-failed", help="do runs again that failed before")]
 
 VerifyOption = Annotated[
     bool,
@@ -132,29 +137,36 @@ def run(
     verify: VerifyOption = False,
     out: OutOption = None,
     device: DeviceOption = "auto",
+    timeout: TimeoutOption = None,
+    retry_failed: RetryOption = False,
 ) -> None:
-    """Do what is missing of a study and write its report. Ctrl-C loses nothing: the same call continues."""
+    """Do what is missing of a study and write its report. Ctrl-C loses nothing: the same call continues.
+
+    Several calls at once share the work.
+    """
     from bench.prepare import Request, parse_vary, prepare
     from bench.progress import show_messages, show_progress
+    from bench.run.execute import execute
     from bench.run.store import save_study
+    from bench.run.supervisor import Supervisor
+    from bench.run.worker import SessionSpec
 
     prepared = prepare(
         Request(
             *(matrix, models, data, text_column, label_column, seeds, engine, device, out),
             *(only or [], skip or [], changes or []),
             vary=parse_vary(vary),
+            retry_failed=retry_failed,
         )
     )
     show_messages(prepared)
-    from bench.run.runner import execute, open_session
-
-    session = open_session(prepared.folder, prepared.data, engine, precision, prepared.device, verify)
     save_study(prepared.folder, prepared.study)
-    interrupted, failed = False, False
-    with show_progress(prepared.plan) as progress:
+    spec = SessionSpec(prepared.data, engine, precision, prepared.device, verify)
+    interrupted, failed = False, any(planned.state == "failed" for planned in prepared.plan)
+    with Supervisor(spec, timeout) as supervisor, show_progress(prepared.plan) as progress:
         try:
-            records = execute(prepared.plan, session, progress.start, progress.end, progress.epoch)
-            failed = any(record.status == "failed" for record in records)
+            records = execute(prepared.plan, prepared.folder, prepared.records, supervisor.run, progress)
+            failed |= any(record.status == "failed" for record in records)
         except KeyboardInterrupt:
             interrupted = True
     report([prepared.folder])
@@ -171,11 +183,18 @@ def report(
 ) -> None:
     """Write report.md, report.html, summary.csv and the plots of a study anew, from its records alone."""
     from bench.report.markdown import write_report
+    from bench.run.files import cannot_write
+    from bench.run.locks import lock
     from bench.run.store import load_records, load_study
 
     for folder in studies:
         study = load_study(folder)
-        typer.echo(f"report: {write_report(folder, study, list(load_records(folder).values()))}")
+        with lock(folder, "report", wait=True):  # one writer at a time, with the records as they are then
+            try:
+                written = write_report(folder, study, list(load_records(folder).values()))
+            except OSError as error:
+                raise cannot_write(folder, error) from error
+        typer.echo(f"report: {written}")
 
 
 @app.command(epilog="Example: python -m bench compare results/embedded results/nano --out comparison.md")
@@ -210,5 +229,6 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        typer.secho(f"error: {error}", fg="red", err=True)
+        # Names and values from files may hold anything, but must not reach the terminal as commands to it.
+        typer.secho(f"error: {plain(error)}", fg="red", err=True)
         sys.exit(2)

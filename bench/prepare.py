@@ -10,6 +10,7 @@ from typing import Literal
 
 from bench.run.environment import free_memory_bytes, has_cuda
 from bench.run.facts import dataset_facts
+from bench.run.record import Record
 from bench.run.store import load_records, load_study
 from bench.study.manifest import Study
 from bench.study.matrix import load_matrix
@@ -43,6 +44,7 @@ class Request:
     skip: list[str] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)
     vary: tuple[SeedKind, ...] = SEED_KINDS
+    retry_failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Prepared:
     folder: Path
     study: Study
     data: Dataset
+    records: dict[str, Record]  # by run id, as the plan knew them
     plan: list[PlannedRun]
     device: str
     messages: list[str]
@@ -86,17 +89,19 @@ def prepare(request: Request) -> Prepared:
     )
     _check_same_data(folder, study)
     device = _device(request.device)
+    records = load_records(folder)
     plan = make_plan(
         study,
-        load_records(folder),
+        records,
         # Bytes are an upper bound of tokens in a byte-level vocabulary; other splits train on other texts.
         longest_tokens=max(
             len(text.encode()) for part in (data.train, data.validation, data.test) for text in part.texts
         ),
         free_bytes=free_memory_bytes(device),
         reachable=checkpoint_reachable,
+        retry_failed=request.retry_failed,
     )
-    return Prepared(folder, study, data, plan, device, [why, *data.notes], resolved.warnings)
+    return Prepared(folder, study, data, records, plan, device, [why, *data.notes], resolved.warnings)
 
 
 def parse_vary(text: str) -> tuple[SeedKind, ...]:

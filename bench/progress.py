@@ -34,6 +34,8 @@ def show_messages(prepared: Prepared) -> None:
     )
     counts = Counter(run.state for run in prepared.plan)
     console.print(f"{counts['todo']} runs to do, {counts['done']} done, {counts['blocked']} cannot run here")
+    if counts["failed"]:
+        console.print(f"[red]{counts['failed']} failed before[/] (--retry-failed does them again)")
 
 
 def show_plan(prepared: Prepared) -> None:
@@ -87,14 +89,17 @@ class StudyProgress:
             return
         self.n_ended += 1
         self.left.remove(run)
-        took = time.monotonic() - self.began
-        self.seconds[run.recipe.id] = took
-        if record.status == "failed" or record.metrics is None:
+        if record.status == "failed" or record.metrics is None or record.cost is None:
             self.live.console.print(f"  [red]failed[/] {escape(name)}: {escape(record.reason or '')}")
             return
+        took = self.seconds[run.recipe.id] = record.cost.marginal_s
         self.live.console.print(
             f"  {100 * record.metrics.test.accuracy:5.1f}% test  {took:6.1f} s  {escape(name)}"
         )
+
+    def wait(self, runs: Sequence[PlannedRun]) -> None:
+        """Another process is at all that is left."""
+        self.live.update(Text(f"waiting for another process, which is at {len(runs)} runs"))
 
     def _show(self, what: str) -> None:
         if self.current is None or self.current.state != "todo":

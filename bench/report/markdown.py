@@ -20,6 +20,7 @@ from bench.report.tables import (
     unfinished_table,
 )
 from bench.report.text import code_block, escape, plain, sentence
+from bench.run.files import write_whole
 from bench.run.record import Record
 from bench.study.manifest import Study
 
@@ -48,7 +49,7 @@ def write_report(folder: Path, study: Study, records: list[Record]) -> Path:
     write_html(folder / "report.html", results)
     plots = write_plots(folder / "plots", results)
     path = folder / "report.md"
-    path.write_text(render(results, plots), encoding="utf-8", newline="\n")
+    write_whole(path, render(results, plots))
     return path
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 from typing import Any
 
 from bench.report.results import Results, RowResult
 from bench.report.text import changes, plain
+from bench.run.files import write_whole
 from bench.run.record import Record
 
 PHASES = ("load", "tokenise", "trunk", "train", "evaluate", "other")
-_FORMULA = ("=", "+", "-", "@")
+_FORMULA = tuple("=+-@＝＋－＠")  # full-width ones too, where a spreadsheet speaks Chinese or Japanese
 
 
 def write_summary(path: Path, results: Results) -> None:
@@ -22,10 +24,11 @@ def write_summary(path: Path, results: Results) -> None:
     lines = [
         _line(results, result, index) for result in results.rows for index in range(len(results.study.seeds))
     ]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(lines[0]) if lines else ["row"], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: _cell(value) for name, value in line.items()} for line in lines)
+    file = io.StringIO(newline="")
+    writer = csv.DictWriter(file, list(lines[0]) if lines else ["row"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _cell(value) for name, value in line.items()} for line in lines)
+    write_whole(path, file.getvalue())
 
 
 def _line(results: Results, result: RowResult, index: int) -> dict[str, Any]:

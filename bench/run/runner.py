@@ -1,10 +1,9 @@
-"""One planned run -> one record; and a whole plan, one run after the other."""
+"""One planned run -> one record, within this process."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -12,10 +11,11 @@ import numpy as np
 import torch
 
 from bench.run.environment import describe_environment
-from bench.run.facts import dataset_facts
+from bench.run.facts import record_without_outcome
 from bench.run.record import (
     Cost,
     Curves,
+    Environment,
     EpochPoint,
     InputFacts,
     LossPoint,
@@ -28,7 +28,7 @@ from bench.run.record import (
     Verified,
     WeightsFacts,
 )
-from bench.run.store import save_record
+from bench.run.scrub import scrub
 from bench.study.costs import estimate_flops
 from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset
@@ -42,12 +42,13 @@ from gptcore.models.config import REGISTRY
 
 LOSS_EVERY_STEPS = 10
 
+log = logging.getLogger(__name__)
+
 
 @dataclass
 class Session:
-    """What all runs of one call share: the data, the engine with its trunks, the device."""
+    """What all runs of one process share: the data, the engine with its trunks, the device."""
 
-    folder: Path
     data: Dataset
     engine: Engine
     device: str
@@ -55,7 +56,6 @@ class Session:
 
 
 def open_session(
-    folder: Path,
     data: Dataset,
     engine: Literal["fast", "plain"],
     precision: Literal["auto", "float32", "bfloat16"],
@@ -66,48 +66,29 @@ def open_session(
     chosen: Precision = "float32"
     if engine == "fast" and precision != "float32":
         chosen = probe_precision(torch.device(device)) if precision == "auto" else "bfloat16"
-    return Session(folder, data, Engine(engine, chosen), device, verify)
+    return Session(data, Engine(engine, chosen), device, verify)
 
 
-def execute(
-    plan: Sequence[PlannedRun],
-    session: Session,
-    on_start: Callable[[PlannedRun], None],
-    on_end: Callable[[PlannedRun, Record], None],
-    on_epoch: OnEpoch | None = None,
-) -> list[Record]:
-    """Do what is to do and save each record as soon as it is there; a failed run does not end the study."""
-    records = []
-    for planned in plan:
-        if planned.state == "done":
-            continue
-        on_start(planned)
-        record = run_one(planned, session, on_epoch)
-        save_record(session.folder, record)
-        records.append(record)
-        on_end(planned, record)
-    return records
+def environment_of(session: Session) -> Environment:
+    """Where the runs of a session run."""
+    return describe_environment(
+        _device_name(session.device), session.engine.precision, torch.get_num_threads()
+    )
 
 
 def run_one(planned: PlannedRun, session: Session, on_epoch: OnEpoch | None = None) -> Record:
     """The record of one run: done, failed with the reason, or skipped where the plan says that it cannot be."""
     data = session.data.with_split(planned.seeds.split)
-    bare = Record(
-        run_id=planned.run_id,
-        recipe_id=planned.recipe.id,
-        recipe=planned.recipe,
-        seed_index=planned.seed_index,
-        seeds=planned.seeds,
-        status="skipped",
-        reason=planned.reason,
+    blocked = planned.state == "blocked"
+    bare = record_without_outcome(
+        planned,
+        "skipped" if blocked else "failed",
+        planned.reason,
         engine=session.engine.name,
-        dataset=dataset_facts(data),
-        environment=describe_environment(
-            _device_name(session.device), session.engine.precision, torch.get_num_threads()
-        ),
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        data=data,
+        environment=environment_of(session),
     )
-    if planned.state == "blocked":
+    if blocked:
         return bare
     try:
         result = fit(
@@ -115,23 +96,20 @@ def run_one(planned: PlannedRun, session: Session, on_epoch: OnEpoch | None = No
             on_epoch=on_epoch,
             verify=session.verify,
         )
-        padding = other_paddings(result, data, session.engine)
+        outcome = _outcome(result, data, session.engine)
     except Exception as error:  # whatever went wrong in one run must not end the study
-        return bare.model_copy(update={"status": "failed", "reason": _one_line(error)})
-    return bare.model_copy(
-        update={
-            "status": "done",
-            "reason": None,
-            "padding": [PaddingCheck(**vars(check)) for check in padding] or None,
-        }
-        | _outcome(result, data)
-    )
+        log.exception("run %s failed", planned.run_id)
+        return bare.model_copy(update={"reason": _one_line(error)})
+    return bare.model_copy(update={"status": "done", "reason": None} | outcome)
 
 
-def _outcome(result: FitResult, data: Dataset) -> dict[str, object]:
+def _outcome(result: FitResult, data: Dataset, engine: Engine) -> dict[str, object]:
     """The fields of a record that only a finished run has."""
     marginal_s = sum(result.phases.values())
+    padding = [PaddingCheck(**vars(check)) for check in other_paddings(result, data, engine)]
     return {
+        "padding": padding or None,
+        "notes": list(result.notes),
         "verified": None if result.agreement is None else Verified(**vars(result.agreement)),
         "inputs": _input_facts(result),
         "weights": _weights_facts(result),
@@ -226,4 +204,4 @@ def _device_name(device: str) -> str:
 
 def _one_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return scrub(f"{type(error).__name__}: {lines[0]}") if lines else type(error).__name__

@@ -7,14 +7,13 @@ versions open.
 from __future__ import annotations
 
 import json
-import os
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from bench.run.files import write_whole
 from bench.run.record import SCHEMA_VERSION, Record
 from bench.study.manifest import Study
 from gptcore.errors import UserError
@@ -42,7 +41,7 @@ def record_path(folder: Path, run_id: str) -> Path:
 def save_record(folder: Path, record: Record) -> Path:
     """Write a record; an earlier one of the same run is replaced. Raises UserError if that cannot be done."""
     path = record_path(folder, record.run_id)
-    _write_whole(path, _to_text(record))
+    write_whole(path, _to_text(record))
     return path
 
 
@@ -53,6 +52,12 @@ def load_record(path: Path) -> Record:
     if path.stem != record.run_id:
         raise UserError(f"{path} holds the record of {record.run_id}: give it that name or move it away")
     return record
+
+
+def find_record(folder: Path, run_id: str) -> Record | None:
+    """The record of a run in a study's folder, None where there is none. Raises UserError like `load_record`."""
+    path = record_path(folder, run_id)
+    return load_record(path) if path.exists() else None
 
 
 def load_records(folder: Path) -> dict[str, Record]:
@@ -66,7 +71,7 @@ def load_records(folder: Path) -> dict[str, Record]:
 def save_study(folder: Path, study: Study) -> Path:
     """Write a study's manifest. Raises UserError if that cannot be done."""
     path = folder / "study.json"
-    _write_whole(path, _to_text(study))
+    write_whole(path, _to_text(study))
     return path
 
 
@@ -141,33 +146,3 @@ def _parse(raw: dict[str, Any], model: type[_Model], path: Path, remedy: str) ->
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise UserError(f"{path} does not fit its schema ({field}: {first['msg']}): {remedy}") from error
-
-
-def _write_whole(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with part.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise UserError(
-            f"cannot write {path} ({error.strerror}): make room or the folder writable"
-        ) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename last through a power cut, where the system can."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

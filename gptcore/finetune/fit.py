@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +37,8 @@ class FitResult:
 
     classifier: a `Classifier`, or for `features` and TF-IDF a `LogisticFit`; phases: seconds by name, they add
     up to the total; borrowed_s: seconds that an earlier run had spent on a trunk that this one found ready;
-    n_total, n_trained: parameters; positions_processed: token positions that went through at least one block.
+    n_total, n_trained: parameters; positions_processed: token positions that went through at least one block;
+    notes: what had to be done otherwise than asked.
     """
 
     recipe: Recipe
@@ -59,6 +60,7 @@ class FitResult:
     weights_source: str | None = None
     weights_fingerprint: str | None = None
     agreement: Agreement | None = None
+    notes: Sequence[str] = ()
 
 
 def fit(
@@ -201,6 +203,7 @@ def _fit_network(
         "losses": training.losses,
         "epochs": training.epochs,
         "best_epoch": training.best_epoch,
+        "notes": training.notes,
         "classifier": classifier,
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,11 +34,12 @@ class Labelled:
 
 @dataclass
 class Training:
-    """How training went. losses: mean loss of each optimiser step."""
+    """How training went. losses: mean loss of each optimiser step; notes: what had to be done otherwise."""
 
     losses: list[float] = field(default_factory=list)
     epochs: list[Epoch] = field(default_factory=list)
     best_epoch: int | None = None
+    notes: list[str] = field(default_factory=list)
 
 
 def train(
@@ -89,6 +90,11 @@ def train(
     if recipe.restore_best:
         best.restore()
         result.best_epoch = best.epoch
+    if loop.most_rows is not None:
+        result.notes.append(
+            f"out of memory: {loop.most_rows} rows at a time; a step still takes "
+            f"{recipe.batch_size * recipe.accumulation}"
+        )
     classifier.eval()
     return result
 
@@ -126,6 +132,7 @@ class _Loop:
         self.device = self.parameters[0].device
         self.labels = torch.from_numpy(np.array(data.labels)).to(self.device)
         self.order = torch.Generator().manual_seed(order_seed)
+        self.most_rows: int | None = None  # that go through the model at a time, once memory has run out
         n_steps = planned_steps(recipe, len(data))
         self.optimiser = torch.optim.AdamW(
             self.parameters, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True
@@ -150,21 +157,40 @@ class _Loop:
         parts = [torch.cat(group)] if self.classifier.view.whole_steps else group
         # As published, also a last, smaller group divides by the full accumulation.
         rows_in_step = len(group[0]) * self.recipe.accumulation
-        total = torch.zeros((), device=self.device)
-        correct = torch.zeros((), dtype=torch.int64, device=self.device)
-        for part in parts:
-            index = part.to(self.device)
-            logits, labels = self.classifier(self.rows.rows(index)), self.labels[index]
-            loss = F.cross_entropy(logits, labels, reduction="sum")
-            (loss / rows_in_step).backward()
-            total += loss.detach()
-            correct += (logits.detach().argmax(dim=1) == labels).sum()
+        while True:
+            try:
+                total, correct = self._gradients(parts, rows_in_step)
+                break
+            except torch.OutOfMemoryError:
+                self._halve(parts)
         if self.recipe.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
         self.optimiser.step()
         self.schedule.step()
         self.optimiser.zero_grad(set_to_none=True)
         return total / sum(len(part) for part in group), correct
+
+    def _gradients(self, parts: Sequence[Tensor], rows_in_step: int) -> tuple[Tensor, Tensor]:
+        """Add up the gradients of the parts: the sum of the losses, and how many predictions were right."""
+        total = torch.zeros((), device=self.device)
+        correct = torch.zeros((), dtype=torch.int64, device=self.device)
+        for part in parts:
+            for rows in part.split(self.most_rows or len(part)):
+                index = rows.to(self.device)
+                logits, labels = self.classifier(self.rows.rows(index)), self.labels[index]
+                loss = F.cross_entropy(logits, labels, reduction="sum")
+                (loss / rows_in_step).backward()
+                total += loss.detach()
+                correct += (logits.detach().argmax(dim=1) == labels).sum()
+        return total, correct
+
+    def _halve(self, parts: Sequence[Tensor]) -> None:
+        """From now on at most half as many rows at a time, which changes no sum. Raises where it was one row."""
+        at_a_time = self.most_rows or max(len(part) for part in parts)
+        if at_a_time == 1:
+            raise torch.OutOfMemoryError("out of memory with a single row: no smaller step is possible")
+        self.most_rows = (at_a_time + 1) // 2
+        self.optimiser.zero_grad(set_to_none=True)
 
 
 def _check_finite(losses: list[float], recipe: Recipe) -> None:

@@ -36,6 +36,9 @@ def set_trainable(classifier: Classifier, recipe: Recipe, generator: torch.Gener
     if TRAINED_BLOCKS.get(recipe.train):
         gpt.h[frozen_depth(recipe, gpt.config.n_layer) :].requires_grad_(True)
         gpt.ln_f.requires_grad_(True)
+    for parameter in trained_parameters(classifier):
+        # Not a view of the checkpoint's file, which may be transposed and must not be written to.
+        parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)
 
 
 def trained_parameters(classifier: Classifier) -> list[torch.nn.Parameter]:

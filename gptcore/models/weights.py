@@ -50,6 +50,9 @@ def load_gpt(name_or_path: str | Path) -> GPT:
 def load_tensors(gpt: GPT, tensors: dict[str, Tensor], where: str) -> None:
     """Put a checkpoint's tensors into `gpt` as float32.
 
+    Those that are float32 already are not copied: they stay views of the mapped file, transposed where the
+    layouts differ, so that of a large model only what is used comes into memory.
+
     Raises UserError that names every missing, surplus or misshapen tensor.
     """
     tensors = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
@@ -72,7 +75,7 @@ def load_tensors(gpt: GPT, tensors: dict[str, Tensor], where: str) -> None:
     if problems:
         shown = "; ".join(problems[:8]) + (f"; and {len(problems) - 8} more" if len(problems) > 8 else "")
         raise UserError(f"checkpoint {where} does not fit its config: {shown}")
-    ready = {name: tensors[name].to(torch.float32).contiguous() for name in expected}
+    ready = {name: tensors[name].to(torch.float32) for name in expected}
     gpt.load_state_dict(ready, assign=True)
     for parameter in gpt.parameters():
         parameter.requires_grad_(True)

@@ -6,13 +6,18 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import pytest
 
 from bench import cli, prepare
-from bench.run import runner
+from bench.run import runner, supervisor
+from bench.run.execute import OnEpoch
+from bench.run.record import Record
 from bench.run.store import load_records, load_study, save_record
+from bench.run.worker import SessionSpec
 from bench.study.matrix import matrices
+from bench.study.plan import PlannedRun
 from gptcore.data.datasets import DATASETS
 from gptcore.models.config import REGISTRY, ModelConfig
 
@@ -47,10 +52,27 @@ class Answer:
 Bench = Callable[..., Answer]
 
 
+class InProcess:
+    """Stands in for the supervisor, whose worker takes seconds to start; test_long_runs.py has the real one."""
+
+    def __init__(self, spec: SessionSpec, _timeout_s: float | None) -> None:
+        self.session = runner.open_session(spec.data, spec.engine, spec.precision, spec.device)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def run(self, planned: PlannedRun, on_epoch: OnEpoch) -> Record:
+        return runner.run_one(planned, self.session, on_epoch)
+
+
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Bench:
-    """Calls `python -m bench` within this process, in an empty folder."""
+    """Calls `python -m bench` within this process, runs too, in an empty folder."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(supervisor, "Supervisor", InProcess)
     monkeypatch.setattr(runner, "probe_precision", lambda _device: "float32")  # it takes half a second
 
     def call(*arguments: str | Path) -> Answer:
@@ -282,7 +304,13 @@ def test_a_failed_run_makes_exit_code_1(
     assert "failed baseline seed 0: FloatingPointError" in answer.words
     statuses = sorted(record.status for record in load_records(tmp_path / "study").values())
     assert statuses == ["done", "failed", "failed"]
-    assert no_report == [3]
+    again = bench("run", *study, "--set", "lr=1e30", "--seeds", "1")
+    assert again.code == 1
+    assert "0 runs to do, 1 done, 0 cannot run here 2 failed before (--retry-failed" in again.words
+    retried = bench("run", *study, "--set", "lr=1e30", "--seeds", "1", "--retry-failed")
+    assert retried.code == 1
+    assert "2 runs to do, 1 done" in retried.words
+    assert no_report == [3, 3, 3]
 
 
 def test_ctrl_c_keeps_what_is_done_and_the_same_call_continues(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from bench.report.text import count
+from bench.run.files import write_whole
 
 WIDTH = 9.0  # inches
 SMALL = 9  # points; nothing is written smaller
@@ -58,8 +60,11 @@ def save(figure: Figure, path: Path) -> None:
     """Write PATH.svg and PATH.png, without dates."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # the layout is settled: once is enough
-    figure.savefig(path.with_name(f"{path.name}.svg"), metadata={"Date": None})
-    figure.savefig(path.with_name(f"{path.name}.png"), dpi=144, metadata={"Software": None})
+    svg, png = io.BytesIO(), io.BytesIO()
+    figure.savefig(svg, format="svg", metadata={"Date": None})
+    figure.savefig(png, format="png", dpi=144, metadata={"Software": None})
+    write_whole(path.with_name(f"{path.name}.svg"), svg.getvalue())
+    write_whole(path.with_name(f"{path.name}.png"), png.getvalue())
 
 
 def log_x(axes: Axes, values: Sequence[float], label: str) -> None:

@@ -3,7 +3,6 @@
 import os
 import socket
 import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,9 @@ import numpy as np
 import pytest
 
 from bench.run import runner
-from bench.run.record import Record
-from bench.run.runner import Session, execute, open_session, run_one
-from bench.run.store import load_record, load_records, save_record
-from bench.study.manifest import Row, Study
-from bench.study.plan import PlannedRun, make_plan
+from bench.run.runner import Session, open_session, run_one
+from bench.run.store import load_record, save_record
+from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset, load_dataset
 from gptcore.errors import UserError
 from gptcore.finetune.engine import Engine
@@ -48,18 +45,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 @pytest.fixture
-def session(data: Dataset, tmp_path: Path) -> Session:
-    return Session(tmp_path / "study", data, Engine("fast"), "cpu")
+def session(data: Dataset) -> Session:
+    return Session(data, Engine("fast"), "cpu")
 
 
 def planned(recipe: Recipe = RECIPE, seed_index: int = 0, **changes: Any) -> PlannedRun:
     seeds = Seeds(init=123, order=123 + seed_index)
     run = PlannedRun(("baseline",), recipe, seed_index, seeds, "todo")
     return replace(run, **changes)
-
-
-def run_all(plan: list[PlannedRun], session: Session) -> list[Record]:
-    return execute(plan, session, lambda _run: None, lambda _run, _record: None)
 
 
 # --- a run that is done ----------------------------------------------------------------------------------
@@ -97,10 +90,10 @@ def test_each_run_sees_its_own_split_and_says_which_rows_it_tested(session: Sess
 
 
 @pytest.mark.parametrize("recipe", [RECIPE, FEATURES, TFIDF], ids=["network", "features", "tfidf"])
-def test_a_record_comes_back_from_its_file(session: Session, recipe: Recipe) -> None:
+def test_a_record_comes_back_from_its_file(session: Session, recipe: Recipe, tmp_path: Path) -> None:
     record = run_one(planned(recipe), session)
     assert record.status == "done"
-    assert load_record(save_record(session.folder, record)) == record
+    assert load_record(save_record(tmp_path, record)) == record
 
 
 @pytest.mark.parametrize("recipe", [RECIPE, FEATURES, TFIDF], ids=["network", "features", "tfidf"])
@@ -195,13 +188,13 @@ def test_a_baseline_without_a_gpt_has_no_weights(session: Session) -> None:
 
 @pytest.mark.parametrize("recipe", [RECIPE, TFIDF, DIVERGES], ids=["done", "tfidf", "failed"])
 def test_a_record_tells_nothing_of_who_ran_it_where(
-    session: Session, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+    session: Session, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SOME_TOKEN", "a-value-nobody-should-see")
     record = run_one(planned(recipe), session)
     assert socket.gethostname() not in record.environment.platform.split()
-    text = save_record(session.folder, record).read_text()
-    for folder in (tempfile.gettempdir(), Path.cwd(), Path.home(), session.folder):
+    text = save_record(tmp_path, record).read_text()
+    for folder in (tempfile.gettempdir(), Path.cwd(), Path.home(), tmp_path):
         assert f"{folder}{os.sep}" not in text
         assert f'{folder}"' not in text
     assert "SOME_TOKEN" not in text
@@ -211,8 +204,8 @@ def test_a_record_tells_nothing_of_who_ran_it_where(
 # --- runs that fail or cannot be done --------------------------------------------------------------------
 
 
-def test_a_failed_run_says_why_in_a_line_and_the_next_goes_on(session: Session) -> None:
-    failed, done = run_all([planned(DIVERGES), planned()], session)
+def test_a_failed_run_says_why_in_a_line(session: Session, caplog: pytest.LogCaptureFixture) -> None:
+    failed = run_one(planned(DIVERGES), session)
     assert failed.status == "failed"
     assert failed.reason is not None
     assert failed.reason.startswith("FloatingPointError: ")
@@ -220,8 +213,8 @@ def test_a_failed_run_says_why_in_a_line_and_the_next_goes_on(session: Session) 
     assert "\n" not in failed.reason
     parts = (failed.metrics, failed.test, failed.curves, failed.cost, failed.parameters)
     assert parts == (None,) * len(parts)
-    assert done.status == "done"
-    assert load_records(session.folder) == {record.run_id: record for record in (failed, done)}
+    assert "Traceback" in caplog.text
+    assert run_one(planned(), session).status == "done"
 
 
 @pytest.mark.parametrize(
@@ -247,95 +240,9 @@ def test_reasons(session: Session, monkeypatch: pytest.MonkeyPatch, error: Excep
 def test_a_blocked_run_is_skipped_with_its_reason(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "fit", None)  # is never called
     blocked = planned(state="blocked", reason="not enough memory: needs 9.1 GB, 2.0 GB are free")
-    (record,) = run_all([blocked], session)
+    record = run_one(blocked, session)
     assert (record.status, record.reason) == ("skipped", blocked.reason)
     assert record.metrics is None
-    assert load_records(session.folder)[record.run_id] == record
-
-
-# --- a whole plan ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def study(toy_study: Callable[..., Study], session: Session) -> Study:
-    """Three rows with two seeds each."""
-    recipes = [RECIPE, RECIPE.model_copy(update={"train": "last_layer"}), TFIDF]
-    rows = [Row(name=recipe.id, recipe=recipe) for recipe in recipes]
-    seeds = [Seeds(init=i, order=i) for i in range(2)]
-    return toy_study(rows, seeds=seeds, dataset=runner.dataset_facts(session.data), models="toy")
-
-
-def plan_of(study: Study, session: Session) -> list[PlannedRun]:
-    return make_plan(
-        study,
-        load_records(session.folder),
-        longest_tokens=16,
-        free_bytes=2**40,
-        reachable=lambda _model: False,
-    )
-
-
-def test_interrupted_finished_runs_stay_and_the_next_call_does_the_rest(
-    study: Study, session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fitted: list[tuple[str, int]] = []
-    fit = runner.fit
-
-    def interrupted_in_the_third(recipe: Recipe, data: Dataset, seeds: Seeds, *rest: Any, **more: Any) -> Any:
-        if len(fitted) == 2:
-            raise KeyboardInterrupt
-        fitted.append((recipe.id, seeds.init))
-        return fit(recipe, data, seeds, *rest, **more)
-
-    monkeypatch.setattr(runner, "fit", interrupted_in_the_third)
-    plan = plan_of(study, session)
-    assert [run.state for run in plan] == ["todo"] * 6
-    with pytest.raises(KeyboardInterrupt):
-        run_all(plan, session)
-    kept = {path: path.read_bytes() for path in (session.folder / "runs").iterdir()}
-    assert len(kept) == 2
-
-    monkeypatch.setattr(runner, "fit", fit)
-    rest = plan_of(study, session)
-    assert [run.state for run in rest] == ["done", "done", "todo", "todo", "todo", "todo"]
-    assert len(run_all(rest, session)) == 4
-    assert {path: path.read_bytes() for path in kept} == kept
-    assert run_all(plan_of(study, session), session) == []
-    assert len(load_records(session.folder)) == 6
-
-
-def test_a_failed_run_is_tried_again(study: Study, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(*_: object, **__: object) -> None:
-        raise RuntimeError("bad luck")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(runner, "fit", failing)
-        assert {record.status for record in run_all(plan_of(study, session), session)} == {"failed"}
-    again = plan_of(study, session)
-    assert {run.state for run in again} == {"todo"}
-    assert {run.reason for run in again} == {"failed before: RuntimeError: bad luck"}
-    assert {record.status for record in run_all(again, session)} == {"done"}
-
-
-def test_who_listens_hears_of_every_run_but_those_done(session: Session) -> None:
-    heard: list[str] = []
-    plan = [
-        planned(state="done"),
-        planned(TFIDF),
-        planned(seed_index=1, state="blocked", reason="no weights"),
-    ]
-    execute(
-        plan,
-        session,
-        lambda run: heard.append(f"start {run.run_id}"),
-        lambda run, record: heard.append(f"{record.status} {run.run_id}"),
-    )
-    assert heard == [
-        f"start {TFIDF.id}-s0",
-        f"done {TFIDF.id}-s0",
-        f"start {RECIPE.id}-s1",
-        f"skipped {RECIPE.id}-s1",
-    ]
 
 
 # --- the session -----------------------------------------------------------------------------------------
@@ -352,8 +259,8 @@ def test_who_listens_hears_of_every_run_but_those_done(session: Session) -> None
     ],
 )
 def test_the_plain_engine_is_float32(
-    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Any, asked: Any, chosen: str
+    data: Dataset, monkeypatch: pytest.MonkeyPatch, engine: Any, asked: Any, chosen: str
 ) -> None:
     monkeypatch.setattr(runner, "probe_precision", lambda _device: "bfloat16")
-    session = open_session(tmp_path, data, engine, asked, "cpu")
+    session = open_session(data, engine, asked, "cpu")
     assert (session.engine.name, session.engine.precision) == (engine, chosen)

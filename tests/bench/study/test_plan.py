@@ -76,7 +76,9 @@ def test_records_of_something_else_do_not_count(toy_study: MakeStudy, toy_record
         ("todo", "its record is of the plain engine")
     ]
     failed = toy_record(status="failed", reason="out of memory")
-    assert states(planned(study, failed)) == [("todo", "failed before: out of memory")]
+    assert states(planned(study, failed)) == [("failed", "failed before: out of memory")]
+    again = planned(study, failed, retry_failed=True)
+    assert states(again) == [("todo", "failed before: out of memory")]
     skipped = toy_record(status="skipped", reason="no weights")
     assert states(planned(study, skipped)) == [("todo", None)]
 

@@ -1,9 +1,10 @@
 """A local web server and a cache of its own for every test, so that fetching is tested without a network."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 from hypothesis import settings
@@ -12,21 +13,47 @@ settings.register_profile("shared-machine", deadline=None)  # a busy machine is 
 settings.load_profile("shared-machine")
 
 
+@dataclass(frozen=True)
+class Fault:
+    """An answer that is no good: a status with headers, or a body that breaks off or never comes."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    hang_s: float = 0.0
+
+
 class FileServer:
-    """Serves `files` (path -> bytes) on 127.0.0.1 and keeps the paths that were asked for."""
+    """Serves `files` (path -> bytes) on 127.0.0.1 and keeps the paths that were asked for.
+
+    The first answers are the `faults`, one after the other.
+    """
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
+        self.faults: list[Fault] = []
         self.asked: list[str] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 outer.asked.append(self.path)
+                if outer.faults:
+                    self.fail(outer.faults.pop(0))
+                    return
                 content = outer.files.get(self.path)
                 self.send_response(404 if content is None else 200)
                 self.end_headers()
                 self.wfile.write(content or b"")
+
+            def fail(self, fault: Fault) -> None:
+                self.send_response(fault.status)
+                for name, value in fault.headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(fault.body)
+                self.wfile.flush()
+                Event().wait(fault.hang_s)
 
             def log_message(self, format: str, *args: object) -> None:
                 """Nothing on the terminal."""
@@ -40,6 +67,11 @@ class FileServer:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+@pytest.fixture
+def fault() -> type[Fault]:
+    return Fault
 
 
 @pytest.fixture

@@ -121,6 +121,72 @@ def test_a_download_that_takes_too_long_is_given_up(server, monkeypatch):
         fetch(asset(Url(f"{server.url}/file")))
 
 
+@pytest.fixture
+def pauses(monkeypatch):
+    """The seconds that were waited, which are not waited here."""
+    waited = []
+    monkeypatch.setattr(assets.time, "sleep", waited.append)
+    return waited
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_a_server_that_is_busy_is_asked_again(server, fault, pauses, status):
+    server.files["/file"] = CONTENT
+    server.faults = [fault(status), fault(status)]
+    assert fetch(asset(Url(f"{server.url}/file"))).read_bytes() == CONTENT
+    assert server.asked == ["/file"] * 3
+    assert pauses == list(assets.PAUSES_S)
+
+
+def test_a_server_that_stays_busy_is_given_up(server, fault, pauses):
+    server.faults = [fault(500)] * 9
+    with pytest.raises(UserError, match="HTTP Error 500"):
+        fetch(asset(Url(f"{server.url}/file")))
+    assert server.asked == ["/file"] * 3
+    assert len(pauses) == 2
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
+def test_a_server_that_says_no_is_asked_once(server, fault, pauses, status):
+    server.faults = [fault(status)]
+    with pytest.raises(UserError, match=f"HTTP Error {status}"):
+        fetch(asset(Url(f"{server.url}/file")))
+    assert (server.asked, pauses) == (["/file"], [])
+
+
+def test_retry_after_is_kept_to_or_the_next_source_asked(server, fault, pauses):
+    server.files |= {"/file": CONTENT, "/mirror": CONTENT}
+    server.faults = [fault(429, {"Retry-After": "7"})]
+    assert fetch(asset(Url(f"{server.url}/file"))).read_bytes() == CONTENT
+    assert pauses == [7.0]
+    (cache_dir() / "file.txt").unlink()
+    server.faults = [fault(429, {"Retry-After": "3600"})]
+    fetch(asset(Url(f"{server.url}/file"), Url(f"{server.url}/mirror")))
+    assert server.asked[2:] == ["/file", "/mirror"]
+    assert pauses == [7.0]
+
+
+def test_a_download_that_is_cut_off_starts_anew(server, fault, pauses, cache):
+    server.files["/file"] = CONTENT
+    server.faults = [fault(200, {"Content-Length": str(len(CONTENT))}, CONTENT[:5])]
+    assert fetch(asset(Url(f"{server.url}/file"))).read_bytes() == CONTENT
+    assert server.asked == ["/file"] * 2
+    assert pauses == [0.5]
+    server.faults = [fault(200, {"Content-Length": str(len(CONTENT))}, CONTENT[:5])] * 9
+    (cache / "file.txt").unlink()
+    with pytest.raises(UserError, match=f"cut off after 5 of {len(CONTENT)} bytes"):
+        fetch(asset(Url(f"{server.url}/file")))
+    assert list(cache.iterdir()) == []  # half a file is nowhere
+
+
+def test_a_server_that_falls_silent_in_the_middle_is_given_up(server, fault, monkeypatch, cache):
+    monkeypatch.setattr(assets, "TIMEOUT_S", 0.1)
+    server.faults = [fault(200, {"Content-Length": "100"}, b"ham", hang_s=0.5)]
+    with pytest.raises(UserError, match="timed out"):
+        fetch(asset(Url(f"{server.url}/file")))
+    assert not cache.exists()
+
+
 def test_a_wheel_is_fetched_by_pip_verified_and_converted(wheel):
     source = Wheel("toy==1.0", sha256(wheel), "toy/data.txt", convert=bytes.lower)
     lower = Asset("file.txt", sha256(CONTENT.lower()), (source,))

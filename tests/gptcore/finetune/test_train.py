@@ -269,3 +269,41 @@ def test_weights_that_break_in_the_last_step_are_an_error(run, restore_best):
         FloatingPointError, match=r"validation loss is not finite after epoch 1 \(lr 1e\+38\)"
     ):
         run(recipe)
+
+
+# --- out of memory ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("fits", [1, 2, 5])
+def test_out_of_memory_halves_the_rows_and_changes_no_step(toy_classifier, toy_labelled, monkeypatch, fits):
+    recipe = Recipe(train="all", lr=1e-2, epochs=2, batch_size=3, accumulation=2)
+    data = toy_labelled(14)
+    usual, small = (toy_classifier(recipe, "fast").double() for _ in range(2))
+    expected = train(usual, recipe, data, data, 0, Phases(torch.device("cpu")))
+    forward = Classifier.forward
+
+    def refuse(self, rows):
+        if self.training and len(rows) > fits:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(self, rows)
+
+    monkeypatch.setattr(Classifier, "forward", refuse)
+    found = train(small, recipe, data, data, 0, Phases(torch.device("cpu")))
+    assert found.losses == pytest.approx(expected.losses, rel=1e-9)
+    for name, weight in usual.state_dict().items():
+        torch.testing.assert_close(small.state_dict()[name], weight, rtol=1e-9, atol=1e-8)
+    at_a_time = {1: 1, 2: 2, 5: 3}[fits]  # six rows a step, halved until it fits
+    assert found.notes == [f"out of memory: {at_a_time} rows at a time; a step still takes 6"]
+    assert expected.notes == []
+
+
+def test_a_single_row_that_does_not_fit_fails(toy_classifier, toy_labelled, monkeypatch):
+    def refuse(_self, _rows):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    recipe, data = Recipe(epochs=1), toy_labelled(8)
+    classifier = toy_classifier(recipe)
+    monkeypatch.setattr(Classifier, "forward", refuse)
+    with pytest.raises(torch.OutOfMemoryError, match="a single row"):
+        train(classifier, recipe, data, data, 0, Phases(torch.device("cpu")))

@@ -3,10 +3,13 @@
 import pytest
 import torch
 
+from gptcore.finetune.engine import Engine
+from gptcore.finetune.fit import build_classifier
 from gptcore.finetune.recipe import Recipe
 from gptcore.finetune.timing import Phases
 from gptcore.finetune.train import train
 from gptcore.finetune.trainable import frozen_depth, set_trainable, trained_parameters
+from gptcore.models.weights import load_gpt, save_gpt
 
 
 def block(i: int) -> set[str]:
@@ -80,3 +83,14 @@ def test_marks_of_an_earlier_recipe_do_not_stay(toy_classifier):
     classifier = toy_classifier(Recipe(train="all"))
     set_trainable(classifier, Recipe(train="last_block"), torch.Generator())
     assert {n for n, p in classifier.named_parameters() if p.requires_grad} == LEARNS["last_block"]
+
+
+@pytest.mark.parametrize("train", ["last_block", "all", "lora"])
+def test_what_learns_is_no_view_of_the_checkpoint(tmp_path, toy_gpt, train):
+    save_gpt(toy_gpt(), tmp_path)
+    gpt = load_gpt(tmp_path)
+    in_file = {p.data_ptr() for p in gpt.parameters()}
+    classifier = build_classifier(gpt, 2, Recipe(train=train), Engine("fast"), 0)
+    learns = trained_parameters(classifier)
+    assert all(p.is_contiguous() for p in learns)
+    assert not in_file & {p.data_ptr() for p in learns}

@@ -3,6 +3,7 @@
 import json
 import math
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,7 @@ def test_saved_weights_come_back_bit_for_bit(tmp_path, toy_gpt, tie_output):
     assert same_weights(back, gpt)
     assert back.config == gpt.config
     assert weights_fingerprint(back) == weights_fingerprint(gpt)
-    assert all(p.requires_grad and p.dtype == torch.float32 and p.is_contiguous() for p in back.parameters())
+    assert all(p.requires_grad and p.dtype == torch.float32 for p in back.parameters())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "model.safetensors"]
 
 
@@ -205,3 +206,19 @@ def test_config_json_is_what_transformers_expects(folder):
     config = json.loads((folder / "config.json").read_text())
     assert config["model_type"] == "gpt2"
     assert (config["n_embd"], config["n_layer"], config["n_head"], config["n_positions"]) == (16, 3, 2, 12)
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="Linux tells what is mapped")
+def test_float32_weights_stay_in_the_file(tmp_path: Path, toy_gpt: Callable[..., GPT]) -> None:
+    """They are views of the mapped file: nothing is copied, and what is written to them does not reach it."""
+    save_gpt(toy_gpt(), tmp_path)
+    file = tmp_path / "model.safetensors"
+    before = file.read_bytes()
+    gpt = GPT.from_pretrained(tmp_path)
+    lines = [line for line in Path("/proc/self/maps").read_text().splitlines() if line.endswith(str(file))]
+    mapped = [tuple(int(end, 16) for end in line.split()[0].split("-")) for line in lines]
+    for parameter in gpt.parameters():
+        assert any(begin <= parameter.data_ptr() < end for begin, end in mapped)
+    with torch.no_grad():
+        gpt.ln_f.weight.add_(1.0)
+    assert file.read_bytes() == before

@@ -1,0 +1,82 @@
+"""A whole plan, run by run: who claims a run, what is written when. Says nothing of how a run is computed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from bench.run.locks import lock
+from bench.run.record import Record
+from bench.run.store import find_record, save_record
+from bench.study.plan import PlannedRun
+from gptcore.finetune.epoch import Epoch
+
+WAIT_S = 0.5  # between two looks at what other processes do
+OnEpoch = Callable[[Epoch], None]
+
+
+class Listener(Protocol):
+    """Who hears how a study goes on."""
+
+    def start(self, run: PlannedRun) -> None:
+        """A run begins."""
+
+    def epoch(self, epoch: Epoch) -> None:
+        """An epoch of it has ended."""
+
+    def end(self, run: PlannedRun, record: Record) -> None:
+        """A run has ended, here or in another process."""
+
+    def wait(self, runs: Sequence[PlannedRun]) -> None:
+        """Other processes are at all that is left."""
+
+
+def execute(
+    plan: Sequence[PlannedRun],
+    folder: Path,
+    seen: Mapping[str, Record],
+    run: Callable[[PlannedRun, OnEpoch], Record],
+    listener: Listener,
+) -> list[Record]:
+    """Do what is to do of a plan, together with any other process that is at the same folder.
+
+    seen: run id -> record, as the plan knew them; run: the record of one run, done or failed. Each record is
+    saved as soon as it is there. A run that another process is at is left to it, and done here if that process
+    ends without a record. Returns the records of all that was to do. Raises UserError where the folder cannot
+    be written.
+    """
+    records: list[Record] = []
+    left = [planned for planned in plan if planned.state in ("todo", "blocked")]
+    while left:
+        elsewhere = []
+        for planned in left:
+            with lock(folder, planned.run_id) as mine:
+                if mine:
+                    records.append(_one(planned, folder, seen.get(planned.run_id), run, listener))
+                else:
+                    elsewhere.append(planned)
+        left = elsewhere
+        if left:
+            listener.wait(left)
+            time.sleep(WAIT_S)
+    return records
+
+
+def _one(
+    planned: PlannedRun,
+    folder: Path,
+    seen: Record | None,
+    run: Callable[[PlannedRun, OnEpoch], Record],
+    listener: Listener,
+) -> Record:
+    """The record of a run that this process has locked: another's, where one came while the plan was done."""
+    record = find_record(folder, planned.run_id)
+    news = record is not None and record != seen
+    if record is None or not news or (record.status == "skipped" and planned.state == "todo"):
+        listener.start(planned)
+        record = run(planned, listener.epoch)
+        save_record(folder, record)
+    listener.end(planned, record)
+    return record

@@ -1,0 +1,54 @@
+"""What a program said, fit for a record: no secrets, no folders of the user's, no control characters."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+TAIL_LINES = 40
+LINE_LIMIT = 1000  # characters
+_TAIL_BYTES = 2**16
+_SECRET = re.compile(r"TOKEN|KEY|SECRET|PASS|CREDENTIAL|AUTH|COOKIE", re.IGNORECASE)
+_URL_LOGIN = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+
+
+def scrub(text: str) -> str:
+    """One line without what is nobody's business, at most LINE_LIMIT characters.
+
+    The values of environment variables that are secrets by name or paths are replaced by the variable's name,
+    logins in URLs and this program's folders by what they are.
+    """
+    text = _CONTROL.sub(" ", text)
+    for value, name in sorted(_private().items(), key=lambda item: -len(item[0])):
+        text = text.replace(value, name)
+    text = _URL_LOGIN.sub("LOGIN", text).rstrip()
+    return text if len(text) <= LINE_LIMIT else text[: LINE_LIMIT - 1] + "…"
+
+
+class Tail:
+    """The last lines of an output of any length."""
+
+    def __init__(self) -> None:
+        self._bytes = b""
+
+    def add(self, output: bytes) -> None:
+        """More of it."""
+        self._bytes = (self._bytes + output)[-_TAIL_BYTES:]
+
+    @property
+    def lines(self) -> list[str]:
+        """The last TAIL_LINES lines that say something, scrubbed."""
+        lines = [line for line in self._bytes.decode(errors="replace").splitlines() if line.strip()]
+        return [scrub(line) for line in lines[-TAIL_LINES:]]
+
+
+def _private() -> dict[str, str]:
+    """Text that must not be told -> what stands there instead."""
+    found = {str(Path(__file__).parents[2]): "PROJECT", str(Path.home()): "HOME"}
+    for name, value in os.environ.items():
+        is_path = value.startswith(os.sep) and os.pathsep not in value
+        if (_SECRET.search(name) and len(value) > 3) or (is_path and len(value) > 1):
+            found.setdefault(value, f"${name}")
+    return found

@@ -1,0 +1,180 @@
+"""Runs in a process of their own, so that whatever happens to one, the study goes on. Imports no torch.
+
+One worker does the runs one after the other and keeps what they share; it is replaced when it dies or hangs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import time
+from functools import partial
+from multiprocessing import connection as connections
+from typing import Any
+
+from bench.run.execute import OnEpoch
+from bench.run.facts import record_without_outcome
+from bench.run.record import Record
+from bench.run.scrub import Tail
+from bench.run.worker import Ready, Refused, SessionSpec, work
+from bench.study.plan import PlannedRun
+from gptcore.errors import UserError
+from gptcore.finetune.epoch import Epoch
+
+_TRACEBACK_S = 0.5  # how long a worker that hangs has to say where
+_EXIT_S = 10.0  # how long a worker whose connection has closed has to be gone
+
+
+class WorkerLostError(Exception):
+    """The worker has ended or was stopped; the message says how, in a line."""
+
+
+class Supervisor:
+    """Has runs computed by a worker process.
+
+    timeout_s: of one run, None for no limit. Use as a context manager: the worker ends with it.
+    """
+
+    def __init__(self, spec: SessionSpec, timeout_s: float | None = None) -> None:
+        self.spec, self.timeout_s = spec, timeout_s
+        self._worker: _Worker | None = None
+
+    def __enter__(self) -> Supervisor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._worker is not None:
+            self._worker.stop()
+
+    def run(self, planned: PlannedRun, on_epoch: OnEpoch) -> Record:
+        """The record of one run: done, skipped where the plan has it blocked, or failed.
+
+        A failed one has the last lines of the worker's output. Raises UserError where no worker can start.
+        """
+        data = self.spec.data.with_split(planned.seeds.split)  # said before a worker fails over it
+        worker = self._ready_worker()
+        without_outcome = partial(
+            record_without_outcome,
+            planned,
+            engine=self.spec.engine,
+            data=data,
+            environment=worker.environment,
+        )
+        if planned.state == "blocked":
+            return without_outcome("skipped", planned.reason)
+        worker.tail = Tail()
+        try:
+            record = worker.run(planned, on_epoch, self.timeout_s)
+        except WorkerLostError as lost:
+            self._worker = None
+            record = without_outcome("failed", str(lost))
+        if record.status == "failed":
+            record = record.model_copy(update={"output_tail": worker.tail.lines})
+        return record
+
+    def _ready_worker(self) -> _Worker:
+        if self._worker is None or not self._worker.process.is_alive():  # it may die between runs, too
+            self._worker = _Worker(self.spec)
+        return self._worker
+
+
+class _Worker:
+    """The supervisor's end of one worker process."""
+
+    def __init__(self, spec: SessionSpec) -> None:
+        """Start it, and wait until it is ready. Raises UserError where it cannot begin."""
+        context = multiprocessing.get_context("spawn")  # a forked child of a process with threads may hang
+        self.connection, far_end = context.Pipe()
+        self._output, output = context.Pipe(duplex=False)
+        self._streams = [self.connection, self._output]
+        self.tail = Tail()
+        self.process = context.Process(target=work, args=(spec, far_end, output), daemon=True)
+        # Ctrl-C reaches every process of a terminal; the worker leaves the answer to the supervisor.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self.process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        far_end.close()
+        output.close()
+        try:
+            first = self._next(None)
+        except WorkerLostError as lost:
+            said = (self.tail.lines or ["it said nothing"])[-1]
+            raise UserError(f"the worker process cannot start ({lost}): {said}") from lost
+        except BaseException:  # Ctrl-C while torch is loading
+            self.stop()
+            raise
+        if isinstance(first, Refused):
+            self.stop()
+            raise UserError(first.message)
+        assert isinstance(first, Ready)
+        self.environment = first.environment
+
+    def run(self, planned: PlannedRun, on_epoch: OnEpoch, timeout_s: float | None) -> Record:
+        """Have a run done. Raises WorkerLostError if the worker dies, or is stopped as it takes too long."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        with contextlib.suppress(OSError):  # if it has just died, the next line says how
+            self.connection.send(planned)
+        while True:
+            try:
+                message = self._next(deadline)
+            except TimeoutError:
+                self._stop_hanging()
+                raise WorkerLostError(f"timeout: stopped, as it was not done after {timeout_s:g} s") from None
+            if isinstance(message, Record):
+                self._read_output()
+                return message
+            assert isinstance(message, Epoch)
+            on_epoch(message)
+
+    def stop(self) -> None:
+        """End the process at once. It has nothing to save."""
+        self.process.kill()
+        self.process.join(_EXIT_S)
+        self._read_output()
+        self.connection.close()
+        self._output.close()
+
+    def _next(self, deadline: float | None) -> Any:
+        """The next message; output is read meanwhile. Raises WorkerLostError, and TimeoutError at the deadline."""
+        while True:
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                raise TimeoutError
+            ready = connections.wait(self._streams, left)
+            if self._output in ready:
+                self._read_output()
+            if self.connection in ready:
+                try:
+                    return self.connection.recv()
+                except (EOFError, OSError):
+                    raise WorkerLostError(self._how_it_ended()) from None
+
+    def _read_output(self) -> None:
+        """All that is there now, without waiting for more."""
+        while self._output in self._streams and connections.wait([self._output], 0):
+            read = os.read(self._output.fileno(), 2**16)
+            self.tail.add(read)
+            if not read:  # nobody is left who could write
+                self._streams.remove(self._output)
+
+    def _stop_hanging(self) -> None:
+        """Have it say where it is (faulthandler answers this signal), and stop it."""
+        if self.process.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGUSR1)
+        connections.wait([self.process.sentinel], _TRACEBACK_S)
+        self.stop()
+
+    def _how_it_ended(self) -> str:
+        self.process.join(_EXIT_S)
+        self.stop()
+        code = self.process.exitcode
+        if code == -signal.SIGKILL:
+            return "killed (SIGKILL), as the system does to a process when memory runs out"
+        if code is not None and code < 0:
+            return f"crashed ({signal.Signals(-code).name})"
+        return f"its process ended with exit code {code}"

@@ -1,0 +1,81 @@
+"""The process that computes runs, one after the other, and keeps the engine's trunks between them.
+
+It writes no record and outlives nobody: it ends as soon as the supervisor's end of the connection closes, however
+that came. Imports torch only once it works.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from threading import Thread
+from typing import Literal
+
+from bench.run.record import Environment
+from bench.study.plan import PlannedRun
+from gptcore.data.datasets import Dataset
+from gptcore.errors import UserError
+
+
+@dataclass(frozen=True)
+class SessionSpec:
+    """What a worker opens its session with, see `runner.open_session`."""
+
+    data: Dataset
+    engine: Literal["fast", "plain"]
+    precision: Literal["auto", "float32", "bfloat16"]
+    device: str
+    verify: bool = False
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The first message of a worker that can begin."""
+
+    environment: Environment
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The first message of one that cannot: what a user can mend."""
+
+    message: str
+
+
+def work(spec: SessionSpec, connection: Connection, output: Connection) -> None:
+    """Do the runs that come in; answer each with its epochs and its record. Never returns.
+
+    output: takes all that this process and its children print.
+    """
+    for standard in (1, 2):
+        os.dup2(output.fileno(), standard)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1)  # the supervisor asks where it hangs
+    runs: SimpleQueue[PlannedRun] = SimpleQueue()
+    Thread(target=_receive, args=(connection, runs), daemon=True).start()
+
+    from bench.run.runner import environment_of, open_session, run_one
+
+    try:
+        session = open_session(spec.data, spec.engine, spec.precision, spec.device, spec.verify)
+    except UserError as error:
+        connection.send(Refused(str(error)))
+        return
+    connection.send(Ready(environment_of(session)))
+    while True:
+        connection.send(run_one(runs.get(), session, connection.send))
+
+
+def _receive(connection: Connection, runs: SimpleQueue[PlannedRun]) -> None:
+    """Take in runs, and end the process when the supervisor is gone, also in the midst of a run."""
+    while True:
+        try:
+            runs.put(connection.recv())
+        except (EOFError, OSError):
+            os._exit(1)

@@ -1,0 +1,136 @@
+"""A plan becomes records, whoever else is at the same folder; how a run is computed is not asked here."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from bench.run import execute as module
+from bench.run.execute import OnEpoch, execute
+from bench.run.locks import lock
+from bench.run.record import Record
+from bench.run.store import load_records, save_record
+from bench.study.plan import PlannedRun, State
+from gptcore.finetune.epoch import Epoch
+from gptcore.finetune.recipe import Recipe, Seeds
+
+MakeRecord = Callable[..., Record]
+
+
+class Study:
+    """Runs of a toy plan, which take no time, and what was heard of them."""
+
+    def __init__(self, folder: Path, toy_record: MakeRecord) -> None:
+        self.folder, self.toy_record = folder, toy_record
+        self.heard: list[str] = []
+        self.on_wait: Callable[[], None] = lambda: None
+        self.during: Callable[[PlannedRun], None] = lambda _run: None
+        self.status = "done"
+
+    def run(self, planned: PlannedRun, _on_epoch: OnEpoch) -> Record:
+        self.during(planned)
+        return self.record(planned.seed_index, status=self.status)
+
+    def record(self, seed_index: int, **changes: object) -> Record:
+        return self.toy_record(seed_index=seed_index, **changes)
+
+    def go(self, *plan: PlannedRun) -> list[str]:
+        """The statuses of what was to do."""
+        seen = load_records(self.folder)
+        return [record.status for record in execute(plan, self.folder, seen, self.run, self)]
+
+    def start(self, run: PlannedRun) -> None:
+        self.heard.append(f"start {run.seed_index}")
+
+    def epoch(self, epoch: Epoch) -> None:
+        raise AssertionError(epoch)
+
+    def end(self, run: PlannedRun, record: Record) -> None:
+        self.heard.append(f"{record.status} {run.seed_index}")
+
+    def wait(self, runs: Sequence[PlannedRun]) -> None:
+        self.heard.append(f"wait for {len(runs)}")
+        self.on_wait()
+
+
+@pytest.fixture
+def study(tmp_path: Path, toy_record: MakeRecord, monkeypatch: pytest.MonkeyPatch) -> Study:
+    monkeypatch.setattr(module, "WAIT_S", 0.001)
+    return Study(tmp_path / "study", toy_record)
+
+
+def planned(seed_index: int, state: State = "todo") -> PlannedRun:
+    return PlannedRun(("baseline",), Recipe(), seed_index, Seeds(), state)
+
+
+def test_what_is_to_do_is_done_and_nothing_is_left_behind(study: Study) -> None:
+    plan = [planned(0, "done"), planned(1, "failed"), planned(2), planned(3, "blocked")]
+    assert study.go(*plan) == ["done", "done"]
+    assert study.heard == ["start 2", "done 2", "start 3", "done 3"]
+    assert [record.seed_index for record in load_records(study.folder).values()] == [2, 3]
+    assert list((study.folder / "locks").iterdir()) == []
+
+
+def test_a_failed_run_is_kept_and_the_next_goes_on(study: Study) -> None:
+    study.status = "failed"
+    assert study.go(planned(0), planned(1)) == ["failed", "failed"]
+    assert len(load_records(study.folder)) == 2
+
+
+def test_interrupted_finished_runs_stay_and_the_next_call_does_the_rest(study: Study) -> None:
+    def interrupt(run: PlannedRun) -> None:
+        if run.seed_index == 2:
+            raise KeyboardInterrupt
+
+    study.during = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        study.go(*map(planned, range(4)))
+    kept = load_records(study.folder)
+    assert [record.seed_index for record in kept.values()] == [0, 1]
+    assert list((study.folder / "locks").iterdir()) == []
+    study.during = lambda _run: None
+    assert study.go(planned(0, "done"), planned(1, "done"), planned(2), planned(3)) == ["done", "done"]
+
+
+def test_a_run_that_another_is_at_is_left_to_it(study: Study) -> None:
+    run_id = planned(0).run_id
+    theirs = study.record(0, reason="by another")
+
+    def other_finishes() -> None:
+        save_record(study.folder, theirs)
+        held.__exit__(None, None, None)
+
+    study.on_wait = other_finishes
+    held = lock(study.folder, run_id)
+    assert held.__enter__()
+    assert study.go(planned(0), planned(1)) == ["done", "done"]
+    assert study.heard == ["start 1", "done 1", "wait for 1", "done 0"]
+    assert load_records(study.folder)[run_id] == theirs
+
+
+def test_a_run_whose_owner_dies_is_taken_over(study: Study) -> None:
+    held = lock(study.folder, planned(0).run_id)
+    assert held.__enter__()
+    study.on_wait = lambda: held.__exit__(None, None, None)
+    assert study.go(planned(0)) == ["done"]
+    assert study.heard == ["wait for 1", "start 0", "done 0"]
+
+
+@pytest.mark.parametrize("status", ["done", "failed"])
+def test_what_another_did_since_the_plan_was_made_is_not_done_again(study: Study, status: str) -> None:
+    theirs = study.record(1, status=status, reason="by another")
+    study.during = lambda run: save_record(study.folder, theirs) and None if run.seed_index == 0 else None
+    assert study.go(planned(0), planned(1)) == ["done", status]
+    assert study.heard == ["start 0", "done 0", f"{status} 1"]
+    assert load_records(study.folder)[theirs.run_id] == theirs
+
+
+def test_what_another_could_not_do_is_done(study: Study) -> None:
+    theirs = study.record(1, status="skipped", reason="not enough memory")
+    study.during = lambda run: save_record(study.folder, theirs) and None if run.seed_index == 0 else None
+    assert study.go(planned(0), planned(1)) == ["done", "done"]
+
+
+def test_a_failed_run_that_is_to_do_is_done_again(study: Study) -> None:
+    save_record(study.folder, study.record(0, status="failed"))
+    assert study.go(planned(0)) == ["done"]

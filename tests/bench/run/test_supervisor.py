@@ -1,0 +1,200 @@
+"""Whatever happens to a worker process, the study goes on. Real processes, really killed."""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from bench.run.record import Record
+from bench.run.scrub import TAIL_LINES
+from bench.run.store import load_record, save_record
+from bench.run.supervisor import Supervisor
+from bench.run.worker import SessionSpec
+from bench.study.plan import PlannedRun
+from gptcore.data.datasets import Dataset, load_dataset
+from gptcore.errors import UserError
+from gptcore.finetune.epoch import Epoch
+from gptcore.finetune.recipe import Recipe, Seeds
+
+NANO = Recipe(model="nano", weights="random", epochs=1, train="last_layer")
+LONG = NANO.model_copy(update={"epochs": 10**6})  # ends only if it is stopped
+TFIDF = Recipe(model="tfidf")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    lines = ["text,label", *(f"see you at {n},ham\nwin {n} prizes now,spam" for n in range(20))]
+    path = tmp_path_factory.mktemp("data") / "messages.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return load_dataset(path)
+
+
+@pytest.fixture(scope="module")
+def supervisor(data: Dataset) -> Iterator[Supervisor]:
+    """One for all tests: whatever one of them does to its worker, the next finds a new one."""
+    with Supervisor(SessionSpec(data, "fast", "float32", "cpu")) as supervisor:
+        yield supervisor
+
+
+def planned(recipe: Recipe = NANO, seed_index: int = 0, state: Any = "todo") -> PlannedRun:
+    reason = "not enough memory" if state == "blocked" else None
+    return PlannedRun(("row",), recipe, seed_index, Seeds(), state, reason)
+
+
+def ignore(_epoch: Epoch) -> None:
+    pass
+
+
+def worker() -> psutil.Process:
+    (found,) = multiprocessing.active_children()
+    return psutil.Process(found.pid)
+
+
+def end(process: psutil.Process) -> None:
+    process.kill()
+    for child in multiprocessing.active_children():
+        child.join()
+
+
+def at_first_epoch(do: Callable[[psutil.Process], object]) -> Callable[[Epoch], None]:
+    return lambda epoch: do(worker()) and None if epoch.epoch == 1 else None
+
+
+def run_well(supervisor: Supervisor) -> Record:
+    record = supervisor.run(planned(), ignore)
+    assert record.status == "done", record.reason
+    return record
+
+
+def test_runs_share_one_worker_and_its_trunks(supervisor: Supervisor, tmp_path: Path) -> None:
+    epochs: list[Epoch] = []
+    first = supervisor.run(planned(), epochs.append)
+    process = worker()
+    second = supervisor.run(planned(seed_index=1), ignore)
+    assert (first.status, second.status) == ("done", "done")
+    assert [epoch.epoch for epoch in epochs] == [1]
+    assert worker() == process
+    assert second.cost is not None
+    assert second.cost.standalone_s > second.cost.marginal_s  # borrowed the first run's trunk
+    assert load_record(save_record(tmp_path, first)) == first
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (signal.SIGKILL, "killed (SIGKILL), as the system does to a process when memory runs out"),
+        (signal.SIGSEGV, "crashed (SIGSEGV)"),
+    ],
+)
+def test_a_worker_that_dies_makes_a_failed_record(
+    supervisor: Supervisor, tmp_path: Path, number: signal.Signals, reason: str
+) -> None:
+    record = supervisor.run(planned(LONG), at_first_epoch(lambda process: process.send_signal(number)))
+    assert (record.status, record.reason, record.metrics) == ("failed", reason, None)
+    assert (record.environment.device, record.environment.dtype) == ("cpu", "float32")
+    assert record.output_tail is not None
+    assert ("Fatal Python error: Segmentation fault" in record.output_tail) == (number == signal.SIGSEGV)
+    assert load_record(save_record(tmp_path, record)) == record
+    assert run_well(supervisor).output_tail is None
+
+
+def test_a_hang_is_stopped_and_says_where_it_hung(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(supervisor, "timeout_s", 1.0)
+        record = supervisor.run(planned(LONG), ignore)
+        assert (record.status, record.reason) == ("failed", "timeout: stopped, as it was not done after 1 s")
+        assert record.output_tail is not None
+        assert any(line.startswith('  File "') for line in record.output_tail)
+        # One that does not even answer signals
+        record = supervisor.run(planned(LONG), lambda _epoch: worker().suspend())
+        assert record.reason == "timeout: stopped, as it was not done after 1 s"
+    run_well(supervisor)
+
+
+def test_a_loss_that_is_not_finite(supervisor: Supervisor) -> None:
+    record = supervisor.run(planned(NANO.model_copy(update={"lr": 1e30, "epochs": 9})), ignore)
+    assert record.status == "failed"
+    assert record.reason is not None
+    assert record.reason.startswith("FloatingPointError: the training loss is nan at step")
+    assert record.output_tail is not None
+    assert record.output_tail[-1] == record.reason
+    assert len(record.output_tail) <= TAIL_LINES
+    assert run_well(supervisor)
+
+
+@pytest.mark.slow
+def test_no_memory_left(supervisor: Supervisor) -> None:
+    """An allocation that the system refuses. (Where it kills instead: see the test of SIGKILL.)"""
+    run_well(supervisor)
+    used = worker().memory_info().vms
+    worker().rlimit(psutil.RLIMIT_AS, (used + 2**20, used + 2**20))
+    record = supervisor.run(planned(Recipe(model="mini", weights="random", train="all")), ignore)
+    assert record.status == "failed"
+    assert record.reason is not None
+    assert "memory" in record.reason.lower()
+    end(worker())
+    run_well(supervisor)
+
+
+@pytest.mark.slow
+def test_a_worker_that_died_between_runs_costs_no_run(supervisor: Supervisor) -> None:
+    run_well(supervisor)
+    end(worker())
+    run_well(supervisor)
+
+
+def test_a_blocked_run_is_skipped_with_its_reason(supervisor: Supervisor) -> None:
+    record = supervisor.run(planned(state="blocked"), ignore)
+    assert (record.status, record.reason, record.output_tail) == ("skipped", "not enough memory", None)
+
+
+def test_ctrl_c_does_not_reach_the_worker(supervisor: Supervisor) -> None:
+    """A terminal sends it to both; the supervisor answers it."""
+    run_well(supervisor)
+    worker().send_signal(signal.SIGINT)
+    process = worker()
+    run_well(supervisor)
+    assert worker() == process
+
+
+@pytest.mark.slow
+def test_records_hold_no_secret(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even one that the failing code itself talks about."""
+    monkeypatch.setenv("HF_TOKEN", "hf_sentinel")
+    monkeypatch.setenv("SOME_VARIABLE", "another-sentinel")
+    with Supervisor(SessionSpec(data, "fast", "float32", "cpu")) as supervisor:
+        missing = NANO.model_copy(update={"model": f"{os.sep}hf_sentinel", "weights": "pretrained"})
+        failed = supervisor.run(planned(missing), ignore)
+        done = supervisor.run(planned(TFIDF), ignore)
+    assert failed.status == "failed"
+    assert failed.reason is not None
+    assert "$HF_TOKEN" in failed.reason
+    told = [failed.reason, *(failed.output_tail or []), done.model_dump_json()]
+    assert not [text for text in told if "sentinel" in text]
+
+
+@pytest.mark.slow
+def test_a_session_that_cannot_be_opened_is_the_users_to_mend(data: Dataset) -> None:
+    with (
+        Supervisor(SessionSpec(data, "fast", "auto", "no-such-device")) as supervisor,
+        pytest.raises(
+            UserError, match=r"^the worker process cannot start \(its process ended with exit code 1\): "
+        ),
+    ):
+        supervisor.run(planned(), ignore)
+
+
+@pytest.mark.slow
+def test_the_worker_ends_with_the_supervisor(data: Dataset) -> None:
+    with Supervisor(SessionSpec(data, "fast", "float32", "cpu")) as supervisor:
+        before = set(multiprocessing.active_children())
+        run_well(supervisor)
+        (process,) = set(multiprocessing.active_children()) - before
+    assert not process.is_alive()
