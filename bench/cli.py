@@ -197,7 +197,7 @@ def report(
         typer.echo(f"report: {written}")
 
 
-@app.command(epilog="Example: python -m bench compare results/embedded results/nano --out comparison.md")
+@app.command(epilog="Example: python -m bench compare results/embedded results/mine --out comparison.md")
 def compare(
     studies: Annotated[
         list[Path], typer.Argument(help="folders of two studies or more; the first is the reference")

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.evidence.machine import same_machine
 from bench.evidence.paired import Difference, Ratio, paired_ratio
-from bench.evidence.pairs import judge_pairs
 from bench.evidence.unpaired import difference_of_shares
-from bench.evidence.verdicts import Verdict
+from bench.evidence.verdicts import Call, Comparison, compare_rows, decide
 from bench.report.results import Results, RowResult
 
 
 @dataclass(frozen=True)
 class RowBetween:
-    """A row of one study against the row of that name in another. Exactly one of the first two may be there."""
+    """A row of one study against the row of that name in another.
+
+    Paired by seed and example, or `unpaired` by the two accuracies alone where seeds or examples differ.
+    """
 
     name: str
-    verdict: Verdict | None  # paired by seed and example, corrected over the rows
-    unpaired: Difference | None  # other examples or other seeds: by the two accuracies alone
+    paired: Comparison | None
+    p_holm: float  # of the paired comparison, corrected over the rows
+    call: Call
+    unpaired: Difference | None
     flipped: tuple[int, int] | None  # predictions that differ, of how many, where paired
     time: Ratio | None  # of runs alone, ours over theirs, on machines that look the same
 
@@ -31,13 +35,20 @@ def compare_studies(ours: Results, theirs: Results) -> list[RowBetween]:
         for result in ours.finished
         if result.name in other and ours.first_with_recipe(result) is result
     }
-    verdicts = judge_pairs(ours.study, pairs)
+    # The runs of two studies are never the same ones, also where their recipes are.
+    compared = {
+        name: replace(comparison, identical=False)
+        for name, pair in pairs.items()
+        if (comparison := compare_rows(*pair))
+    }
+    decided = decide(compared)
     return [
         RowBetween(
             name,
-            verdicts.get(name),
-            None if name in verdicts else _unpaired(*pair),
-            _flipped(*pair) if name in verdicts else None,
+            compared.get(name),
+            *decided.get(name, (1.0, "undecided")),
+            None if name in compared else _unpaired(*pair),
+            _flipped(*pair) if name in compared else None,
             _time(*pair),
         )
         for name, pair in pairs.items()

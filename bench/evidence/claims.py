@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from bench.evidence.machine import same_machine
 from bench.evidence.paired import Difference, Ratio, paired_ratio
-from bench.evidence.pairs import judge_pairs
 from bench.evidence.published import mcnemar_range, right_answers, time_ratio_range, widest_difference
-from bench.evidence.verdicts import ALPHA, Verdict
+from bench.evidence.verdicts import ALPHA, MARGIN, Call, Comparison, compare_rows, decide
 from bench.report.results import Results, RowResult
 from bench.run.record import Record
 from bench.study.claims import Claim, Claims, load_claims, no_op_rows, published_rows
@@ -64,8 +64,13 @@ def judge_claims(results: Results) -> list[ClaimResult]:
     """Every claim whose two rows are in the study; none for data that is not the published study's."""
     claims, names = load_claims(), {result.name for result in results.rows if result.claimed}
     shown = [claim for claim in claims.claims if {claim.row, claim.against} <= names]
-    published, ours = judge_published(claims, published_rows()), _judge_ours(shown, results)
+    published, ours = _judged_source(), _judge_ours(shown, results)
     return [ClaimResult(claim, published[claim.id], ours[claim.id]) for claim in shown]
+
+
+@cache
+def _judged_source() -> dict[str, Judged]:
+    return judge_published(load_claims(), published_rows())
 
 
 def judge_published(claims: Claims, rows: dict[str, Published]) -> dict[str, Judged]:
@@ -138,39 +143,46 @@ def _holm(p_values: Sequence[float]) -> list[float]:
 def _judge_ours(shown: list[Claim], results: Results) -> dict[str, Judged]:
     """Claim id -> what the study's runs say of it, accuracies corrected together."""
     pairs = {claim.id: (results.row(claim.row), results.row(claim.against)) for claim in shown}
-    verdicts = judge_pairs(
-        results.study, {claim.id: pairs[claim.id] for claim in shown if claim.metric == "test accuracy"}
-    )
-    return {claim.id: _ours(claim, *pairs[claim.id], verdicts.get(claim.id)) for claim in shown}
+    compared = {
+        claim.id: comparison
+        for claim in shown
+        if claim.metric == "test accuracy" and (comparison := compare_rows(*pairs[claim.id]))
+    }
+    decided = decide(compared)
+    judged = {}
+    for claim in shown:
+        row, against = pairs[claim.id]
+        if missing := next((result for result in (row, against) if not result.done), None):
+            judged[claim.id] = Judged("not run", f"{missing.name}: {missing.reason}")
+        elif claim.metric == "training time":
+            judged[claim.id] = _our_time(claim, row, against)
+        elif comparison := compared.get(claim.id):
+            same = _same_predictions(row, against)
+            judged[claim.id] = _our_accuracy(claim, comparison, *decided[claim.id], same)
+        else:
+            judged[claim.id] = Judged("not run", "no seed has finished in both rows")
+    return judged
 
 
-def _ours(claim: Claim, row: RowResult, against: RowResult, verdict: Verdict | None) -> Judged:
-    for result in (row, against):
-        if not result.done:
-            return Judged("not run", f"{result.name}: {result.reason}")
-    if claim.metric == "training time":
-        return _our_time(claim, row, against)
-    if row.recipe_id == against.recipe_id:
+def _our_accuracy(
+    claim: Claim, comparison: Comparison, p: float, call: Call, same_predictions: bool
+) -> Judged:
+    if comparison.identical:
         return Judged(_if_equal(claim), "the same recipe, so the same runs")
-    if verdict is None:
-        return Judged("not run", "no seed has finished in both rows")
-    return _our_accuracy(claim, verdict, _same_predictions(row, against))
-
-
-def _our_accuracy(claim: Claim, verdict: Verdict, same_predictions: bool) -> Judged:
     finding: Finding = "undecided"
-    why = "one seed" if verdict.n_seeds == 1 else f"{verdict.n_seeds} seeds do not decide it"
-    within = f"within {100 * verdict.margin:g} point{'' if verdict.margin == 0.01 else 's'} of each other"
+    n_seeds = comparison.n_seeds
+    why = "one seed" if n_seeds == 1 else f"{n_seeds} seeds do not decide it"
+    within = f"within {100 * MARGIN:g} point of each other"
     if same_predictions:
         finding, why = _if_equal(claim), "the same prediction for every example with each seed"
-    elif verdict.call in ("better", "worse"):
-        finding, why = _of_direction(claim, verdict.accuracy.mean), f"{verdict.n_seeds} seeds"
-    elif verdict.call == "no difference" and claim.direction == "equal":
+    elif call in ("better", "worse"):
+        finding, why = _of_direction(claim, comparison.accuracy.mean), f"{n_seeds} seeds"
+    elif call == "no difference" and claim.direction == "equal":
         finding, why = "holds", within
-    elif verdict.call == "no difference":
-        large = max(abs(published_difference(claim)), (claim.points or 0) / 100) >= verdict.margin
+    elif call == "no difference":
+        large = max(abs(published_difference(claim)), (claim.points or 0) / 100) >= MARGIN
         finding, why = ("contradicted" if large else "undecided"), within
-    return Judged(finding, why, difference=verdict.accuracy, p=(verdict.p_holm, verdict.p_holm))
+    return Judged(finding, why, difference=comparison.accuracy, p=(p, p))
 
 
 def _our_time(claim: Claim, row: RowResult, against: RowResult) -> Judged:

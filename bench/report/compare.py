@@ -136,15 +136,15 @@ def _against(first: str, reference: Results, label: str, results: Results) -> li
 
 
 def _line(one: RowBetween) -> list[str]:
-    effect = one.verdict.accuracy if one.verdict else one.unpaired
-    if one.verdict and one.flipped and one.flipped[0] == 0:
-        verdict = "the same predictions"
-    elif one.verdict and one.verdict.n_seeds == 1:
-        verdict = "undecided: one seed"
-    elif one.verdict:
-        verdict = f"{one.verdict.call} (p {one.verdict.p_holm:.3f})"
-    else:
+    effect = one.paired.accuracy if one.paired else one.unpaired
+    if one.paired is None:
         verdict = "unpaired" + (": the interval excludes zero" if effect and effect.excludes_zero else "")
+    elif one.flipped and one.flipped[0] == 0:
+        verdict = "the same predictions"
+    elif one.paired.n_seeds == 1:
+        verdict = "undecided: one seed"
+    else:
+        verdict = f"{one.call} (p {one.p_holm:.3f})"
     return [
         escape(one.name),
         points_between(effect.mean, effect.low, effect.high) if effect else MISSING,

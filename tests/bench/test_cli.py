@@ -22,7 +22,7 @@ from gptcore.data.datasets import DATASETS
 from gptcore.models.config import REGISTRY, ModelConfig
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("list", "plan", "run", "report", "show")
+COMMANDS = ("list", "plan", "run", "report", "compare", "show")
 MATRIX = """
 name = "mine"
 about = "three rows"
@@ -414,6 +414,25 @@ def test_report_of_a_folder_without_a_study(bench: Bench, tmp_path: Path) -> Non
     answer = bench("report", tmp_path)
     assert answer.code == 2
     assert "holds no study" in answer.err
+
+
+@pytest.mark.usefixtures("no_report")
+def test_compare_of_two_studies(bench: Bench, study: list[str], tmp_path: Path) -> None:
+    other = [*study[:-1], "other"]
+    for options in (study, other):
+        assert bench("run", *options, "--only", "tfidf", "--seeds", "1").code == 0
+    answer = bench("compare", "study", "other", "--out", "comparison.md")
+    assert answer.code == 0
+    assert "## other against study" in answer.out
+    assert (tmp_path / "comparison.md").read_text(encoding="utf-8") == answer.out
+
+
+def test_compare_without_two_studies(bench: Bench, tmp_path: Path) -> None:
+    for folders in (["missing", "absent"], [tmp_path]):
+        answer = bench("compare", *folders)
+        assert answer.code == 2
+        assert answer.err.count("\n") == 1
+    assert "two different studies" in answer.err
 
 
 def test_a_gpu_that_is_not_there(bench: Bench, study: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

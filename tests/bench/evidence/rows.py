@@ -17,8 +17,8 @@ from bench.run.record import (
     SplitMetrics,
     run_id,
 )
+from bench.study.claims import published_rows
 from bench.study.manifest import Row, Study
-from bench.study.matrix import load_matrix
 from gptcore.finetune.recipe import Recipe, Seeds
 
 N = 300
@@ -93,9 +93,7 @@ def make_row(
                 created_at="2025-01-01T00:00:00Z",
             )
         )
-    matrix = load_matrix("full")
-    figures = {row.name: row.published for row in matrix.rows} | {"baseline": matrix.baseline.published}
-    published = figures.get(name) if dataset.name == "sms-spam" else None
+    published = published_rows().get(name) if dataset.name == "sms-spam" else None
     row = Row(name=name, recipe=recipe, against=None, published=published)
     return RowResult(row, recipe.id, tuple(runs), claimed=published, published=None)
 
