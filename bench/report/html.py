@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench.evidence.claims import judge_claims
+from bench.evidence.metrics import PredictionMetrics, metrics_of
 from bench.evidence.pareto import weigh
 from bench.evidence.verdicts import judge
 from bench.report import describe, series, text
@@ -57,6 +58,7 @@ def render(results: Results) -> str:
         records=results.runs if len(results.runs) <= RECORDS_IN_PAGE else [],
         anchors={result.name: f"row-{i}" for i, result in enumerate(results.finished, start=1)},
         verdicts=judge(results),
+        metrics=_metrics(results),
         tradeoff=weigh(results),
         claims=judge_claims(results),
         errata=errata(results),
@@ -88,6 +90,15 @@ def _templates() -> Environment:
     page.filters |= {function.__name__: function for function in _FILTERS} | {"count_values": Counter}
     page.globals |= {"calls": _CALLS, "findings": _FINDINGS, "missing": text.MISSING}
     return page
+
+
+def _metrics(results: Results) -> dict[str, list[PredictionMetrics]]:
+    """Row name -> metrics of each run that left its predictions, for rows that have any."""
+    found = {
+        result.name: [metrics for run in result.done if (metrics := metrics_of(run))]
+        for result in results.finished
+    }
+    return {name: metrics for name, metrics in found.items() if metrics}
 
 
 def _printable(value: Any) -> Any:

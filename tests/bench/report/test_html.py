@@ -16,7 +16,7 @@ from bench.report import html
 from bench.report.html import render
 from bench.report.results import Results, collect
 from bench.report.text import percent
-from bench.run.record import PaddingCheck, Record
+from bench.run.record import PaddingCheck, Predictions, Record
 from bench.study.manifest import Study
 
 VOID = {"meta", "input", "br", "hr", "img", "link"}
@@ -120,6 +120,20 @@ def test_the_figures_are_those_of_the_records(page: Page, results: Results) -> N
     assert results.study.command in page.text
     for question in results.study.questions.values():
         assert question in page.text
+
+
+def test_metrics_beyond_accuracy(study: Study, studies: ModuleType) -> None:
+    baseline = study.row("baseline")
+    few = study.model_copy(update={"rows": [baseline], "seeds": study.seeds[:1]})
+    labels, predicted = [0, 0, 0, 1], [0, 0, 1, 1]
+    shares = [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.1, 0.9]]
+    run = studies.make_record(
+        baseline, 0, 0.95, 12, test=Predictions(labels=labels, predicted=predicted, probabilities=shares)
+    )
+    text = Page(render(collect(few, [run]))).text
+    # F1 4/5 and 2/3, recall 2/3 and 1, every spam ranked above every ham, confidences 0.9, 0.9, 0.8, 0.7 of
+    # which the last was wrong: (0.1 + 0.1 + 0.2 + 0.7) / 4.
+    assert "baseline 73.33 83.33 1.0000 0.200 27.50 1 of 3 0 of 1" in text
 
 
 def test_every_seed_leads_to_its_record(page: Page, results: Results) -> None:
