@@ -24,6 +24,7 @@ from bench.report.results import Results
 from bench.report.sheet import sheets
 from bench.report.summary import PHASES
 from bench.report.tables import mean
+from bench.run.files import write_whole
 
 _SCRIPTS = ("page.js", "tables.js", "scale.js", "plots.js")
 RECORDS_IN_PAGE = 500  # of more the page only links to the files: it would take long to open
@@ -37,8 +38,8 @@ _FILTERS: tuple[Callable[..., Any], ...] = (
 
 
 def write_html(path: Path, results: Results) -> None:
-    """Write the page. The same results give the same bytes."""
-    path.write_text(render(results), encoding="utf-8", newline="\n")
+    """Write the page, whole or not at all. The same results give the same bytes."""
+    write_whole(path, render(results))
 
 
 def render(results: Results) -> str:
