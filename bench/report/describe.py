@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bench.report.results import Results, RowResult
-from bench.report.text import MISSING, changes, join, memory, percent, plain, sentence
+from bench.report.text import MISSING, changes, join, memory, percent, plain, plain_sentence
 from bench.run.record import PaddingCheck, Record
 
 
@@ -115,7 +115,7 @@ def notes(results: Results) -> dict[str, str]:
     """Row name -> what a reader must know of it, in the order of the tables."""
     found = {}
     for result in [*results.finished, *results.unfinished]:
-        parts = [sentence(result.row.note)] if result.row.note else []
+        parts = [plain_sentence(result.row.note)] if result.row.note else []
         first = results.first_with_recipe(result)
         if result.done and first is not result:
             parts.append(f"The same recipe as {first.name}, so the same runs: shown, not run again.")

@@ -33,7 +33,7 @@ _FINDINGS = {"holds": "✓", "contradicted": "✗", "undecided": "?"}
 
 _FILTERS: tuple[Callable[..., Any], ...] = (
     *(text.changes, text.count, text.interval, text.memory, text.percent, text.points, text.points_between),
-    *(text.seconds, text.sentence, describe.by_question, describe.change, mean, sheets),
+    *(text.seconds, text.plain_sentence, describe.by_question, describe.change, mean, sheets),
 )
 
 

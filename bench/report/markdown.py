@@ -58,7 +58,7 @@ def render(results: Results, plots: dict[str, str]) -> str:
     study = results.study
     parts = [
         f"# Study: {escape(study.name)}",
-        escape(sentence(study.about)) if study.about else "",
+        sentence(study.about) if study.about else "",
         facts_table(results),
         rows_table(results),
         _how_to_read(results),

@@ -126,10 +126,15 @@ def stopped(text: str) -> str:
     return full_stop(escape(text))
 
 
-def sentence(text: str) -> str:
+def plain_sentence(text: str) -> str:
     """Text on one line, with a capital letter in front and a full stop behind."""
     whole = full_stop(plain(text))
     return whole[:1].upper() + whole[1:]
+
+
+def sentence(text: str) -> str:
+    """Foreign text as a sentence, escaped."""
+    return escape(plain_sentence(text))
 
 
 def join(texts: Iterable[str], last: str = "and") -> str:
