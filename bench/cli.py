@@ -38,7 +38,17 @@ OnlyOption = Annotated[
 SkipOption = Annotated[list[str] | None, typer.Option(help="leave these rows out; commas or repeats")]
 SeedsOption = Annotated[int, typer.Option(min=1, max=1000, help="runs of each row, paired by seed")]
 VaryOption = Annotated[
-    str, typer.Option(help="what differs between seeds: any of init,order,split; the rest stays as published")
+    list[str] | None,
+    typer.Option(
+        help="what differs between seeds, together; init,order,split unless given. Repeated, one series "
+        "of seeds each, which splits the variance of the accuracy between them"
+    ),
+]
+MarginOption = Annotated[
+    float,
+    typer.Option(
+        min=0.01, max=50, help="points of accuracy; a difference shown to be smaller is called none"
+    ),
 ]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="change the baseline: FIELD=VALUE, such as lr=1e-4; repeats")
@@ -99,7 +109,7 @@ def plan(
     only: OnlyOption = None,
     skip: SkipOption = None,
     seeds: SeedsOption = 3,
-    vary: VaryOption = "init,order,split",
+    vary: VaryOption = None,
     changes: SetOption = None,
     engine: EngineOption = "fast",
     out: OutOption = None,
@@ -113,7 +123,7 @@ def plan(
         Request(
             *(matrix, models, data, text_column, label_column, seeds, engine, device, out),
             *(only or [], skip or [], changes or []),
-            vary=parse_vary(vary),
+            vary=parse_vary(vary or ["init,order,split"]),
         )
     )
     show_messages(prepared)
@@ -130,7 +140,7 @@ def run(
     only: OnlyOption = None,
     skip: SkipOption = None,
     seeds: SeedsOption = 3,
-    vary: VaryOption = "init,order,split",
+    vary: VaryOption = None,
     changes: SetOption = None,
     engine: EngineOption = "fast",
     precision: PrecisionOption = "auto",
@@ -139,6 +149,7 @@ def run(
     device: DeviceOption = "auto",
     timeout: TimeoutOption = None,
     retry_failed: RetryOption = False,
+    margin: MarginOption = 1.0,
 ) -> None:
     """Do what is missing of a study and write its report. Ctrl-C loses nothing: the same call continues.
 
@@ -155,7 +166,7 @@ def run(
         Request(
             *(matrix, models, data, text_column, label_column, seeds, engine, device, out),
             *(only or [], skip or [], changes or []),
-            vary=parse_vary(vary),
+            vary=parse_vary(vary or ["init,order,split"]),
             retry_failed=retry_failed,
         )
     )
@@ -169,7 +180,7 @@ def run(
             failed |= any(record.status == "failed" for record in records)
         except KeyboardInterrupt:
             interrupted = True
-    report([prepared.folder])
+    report([prepared.folder], margin)
     if interrupted:
         typer.echo("interrupted: every finished run is kept, the same command continues")
         raise typer.Exit(130)
@@ -180,6 +191,7 @@ def run(
 @app.command(epilog="Example: python -m bench report results/embedded")
 def report(
     studies: Annotated[list[Path], typer.Argument(help="folders of studies, such as results/embedded")],
+    margin: MarginOption = 1.0,
 ) -> None:
     """Write report.md, report.html, summary.csv and the plots of a study anew, from its records alone."""
     from bench.report.markdown import write_report
@@ -191,7 +203,7 @@ def report(
         study = load_study(folder)
         with lock(folder, "report", wait=True):  # one writer at a time, with the records as they are then
             try:
-                written = write_report(folder, study, list(load_records(folder).values()))
+                written = write_report(folder, study, list(load_records(folder).values()), margin / 100)
             except OSError as error:
                 raise cannot_write(folder, error) from error
         typer.echo(f"report: {written}")

@@ -24,7 +24,9 @@ from gptcore.models.checkpoints import checkpoint_reachable
 RESULTS = Path("results")
 FIRST_SEED = 123  # of the published study; further seeds count on from it
 SeedKind = Literal["init", "order", "split"]
-SEED_KINDS: tuple[SeedKind, ...] = ("init", "order", "split")
+Series = tuple[SeedKind, ...]  # what differs between the seeds of a series, together
+SEED_KINDS: Series = ("init", "order", "split")
+TOGETHER: tuple[Series, ...] = (SEED_KINDS,)
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Request:
     only: list[str] = field(default_factory=list)
     skip: list[str] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)
-    vary: tuple[SeedKind, ...] = SEED_KINDS
+    vary: tuple[Series, ...] = TOGETHER
     retry_failed: bool = False
 
 
@@ -85,6 +87,7 @@ def prepare(request: Request) -> Prepared:
         rows=list(resolved.rows),
         seeds=make_seeds(request.seeds, request.vary),
         dataset=dataset_facts(data),
+        warnings=list(resolved.warnings),
         command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
     )
     _check_same_data(folder, study)
@@ -104,25 +107,31 @@ def prepare(request: Request) -> Prepared:
     return Prepared(folder, study, data, records, plan, device, [why, *data.notes], resolved.warnings)
 
 
-def parse_vary(text: str) -> tuple[SeedKind, ...]:
-    """From "init,order" to what varies between seeds, in the usual order. Raises UserError for other names."""
-    asked = _names([text])
-    if not asked or (unknown := set(asked) - set(SEED_KINDS)):
-        what = f"no seed is called {sorted(unknown)[0]!r}" if asked else "nothing would vary"
-        raise UserError(f"--vary {text!r}: {what}: use one or more of {','.join(SEED_KINDS)}")
-    return tuple(kind for kind in SEED_KINDS if kind in asked)
+def parse_vary(texts: list[str]) -> tuple[Series, ...]:
+    """From ["init,order"] to what varies together, one series a text. Raises UserError for other names."""
+    series = []
+    for text in texts:
+        asked = _names([text])
+        if not asked or (unknown := set(asked) - set(SEED_KINDS)):
+            what = f"no seed is called {sorted(unknown)[0]!r}" if asked else "nothing would vary"
+            raise UserError(f"--vary {text!r}: {what}: use one or more of {','.join(SEED_KINDS)}")
+        series.append(tuple(kind for kind in SEED_KINDS if kind in asked))
+    return tuple(dict.fromkeys(series))
 
 
-def make_seeds(n: int, vary: tuple[SeedKind, ...]) -> list[Seeds]:
-    """The seeds of a study: the published one, then each further by one in what varies."""
-    return [
-        Seeds(**{kind: FIRST_SEED + i if kind in vary else FIRST_SEED for kind in SEED_KINDS})
-        for i in range(n)
+def make_seeds(n: int, vary: tuple[Series, ...]) -> list[Seeds]:
+    """The seeds of a study: the published one, then n - 1 for each series, further by one in what varies."""
+    seeds = [Seeds(init=FIRST_SEED, order=FIRST_SEED, split=FIRST_SEED)]
+    seeds += [
+        seeds[0].model_copy(update=dict.fromkeys(kinds, FIRST_SEED + i))
+        for kinds in vary
+        for i in range(1, n)
     ]
+    return seeds
 
 
 def study_name(
-    matrix: str, models: str, dataset: str, engine: str, vary: tuple[SeedKind, ...] = SEED_KINDS
+    matrix: str, models: str, dataset: str, engine: str, vary: tuple[Series, ...] = TOGETHER
 ) -> str:
     """Folder of a study: its models, and whatever is not the default (full, sms-spam, fast, all seeds vary)."""
     parts = [Path(models).name]
@@ -132,8 +141,8 @@ def study_name(
         parts.append(Path(dataset).stem)
     if engine != "fast":
         parts.append(engine)
-    if vary != SEED_KINDS:
-        parts += ["vary", *vary]
+    if vary != TOGETHER:
+        parts += ["vary", *("+".join(kinds) for kinds in vary)]
     return "-".join(parts)
 
 

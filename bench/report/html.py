@@ -17,6 +17,7 @@ from markupsafe import Markup
 from bench.evidence.claims import judge_claims
 from bench.evidence.metrics import PredictionMetrics, metrics_of
 from bench.evidence.pareto import weigh
+from bench.evidence.variance import independent
 from bench.evidence.verdicts import judge
 from bench.report import describe, series, text
 from bench.report.claims import errata
@@ -59,6 +60,7 @@ def render(results: Results) -> str:
         records=results.runs if len(results.runs) <= RECORDS_IN_PAGE else [],
         anchors={result.name: f"row-{i}" for i, result in enumerate(results.finished, start=1)},
         verdicts=judge(results),
+        independent=independent(results.study.seeds),
         metrics=_metrics(results),
         tradeoff=weigh(results),
         claims=judge_claims(results),

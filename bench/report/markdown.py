@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench.evidence.verdicts import MARGIN
 from bench.report.claims import claims_section
 from bench.report.describe import shares_work
 from bench.report.facts import paragraph
 from bench.report.html import write_html
 from bench.report.plots import question_plot, write_plots
+from bench.report.quality import metrics_section, padding_section
 from bench.report.recommendation import recommendation
 from bench.report.results import Results, collect
 from bench.report.summary import write_summary
@@ -20,6 +22,7 @@ from bench.report.tables import (
     unfinished_table,
 )
 from bench.report.text import code_block, escape, plain, sentence
+from bench.report.verdicts import scatter_section, verdicts_section, warnings_section
 from bench.run.files import write_whole
 from bench.run.record import Record
 from bench.study.manifest import Study
@@ -36,14 +39,15 @@ _SPLITS_DIFFER = (
 )
 
 
-def write_report(folder: Path, study: Study, records: list[Record]) -> Path:
+def write_report(folder: Path, study: Study, records: list[Record], margin: float = MARGIN) -> Path:
     """Write report.md, report.html, summary.csv and plots/ into `folder`, from the records alone.
 
     Returns report.md's path.
 
-    The same study and records give the same bytes. Plots of an earlier report in `folder` are replaced.
+    margin: share, 0 to 1; a difference in accuracy that is shown to be smaller is called none. The same study
+    and records give the same bytes. Plots of an earlier report in `folder` are replaced.
     """
-    results = collect(study, records)
+    results = collect(study, records, margin)
     folder.mkdir(parents=True, exist_ok=True)
     write_summary(folder / "summary.csv", results)
     write_html(folder / "report.html", results)
@@ -59,9 +63,15 @@ def render(results: Results, plots: dict[str, str]) -> str:
     parts = [
         f"# Study: {escape(study.name)}",
         sentence(study.about) if study.about else "",
+        verdicts_section(results),
+        warnings_section(results),
         facts_table(results),
         rows_table(results),
         _how_to_read(results),
+        metrics_section(results),
+        *(_image(name, plots) for name in ("reliability", "confusion")),
+        padding_section(results),
+        scatter_section(results),
         *recommendation(results, _image("pareto", plots)),
         unfinished_table(results),
         failures_table(results),

@@ -86,6 +86,7 @@ def hostile_study(study: Study, studies: ModuleType) -> tuple[Study, list[Record
             "rows": rows,
             "dataset": dataset,
             "questions": {EVIL: EVIL},
+            "warnings": [EVIL],
             **dict.fromkeys(("name", "about", "command", "matrix", "models"), EVIL),
         }
     )
@@ -234,6 +235,20 @@ def test_one_seed_and_one_row(study: Study, records: list[Record]) -> None:
     assert "1 seed " in page.text or "1 seed," in page.text
     assert "96.00" in page.text
     assert "accuracy-time" not in page.values("data-plot")
+
+
+def test_what_keeps_verdicts_open_is_said(study: Study, records: list[Record]) -> None:
+    rows = [study.row("baseline"), study.row("first-token")]
+    one = study.model_copy(
+        update={"rows": rows, "seeds": study.seeds[:1], "warnings": ["two changes at once"]}
+    )
+    page = Page(render(collect(one, records)))
+    assert "One seed shows no spread" in page.text
+    assert "Two changes at once." in page.text
+    assert (
+        "One seed shows no spread"
+        not in Page(render(collect(one.model_copy(update={"seeds": study.seeds}), records))).text
+    )
 
 
 def test_other_paddings_are_shown_where_they_were_tried(study: Study, studies: ModuleType) -> None:
