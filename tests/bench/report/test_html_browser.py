@@ -53,10 +53,16 @@ def browser() -> Iterator["Browser"]:
 def folder(study: Study, studies: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study's folder with report.html and the records that it links to."""
     folder = tmp_path_factory.mktemp("study")
-    rows = [row for row in study.rows if row.name in ROWS]
-    rows[1] = rows[1].model_copy(update={"note": EVIL})
-    few = study.model_copy(update={"rows": rows, "about": EVIL})
-    records = studies.make_records(few)
+    long = "w" * 150  # must not push anything out of the page
+    records = studies.make_records(
+        study.model_copy(update={"rows": [r for r in study.rows if r.name in ROWS]})
+    )
+    rows = [
+        row.model_copy(update={"note": EVIL, "name": long if row.name == "features" else row.name})
+        for row in study.rows
+        if row.name in ROWS
+    ]
+    few = study.model_copy(update={"rows": rows, "name": long, "about": EVIL, "command": f"bench {long}"})
     for record in records:
         save_record(folder, record)
     (folder / "summary.csv").write_text("row\n")
