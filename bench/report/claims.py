@@ -17,9 +17,9 @@ from bench.study.manifest import Published
 
 _IN_A_COUNT: dict[Finding, str] = {
     "holds": "hold",
-    "contradicted": "are contradicted",
-    "undecided": "are not decidable",
-    "not run": "were not run",
+    "contradicted": "contradicted",
+    "undecided": "not decidable",
+    "not run": "not run",
 }
 _HOW_TO_READ = """\
 *Published*: both test accuracies in percent, each with its 95% Wilson interval for {n} messages, and their difference \
@@ -70,13 +70,17 @@ def _summary(judged: Sequence[ClaimResult], results: Results) -> str:
     model = results.study.row(results.study.baseline).recipe.model
     standing = [one for one in judged if one.published.p and one.published.p[1] < ALPHA]
     perhaps = [one for one in judged if one.published.p and one.published.p[0] < ALPHA <= one.published.p[1]]
-    n_corrected = len(load_claims().of_accuracy)
     text = (
-        f"Of {len(judged)} claims {_counts([one.published for one in judged])} by the published figures; "
-        f"{_counts([one.ours for one in judged])} by this study, whose baseline is {escape(model)}. "
-        f"With Holm's correction over the {n_corrected} published comparisons of accuracy"
+        f"Of {len(judged)} claims, by the published figures: {_counts([one.published for one in judged])}; by this "
+        f"study, whose baseline is {escape(model)}: {_counts([one.ours for one in judged])}. "
+        f"After Holm's correction over all {len(load_claims().of_accuracy)} published comparisons of accuracy, "
     )
-    text += f" {_named(standing)} stand whichever messages each row got right" if standing else " none stands"
+    stand = "stands" if len(standing) == 1 else "stand"
+    text += (
+        f"{_named(standing)} {stand} whichever messages each row got right"
+        if standing
+        else "none of these stands"
+    )
     if perhaps:
         text += f"; {_named(perhaps)} would with the kindest pairing, which the source does not show"
     return text + "."
@@ -84,7 +88,7 @@ def _summary(judged: Sequence[ClaimResult], results: Results) -> str:
 
 def _counts(findings: Sequence[Judged]) -> str:
     found = Counter(one.finding for one in findings)
-    return join(f"{found[finding]} {words}" for finding, words in _IN_A_COUNT.items() if found[finding])
+    return ", ".join(f"{found[finding]} {words}" for finding, words in _IN_A_COUNT.items() if found[finding])
 
 
 def _named(judged: Sequence[ClaimResult]) -> str:

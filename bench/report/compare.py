@@ -144,7 +144,7 @@ def _line(one: RowBetween) -> list[str]:
     elif one.paired.n_seeds == 1:
         verdict = "undecided: one seed"
     else:
-        verdict = f"{one.call} (p {one.p_holm:.3f})"
+        verdict = f"{one.call} (p {one.p_holm:.3f}, {one.paired.n_seeds} seeds)"
     return [
         escape(one.name),
         points_between(effect.mean, effect.low, effect.high) if effect else MISSING,

@@ -48,11 +48,20 @@ def test_single_claims(section: str) -> None:
 
 
 def test_the_summary_counts_and_names_what_stands(section: str) -> None:
-    assert "Of 22 claims 9 hold and 13 are not decidable by the published figures; " in section
+    assert "Of 22 claims, by the published figures: 9 hold, 13 not decidable; by this study, " in section
     assert (
-        "over the 18 published comparisons of accuracy 1 (baseline against first-token), 2 (baseline against "
-        "last-layer), 5a (medium against baseline) and 8 (full-context against baseline) stand" in section
+        "After Holm's correction over all 18 published comparisons of accuracy, 1 (baseline against first-token), "
+        "2 (baseline against last-layer), 5a (medium against baseline) and 8 (full-context against baseline) stand" in section
     )
+
+
+def test_the_summary_of_a_study_with_few_of_the_rows(study: Study, studies: ModuleType) -> None:
+    rows = [study.row(name) for name in ("baseline", "mean-pooling")]
+    text = "\n".join(
+        claims_section(collect(study.model_copy(update={"rows": rows}), studies.make_records(study)))
+    )
+    assert "Of 2 claims, by the published figures: 1 hold, 1 not decidable; by this study, " in text
+    assert "none of these stands" in text
 
 
 def test_errata(section: str) -> None:
