@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: bench quick test check slow benchmarks clean
+.PHONY: bench quick test check slow benchmarks regress clean
 
 bench: $(VENV)/installed
 	$(BIN)/python -m bench run --matrix full
@@ -22,6 +22,9 @@ check: $(VENV)/installed-dev
 
 benchmarks: $(VENV)/installed-dev
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-json=results/benchmarks.json
+
+regress: $(VENV)/installed
+	$(BIN)/python -m bench regress
 
 # torch first and by its exact version: a looser range may bring gigabytes of CUDA libraries
 $(VENV)/installed: pyproject.toml constraints.txt

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from bench.report.text import plain
 from gptcore.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.run.execute import OnEpoch
+    from bench.run.record import Record
+    from bench.run.supervisor import Supervisor
+    from bench.study.forecast import Prediction
+    from bench.study.plan import PlannedRun
 
 app = typer.Typer(
     add_completion=False,
@@ -112,12 +120,19 @@ def plan(
     vary: VaryOption = None,
     changes: SetOption = None,
     engine: EngineOption = "fast",
+    precision: PrecisionOption = "auto",
     out: OutOption = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """What would run, what cannot and why, and what is done already. Runs nothing."""
+    """What would run, what it will take, what cannot run and why, and what is done already. Runs nothing.
+
+    Time and memory are foretold from a few real steps of every kind of run on this machine, which takes some
+    seconds. A study that shares its frozen blocks is foretold with that sharing, run by run.
+    """
     from bench.prepare import Request, parse_vary, prepare
     from bench.progress import show_messages, show_plan
+    from bench.run.supervisor import Supervisor
+    from bench.run.worker import SessionSpec
 
     prepared = prepare(
         Request(
@@ -127,7 +142,8 @@ def plan(
         )
     )
     show_messages(prepared)
-    show_plan(prepared)
+    with Supervisor(SessionSpec(prepared.data, engine, precision, prepared.device)) as supervisor:
+        show_plan(prepared, _foretell(prepared.plan, supervisor))
 
 
 @app.command(epilog="Example: python -m bench run --matrix full --only baseline,first-token --seeds 5")
@@ -161,6 +177,7 @@ def run(
     from bench.run.store import save_study
     from bench.run.supervisor import Supervisor
     from bench.run.worker import SessionSpec
+    from bench.study.forecast import with_prediction
 
     prepared = prepare(
         Request(
@@ -174,12 +191,18 @@ def run(
     save_study(prepared.folder, prepared.study)
     spec = SessionSpec(prepared.data, engine, precision, prepared.device, verify)
     interrupted, failed = False, any(planned.state == "failed" for planned in prepared.plan)
-    with Supervisor(spec, timeout) as supervisor, show_progress(prepared.plan) as progress:
-        try:
-            records = execute(prepared.plan, prepared.folder, prepared.records, supervisor.run, progress)
-            failed |= any(record.status == "failed" for record in records)
-        except KeyboardInterrupt:
-            interrupted = True
+    with Supervisor(spec, timeout) as supervisor:
+        predictions = _foretell(prepared.plan, supervisor)
+
+        def do(planned: PlannedRun, on_epoch: OnEpoch) -> Record:
+            return with_prediction(supervisor.run(planned, on_epoch), predictions)
+
+        with show_progress(prepared.plan) as progress:
+            try:
+                records = execute(prepared.plan, prepared.folder, prepared.records, do, progress)
+                failed |= any(record.status == "failed" for record in records)
+            except KeyboardInterrupt:
+                interrupted = True
     report([prepared.folder], margin)
     if interrupted:
         typer.echo("interrupted: every finished run is kept, the same command continues")
@@ -234,6 +257,82 @@ def show(
     from bench.run.store import load_record
 
     Console().print(show_record(load_record(find_record(run))))
+
+
+@app.command(epilog="Example: python -m bench regress --base main")
+def regress(
+    baseline: Annotated[
+        Path, typer.Option(help="file with the predictions and time ratios to compare with")
+    ] = Path("results/baselines/ci.json"),
+    update: Annotated[
+        bool, typer.Option("--update", help="measure, and write the baseline instead of judging")
+    ] = False,
+    base: Annotated[
+        str | None,
+        typer.Option(help="also time this commit, in turn with the code here: main, HEAD~1, a SHA"),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=8, max=1000, help="of timing; more see smaller slowdowns")] = 12,
+) -> None:
+    """Is this code worse than before? Prints a Markdown table; exit code 1 where accuracy or speed was lost.
+
+    Accuracy: the rows of the quick study against the baseline's predictions, message by message. Speed: ratios
+    only, of small fits that are timed in turn on this machine, judged by how far equal code strays here. After a
+    change that is meant to change results: --update, and commit the file.
+    """
+    from bench.evidence.regress import as_markdown
+    from bench.run.baseline import load_baseline, save_baseline
+
+    def say(what: str) -> None:
+        typer.echo(f"  {what}", err=True)
+
+    before = None if update else load_baseline(baseline)
+    from bench.run.gate import measure_baseline, run_gate
+
+    if before is None:
+        save_baseline(baseline, measure_baseline(rounds, say))
+        typer.echo(f"baseline: {baseline}")
+        return
+    checks, notes = run_gate(before, base, rounds, say)
+    typer.echo(as_markdown(checks, notes))
+    if any(check.failed for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: python -m bench doctor")
+def doctor() -> None:
+    """Can a study run here? Checks the machine and what it can reach; writes and downloads nothing.
+
+    Looks at cores, speed, versions, memory, disk, cache, sources of data and weights, and says what
+    `run --matrix full` would do. Exit code 1 where something would stop a run; each finding has its remedy.
+    """
+    from bench.doctor import examine
+
+    colours = {"ok": "green", "warning": "yellow", "problem": "red"}
+    found = []
+    for check in examine():
+        found.append(check.status)
+        typer.echo(
+            f"{typer.style(f'{check.status:<8}', fg=colours[check.status])} {check.name}: {check.finding}"
+        )
+        if check.remedy and check.status != "ok":
+            typer.echo(f"{'':8} -> {check.remedy}")
+    typer.echo(f"{found.count('problem')} problems, {found.count('warning')} warnings")
+    if "problem" in found:
+        raise typer.Exit(1)
+
+
+def _foretell(plan: Sequence[PlannedRun], supervisor: Supervisor) -> dict[str, Prediction]:
+    """What the runs will take, by run id; their total is printed."""
+    from bench.progress import show_probes, show_total
+    from bench.study.plan import downloads
+    from gptcore.models.checkpoints import download_bytes
+
+    if all(run.state != "todo" for run in plan):
+        return {}
+    with show_probes() as on_probe:
+        predictions = supervisor.foretell(plan, on_probe)
+    show_total(plan, predictions, downloads(plan, download_bytes))
+    return predictions
 
 
 def main() -> None:

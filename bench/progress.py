@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -15,6 +15,7 @@ from rich.text import Text
 
 from bench.prepare import Prepared
 from bench.run.record import Record
+from bench.study.forecast import Prediction
 from bench.study.plan import PlannedRun
 from gptcore.finetune.epoch import Epoch
 
@@ -38,10 +39,43 @@ def show_messages(prepared: Prepared) -> None:
         console.print(f"[red]{counts['failed']} failed before[/] (--retry-failed does them again)")
 
 
-def show_plan(prepared: Prepared) -> None:
-    """Every row with its state and what it needs."""
+@contextmanager
+def show_probes() -> Iterator[Callable[[int, int], None]]:
+    """A moving line while recipes are timed; call it with how many are done, and of how many."""
+    with console.status("timing a few real steps") as status:
+        yield lambda done, n: status.update(f"timing a few real steps of recipe {done + 1} of {n}")
+
+
+def show_total(
+    plan: Sequence[PlannedRun], predictions: Mapping[str, Prediction], weights: Mapping[str, int | None]
+) -> None:
+    """What everything that is to do will take: time, the highest peak of memory, downloads."""
+    todo = [run for run in plan if run.state == "todo"]
+    if not todo:
+        return
+    known = [found for run in todo if (found := predictions.get(run.run_id))]
+    parts = []
+    if known:
+        total = sum(found.seconds for found in known)
+        parts.append(
+            f"about {duration(total)}, at most {max(f.mem_bytes for f in known) / 1e9:.1f} GB of memory"
+        )
+    if len(known) < len(todo):
+        parts.append(f"{len(todo) - len(known)} runs of unknown time")
+    size = sum(n_bytes or 0 for n_bytes in weights.values()) / 1e9
+    unknown = [model for model, n_bytes in weights.items() if n_bytes is None]
+    parts.append(f"{size:.1f} GB to download" if size else "nothing to download")
+    if unknown:
+        parts[-1] = f"the weights of {', '.join(unknown)} to download" + (
+            f" and {size:.1f} GB more" if size else ""
+        )
+    console.print(f"foretold for {len(todo)} runs: {escape(', '.join(parts))}")
+
+
+def show_plan(prepared: Prepared, predictions: Mapping[str, Prediction]) -> None:
+    """Every row with its state and what its runs need: seconds of the first that is to do, and of all seeds."""
     table = Table(box=None, pad_edge=False)
-    for column in ("row", "seeds", "memory", "state"):
+    for column in ("row", "seeds", "first run", "all seeds", "memory", "state"):
         table.add_column(column, overflow="fold")
     by_rows: dict[tuple[str, ...], list[PlannedRun]] = {}
     for run in prepared.plan:
@@ -50,14 +84,24 @@ def show_plan(prepared: Prepared) -> None:
         states = Counter(run.state for run in runs)
         state = ", ".join(f"{n} {name}" for name, n in states.items())
         reason = next((run.reason for run in runs if run.reason), None)
-        needs = runs[0].needs_bytes
+        foretold = [found for run in runs if (found := predictions.get(run.run_id))]
+        needs = max((found.mem_bytes for found in foretold), default=runs[0].needs_bytes)
         table.add_row(
             escape(", ".join(rows)),
             str(len(runs)),
+            duration(foretold[0].seconds) if foretold else "",
+            duration(sum(found.seconds for found in foretold)) if foretold else "",
             f"{needs / 1e9:.1f} GB" if needs else "",
             escape(state + (f": {reason}" if reason else "")),
         )
     console.print(table)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a reader wants them: 0.4 s, 12 s, 4.5 min, 1.2 h."""
+    if seconds < 90:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 class StudyProgress:

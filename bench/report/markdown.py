@@ -10,6 +10,7 @@ from bench.report.describe import shares_work
 from bench.report.facts import paragraph
 from bench.report.html import write_html
 from bench.report.plots import question_plot, write_plots
+from bench.report.prediction import prediction_section
 from bench.report.quality import metrics_section, padding_section
 from bench.report.recommendation import recommendation
 from bench.report.results import Results, collect
@@ -79,6 +80,7 @@ def render(results: Results, plots: dict[str, str]) -> str:
         *_overview(plots),
         *_questions(results, plots),
         *claims_section(results),
+        prediction_section(results),
         "## How to reproduce",
         *_reproduce(results),
     ]

@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Callable, Sequence
 from functools import partial
 from multiprocessing import connection as connections
 from typing import Any
@@ -18,7 +19,8 @@ from bench.run.execute import OnEpoch
 from bench.run.facts import record_without_outcome
 from bench.run.record import Record
 from bench.run.scrub import Tail
-from bench.run.worker import Ready, Refused, SessionSpec, work
+from bench.run.worker import Foretell, Probing, Ready, Refused, SessionSpec, work
+from bench.study.forecast import Prediction
 from bench.study.plan import PlannedRun
 from gptcore.errors import UserError
 from gptcore.finetune.epoch import Epoch
@@ -73,6 +75,17 @@ class Supervisor:
         if record.status == "failed":
             record = record.model_copy(update={"output_tail": worker.tail.lines})
         return record
+
+    def foretell(
+        self, plan: Sequence[PlannedRun], on_probe: Callable[[int, int], None]
+    ) -> dict[str, Prediction]:
+        """Run id -> what a run will take; none where the worker does not live through its probes."""
+        worker = self._ready_worker()
+        try:
+            return worker.foretell(plan, on_probe)
+        except WorkerLostError:
+            self._worker = None
+            return {}
 
     def _ready_worker(self) -> _Worker:
         if self._worker is None or not self._worker.process.is_alive():  # it may die between runs, too
@@ -129,6 +142,16 @@ class _Worker:
                 return message
             assert isinstance(message, Epoch)
             on_epoch(message)
+
+    def foretell(
+        self, plan: Sequence[PlannedRun], on_probe: Callable[[int, int], None]
+    ) -> dict[str, Prediction]:
+        """Have a plan foretold. Raises WorkerLostError if the worker dies over it."""
+        with contextlib.suppress(OSError):
+            self.connection.send(Foretell(tuple(plan)))
+        while isinstance(message := self._next(None), Probing):
+            on_probe(message.done, message.n)
+        return dict(message)
 
     def stop(self) -> None:
         """End the process at once. It has nothing to save."""

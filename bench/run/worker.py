@@ -47,8 +47,23 @@ class Refused:
     message: str
 
 
+@dataclass(frozen=True)
+class Foretell:
+    """Asks what the runs of a plan will take; answered with many `Probing` and the predictions by run id."""
+
+    plan: tuple[PlannedRun, ...]
+
+
+@dataclass(frozen=True)
+class Probing:
+    """So many of `n` recipes have been timed."""
+
+    done: int
+    n: int
+
+
 def work(spec: SessionSpec, connection: Connection, output: Connection) -> None:
-    """Do the runs that come in; answer each with its epochs and its record. Never returns.
+    """Do what comes in: a run is answered with its epochs and its record. Never returns.
 
     output: takes all that this process and its children print.
     """
@@ -57,9 +72,10 @@ def work(spec: SessionSpec, connection: Connection, output: Connection) -> None:
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1)  # the supervisor asks where it hangs
-    runs: SimpleQueue[PlannedRun] = SimpleQueue()
-    Thread(target=_receive, args=(connection, runs), daemon=True).start()
+    asked: SimpleQueue[PlannedRun | Foretell] = SimpleQueue()
+    Thread(target=_receive, args=(connection, asked), daemon=True).start()
 
+    from bench.run.probing import foretell
     from bench.run.runner import environment_of, open_session, run_one
 
     try:
@@ -69,13 +85,17 @@ def work(spec: SessionSpec, connection: Connection, output: Connection) -> None:
         return
     connection.send(Ready(environment_of(session)))
     while True:
-        connection.send(run_one(runs.get(), session, connection.send))
+        task = asked.get()
+        if isinstance(task, Foretell):
+            connection.send(foretell(task.plan, session, lambda *at: connection.send(Probing(*at))))
+        else:
+            connection.send(run_one(task, session, connection.send))
 
 
-def _receive(connection: Connection, runs: SimpleQueue[PlannedRun]) -> None:
-    """Take in runs, and end the process when the supervisor is gone, also in the midst of a run."""
+def _receive(connection: Connection, asked: SimpleQueue[PlannedRun | Foretell]) -> None:
+    """Take in what is asked, and end the process when the supervisor is gone, also in the midst of a run."""
     while True:
         try:
-            runs.put(connection.recv())
+            asked.put(connection.recv())
         except (EOFError, OSError):
             os._exit(1)

@@ -26,8 +26,14 @@ def n_trained_params(config: ModelConfig, recipe: Recipe, n_classes: int) -> int
     return blocks * config.n_block_params + final_norm + head
 
 
-def estimate_memory(config: ModelConfig, recipe: Recipe, tokens_per_row: int, n_classes: int) -> int:
-    """Peak bytes of a run: the larger of loading the weights and of training.
+def estimate_memory(
+    config: ModelConfig,
+    recipe: Recipe,
+    tokens_per_row: int,
+    n_classes: int,
+    runtime_bytes: int = RUNTIME_BYTES,
+) -> int:
+    """Peak bytes of a run: the larger of loading the weights and of training, and the process's own.
 
     loading:  the weights twice, the file's tensors and the model's
     training: weights + 12 bytes for each trained parameter (gradient and AdamW's two moments)
@@ -39,7 +45,7 @@ def estimate_memory(config: ModelConfig, recipe: Recipe, tokens_per_row: int, n_
     (after Korthikanti et al. 2022, section 4.1, without dropout and in float32)
     """
     if recipe.is_tfidf:
-        return RUNTIME_BYTES
+        return runtime_bytes
     T, d = tokens_per_row, config.d_model
     weights = FLOAT_BYTES * config.n_params
     states = 3 * FLOAT_BYTES * n_trained_params(config, recipe, n_classes)
@@ -48,7 +54,7 @@ def estimate_memory(config: ModelConfig, recipe: Recipe, tokens_per_row: int, n_
     predicting = FLOAT_BYTES * EVALUATION_ROWS * T * 10 * d
     masks = EVALUATION_ROWS * T * T
     training = weights + states + max(backward, predicting) + masks
-    return RUNTIME_BYTES + max(2 * weights, training)
+    return runtime_bytes + max(2 * weights, training)
 
 
 def estimate_flops(

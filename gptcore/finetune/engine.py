@@ -40,12 +40,12 @@ class Engine:
 
 def probe_precision(device: torch.device) -> Precision:
     """bfloat16 where a half-second trial finds large products at least 1.3 times faster, else float32."""
-    seconds = {dtype: _product_seconds(dtype, device) for dtype in (torch.float32, torch.bfloat16)}
+    seconds = {dtype: product_seconds(dtype, device) for dtype in (torch.float32, torch.bfloat16)}
     faster = seconds[torch.float32] / seconds[torch.bfloat16]
     return "bfloat16" if faster >= BFLOAT16_GAIN else "float32"
 
 
-def _product_seconds(dtype: torch.dtype, device: torch.device, budget_s: float = 0.2) -> float:
+def product_seconds(dtype: torch.dtype, device: torch.device, budget_s: float = 0.2) -> float:
     """Fastest of the matrix products (1024, 768) x (768, 3072) that fit the budget, in seconds."""
     a = torch.ones(1024, 768, dtype=dtype, device=device)
     b = torch.ones(768, 3072, dtype=dtype, device=device)

@@ -82,6 +82,21 @@ def checkpoint_reachable(name_or_path: str | Path) -> bool:
     return True
 
 
+def download_bytes(name_or_path: str | Path) -> int | None:
+    """Bytes of weights that a first use downloads: 0 where they are at hand, None where the hub does not say."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    if cached_checkpoint(name_or_path) is not None:
+        return 0
+    repo = _hub_repo(str(name_or_path))
+    for file in WEIGHT_FILES if repo is not None else ():
+        try:
+            return get_hf_file_metadata(hf_hub_url(str(repo), file), timeout=PROBE_LIMIT_S).size
+        except Exception:  # out of reach, or the checkpoint has the other file
+            continue
+    return None
+
+
 def known_config(name_or_path: str | Path) -> ModelConfig | None:
     """The model's shape if it is known without the network, else None.
 

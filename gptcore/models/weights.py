@@ -96,7 +96,7 @@ def save_gpt(gpt: GPT, folder: Path, dtype: torch.dtype = torch.float32) -> None
     staged = folder / f".{WEIGHT_FILES[0]}.{os.getpid()}"
     save_file(tensors, staged, metadata={"format": "pt"})
     staged.replace(folder / WEIGHT_FILES[0])
-    (folder / "config.json").write_text(json.dumps(_hf_config(gpt.config), indent=2) + "\n", encoding="utf-8")
+    (folder / "config.json").write_text(json.dumps(hf_config(gpt.config), indent=2) + "\n", encoding="utf-8")
 
 
 def weights_fingerprint(gpt: GPT) -> str:
@@ -139,7 +139,8 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
     return loaded
 
 
-def _hf_config(config: ModelConfig) -> dict[str, object]:
+def hf_config(config: ModelConfig) -> dict[str, object]:
+    """What a Hugging Face `config.json` of this shape says."""
     return {
         "model_type": "gpt2",
         "architectures": ["GPT2LMHeadModel"],

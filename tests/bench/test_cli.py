@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -11,18 +11,21 @@ from typing import Self
 import pytest
 
 from bench import cli, prepare
-from bench.run import runner, supervisor
+from bench.progress import show_total
+from bench.run import probing, runner, supervisor
 from bench.run.execute import OnEpoch
 from bench.run.record import Record
 from bench.run.store import load_records, load_study, save_record
 from bench.run.worker import SessionSpec
+from bench.study.forecast import Prediction
 from bench.study.matrix import matrices
 from bench.study.plan import PlannedRun
 from gptcore.data.datasets import DATASETS
+from gptcore.finetune.recipe import Recipe, Seeds
 from gptcore.models.config import REGISTRY, ModelConfig
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("list", "plan", "run", "report", "compare", "show")
+COMMANDS = ("list", "plan", "run", "report", "compare", "show", "regress", "doctor")
 MATRIX = """
 name = "mine"
 about = "three rows"
@@ -55,7 +58,7 @@ Bench = Callable[..., Answer]
 class InProcess:
     """Stands in for the supervisor, whose worker takes seconds to start; test_long_runs.py has the real one."""
 
-    def __init__(self, spec: SessionSpec, _timeout_s: float | None) -> None:
+    def __init__(self, spec: SessionSpec, _timeout_s: float | None = None) -> None:
         self.session = runner.open_session(spec.data, spec.engine, spec.precision, spec.device)
 
     def __enter__(self) -> Self:
@@ -66,6 +69,11 @@ class InProcess:
 
     def run(self, planned: PlannedRun, on_epoch: OnEpoch) -> Record:
         return runner.run_one(planned, self.session, on_epoch)
+
+    def foretell(
+        self, plan: Sequence[PlannedRun], on_probe: Callable[[int, int], None]
+    ) -> dict[str, Prediction]:
+        return probing.foretell(plan, self.session, on_probe)
 
 
 @pytest.fixture
@@ -95,7 +103,7 @@ def no_report(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     reported: list[int] = []
 
-    def count(folder: Path, _study: object, records: list[object]) -> Path:
+    def count(folder: Path, _study: object, records: list[object], _margin: float) -> Path:
         reported.append(len(records))
         return folder / "report.md"
 
@@ -206,7 +214,31 @@ def test_plan_says_what_would_run_and_runs_nothing(bench: Bench, study: list[str
     assert "6 runs to do, 0 done, 0 cannot run here" in answer.words
     for row in ("baseline", "last-layer", "tfidf"):
         assert re.search(rf"^{row} .*2 todo", answer.out, re.MULTILINE), row
+    assert re.search(
+        r"foretold for 6 runs: about .* s, at most .* GB of memory, nothing to download", answer.words
+    )
+    assert re.search(r"^baseline +2 +\d\.\d s +\d\.\d s +\d\.\d GB +2 todo", answer.out, re.MULTILINE)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("known", "weights", "says"),
+    [
+        (2, {}, "foretold for 2 runs: about 3.0 min, at most 3.0 GB of memory, nothing to download"),
+        (
+            1,
+            {"gpt2": 548_000_000},
+            "about 1.5 min, at most 3.0 GB of memory, 1 runs of unknown time, 0.5 GB to",
+        ),
+        (0, {"gpt2": 10**9, "own/toy": None}, "the weights of own/toy to download and 1.0 GB more"),
+    ],
+)
+def test_the_total(
+    known: int, weights: dict[str, int | None], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [PlannedRun(("row",), Recipe(), index, Seeds(), "todo") for index in range(2)]
+    show_total(runs, {run.run_id: Prediction(90.0, 3 * 10**9) for run in runs[:known]}, weights)
+    assert says in " ".join(capsys.readouterr().out.split())
 
 
 def test_plan_says_what_cannot_run(bench: Bench, study: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,6 +273,9 @@ def test_run_report_show(bench: Bench, study: list[str], tmp_path: Path) -> None
     assert load_study(folder).command.startswith("python -m bench run --matrix ")
     records = load_records(folder)
     assert [record.status for record in records.values()] == ["done"] * 6
+    assert "foretold for 6 runs: about" in first.words
+    assert all(r.cost and r.cost.predicted_s and r.cost.predicted_mem_bytes for r in records.values())
+    assert "## Prediction and outcome" in (folder / "report.md").read_text()
     results = {"report.md", "report.html", "summary.csv", "plots"}
     assert results <= {path.name for path in folder.iterdir()}
     assert list((folder / "plots").glob("*.svg"))

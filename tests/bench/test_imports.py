@@ -38,7 +38,8 @@ TORCH_FREE = [
     "gptcore.finetune",
     "gptcore.finetune.recipe",
 ]
-MAY_LOAD_TORCH = {"bench.run.runner"}  # of bench, nothing else
+# Of bench, nothing else: what does the runs, what foretells them from real steps, and the gate that runs a study.
+MAY_LOAD_TORCH = {"bench.run.runner", "bench.run.probing", "bench.run.gate"}
 
 
 @dataclass(frozen=True)

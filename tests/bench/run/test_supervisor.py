@@ -71,6 +71,21 @@ def run_well(supervisor: Supervisor) -> Record:
     return record
 
 
+def test_the_worker_foretells_and_then_runs(supervisor: Supervisor) -> None:
+    probed: list[tuple[int, int]] = []
+    plan = [planned(), planned(TFIDF), planned(NANO, 1, "blocked")]
+    found = supervisor.foretell(plan, lambda done, n: probed.append((done, n)))
+    assert probed == [(0, 2), (1, 2)]
+    assert found.keys() == {run.run_id for run in plan[:2]}
+    assert all(prediction.seconds > 0 and prediction.mem_bytes > 10**7 for prediction in found.values())
+    run_well(supervisor)
+
+
+def test_a_worker_that_dies_over_its_probes_foretells_nothing(supervisor: Supervisor) -> None:
+    assert supervisor.foretell([planned()], lambda *_: end(worker())) == {}
+    run_well(supervisor)
+
+
 def test_runs_share_one_worker_and_its_trunks(supervisor: Supervisor, tmp_path: Path) -> None:
     epochs: list[Epoch] = []
     first = supervisor.run(planned(), epochs.append)

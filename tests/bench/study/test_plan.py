@@ -39,6 +39,18 @@ def states(runs: list[PlannedRun]) -> list[tuple[str, str | None]]:
     return [(run.state, run.reason) for run in runs]
 
 
+def test_downloads_are_of_models_that_runs_need_and_that_are_not_here(
+    toy_study: MakeStudy, toy_record: MakeRecord, cached: set[str]
+) -> None:
+    recipes = [Recipe(), Recipe(position="first"), Recipe(model="gpt2-medium"), Recipe(model="gpt2-large")]
+    recipes += [Recipe(model="gpt2-xl", weights="random"), Recipe(model="tfidf"), Recipe(model="owner/toy")]
+    cached.add("gpt2-large")
+    study = toy_study([Row(name=f"row {i}", recipe=recipe) for i, recipe in enumerate(recipes)])
+    runs = planned(study, toy_record(Recipe(model="gpt2-medium"), engine=study.engine))
+    sizes = {"gpt2": 548, "owner/toy": None}
+    assert plan.downloads(runs, sizes.__getitem__) == sizes
+
+
 def test_rows_with_one_recipe_share_their_runs(toy_study: MakeStudy) -> None:
     rows = [
         Row(name="baseline", recipe=Recipe()),
@@ -185,3 +197,14 @@ def test_models_as_asked(tmp_path: Path) -> None:
     (tmp_path / "config.json").unlink()
     with pytest.raises(UserError, match=r"has no config\.json"):
         choose_models(str(tmp_path), lambda: False, nowhere)
+
+
+def test_a_shallower_trunk_comes_before_a_deeper_one(toy_study: MakeStudy) -> None:
+    """The deeper one starts from it."""
+    rows = [
+        Row(name=train, recipe=Recipe(train=train, weights="random"))
+        for train in ("last_layer", "last_block", "all", "last_two_blocks")
+    ]
+    runs = planned(toy_study(rows=rows))
+    in_order = ["last_two_blocks", "last_block", "last_layer", "all"]
+    assert [run.recipe.train for run in runs[: len(rows)]] == in_order

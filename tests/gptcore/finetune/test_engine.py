@@ -380,9 +380,9 @@ def test_auto_takes_bfloat16_where_it_pays(
     monkeypatch: pytest.MonkeyPatch, bfloat16_s: float, chosen: str
 ) -> None:
     seconds = {torch.float32: 1.0, torch.bfloat16: bfloat16_s}
-    monkeypatch.setattr(engine_module, "_product_seconds", lambda dtype, _device: seconds[dtype])
+    monkeypatch.setattr(engine_module, "product_seconds", lambda dtype, _device: seconds[dtype])
     assert probe_precision(torch.device("cpu")) == chosen
 
 
 def test_the_probe_measures() -> None:
-    assert 0 < engine_module._product_seconds(torch.float32, torch.device("cpu"), budget_s=0.001) < 60
+    assert 0 < engine_module.product_seconds(torch.float32, torch.device("cpu"), budget_s=0.001) < 60

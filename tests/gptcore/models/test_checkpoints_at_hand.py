@@ -3,6 +3,7 @@
 import json
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +13,7 @@ from gptcore.models.checkpoints import (
     cached_checkpoint,
     checkpoint_folder,
     checkpoint_reachable,
+    download_bytes,
     is_hub_id,
     known_config,
 )
@@ -107,6 +109,21 @@ def test_nothing_is_reachable_without_network(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     assert not checkpoint_reachable("gpt2")
+
+
+def test_bytes_to_download(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def answer(url: str, **_options: object) -> SimpleNamespace:
+        if url.endswith("model.safetensors"):
+            raise OSError("no such file")
+        return SimpleNamespace(size=7)
+
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", answer)
+    monkeypatch.setattr(checkpoints, "_cached_file", lambda *_: None)
+    assert download_bytes("gpt2") == 7  # of the other file
+    assert download_bytes(make_checkpoint(tmp_path / "own")) == 0
+    assert download_bytes("no such model") is None
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", lambda *_, **__: answer("model.safetensors"))
+    assert download_bytes("gpt2") is None
 
 
 def test_hub_ids() -> None:

@@ -1,0 +1,79 @@
+"""Prediction and outcome: how well the plan foretold what the runs took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import fmean, median
+
+from bench.report.results import Results, RowResult
+from bench.report.tables import titled
+from bench.report.text import MISSING, escape, memory, percent, seconds
+from bench.run.record import Record
+
+_ABOUT = """\
+Before the first run, `run` times a few real steps of every kind of run, and from these foretells time and peak \
+memory of each. *Time* is what a run took here, with what it found ready; *memory* is the peak of its whole \
+process, with what earlier runs left in it. Means over the seeds that were foretold; the *error* is the run's \
+own, as a share of the outcome, its median over those seeds."""
+
+
+@dataclass(frozen=True)
+class Foretold:
+    """A figure of one run, as it was foretold and as it came."""
+
+    predicted: float
+    actual: float
+
+    @property
+    def error(self) -> float:
+        """How far off, as a share of the outcome."""
+        return abs(self.predicted - self.actual) / self.actual
+
+
+def times(runs: list[Record]) -> list[Foretold]:
+    """Seconds here of the runs that were foretold."""
+    costs = [run.cost for run in runs if run.cost]
+    return [
+        Foretold(c.predicted_s, c.marginal_s) for c in costs if c.predicted_s is not None and c.marginal_s
+    ]
+
+
+def memories(runs: list[Record]) -> list[Foretold]:
+    """Bytes of peak memory of the runs that were foretold."""
+    costs = [run.cost for run in runs if run.cost]
+    return [
+        Foretold(c.predicted_mem_bytes, c.peak_mem_bytes)
+        for c in costs
+        if c.predicted_mem_bytes is not None and c.peak_mem_bytes
+    ]
+
+
+def prediction_section(results: Results) -> str:
+    """The table of rows with their errors and the medians over all runs; empty where nothing was foretold."""
+    time, space = times(results.done), memories(results.done)
+    if not time or not space:
+        return ""
+    headers = ["row", "foretold, s", "took, s", "error, %", "foretold", "peak memory", "error, %"]
+    rows = [_cells(result) for result in results.finished if results.first_with_recipe(result) is result]
+    table = titled(results, "Prediction and outcome", headers, rows, "lrrrrrr")
+    total = f"{seconds(sum(t.predicted for t in time))} s foretold, {seconds(sum(t.actual for t in time))} s taken"
+    medians = (
+        f"Over {len(time)} runs the median error is {percent(median(t.error for t in time), 1)}% of the time "
+        f"and {percent(median(s.error for s in space), 1)}% of the memory; all runs together: {total}."
+    )
+    return "\n\n".join([table, medians, _ABOUT])
+
+
+def _cells(result: RowResult) -> list[str]:
+    time, space = times(result.done), memories(result.done)
+    if not time or not space:
+        return [escape(result.name), *[MISSING] * 6]
+    return [
+        escape(result.name),
+        seconds(fmean(t.predicted for t in time)),
+        seconds(fmean(t.actual for t in time)),
+        percent(median(t.error for t in time), 0),
+        memory(round(fmean(s.predicted for s in space))),
+        memory(round(fmean(s.actual for s in space))),
+        percent(median(s.error for s in space), 0),
+    ]

@@ -1,0 +1,63 @@
+"""The committed baseline of the regression gate: predictions of the `quick` study and ratios of times."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bench.run.record import Environment
+from bench.run.store import dump_json
+from gptcore.errors import UserError
+from gptcore.finetune.recipe import Seeds
+
+
+class BaselineRow(BaseModel):
+    """One row's test predictions, a list a seed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    recipe_id: str
+    predicted: list[list[int]]
+
+
+class Baseline(BaseModel):
+    """What the gate compares with. Written by `regress --update`, never by hand."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: int = Field(default=1, ge=1, le=1)
+    dataset_fingerprint: str
+    seeds: list[Seeds]
+    labels: list[int] = Field(description="of the test messages, in the split's order")
+    rows: dict[str, BaselineRow]
+    fast_over_plain: dict[str, float] = Field(
+        description="case -> time of the fast engine / of the plain one"
+    )
+    environment: Environment
+    created_at: str = Field(description="UTC, ISO 8601")
+
+
+def load_baseline(path: Path) -> Baseline:
+    """Read a baseline. Raises UserError that names the file and the remedy if it is none."""
+    remedy = f"make one with `python -m bench regress --baseline {path} --update`"
+    try:
+        return Baseline.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise UserError(f"--baseline {path} cannot be read ({error.strerror}): {remedy}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise UserError(f"--baseline {path} is no baseline ({field}: {first['msg']}): {remedy}") from error
+    except ValueError as error:
+        raise UserError(f"--baseline {path} is damaged ({error}): {remedy}") from error
+
+
+def save_baseline(path: Path, baseline: Baseline) -> None:
+    """Write it, one line a list. Raises UserError if that cannot be done."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dump_json(json.loads(baseline.model_dump_json())) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write --baseline {path} ({error.strerror}): choose another path") from error

@@ -1,0 +1,198 @@
+"""What a recipe will cost on this machine, found by fitting a small slice of the data with the real code.
+
+A slice has rows of every length, few batches and two epochs; what is measured on it is scaled to the whole
+data, phase by phase. A large model is stood for by one of the same width with fewer blocks. Weights are
+random, so nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gptcore.data.datasets import Dataset, Split
+from gptcore.finetune.engine import Engine
+from gptcore.finetune.evaluate import EVAL_BATCH
+from gptcore.finetune.fit import FitResult, fit
+from gptcore.finetune.inputs import Inputs, prepare_inputs
+from gptcore.finetune.recipe import TRAINED_BLOCKS, Recipe
+from gptcore.finetune.trainable import frozen_depth
+from gptcore.finetune.view import View
+from gptcore.models.checkpoints import known_config
+from gptcore.models.config import ModelConfig
+from gptcore.models.weights import hf_config
+
+SLICE_BATCHES = 4  # of training, at least; the second epoch's are timed
+SLICE_EVALUATED = EVAL_BATCH  # validation and test texts of a slice
+TFIDF_TEXTS = 2000  # TF-IDF is cheap, and its time is not in proportion to the texts
+STAND_IN_PARAMS = 60_000_000  # a larger model is cut to fewer blocks for the probe
+# What changes neither the time of a step nor the memory, at harmless values: recipes that differ in nothing
+# else share a probe. Patience may end a run early; the whole of it is foretold.
+_NEUTRAL = {
+    **{"weights": "random", "lr": 1e-6, "weight_decay": 0.0, "schedule": "constant", "warmup": 0.0},
+    **{"lora_alpha": 1.0, "lora_scaling": "alpha/rank", "epochs": 2, "patience": None},
+}
+
+
+@dataclass(frozen=True)
+class TrunkNeed:
+    """The frozen part of a run. Runs of equal `rows` (and seeds of weights and split) can share their blocks.
+
+    rows: what decides the hidden states, but depth and seeds; read: the position that is read where the
+    whole backbone is frozen; depth: blocks in it; n_bytes: what its states take in memory; below: the trunk
+    that it is made from where that is kept as well.
+    """
+
+    rows: Hashable
+    read: str | None
+    depth: int
+    n_bytes: int
+    below: TrunkNeed | None = None
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a run costs alone. phases: seconds by name; trunk: the part that it may find ready, if any.
+
+    tokens_per_row: width of the rows that are computed.
+    """
+
+    phases: dict[str, float]
+    trunk: TrunkNeed | None = None
+    tokens_per_row: int = 1
+
+
+def cost_id(recipe: Recipe) -> str:
+    """Equal for recipes that one probe can stand for."""
+    return recipe.model_copy(update=_NEUTRAL).id
+
+
+def probe(recipe: Recipe, data: Dataset, engine: Engine, device: str) -> Probe:
+    """Time a slice of the run and scale it up. engine: the kind and precision to time; its trunks stay untouched.
+
+    Raises UserError where the model's shape or its vocabulary cannot be had.
+    """
+    fresh = Engine(engine.name, engine.precision)
+    if recipe.is_tfidf:
+        part = _slice(data, TFIDF_TEXTS, TFIDF_TEXTS, TFIDF_TEXTS)
+        result = fit(recipe, part, 0, fresh, device)
+        return Probe({name: s * len(data.train) / len(part.train) for name, s in result.phases.items()})
+    config = known_config(recipe.model)
+    if config is None:
+        return Probe({})
+    began = time.perf_counter()
+    inputs = prepare_inputs(data, recipe, engine.view(recipe), config)
+    tokenise_s = time.perf_counter() - began
+    small = _stand_in(config, recipe)
+    n_train = recipe.batch_size * max(SLICE_BATCHES, recipe.accumulation)
+    part = _slice(data, n_train, SLICE_EVALUATED, SLICE_EVALUATED)
+    with tempfile.TemporaryDirectory(prefix="gptcore-probe-") as folder:
+        (Path(folder) / "config.json").write_text(json.dumps(hf_config(small)), encoding="utf-8")
+        context = inputs.tokens_per_row or recipe.context
+        cheap = recipe.model_copy(update=_NEUTRAL | {"model": folder, "context": context})
+        result = fit(cheap, part, 0, fresh, device)
+    phases = _scaled(result, recipe, inputs, part, data, engine)
+    phases = _deepened(phases, recipe, small, config, engine)
+    return Probe(
+        phases | {"tokenise": tokenise_s}, _trunk_need(recipe, inputs, config, engine), inputs.train.width
+    )
+
+
+def _slice(data: Dataset, *sizes: int) -> Dataset:
+    """At most so many texts of each split, from the shortest to the longest at even steps."""
+
+    def cut(split: Split, size: int) -> Split:
+        by_length = sorted(range(len(split)), key=lambda i: len(split.texts[i]))
+        n = min(max(1, size), len(split))
+        chosen = [by_length[int((i + 0.5) * len(split) / n)] for i in range(n)]
+        return Split(tuple(split.texts[i] for i in chosen), np.asarray(split.labels)[chosen])
+
+    splits = (data.train, data.validation, data.test)
+    train, validation, test = (cut(split, size) for split, size in zip(splits, sizes, strict=True))
+    return replace(data, train=train, validation=validation, test=test)
+
+
+def _stand_in(config: ModelConfig, recipe: Recipe) -> ModelConfig:
+    """The model itself, or one of its width with as many blocks as STAND_IN_PARAMS allows."""
+    fewest = min(config.n_layer, 1 + TRAINED_BLOCKS.get(recipe.train, 1))
+    too_many = max(0, config.n_params - STAND_IN_PARAMS) / config.n_block_params
+    return config.model_copy(update={"n_layer": max(fewest, config.n_layer - int(np.ceil(too_many)))})
+
+
+def _scaled(
+    result: FitResult, recipe: Recipe, inputs: Inputs, part: Dataset, data: Dataset, engine: Engine
+) -> dict[str, float]:
+    """The slice's seconds as those of the whole data: train by batches, what follows it by positions."""
+    assert result.inputs is not None
+    view = engine.view(recipe)
+    splits = ("train", "validation", "test")
+    whole = {name: _positions(getattr(inputs, name).lengths, inputs.train.width, view) for name in splits}
+    sliced = {
+        name: _positions(getattr(result.inputs, name).lengths, inputs.train.width, view) for name in splits
+    }
+    once = sum(whole.values()) / sum(sliced.values())
+    epochs = 0 if recipe.train == "features" else recipe.epochs
+    evaluated = sum(whole.values()) + epochs * whole["validation"]
+    evaluated_here = sum(sliced.values()) + len(result.epochs) * sliced["validation"]
+    factors = {"load": 1.0, "other": 1.0, "trunk": once, "train": len(data.train) / len(part.train)}
+    phases = {name: s * factors.get(name, evaluated / evaluated_here) for name, s in result.phases.items()}
+    if result.epochs:
+        first, second = (epoch.train_s for epoch in result.epochs)
+        per_batch = (second - first) / _batches(len(part.train), recipe)
+        phases["train"] = per_batch * _batches(len(data.train), recipe) * recipe.epochs
+    return phases
+
+
+def _batches(n_rows: int, recipe: Recipe) -> int:
+    """Batches of an epoch; a last partial one is dropped."""
+    return max(1, n_rows // recipe.batch_size)
+
+
+def _positions(lengths: Tensor, width: int, view: View) -> int:
+    """Token positions that predicting rows of these lengths (N,) computes, batch by batch."""
+    if view.one_by_one:
+        return int(lengths.sum())
+    if not view.trim:
+        return len(lengths) * width
+    return sum(len(batch) * int(batch.max()) for batch in torch.sort(lengths).values.split(EVAL_BATCH))
+
+
+def _deepened(
+    phases: dict[str, float], recipe: Recipe, small: ModelConfig, config: ModelConfig, engine: Engine
+) -> dict[str, float]:
+    """The stand-in's seconds as those of the model: each phase by the blocks that it passes."""
+    if small.n_layer == config.n_layer:
+        return phases
+
+    def blocks(n_layer: int) -> dict[str, float]:
+        frozen = frozen_depth(recipe, n_layer)
+        above = n_layer - (frozen if engine.skips else 0)
+        backward = n_layer - frozen
+        # Backward costs twice what forward does.
+        return {"trunk": frozen, "train": above + 2 * backward, "evaluate": above, "load": n_layer}
+
+    few, all_of_them = blocks(small.n_layer), blocks(config.n_layer)
+    factors = {name: all_of_them[name] / few[name] for name in few if few[name]}
+    return {name: s * factors.get(name, 1.0) for name, s in phases.items()}
+
+
+def _trunk_need(recipe: Recipe, inputs: Inputs, config: ModelConfig, engine: Engine) -> TrunkNeed | None:
+    depth = frozen_depth(recipe, config.n_layer)
+    if depth == 0 or not engine.skips:
+        return None
+    view, width = engine.view(recipe), inputs.train.width
+    n_rows = len(inputs.train) + len(inputs.validation) + len(inputs.test)
+    rows = (recipe.model, recipe.weights, view.causal, view.mask_padding, view.trim, view.side, width)
+    n_bytes = 4 * n_rows * config.d_model  # of features; states have as much for every position
+    if depth < config.n_layer:
+        return TrunkNeed(rows, None, depth, n_bytes * width)
+    below = TrunkNeed(rows, None, depth - 1, n_bytes * width) if depth > 1 else None
+    return TrunkNeed(rows, view.position, depth, n_bytes, below)
