@@ -225,8 +225,9 @@ def report(
     for folder in studies:
         study = load_study(folder)
         with lock(folder, "report", wait=True):  # one writer at a time, with the records as they are then
+            records = list(load_records(folder).values())
             try:
-                written = write_report(folder, study, list(load_records(folder).values()), margin / 100)
+                written = write_report(folder, study, records, margin / 100)
             except OSError as error:
                 raise cannot_write(folder, error) from error
         typer.echo(f"report: {written}")

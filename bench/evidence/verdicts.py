@@ -230,5 +230,5 @@ def _examples(records: list[Record]) -> list[np.ndarray]:
             numbered.append(np.array(record.test.examples))
             continue
         start = splits.setdefault(record.dataset.fingerprint, sum(map(len, numbered)))
-        numbered.append(start + np.arange(n))
+        numbered.append(-1 - start - np.arange(n))  # below zero, so that none is mistaken for a row
     return numbered

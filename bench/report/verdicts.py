@@ -10,10 +10,11 @@ from bench.report.tables import titled
 from bench.report.text import MISSING, escape, join, percent, points, sentence
 
 _MEANINGS = """\
-*Better* and *worse*: more and less accurate; the chance that any such word in this report is wrong is {alpha} at \
-most. *No difference larger than {margin}*: a difference of {margin} or more, either way, is ruled out with the same \
-care. *Undecided*: neither can be said; *seeds needed* is how many seeds in all would decide with a chance of {power} \
-if the truth is as estimated here, and {missing} that more seeds alone would not (more test examples might)."""
+*Better* and *worse*: more and less accurate; the chance that any such word in this report is wrong is about \
+{alpha} at most. *No difference larger than {margin}*: a difference of {margin} or more, either way, is ruled out \
+with the same care. *Undecided*: neither can be said; *seeds needed* is how many seeds in all would decide with a \
+chance of {power} if the truth is as estimated here, and {missing} that more seeds alone would not (more test \
+examples might)."""
 _HOW_TO_READ = """\
 The *difference* is the mean over the seeds that both rows have finished, with a 95% interval over seeds and test \
 examples (unadjusted: one in twenty misses). *McNemar p* pools the predictions of all seeds. *Holm p* decides: it is \
@@ -22,7 +23,7 @@ mean of the ratios of a run on its own, with its 95% interval over the seeds. Ho
 errs where the truth is known: docs/evidence.md."""
 _DEPENDENT = (
     "The seeds of this study vary one thing at a time, which shows what makes them scatter; they are not "
-    "independent, so no row is called better or worse."
+    "independent, so the intervals are too narrow, and no row is called better or worse."
 )
 _ONE_SEED = "One seed shows no spread, so a row with one is undecided: three are the least that can decide."
 
@@ -32,7 +33,8 @@ def verdicts_section(results: Results) -> str:
     verdicts = judge(results)
     if not verdicts:
         return ""
-    rows = [_cells(verdict) for verdict in verdicts.values()]
+    tests = independent(results.study.seeds)
+    rows = [_cells(verdict, tests and verdict.n_seeds > 1) for verdict in verdicts.values()]
     headers = ["Row", "Against", "Verdict", "Difference, points", "95% interval", "McNemar p", "Holm p"]
     headers += ["Seeds", "Seeds needed", "Time", "95% interval of time"]
     table = titled(results, "Verdicts", headers, rows, "lll" + "r" * (len(headers) - 3))
@@ -77,7 +79,7 @@ def warnings_section(results: Results) -> str:
     return "\n\n".join(["## Warnings", "\n".join(lines)]) if lines else ""
 
 
-def _cells(verdict: Verdict) -> list[str]:
+def _cells(verdict: Verdict, tested: bool) -> list[str]:
     needed = verdict.seeds_needed
     return [
         escape(verdict.row),
@@ -86,7 +88,7 @@ def _cells(verdict: Verdict) -> list[str]:
         points(verdict.accuracy.mean),
         _interval(verdict.accuracy),
         _p(verdict.p_mcnemar),
-        _p(verdict.p_holm),
+        _p(verdict.p_holm) if tested else MISSING,
         str(verdict.n_seeds),
         MISSING if needed is None else str(needed),
         MISSING if verdict.time is None else f"{verdict.time.ratio:.2f} ×",

@@ -49,6 +49,7 @@ def test_a_study_of_one_seed_says_that_it_decides_nothing(study: Study, records:
     one = study.model_copy(update={"seeds": study.seeds[:1]})
     section = verdicts_section(collect(one, records))
     assert "One seed shows no spread" in section
+    assert {cells[5] for cells in lines_of(section).values()} == {"–"}  # nothing is tested
     assert {cells[1] for name, cells in lines_of(section).items() if name != "ignore-index"} == {"undecided"}
 
 
