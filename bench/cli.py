@@ -213,7 +213,7 @@ def report(
     studies: Annotated[list[Path], typer.Argument(help="folders of studies, such as results/embedded")],
     margin: MarginOption = 1.0,
 ) -> None:
-    """Write report.md, summary.csv and the plots of a study anew, from its records alone."""
+    """Write report.md, report.html, summary.csv and the plots of a study anew, from its records alone."""
     from bench.report.markdown import write_report
     from bench.run.files import cannot_write
     from bench.run.locks import lock

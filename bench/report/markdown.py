@@ -6,7 +6,9 @@ from pathlib import Path
 
 from bench.evidence.verdicts import MARGIN
 from bench.report.claims import claims_section
+from bench.report.describe import shares_work
 from bench.report.facts import paragraph
+from bench.report.html import write_html
 from bench.report.plots import question_plot, write_plots
 from bench.report.prediction import prediction_section
 from bench.report.quality import metrics_section, padding_section
@@ -18,7 +20,6 @@ from bench.report.tables import (
     failures_table,
     footnotes,
     rows_table,
-    shares_work,
     unfinished_table,
 )
 from bench.report.text import code_block, escape, plain, sentence
@@ -40,7 +41,9 @@ _SPLITS_DIFFER = (
 
 
 def write_report(folder: Path, study: Study, records: list[Record], margin: float = MARGIN) -> Path:
-    """Write report.md, summary.csv and plots/ into `folder`, from the records alone; returns report.md's path.
+    """Write report.md, report.html, summary.csv and plots/ into `folder`, from the records alone.
+
+    Returns report.md's path.
 
     margin: share, 0 to 1; a difference in accuracy that is shown to be smaller is called none. The same study
     and records give the same bytes. Plots of an earlier report in `folder` are replaced.
@@ -48,6 +51,7 @@ def write_report(folder: Path, study: Study, records: list[Record], margin: floa
     results = collect(study, records, margin)
     folder.mkdir(parents=True, exist_ok=True)
     write_summary(folder / "summary.csv", results)
+    write_html(folder / "report.html", results)
     plots = write_plots(folder / "plots", results)
     path = folder / "report.md"
     write_whole(path, render(results, plots))

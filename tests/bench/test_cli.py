@@ -276,7 +276,7 @@ def test_run_report_show(bench: Bench, study: list[str], tmp_path: Path) -> None
     assert "foretold for 6 runs: about" in first.words
     assert all(r.cost and r.cost.predicted_s and r.cost.predicted_mem_bytes for r in records.values())
     assert "## Prediction and outcome" in (folder / "report.md").read_text()
-    results = {"report.md", "summary.csv", "plots"}
+    results = {"report.md", "report.html", "summary.csv", "plots"}
     assert results <= {path.name for path in folder.iterdir()}
     assert list((folder / "plots").glob("*.svg"))
     assert list((folder / "plots").glob("*.png"))
