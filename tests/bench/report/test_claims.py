@@ -49,10 +49,10 @@ def test_single_claims(section: str) -> None:
 
 def test_the_summary_counts_and_names_what_stands(section: str) -> None:
     assert "Of 22 claims, by the published figures: 9 hold, 13 not decidable; by this study, " in section
-    assert (
-        "After Holm's correction over all 18 published comparisons of accuracy, 1 (baseline against first-token), "
-        "2 (baseline against last-layer), 5a (medium against baseline) and 8 (full-context against baseline) stand"
-        in section
+    after_holm = section.split("After Holm's correction over all 18 published comparisons of accuracy, ")[1]
+    assert after_holm.startswith(
+        "1 (baseline against first-token), 2 (baseline against last-layer), 5a (medium against baseline) "
+        "and 8 (full-context against baseline) stand"
     )
 
 
