@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,8 +14,6 @@ from gptcore.errors import UserError
 if TYPE_CHECKING:
     from bench.run.execute import OnEpoch
     from bench.run.record import Record
-    from bench.run.supervisor import Supervisor
-    from bench.study.forecast import Prediction
     from bench.study.plan import PlannedRun
 
 app = typer.Typer(
@@ -130,7 +127,7 @@ def plan(
     seconds. A study that shares its frozen blocks is foretold with that sharing, run by run.
     """
     from bench.prepare import Request, parse_vary, prepare
-    from bench.progress import show_messages, show_plan
+    from bench.progress import foretell, show_messages, show_plan
     from bench.run.supervisor import Supervisor
     from bench.run.worker import SessionSpec
 
@@ -143,7 +140,7 @@ def plan(
     )
     show_messages(prepared)
     with Supervisor(SessionSpec(prepared.data, engine, precision, prepared.device)) as supervisor:
-        show_plan(prepared, _foretell(prepared.plan, supervisor))
+        show_plan(prepared, foretell(prepared.plan, supervisor))
 
 
 @app.command(epilog="Example: python -m bench run --matrix full --only baseline,first-token --seeds 5")
@@ -172,7 +169,7 @@ def run(
     Several calls at once share the work.
     """
     from bench.prepare import Request, parse_vary, prepare
-    from bench.progress import show_messages, show_progress
+    from bench.progress import foretell, show_messages, show_progress
     from bench.run.execute import execute
     from bench.run.store import save_study
     from bench.run.supervisor import Supervisor
@@ -192,7 +189,7 @@ def run(
     spec = SessionSpec(prepared.data, engine, precision, prepared.device, verify)
     interrupted, failed = False, any(planned.state == "failed" for planned in prepared.plan)
     with Supervisor(spec, timeout) as supervisor:
-        predictions = _foretell(prepared.plan, supervisor)
+        predictions = foretell(prepared.plan, supervisor)
 
         def do(planned: PlannedRun, on_epoch: OnEpoch) -> Record:
             return with_prediction(supervisor.run(planned, on_epoch), predictions)
@@ -299,6 +296,40 @@ def regress(
         raise typer.Exit(1)
 
 
+@app.command(epilog="Example: python -m bench speed --models gpt2 --whole baseline")
+def speed(
+    models: Annotated[
+        str, typer.Option(help="gpt2 (its 124M), embedded (mini), or one model's name")
+    ] = "gpt2",
+    data: DataOption = "sms-spam",
+    only: OnlyOption = None,
+    skip: SkipOption = None,
+    pairs: Annotated[int, typer.Option(min=1, max=100, help="timings of each engine, in turn")] = 3,
+    whole: Annotated[
+        list[str] | None, typer.Option(help="rows that are also run whole, once with each engine")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="folder of the page, its plot and its record")] = Path(
+        "results/speed"
+    ),
+    device: DeviceOption = "auto",
+) -> None:
+    """How much faster is the fast engine than the plain one? Row by row, with the goals and how cost grows.
+
+    Times slices of real runs with random weights, so nothing but the data and the vocabulary is fetched; the page
+    says what was timed and what was scaled up.
+    """
+    from bench.prepare import prepare_speed
+    from bench.progress import show_timing
+    from bench.report.speed import write_speed
+
+    asked = prepare_speed(models, data, only or [], skip or [], whole or [], device)
+    from bench.run.speed import measure
+
+    with show_timing() as on_row:
+        study = measure(models, asked.rows, asked.whole, asked.data, pairs, asked.device, on_row)
+    typer.echo(f"speed: {write_speed(out, study)}")
+
+
 @app.command(epilog="Example: python -m bench doctor")
 def doctor() -> None:
     """Can a study run here? Checks the machine and what it can reach; writes and downloads nothing.
@@ -307,33 +338,10 @@ def doctor() -> None:
     `run --matrix full` would do. Exit code 1 where something would stop a run; each finding has its remedy.
     """
     from bench.doctor import examine
+    from bench.progress import show_checks
 
-    colours = {"ok": "green", "warning": "yellow", "problem": "red"}
-    found = []
-    for check in examine():
-        found.append(check.status)
-        typer.echo(
-            f"{typer.style(f'{check.status:<8}', fg=colours[check.status])} {check.name}: {check.finding}"
-        )
-        if check.remedy and check.status != "ok":
-            typer.echo(f"{'':8} -> {check.remedy}")
-    typer.echo(f"{found.count('problem')} problems, {found.count('warning')} warnings")
-    if "problem" in found:
+    if "problem" in show_checks(examine()):
         raise typer.Exit(1)
-
-
-def _foretell(plan: Sequence[PlannedRun], supervisor: Supervisor) -> dict[str, Prediction]:
-    """What the runs will take, by run id; their total is printed."""
-    from bench.progress import show_probes, show_total
-    from bench.study.plan import downloads
-    from gptcore.models.checkpoints import download_bytes
-
-    if all(run.state != "todo" for run in plan):
-        return {}
-    with show_probes() as on_probe:
-        predictions = supervisor.foretell(plan, on_probe)
-    show_total(plan, predictions, downloads(plan, download_bytes))
-    return predictions
 
 
 def main() -> None:

@@ -12,8 +12,8 @@ from bench.run.environment import free_memory_bytes, has_cuda
 from bench.run.facts import dataset_facts
 from bench.run.record import Record
 from bench.run.store import load_records, load_study
-from bench.study.manifest import Study
-from bench.study.matrix import load_matrix
+from bench.study.manifest import Row, Study
+from bench.study.matrix import closest, load_matrix
 from bench.study.plan import PlannedRun, choose_models, make_plan
 from bench.study.resolve import parse_set, resolve
 from gptcore.data.datasets import Dataset, load_dataset
@@ -105,6 +105,34 @@ def prepare(request: Request) -> Prepared:
         retry_failed=request.retry_failed,
     )
     return Prepared(folder, study, data, records, plan, device, [why, *data.notes], resolved.warnings)
+
+
+@dataclass(frozen=True)
+class PreparedSpeed:
+    """What `speed` times: the rows of one model, those that are also done whole, the data, the device."""
+
+    rows: list[Row]
+    whole: list[str]
+    data: Dataset
+    device: str
+
+
+def prepare_speed(
+    models: str, data: str, only: list[str], skip: list[str], whole: list[str], device: str
+) -> PreparedSpeed:
+    """The rows of the full matrix on the baseline's own model, each recipe once. Raises UserError."""
+    models, _ = choose_models(models, has_cuda, checkpoint_reachable)
+    resolved = resolve(load_matrix("full"), models, {}, _names(only), _names(skip))
+    model = resolved.rows[0].recipe.model
+    rows: dict[str, Row] = {}
+    for row in resolved.rows:
+        if row.recipe.model == model and row.excluded is None:
+            rows.setdefault(row.recipe.id, row)
+    names = [row.name for row in rows.values()]
+    for name in _names(whole):
+        if name not in names:
+            raise UserError(f"--whole {name}: no such row is timed: {closest(name, names)}")
+    return PreparedSpeed(list(rows.values()), _names(whole), load_dataset(data), _device(device))
 
 
 def parse_vary(texts: list[str]) -> tuple[Series, ...]:

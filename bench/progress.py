@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.live import Live
@@ -16,8 +17,13 @@ from rich.text import Text
 from bench.prepare import Prepared
 from bench.run.record import Record
 from bench.study.forecast import Prediction
-from bench.study.plan import PlannedRun
+from bench.study.plan import PlannedRun, downloads
 from gptcore.finetune.epoch import Epoch
+from gptcore.models.checkpoints import download_bytes
+
+if TYPE_CHECKING:
+    from bench.doctor import Check
+    from bench.run.supervisor import Supervisor
 
 console = Console(highlight=False)
 
@@ -44,6 +50,45 @@ def show_probes() -> Iterator[Callable[[int, int], None]]:
     """A moving line while recipes are timed; call it with how many are done, and of how many."""
     with console.status("timing a few real steps") as status:
         yield lambda done, n: status.update(f"timing a few real steps of recipe {done + 1} of {n}")
+
+
+@contextmanager
+def show_timing() -> Iterator[Callable[[str, int, int], None]]:
+    """A moving line with the time that is left; call it with what is timed, how many are done, and of how many."""
+    began = time.monotonic()
+    with console.status("timing") as status:
+
+        def on_row(row: str, done: int, n: int) -> None:
+            left = f", about {duration((time.monotonic() - began) / done * (n - done))} left" if done else ""
+            status.update(f"timing {escape(row)} ({done + 1} of {n}{left})")
+            if not console.is_terminal:
+                console.print(f"  timing {escape(row)} ({done + 1} of {n}{left})")
+
+        yield on_row
+
+
+def foretell(plan: Sequence[PlannedRun], supervisor: Supervisor) -> dict[str, Prediction]:
+    """What the runs that are to do will take, by run id; their total is shown."""
+    if all(run.state != "todo" for run in plan):
+        return {}
+    with show_probes() as on_probe:
+        predictions = supervisor.foretell(plan, on_probe)
+    show_total(plan, predictions, downloads(plan, download_bytes))
+    return predictions
+
+
+def show_checks(checks: Iterable[Check]) -> list[str]:
+    """What the doctor finds, as it finds it; returns the statuses."""
+    colours = {"ok": "green", "warning": "yellow", "problem": "red"}
+    statuses: list[str] = []
+    for check in checks:
+        statuses.append(check.status)
+        told = f"{escape(check.name)}: {escape(check.finding)}"
+        console.print(f"[{colours[check.status]}]{check.status:<8}[/] {told}", soft_wrap=True)
+        if check.remedy and check.status != "ok":
+            console.print(f"{'':8} -> {escape(check.remedy)}", soft_wrap=True)
+    console.print(f"{statuses.count('problem')} problems, {statuses.count('warning')} warnings")
+    return statuses
 
 
 def show_total(

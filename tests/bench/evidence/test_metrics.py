@@ -30,7 +30,7 @@ def predictions(n: int, n_classes: int, seed: int = 0) -> Predictions:
 
 def record_of(make: MakeRecord, test: Predictions, names: tuple[str, ...]) -> Record:
     split = SplitMetrics(n=len(test.labels), correct=0, accuracy=0.0, log_loss=0.25)
-    dataset = make().dataset.model_copy(update={"label_names": names})
+    dataset = make().dataset.model_copy(update={"label_names": names, "test_label_counts": (1,) * len(names)})
     return make(test=test, dataset=dataset, metrics=Metrics(train=split, validation=split, test=split))
 
 
