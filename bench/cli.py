@@ -43,7 +43,17 @@ OnlyOption = Annotated[
 SkipOption = Annotated[list[str] | None, typer.Option(help="leave these rows out; commas or repeats")]
 SeedsOption = Annotated[int, typer.Option(min=1, max=1000, help="runs of each row, paired by seed")]
 VaryOption = Annotated[
-    str, typer.Option(help="what differs between seeds: any of init,order,split; the rest stays as published")
+    list[str] | None,
+    typer.Option(
+        help="what differs between seeds, together; init,order,split unless given. Repeated, one series "
+        "of seeds each, which splits the variance of the accuracy between them"
+    ),
+]
+MarginOption = Annotated[
+    float,
+    typer.Option(
+        min=0.01, max=50, help="points of accuracy; a difference shown to be smaller is called none"
+    ),
 ]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="change the baseline: FIELD=VALUE, such as lr=1e-4; repeats")
@@ -104,7 +114,7 @@ def plan(
     only: OnlyOption = None,
     skip: SkipOption = None,
     seeds: SeedsOption = 3,
-    vary: VaryOption = "init,order,split",
+    vary: VaryOption = None,
     changes: SetOption = None,
     engine: EngineOption = "fast",
     precision: PrecisionOption = "auto",
@@ -125,7 +135,7 @@ def plan(
         Request(
             *(matrix, models, data, text_column, label_column, seeds, engine, device, out),
             *(only or [], skip or [], changes or []),
-            vary=parse_vary(vary),
+            vary=parse_vary(vary or ["init,order,split"]),
         )
     )
     show_messages(prepared)
@@ -143,7 +153,7 @@ def run(
     only: OnlyOption = None,
     skip: SkipOption = None,
     seeds: SeedsOption = 3,
-    vary: VaryOption = "init,order,split",
+    vary: VaryOption = None,
     changes: SetOption = None,
     engine: EngineOption = "fast",
     precision: PrecisionOption = "auto",
@@ -152,6 +162,7 @@ def run(
     device: DeviceOption = "auto",
     timeout: TimeoutOption = None,
     retry_failed: RetryOption = False,
+    margin: MarginOption = 1.0,
 ) -> None:
     """Do what is missing of a study and write its report. Ctrl-C loses nothing: the same call continues.
 
@@ -169,7 +180,7 @@ def run(
         Request(
             *(matrix, models, data, text_column, label_column, seeds, engine, device, out),
             *(only or [], skip or [], changes or []),
-            vary=parse_vary(vary),
+            vary=parse_vary(vary or ["init,order,split"]),
             retry_failed=retry_failed,
         )
     )
@@ -189,7 +200,7 @@ def run(
                 failed |= any(record.status == "failed" for record in records)
             except KeyboardInterrupt:
                 interrupted = True
-    report([prepared.folder])
+    report([prepared.folder], margin)
     if interrupted:
         typer.echo("interrupted: every finished run is kept, the same command continues")
         raise typer.Exit(130)
@@ -200,8 +211,9 @@ def run(
 @app.command(epilog="Example: python -m bench report results/embedded")
 def report(
     studies: Annotated[list[Path], typer.Argument(help="folders of studies, such as results/embedded")],
+    margin: MarginOption = 1.0,
 ) -> None:
-    """Write report.md, summary.csv and the plots of a study anew, from its records alone."""
+    """Write report.md, report.html, summary.csv and the plots of a study anew, from its records alone."""
     from bench.report.markdown import write_report
     from bench.run.files import cannot_write
     from bench.run.locks import lock
@@ -210,11 +222,25 @@ def report(
     for folder in studies:
         study = load_study(folder)
         with lock(folder, "report", wait=True):  # one writer at a time, with the records as they are then
+            records = list(load_records(folder).values())
             try:
-                written = write_report(folder, study, list(load_records(folder).values()))
+                written = write_report(folder, study, records, margin / 100)
             except OSError as error:
                 raise cannot_write(folder, error) from error
         typer.echo(f"report: {written}")
+
+
+@app.command(epilog="Example: python -m bench compare results/embedded results/mine --out comparison.md")
+def compare(
+    studies: Annotated[
+        list[Path], typer.Argument(help="folders of two studies or more; the first is the reference")
+    ],
+    out: Annotated[Path | None, typer.Option(help="write it to this file too, plots beside it")] = None,
+) -> None:
+    """Studies on different models, datasets or commits: what differs, their common rows, ranks over datasets."""
+    from bench.report.compare import write_comparison
+
+    typer.echo(write_comparison(studies, out), nl=False)
 
 
 @app.command(epilog="Example: python -m bench show results/embedded/runs/mini-all-last-1a2b3c4d-s0.json")
@@ -268,6 +294,40 @@ def regress(
     typer.echo(as_markdown(checks, notes))
     if any(check.failed for check in checks):
         raise typer.Exit(1)
+
+
+@app.command(epilog="Example: python -m bench speed --models gpt2 --whole baseline")
+def speed(
+    models: Annotated[
+        str, typer.Option(help="gpt2 (its 124M), embedded (mini), or one model's name")
+    ] = "gpt2",
+    data: DataOption = "sms-spam",
+    only: OnlyOption = None,
+    skip: SkipOption = None,
+    pairs: Annotated[int, typer.Option(min=1, max=100, help="timings of each engine, in turn")] = 3,
+    whole: Annotated[
+        list[str] | None, typer.Option(help="rows that are also run whole, once with each engine")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="folder of the page, its plot and its record")] = Path(
+        "results/speed"
+    ),
+    device: DeviceOption = "auto",
+) -> None:
+    """How much faster is the fast engine than the plain one? Row by row, with the goals and how cost grows.
+
+    Times slices of real runs with random weights, so nothing but the data and the vocabulary is fetched; the page
+    says what was timed and what was scaled up.
+    """
+    from bench.prepare import prepare_speed
+    from bench.progress import show_timing
+    from bench.report.speed import write_speed
+
+    asked = prepare_speed(models, data, only or [], skip or [], whole or [], device)
+    from bench.run.speed import measure
+
+    with show_timing() as on_row:
+        study = measure(models, asked.rows, asked.whole, asked.data, pairs, asked.device, on_row)
+    typer.echo(f"speed: {write_speed(out, study)}")
 
 
 @app.command(epilog="Example: python -m bench doctor")

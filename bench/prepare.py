@@ -12,8 +12,8 @@ from bench.run.environment import free_memory_bytes, has_cuda
 from bench.run.facts import dataset_facts
 from bench.run.record import Record
 from bench.run.store import load_records, load_study
-from bench.study.manifest import Study
-from bench.study.matrix import load_matrix
+from bench.study.manifest import Row, Study
+from bench.study.matrix import closest, load_matrix
 from bench.study.plan import PlannedRun, choose_models, make_plan
 from bench.study.resolve import parse_set, resolve
 from gptcore.data.datasets import Dataset, load_dataset
@@ -24,7 +24,9 @@ from gptcore.models.checkpoints import checkpoint_reachable
 RESULTS = Path("results")
 FIRST_SEED = 123  # of the published study; further seeds count on from it
 SeedKind = Literal["init", "order", "split"]
-SEED_KINDS: tuple[SeedKind, ...] = ("init", "order", "split")
+Series = tuple[SeedKind, ...]  # what differs between the seeds of a series, together
+SEED_KINDS: Series = ("init", "order", "split")
+TOGETHER: tuple[Series, ...] = (SEED_KINDS,)
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Request:
     only: list[str] = field(default_factory=list)
     skip: list[str] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)
-    vary: tuple[SeedKind, ...] = SEED_KINDS
+    vary: tuple[Series, ...] = TOGETHER
     retry_failed: bool = False
 
 
@@ -85,6 +87,7 @@ def prepare(request: Request) -> Prepared:
         rows=list(resolved.rows),
         seeds=make_seeds(request.seeds, request.vary),
         dataset=dataset_facts(data),
+        warnings=list(resolved.warnings),
         command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
     )
     _check_same_data(folder, study)
@@ -104,25 +107,59 @@ def prepare(request: Request) -> Prepared:
     return Prepared(folder, study, data, records, plan, device, [why, *data.notes], resolved.warnings)
 
 
-def parse_vary(text: str) -> tuple[SeedKind, ...]:
-    """From "init,order" to what varies between seeds, in the usual order. Raises UserError for other names."""
-    asked = _names([text])
-    if not asked or (unknown := set(asked) - set(SEED_KINDS)):
-        what = f"no seed is called {sorted(unknown)[0]!r}" if asked else "nothing would vary"
-        raise UserError(f"--vary {text!r}: {what}: use one or more of {','.join(SEED_KINDS)}")
-    return tuple(kind for kind in SEED_KINDS if kind in asked)
+@dataclass(frozen=True)
+class PreparedSpeed:
+    """What `speed` times: the rows of one model, those that are also done whole, the data, the device."""
+
+    rows: list[Row]
+    whole: list[str]
+    data: Dataset
+    device: str
 
 
-def make_seeds(n: int, vary: tuple[SeedKind, ...]) -> list[Seeds]:
-    """The seeds of a study: the published one, then each further by one in what varies."""
-    return [
-        Seeds(**{kind: FIRST_SEED + i if kind in vary else FIRST_SEED for kind in SEED_KINDS})
-        for i in range(n)
+def prepare_speed(
+    models: str, data: str, only: list[str], skip: list[str], whole: list[str], device: str
+) -> PreparedSpeed:
+    """The rows of the full matrix on the baseline's own model, each recipe once. Raises UserError."""
+    models, _ = choose_models(models, has_cuda, checkpoint_reachable)
+    resolved = resolve(load_matrix("full"), models, {}, _names(only), _names(skip))
+    model = resolved.rows[0].recipe.model
+    rows: dict[str, Row] = {}
+    for row in resolved.rows:
+        if row.recipe.model == model and row.excluded is None:
+            rows.setdefault(row.recipe.id, row)
+    names = [row.name for row in rows.values()]
+    for name in _names(whole):
+        if name not in names:
+            raise UserError(f"--whole {name}: no such row is timed: {closest(name, names)}")
+    return PreparedSpeed(list(rows.values()), _names(whole), load_dataset(data), _device(device))
+
+
+def parse_vary(texts: list[str]) -> tuple[Series, ...]:
+    """From ["init,order"] to what varies together, one series a text. Raises UserError for other names."""
+    series = []
+    for text in texts:
+        asked = _names([text])
+        if not asked or (unknown := set(asked) - set(SEED_KINDS)):
+            what = f"no seed is called {sorted(unknown)[0]!r}" if asked else "nothing would vary"
+            raise UserError(f"--vary {text!r}: {what}: use one or more of {','.join(SEED_KINDS)}")
+        series.append(tuple(kind for kind in SEED_KINDS if kind in asked))
+    return tuple(dict.fromkeys(series))
+
+
+def make_seeds(n: int, vary: tuple[Series, ...]) -> list[Seeds]:
+    """The seeds of a study: the published one, then n - 1 for each series, further by one in what varies."""
+    seeds = [Seeds(init=FIRST_SEED, order=FIRST_SEED, split=FIRST_SEED)]
+    seeds += [
+        seeds[0].model_copy(update=dict.fromkeys(kinds, FIRST_SEED + i))
+        for kinds in vary
+        for i in range(1, n)
     ]
+    return seeds
 
 
 def study_name(
-    matrix: str, models: str, dataset: str, engine: str, vary: tuple[SeedKind, ...] = SEED_KINDS
+    matrix: str, models: str, dataset: str, engine: str, vary: tuple[Series, ...] = TOGETHER
 ) -> str:
     """Folder of a study: its models, and whatever is not the default (full, sms-spam, fast, all seeds vary)."""
     parts = [Path(models).name]
@@ -132,8 +169,8 @@ def study_name(
         parts.append(Path(dataset).stem)
     if engine != "fast":
         parts.append(engine)
-    if vary != SEED_KINDS:
-        parts += ["vary", *vary]
+    if vary != TOGETHER:
+        parts += ["vary", *("+".join(kinds) for kinds in vary)]
     return "-".join(parts)
 
 

@@ -52,6 +52,21 @@ def show_probes() -> Iterator[Callable[[int, int], None]]:
         yield lambda done, n: status.update(f"timing a few real steps of recipe {done + 1} of {n}")
 
 
+@contextmanager
+def show_timing() -> Iterator[Callable[[str, int, int], None]]:
+    """A moving line with the time that is left; call it with what is timed, how many are done, and of how many."""
+    began = time.monotonic()
+    with console.status("timing") as status:
+
+        def on_row(row: str, done: int, n: int) -> None:
+            left = f", about {duration((time.monotonic() - began) / done * (n - done))} left" if done else ""
+            status.update(f"timing {escape(row)} ({done + 1} of {n}{left})")
+            if not console.is_terminal:
+                console.print(f"  timing {escape(row)} ({done + 1} of {n}{left})")
+
+        yield on_row
+
+
 def foretell(plan: Sequence[PlannedRun], supervisor: Supervisor) -> dict[str, Prediction]:
     """What the runs that are to do will take, by run id; their total is shown."""
     if all(run.state != "todo" for run in plan):

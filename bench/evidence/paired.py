@@ -81,17 +81,18 @@ class PairedMean:
         return max(seeds + self.example_variance, margin * (1 - margin) * self.share_variance)
 
     def dof(self, margin: float = 0.0) -> float:
-        """Degrees of freedom of `variance` (Satterthwaite 1946).
+        """Degrees of freedom of `variance`: the harmonic mean of its parts', weighted by their variances.
 
-        The seeds' part has n_seeds - 1, and up to as many again where `usual` stands behind it.
+        The seeds' part has n_seeds - 1, and up to as many again where `usual` stands behind it. Satterthwaite's
+        formula (1946), with the squares of the shares, keeps its level less well with three seeds.
         """
-        seeds = max(self.seed_variance, self.usual)
+        variance, seeds = self.variance(margin), max(self.seed_variance, self.usual)
+        of_examples = max(1.0, self.n_examples - 1)
         if not seeds:
-            return max(1.0, self.n_examples - 1)
+            return of_examples
         of_seeds = max(1, self.n_seeds - 1) * (1 + self.usual / seeds)
-        rest = self.variance(margin) - seeds
-        parts = seeds**2 / of_seeds + rest**2 / max(1.0, self.n_examples - 1)
-        return max(1.0, self.variance(margin) ** 2 / parts)
+        share = seeds / variance
+        return 1 / (share / of_seeds + (1 - share) / of_examples)
 
     def interval(self, level: float = 0.95) -> Difference:
         """The mean with Student's interval: `level` is kept also with three seeds (docs/evidence.md)."""

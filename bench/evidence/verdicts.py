@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from bench.evidence.paired import Difference, PairedMean, Ratio, p_mcnemar, paired_mean, paired_ratio
+from bench.evidence.variance import independent
 
 if TYPE_CHECKING:
     from bench.report.results import Results, RowResult
@@ -22,13 +23,15 @@ ALPHA = 0.05  # share of studies that may err, for each of the two kinds of stat
 POWER = 0.8  # with which `seeds_needed` would decide
 MARGIN = 0.01  # accuracy; a smaller difference is called none
 MOST_SEEDS = 1000
+USUAL = 2 / 3  # quantile of the seed variances of a study's comparisons
 
 
 @dataclass(frozen=True)
 class Comparison:
     """Two rows on the seeds that both have finished, nothing adjusted for other comparisons.
 
-    p_mcnemar: exact McNemar test on the predictions of all seeds pooled; identical: both are the same recipe.
+    p_mcnemar: exact McNemar test on the predictions of all seeds pooled; identical: both are the same recipe;
+    independent: no two seeds share what others do not, as they do where they vary one thing at a time.
     """
 
     n_seeds: int
@@ -36,6 +39,7 @@ class Comparison:
     p_mcnemar: float
     time: Ratio | None
     identical: bool
+    independent: bool = True
 
     @property
     def accuracy(self) -> Difference:
@@ -65,13 +69,15 @@ class Verdict:
     time: Ratio | None
 
 
-def judge(results: Results, margin: float = MARGIN) -> dict[str, Verdict]:
+def judge(results: Results, margin: float | None = None) -> dict[str, Verdict]:
     """Row name -> verdict, for every row that has a seed in common with the row it is compared with.
 
     A row is better or worse where both tests reject no difference, the paired one over seeds and examples and
     McNemar's, after Holm's correction over the study; there is no difference where the two one-sided tests
-    reject one of `margin`, Holm-corrected likewise; all else is undecided, as is everything with one seed.
+    reject one of `margin` (that of the results unless given), Holm-corrected likewise; all else is undecided,
+    as is everything with one seed, or with seeds that are not independent.
     """
+    margin = results.margin if margin is None else margin
     compared = {
         result.name: comparison
         for result in results.rows
@@ -132,6 +138,7 @@ def compare_rows(ours: RowResult, theirs: RowResult) -> Comparison | None:
         p_mcnemar=p_mcnemar(differences),
         time=paired_ratio([mine for mine, _ in times], [other for _, other in times]),
         identical=ours.recipe_id == theirs.recipe_id,
+        independent=independent([mine.seeds for mine, _ in pairs]),
     )
 
 
@@ -157,21 +164,23 @@ def _would_decide(future: PairedMean, margin: float, alpha: float) -> bool:
 
 
 def _steadied(means: Mapping[str, PairedMean]) -> dict[str, PairedMean]:
-    """Each with a seed variance no smaller than is usual among the others: their mean standard error, squared.
+    """Each with a seed variance that counts as no smaller than what two thirds of the others stay below.
 
     Of three seeds some row always looks steady by chance, and among many rows that is the one which would be
     called different. docs/evidence.md has the simulation that chose this.
     """
-    total = sum(sqrt(mean.seed_variance) for mean in means.values())
+    if len(means) < 2:
+        return dict(means)
+    variances = np.array([mean.seed_variance for mean in means.values()])
     return {
-        name: mean.at_least(((total - sqrt(mean.seed_variance)) / max(1, len(means) - 1)) ** 2)
-        for name, mean in means.items()
+        name: mean.at_least(float(np.quantile(np.delete(variances, i), USUAL)))
+        for i, (name, mean) in enumerate(means.items())
     }
 
 
 def _is_tested(comparison: Comparison) -> bool:
     """One seed shows no spread to test against, and a row is no different from its own recipe by construction."""
-    return comparison.n_seeds > 1 and not comparison.identical
+    return comparison.n_seeds > 1 and comparison.independent and not comparison.identical
 
 
 def _call(comparison: Comparison, p_holm: float, p_same: float) -> Call:
@@ -221,5 +230,5 @@ def _examples(records: list[Record]) -> list[np.ndarray]:
             numbered.append(np.array(record.test.examples))
             continue
         start = splits.setdefault(record.dataset.fingerprint, sum(map(len, numbered)))
-        numbered.append(start + np.arange(n))
+        numbered.append(-1 - start - np.arange(n))  # below zero, so that none is mistaken for a row
     return numbered

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench.evidence.verdicts import MARGIN
+from bench.report.claims import claims_section
+from bench.report.describe import shares_work
 from bench.report.facts import paragraph
+from bench.report.html import write_html
 from bench.report.plots import question_plot, write_plots
 from bench.report.prediction import prediction_section
+from bench.report.quality import metrics_section, padding_section
+from bench.report.recommendation import recommendation
 from bench.report.results import Results, collect
 from bench.report.summary import write_summary
 from bench.report.tables import (
@@ -14,10 +20,10 @@ from bench.report.tables import (
     failures_table,
     footnotes,
     rows_table,
-    shares_work,
     unfinished_table,
 )
 from bench.report.text import code_block, escape, plain, sentence
+from bench.report.verdicts import scatter_section, verdicts_section, warnings_section
 from bench.run.files import write_whole
 from bench.run.record import Record
 from bench.study.manifest import Study
@@ -34,14 +40,18 @@ _SPLITS_DIFFER = (
 )
 
 
-def write_report(folder: Path, study: Study, records: list[Record]) -> Path:
-    """Write report.md, summary.csv and plots/ into `folder`, from the records alone; returns report.md's path.
+def write_report(folder: Path, study: Study, records: list[Record], margin: float = MARGIN) -> Path:
+    """Write report.md, report.html, summary.csv and plots/ into `folder`, from the records alone.
 
-    The same study and records give the same bytes. Plots of an earlier report in `folder` are replaced.
+    Returns report.md's path.
+
+    margin: share, 0 to 1; a difference in accuracy that is shown to be smaller is called none. The same study
+    and records give the same bytes. Plots of an earlier report in `folder` are replaced.
     """
-    results = collect(study, records)
+    results = collect(study, records, margin)
     folder.mkdir(parents=True, exist_ok=True)
     write_summary(folder / "summary.csv", results)
+    write_html(folder / "report.html", results)
     plots = write_plots(folder / "plots", results)
     path = folder / "report.md"
     write_whole(path, render(results, plots))
@@ -54,14 +64,22 @@ def render(results: Results, plots: dict[str, str]) -> str:
     parts = [
         f"# Study: {escape(study.name)}",
         sentence(study.about) if study.about else "",
+        *recommendation(results, _image("pareto", plots)),
+        verdicts_section(results),
+        warnings_section(results),
         facts_table(results),
         rows_table(results),
         _how_to_read(results),
+        metrics_section(results),
+        *(_image(name, plots) for name in ("reliability", "confusion")),
+        padding_section(results),
+        scatter_section(results),
         unfinished_table(results),
         failures_table(results),
         _notes(results),
         *_overview(plots),
         *_questions(results, plots),
+        *claims_section(results),
         prediction_section(results),
         "## How to reproduce",
         *_reproduce(results),

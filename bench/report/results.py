@@ -7,6 +7,7 @@ from functools import cached_property
 from statistics import fmean
 
 from bench.evidence.stats import wilson
+from bench.evidence.verdicts import MARGIN
 from bench.run.record import Record
 from bench.study.manifest import Published, Row, Study
 from gptcore.models.config import FAMILIES, REGISTRY
@@ -106,6 +107,7 @@ class Results:
     study: Study
     rows: tuple[RowResult, ...]
     n_unused: int  # records of the same recipes that saw other rows or other seeds, and are not shown
+    margin: float = MARGIN  # accuracy; a difference shown to be smaller is called none
 
     def row(self, name: str) -> RowResult:
         """The result of the row of that name; KeyError if there is none."""
@@ -142,9 +144,11 @@ class Results:
 
     @property
     def majority(self) -> float:
-        """Test accuracy of always answering the largest class of the test split, 0 to 1."""
+        """Test accuracy of always answering the largest class of the test split, 0 to 1; the mean of the splits."""
+        splits = {run.dataset.fingerprint: run.dataset.test_label_counts for run in self.done}
+        shares = [max(counts) / sum(counts) for counts in splits.values()]
         counts = self.study.dataset.test_label_counts
-        return max(counts) / sum(counts)
+        return fmean(shares) if shares else max(counts) / sum(counts)
 
     @property
     def untrained(self) -> list[str]:
@@ -161,7 +165,7 @@ class Results:
         return next(other for other in self.rows if other.recipe_id == result.recipe_id)
 
 
-def collect(study: Study, records: list[Record]) -> Results:
+def collect(study: Study, records: list[Record], margin: float = MARGIN) -> Results:
     """Each row of the study with the records of its recipe, on this study's rows and seeds."""
     found: dict[tuple[str, int], Record] = {}
     n_unused = 0
@@ -180,7 +184,7 @@ def collect(study: Study, records: list[Record]) -> Results:
         claimed = row.published if study.dataset.name == PUBLISHED_DATASET else None
         published = claimed if row.recipe.model in _PUBLISHED_MODELS and not row.excluded else None
         rows.append(RowResult(row, recipe_id, tuple(found.get(key) for key in keys), claimed, published))
-    return Results(study, tuple(rows), n_unused)
+    return Results(study, tuple(rows), n_unused, margin)
 
 
 def _belongs(record: Record, study: Study) -> bool:

@@ -14,9 +14,14 @@ _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def plain(text: object) -> str:
+def printable(text: str) -> str:
     """Text on one line: newlines and control characters become spaces."""
-    return _CONTROL.sub(" ", str(text)).strip()
+    return _CONTROL.sub(" ", text)
+
+
+def plain(text: object) -> str:
+    """The same of anything, without blanks at either end."""
+    return printable(str(text)).strip()
 
 
 def escape(text: object) -> str:
@@ -60,6 +65,11 @@ def points(difference: float) -> str:
     """A difference of two shares in percentage points, with its sign: +1.33, −0.67, 0.00."""
     text = f"{100 * difference:+.2f}".replace("-", "−")
     return "0.00" if text in ("+0.00", "−0.00") else text
+
+
+def points_between(mean: float, low: float, high: float) -> str:
+    """A difference of two shares with its interval, in points: +1.33 (−0.40 to +3.10)."""
+    return f"{points(mean)} ({points(low)} to {points(high)})"
 
 
 def interval(bounds: tuple[float, float] | None) -> str:
@@ -106,16 +116,25 @@ def changes(values: dict[str, Any]) -> str:
     return ", ".join(f"{plain(name)} = {plain(value_text(value))}" for name, value in values.items())
 
 
+def full_stop(text: str) -> str:
+    """Text with a full stop behind, where nothing ends it yet."""
+    return text + ("" if text.endswith((".", "!", "?")) else ".")
+
+
 def stopped(text: str) -> str:
     """Foreign text, escaped, with a full stop behind."""
-    safe = escape(text)
-    return safe + ("" if safe.endswith((".", "!", "?")) else ".")
+    return full_stop(escape(text))
+
+
+def plain_sentence(text: str) -> str:
+    """Text on one line, with a capital letter in front and a full stop behind."""
+    whole = full_stop(plain(text))
+    return whole[:1].upper() + whole[1:]
 
 
 def sentence(text: str) -> str:
-    """Foreign text, escaped, with a capital letter in front and a full stop behind."""
-    safe = stopped(text)
-    return safe[:1].upper() + safe[1:]
+    """Foreign text as a sentence, escaped."""
+    return escape(plain_sentence(text))
 
 
 def join(texts: Iterable[str], last: str = "and") -> str:

@@ -131,4 +131,4 @@ def run_quick(say: Say) -> tuple[Study, list[Record]]:
 def _prepare_quick(folder: Path) -> Prepared:
     # One split, so that every seed predicts the same messages.
     request = Request("quick", "embedded", "sms-spam", None, None, N_SEEDS, "fast", "cpu", folder)
-    return prepare(replace(request, vary=("init", "order")))
+    return prepare(replace(request, vary=(("init", "order"),)))

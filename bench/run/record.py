@@ -5,9 +5,9 @@ Reports, verdicts and the regression gate read records and nothing else. Imports
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gptcore.finetune.recipe import Recipe, Seeds
 
@@ -30,8 +30,16 @@ class DatasetFacts(_Part):
     n_validation: int
     n_test: int
     label_names: tuple[str, ...]
-    test_label_counts: tuple[int, ...] = Field(description="test examples of each class")
+    test_label_counts: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        description="test examples of each class"
+    )
     duplicates: int = Field(description="distinct texts that stand in more than one split")
+
+    @model_validator(mode="after")
+    def _counts_fit(self) -> Self:
+        if len(self.test_label_counts) != len(self.label_names) or not sum(self.test_label_counts):
+            raise ValueError("test_label_counts needs a count for every label, and not only zeros")
+        return self
 
 
 class InputFacts(_Part):
@@ -56,9 +64,9 @@ class WeightsFacts(_Part):
 class SplitMetrics(_Part):
     """How well a split was predicted."""
 
-    n: int
-    correct: int
-    accuracy: float = Field(description="share, 0 to 1")
+    n: int = Field(ge=1)
+    correct: int = Field(ge=0)
+    accuracy: float = Field(ge=0, le=1, description="share, 0 to 1")
     log_loss: float | None = Field(description="mean cross-entropy in nats")
 
 
@@ -79,6 +87,17 @@ class Predictions(_Part):
         default=None, description="which row of the source each is, so that seeds with other splits compare"
     )
     probabilities: list[list[float]] = Field(description="(n, n_classes), rounded to 6 digits")
+
+    @model_validator(mode="after")
+    def _shapes_fit(self) -> Self:
+        widths = {len(row) for row in self.probabilities}
+        if not len(self.labels) == len(self.predicted) == len(self.probabilities) or len(widths) > 1:
+            raise ValueError("labels, predicted and probabilities must be of the same examples and classes")
+        if self.examples is not None and len(self.examples) != len(self.labels):
+            raise ValueError("examples must be those of the labels")
+        if not all(0 <= label < min(widths) for label in (*self.labels, *self.predicted)):
+            raise ValueError("labels and predicted must be numbers of classes")
+        return self
 
 
 class LossPoint(_Part):

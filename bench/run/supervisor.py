@@ -25,6 +25,7 @@ from bench.study.plan import PlannedRun
 from gptcore.errors import UserError
 from gptcore.finetune.epoch import Epoch
 
+_START_TRIES = 3
 _TRACEBACK_S = 0.5  # how long a worker that hangs has to say where
 _EXIT_S = 10.0  # how long a worker whose connection has closed has to be gone
 
@@ -88,8 +89,17 @@ class Supervisor:
             return {}
 
     def _ready_worker(self) -> _Worker:
-        if self._worker is None or not self._worker.process.is_alive():  # it may die between runs, too
-            self._worker = _Worker(self.spec)
+        """The worker, or a new one if it has died between runs. Raises UserError where none can start."""
+        if self._worker is not None and self._worker.process.is_alive():
+            return self._worker
+        for tries_left in reversed(range(_START_TRIES)):
+            try:
+                self._worker = _Worker(self.spec)
+                break
+            except WorkerLostError as lost:  # it may have been killed like any other
+                if not tries_left:
+                    raise UserError(f"no worker process can start: {lost}") from lost
+        assert self._worker is not None
         return self._worker
 
 
@@ -97,7 +107,7 @@ class _Worker:
     """The supervisor's end of one worker process."""
 
     def __init__(self, spec: SessionSpec) -> None:
-        """Start it, and wait until it is ready. Raises UserError where it cannot begin."""
+        """Start it, and wait until it is ready. Raises WorkerLostError, and UserError for what a user can mend."""
         context = multiprocessing.get_context("spawn")  # a forked child of a process with threads may hang
         self.connection, far_end = context.Pipe()
         self._output, output = context.Pipe(duplex=False)
@@ -114,10 +124,7 @@ class _Worker:
         output.close()
         try:
             first = self._next(None)
-        except WorkerLostError as lost:
-            said = (self.tail.lines or ["it said nothing"])[-1]
-            raise UserError(f"the worker process cannot start ({lost}): {said}") from lost
-        except BaseException:  # Ctrl-C while torch is loading
+        except BaseException:  # it is lost, or Ctrl-C while torch is loading
             self.stop()
             raise
         if isinstance(first, Refused):
@@ -154,7 +161,9 @@ class _Worker:
         return dict(message)
 
     def stop(self) -> None:
-        """End the process at once. It has nothing to save."""
+        """End the process at once: it has nothing to save. A second call does nothing."""
+        if self.connection.closed:
+            return
         self.process.kill()
         self.process.join(_EXIT_S)
         self._read_output()
@@ -199,5 +208,5 @@ class _Worker:
         if code == -signal.SIGKILL:
             return "killed (SIGKILL), as the system does to a process when memory runs out"
         if code is not None and code < 0:
-            return f"crashed ({signal.Signals(-code).name})"
-        return f"its process ended with exit code {code}"
+            return f"crashed ({signal.strsignal(-code)})"
+        return f"its process ended with exit code {code}: {(self.tail.lines or ['it said nothing'])[-1]}"

@@ -54,7 +54,8 @@ class Study(_Part):
     questions: dict[str, str] = Field(description="question id -> its text, in the order of the report")
     rows: list[Row]
     seeds: list[Seeds]
-    dataset: DatasetFacts
+    dataset: DatasetFacts = Field(description="as the first seed splits it")
+    warnings: list[str] = Field(default=[], description="what a reader should be warned of, a line each")
     command: str = Field(description="the command line that runs this study again")
 
     def row(self, name: str) -> Row:

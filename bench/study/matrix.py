@@ -22,6 +22,7 @@ from gptcore.finetune.recipe import Recipe, make_recipe
 from gptcore.models.config import FAMILIES, REGISTRY
 
 MATRICES = Path(__file__).parents[1] / "matrices"  # the matrices that come with the project
+CLAIMS = MATRICES / "claims.toml"  # what is published of their rows: the one file there that is no matrix
 DEFAULT_MODELS = {"embedded": "mini", "gpt2": "gpt2"}  # the baseline's model where a file names none
 _NAME = r"^\S(.*\S)?$"  # one line, nothing blank around it
 
@@ -126,7 +127,7 @@ def closest(name: str, known: Iterable[str]) -> str:
 
 
 def _bundled() -> list[str]:
-    return sorted(path.stem for path in MATRICES.glob("*.toml"))
+    return sorted(path.stem for path in MATRICES.glob("*.toml") if path != CLAIMS)
 
 
 def _find(name_or_path: str | Path) -> Path:

@@ -49,8 +49,20 @@ class Tokenizer:
         return self._encoding.eot_token
 
     def encode(self, text: str) -> list[int]:
-        """Token ids. `<|endoftext|>` inside a text is text like any other, never the special token."""
-        return self._encoding.encode_ordinary(text)
+        """Token ids. `<|endoftext|>` inside a text is text like any other, never the special token.
+
+        Raises UserError for a text that is too much for the pattern: a million blanks in a row, about.
+        """
+        try:
+            return self._encoding.encode_ordinary(text)
+        except BaseException as error:
+            # A panic of tiktoken's Rust code is no Exception, and would end the process.
+            if type(error).__name__ != "PanicException":
+                raise
+            raise UserError(
+                f"a text of {len(text):,} characters, beginning {text[:40]!r}, is too much for the "
+                "tokenizer: cut its long runs of blanks"
+            ) from error
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, as `encode` gives them."""

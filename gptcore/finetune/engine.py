@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 from typing import Literal
@@ -13,6 +14,8 @@ from gptcore.finetune.trunk_store import TrunkStore
 from gptcore.finetune.view import Precision, View, exact_view, plain_view
 
 EngineName = Literal["fast", "plain"]
+PRODUCT = (1024, 768, 3072)  # (m, k) x (k, n): the first half of GPT-2's MLP on a batch of 1,024 tokens
+PRODUCT_FLOPS = 2 * math.prod(PRODUCT)
 BFLOAT16_GAIN = 1.3  # how much faster a product must be for `auto` to take bfloat16
 
 
@@ -46,9 +49,10 @@ def probe_precision(device: torch.device) -> Precision:
 
 
 def product_seconds(dtype: torch.dtype, device: torch.device, budget_s: float = 0.2) -> float:
-    """Fastest of the matrix products (1024, 768) x (768, 3072) that fit the budget, in seconds."""
-    a = torch.ones(1024, 768, dtype=dtype, device=device)
-    b = torch.ones(768, 3072, dtype=dtype, device=device)
+    """Fastest of the products of PRODUCT's matrices that fit the budget, in seconds."""
+    m, k, n = PRODUCT
+    a = torch.ones(m, k, dtype=dtype, device=device)
+    b = torch.ones(k, n, dtype=dtype, device=device)
     fastest, began = float("inf"), time.perf_counter()
     while time.perf_counter() - began < budget_s:
         start = time.perf_counter()

@@ -30,8 +30,6 @@ from gptcore.models.checkpoints import known_config
 from gptcore.models.config import ModelConfig
 from gptcore.models.weights import hf_config
 
-SLICE_BATCHES = 4  # of training, at least; the second epoch's are timed
-SLICE_EVALUATED = EVAL_BATCH  # validation and test texts of a slice
 TFIDF_TEXTS = 2000  # TF-IDF is cheap, and its time is not in proportion to the texts
 STAND_IN_PARAMS = 60_000_000  # a larger model is cut to fewer blocks for the probe
 # What changes neither the time of a step nor the memory, at harmless values: recipes that differ in nothing
@@ -40,6 +38,18 @@ _NEUTRAL = {
     **{"weights": "random", "lr": 1e-6, "weight_decay": 0.0, "schedule": "constant", "warmup": 0.0},
     **{"lora_alpha": 1.0, "lora_scaling": "alpha/rank", "patience": None},
 }
+
+
+@dataclass(frozen=True)
+class SliceSize:
+    """How much of the data a probe fits. batches: of training, at least; the second epoch's are timed.
+
+    evaluated: texts of validation and of test; stand_in: whether fewer blocks may stand for a large model.
+    """
+
+    batches: int = 4
+    evaluated: int = EVAL_BATCH
+    stand_in: bool = True
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,7 @@ def cost_id(recipe: Recipe) -> str:
     return recipe.model_copy(update=_NEUTRAL).id
 
 
-def probe(recipe: Recipe, data: Dataset, engine: Engine, device: str) -> Probe:
+def probe(recipe: Recipe, data: Dataset, engine: Engine, device: str, size: SliceSize = SliceSize()) -> Probe:
     """Time a slice of the run and scale it up. engine: the kind and precision to time; its trunks stay untouched.
 
     Raises UserError where the model's shape or its vocabulary cannot be had.
@@ -91,9 +101,9 @@ def probe(recipe: Recipe, data: Dataset, engine: Engine, device: str) -> Probe:
     began = time.perf_counter()
     inputs = prepare_inputs(data, recipe, engine.view(recipe), config)
     tokenise_s = time.perf_counter() - began
-    small = _stand_in(config, recipe)
-    n_train = recipe.batch_size * max(SLICE_BATCHES, recipe.accumulation)
-    part = _slice(data, n_train, SLICE_EVALUATED, SLICE_EVALUATED)
+    small = _stand_in(config, recipe) if size.stand_in else config
+    n_train = recipe.batch_size * max(size.batches, recipe.accumulation)
+    part = _slice(data, n_train, size.evaluated, size.evaluated)
     with tempfile.TemporaryDirectory(prefix="gptcore-probe-") as folder:
         (Path(folder) / "config.json").write_text(json.dumps(hf_config(small)), encoding="utf-8")
         context = inputs.tokens_per_row or recipe.context

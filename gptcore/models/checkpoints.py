@@ -130,7 +130,7 @@ def _cached_file(repo: str, file: str) -> Path | None:
 
 def _hub_folder(repo: str) -> Path:
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     try:
         config = hf_hub_download(repo, "config.json")
@@ -140,7 +140,9 @@ def _hub_folder(repo: str) -> Path:
             raise
         except EntryNotFoundError:
             hf_hub_download(repo, WEIGHT_FILES[1])
-    except (OSError, ValueError, HfHubHTTPError) as error:
+    except (
+        Exception
+    ) as error:  # the hub's errors, the system's, and those of whatever transport the hub's client has
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(
             f"weights of {repo!r} cannot be had: {reason} "

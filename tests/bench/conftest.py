@@ -1,6 +1,9 @@
 """Makers of records and studies, shared by the tests of what reads and writes them."""
 
+import importlib.util
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -78,3 +81,15 @@ def toy_record() -> Callable[..., Record]:
 @pytest.fixture(scope="session")
 def toy_study() -> Callable[..., Study]:
     return make_toy_study
+
+
+@pytest.fixture(scope="session")
+def rows() -> ModuleType:
+    """evidence/rows.py: rows with made-up right answers. Pytest puts no folder of tests on the path."""
+    path = Path(__file__).with_name("evidence") / "rows.py"
+    spec = importlib.util.spec_from_file_location("rows", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -25,7 +25,7 @@ from gptcore.finetune.recipe import Recipe, Seeds
 from gptcore.models.config import REGISTRY, ModelConfig
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("list", "plan", "run", "report", "show", "regress", "doctor")
+COMMANDS = ("list", "plan", "run", "report", "compare", "show", "regress", "doctor")
 MATRIX = """
 name = "mine"
 about = "three rows"
@@ -103,7 +103,7 @@ def no_report(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     reported: list[int] = []
 
-    def count(folder: Path, _study: object, records: list[object]) -> Path:
+    def count(folder: Path, _study: object, records: list[object], _margin: float) -> Path:
         reported.append(len(records))
         return folder / "report.md"
 
@@ -276,7 +276,7 @@ def test_run_report_show(bench: Bench, study: list[str], tmp_path: Path) -> None
     assert "foretold for 6 runs: about" in first.words
     assert all(r.cost and r.cost.predicted_s and r.cost.predicted_mem_bytes for r in records.values())
     assert "## Prediction and outcome" in (folder / "report.md").read_text()
-    results = {"report.md", "summary.csv", "plots"}
+    results = {"report.md", "report.html", "summary.csv", "plots"}
     assert results <= {path.name for path in folder.iterdir()}
     assert list((folder / "plots").glob("*.svg"))
     assert list((folder / "plots").glob("*.png"))
@@ -433,6 +433,13 @@ def test_bad_usage_is_exit_code_2(bench: Bench, arguments: list[str]) -> None:
     assert "Traceback" not in answer.err
 
 
+def test_what_varies_between_seeds_is_asked_for(bench: Bench, study: list[str]) -> None:
+    assert "x 3 seeds" in bench("plan", *study, "--vary", "init", "--vary", "order,split").words
+    refused = bench("plan", *study, "--vary", "weights")
+    assert refused.code == 2
+    assert "--vary 'weights': no seed is called 'weights': use one or more of init,order,split" in refused.err
+
+
 @pytest.mark.usefixtures("no_report")
 def test_other_data_in_the_same_folder_is_refused(bench: Bench, study: list[str], tmp_path: Path) -> None:
     assert bench("run", *study, "--only", "tfidf", "--seeds", "1").code == 0
@@ -449,6 +456,25 @@ def test_report_of_a_folder_without_a_study(bench: Bench, tmp_path: Path) -> Non
     answer = bench("report", tmp_path)
     assert answer.code == 2
     assert "holds no study" in answer.err
+
+
+@pytest.mark.usefixtures("no_report")
+def test_compare_of_two_studies(bench: Bench, study: list[str], tmp_path: Path) -> None:
+    other = [*study[:-1], "other"]
+    for options in (study, other):
+        assert bench("run", *options, "--only", "tfidf", "--seeds", "1").code == 0
+    answer = bench("compare", "study", "other", "--out", "comparison.md")
+    assert answer.code == 0
+    assert "## other against study" in answer.out
+    assert (tmp_path / "comparison.md").read_text(encoding="utf-8") == answer.out
+
+
+def test_compare_without_two_studies(bench: Bench, tmp_path: Path) -> None:
+    for folders in (["missing", "absent"], [tmp_path]):
+        answer = bench("compare", *folders)
+        assert answer.code == 2
+        assert answer.err.count("\n") == 1
+    assert "two different studies" in answer.err
 
 
 def test_a_gpu_that_is_not_there(bench: Bench, study: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

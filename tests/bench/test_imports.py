@@ -38,8 +38,8 @@ TORCH_FREE = [
     "gptcore.finetune",
     "gptcore.finetune.recipe",
 ]
-# Of bench, nothing else: what does the runs, what foretells them from real steps, and the gate that runs a study.
-MAY_LOAD_TORCH = {"bench.run.runner", "bench.run.probing", "bench.run.gate"}
+# Of bench, nothing else: what does the runs, what times real steps, and the gate that runs a study.
+MAY_LOAD_TORCH = {"bench.run.runner", "bench.run.probing", "bench.run.gate", "bench.run.speed"}
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,13 @@
 """What happens to long runs, happening for real: kills, Ctrl-C, a second process, a full disk, a read-only folder."""
 
+import contextlib
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import psutil
 import pytest
 
 from bench.run.record import Record
-from bench.run.store import load_records
+from bench.run.store import load_record, load_records
 
+EXCLUDED = {"cost": True, "created_at": True, "curves": True, "environment": {"git_sha", "git_dirty"}}
 ROWS = [f"see you at {n} then,ham\nwin {n} free prizes now,spam" for n in range(20)]
 MATRIX = """
 name = "mine"
@@ -60,15 +62,28 @@ def wait_for(condition: Callable[[], Any], process: subprocess.Popen[str]) -> No
         time.sleep(0.01)
 
 
+def kill(study: subprocess.Popen[str], victim: str) -> str:
+    """Kill a study's supervisor, or its worker; without a worker the supervisor. Returns which."""
+    if victim == "worker":
+        for child in psutil.Process(study.pid).children():
+            with contextlib.suppress(psutil.Error):
+                if "spawn_main" in " ".join(child.cmdline()):  # not multiprocessing's resource tracker
+                    child.kill()
+                    return victim
+    study.kill()
+    study.wait()
+    return "supervisor"
+
+
 def n_records(folder: Path) -> int:
     return len(list((folder / "study" / "runs").glob("[!.]*.json")))
 
 
 def outcome(record: Record) -> dict[str, Any]:
-    """All that the clock has no part in."""
+    """All but times, and the state of a checkout that somebody may be working on meanwhile."""
     curves = record.curves
     assert curves is not None
-    return record.model_dump(exclude={"cost", "created_at", "curves"}) | {
+    return record.model_dump(exclude=EXCLUDED) | {
         "losses": curves.losses,
         "epochs": [epoch.model_dump(exclude={"train_s"}) for epoch in curves.epochs],
     }
@@ -110,6 +125,39 @@ def test_killed_at_any_instant_it_continues_and_two_share_the_work(folder: Path)
 
 
 @pytest.mark.slow
+def test_soak_200_runs_with_random_kills(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Supervisors and workers are killed at random moments; what is there in the end is as if none had been."""
+    chance, began = random.Random(0), time.monotonic()
+    kept: dict[Path, bytes] = {}
+    killed = {"supervisor": 0, "worker": 0}
+    soaked = start(folder, "--seeds", "50")
+    while sum(killed.values()) < 25:
+        time.sleep(chance.uniform(0.0, 8.0))
+        if soaked.poll() is None:
+            killed[kill(soaked, chance.choice(["supervisor", "worker"]))] += 1
+        if soaked.poll() is not None:
+            code, out = finish(soaked)
+            assert code in (0, 1, -signal.SIGKILL), out
+            if code == 0:
+                break
+            soaked = start(folder, "--seeds", "50", "--retry-failed")
+        for path in (folder / "study" / "runs").glob("*.json"):
+            if load_record(path).status == "done":
+                assert kept.setdefault(path, path.read_bytes()) == path.read_bytes()
+    if finish(soaked)[0] != 0:  # a run that lost its worker has failed, and is asked for again
+        code, out = finish(start(folder, "--seeds", "50", "--retry-failed"))
+        assert code == 0, out
+    with capsys.disabled():
+        print(f"\nsoak: 200 runs in {time.monotonic() - began:.0f} s, killed: {killed}")
+    assert min(killed.values()) >= 3
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert finish(start(folder, "--seeds", "50", out="undisturbed"))[0] == 0
+    records = outcomes(folder / "study")
+    assert len(records) == 200
+    assert records == outcomes(folder / "undisturbed")
+
+
+@pytest.mark.slow
 def test_ctrl_c_stops_at_once_and_keeps_what_is_done(folder: Path) -> None:
     interrupted = start(folder, "--seeds", "100")
     wait_for(lambda: n_records(folder) >= 3, interrupted)
@@ -124,7 +172,7 @@ def test_ctrl_c_stops_at_once_and_keeps_what_is_done(folder: Path) -> None:
     assert (folder / "study" / "report.md").exists()
 
 
-@contextmanager
+@contextlib.contextmanager
 def small_disk(at: Path, n_bytes: int, *options: str) -> Iterator[None]:
     """A file system of its own, in memory."""
     at.mkdir()

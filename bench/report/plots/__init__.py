@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.evidence.pareto import weigh
 from bench.report.plots import style
 from bench.report.results import Results, RowResult
 from bench.report.text import plain
@@ -52,6 +53,7 @@ def _planned(results: Results) -> Iterator[Planned]:
     shown = [result for result in results.rows if result.done or result.published]
     yield "accuracy", "Test accuracy of every row", lambda title: charts.accuracy(results, shown, title)
     yield from _cost_and_curves(results)
+    yield from _quality(results)
     yield from _sizes_and_padding(results, shown)
     for question, text in results.study.questions.items():
         own = [result for result in shown if result.row.question == question]
@@ -63,16 +65,30 @@ def _planned(results: Results) -> Iterator[Planned]:
 
 def _cost_and_curves(results: Results) -> Iterator[Planned]:
     from bench.report.plots import charts
+    from bench.report.plots.tradeoff import pareto
 
     if sum(bool(result.seconds()) for result in results.finished) > 1:
         title = "Test accuracy against the time of a run"
         yield "accuracy-time", title, lambda title: charts.accuracy_time(results, title)
+    if tradeoff := weigh(results):
+        title = "What accuracy costs: time and parameters that learn"
+        yield "pareto", title, lambda title: pareto(results, tradeoff, title)
     curves = [run.curves for run in results.done if run.curves]
     if any(curve.losses for curve in curves):
         yield "curves-loss", "Training loss (nats) by epoch", lambda title: charts.loss_curves(results, title)
     if any(curve.epochs for curve in curves):
         title = "Validation accuracy (%) by epoch"
         yield "curves-accuracy", title, lambda title: charts.accuracy_curves(results, title)
+
+
+def _quality(results: Results) -> Iterator[Planned]:
+    from bench.report.plots import quality
+
+    if any(run.test for run in results.done):
+        title = "Reliability: predictions that are right (%) by their confidence (%)"
+        yield "reliability", title, lambda title: quality.reliability_plot(results, title)
+        title = "Confusion: true class (line) and predicted class (column), % of the true class"
+        yield "confusion", title, lambda title: quality.confusion_plot(results, title)
 
 
 def _sizes_and_padding(results: Results, shown: list[RowResult]) -> Iterator[Planned]:

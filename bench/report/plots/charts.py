@@ -21,6 +21,7 @@ from bench.report.plots.marks import (
     draw_dots,
     family_of,
     legend,
+    majority_handle,
     name_of,
     write_labels,
 )
@@ -96,11 +97,7 @@ def _scatter(
     # The first rows, and the baseline with them, on top.
     for (x, y), row in reversed(list(zip(points, rows, strict=True))):
         axes.plot(x, y, **MEAN, color=family_of(results, row).colour)
-    low, high = min(y for _, y in points), max(y for _, y in points)
-    majority = 100 * results.majority
-    reference = majority > low - max(high - low, 1)  # further below it would only squeeze the points
-    if reference:
-        axes.axhline(majority, **MAJORITY)
+    axes.axhline(100 * results.majority, **MAJORITY)
     log_x(axes, [x for x, _ in points], "time of a run on its own, s (mean over seeds)")
     axes.margins(y=0.1)
     axes.set_ylim(top=min(axes.get_ylim()[1], 103))
@@ -113,9 +110,10 @@ def _scatter(
             )
             for i, row in enumerate(rows, start=1)
         ]
+        handles.append(majority_handle(results))
         figure.legend(handles=handles, loc="outside lower left", ncols=2)
     else:
-        legend(figure, results, rows, intervals=False, majority=reference)
+        legend(figure, results, rows, intervals=False)
     return figure
 
 
@@ -172,11 +170,14 @@ def accuracy_curves(results: Results, title: str) -> Figure:
         epochs = curves.epochs
         return [float(p.epoch) for p in epochs], [100 * p.validation_accuracy for p in epochs]
 
-    return _small_multiples(results, title, points)
+    return _small_multiples(results, title, points, majority=True)
 
 
 def _small_multiples(
-    results: Results, title: str, points: Callable[[Curves], tuple[list[float], list[float]]]
+    results: Results,
+    title: str,
+    points: Callable[[Curves], tuple[list[float], list[float]]],
+    majority: bool = False,
 ) -> Figure:
     def lines(result: RowResult | None) -> list[tuple[list[float], list[float]]]:
         curves = [points(run.curves) for run in (result.done if result else []) if run.curves]
@@ -196,6 +197,8 @@ def _small_multiples(
                 axes.plot(x, y, **BEHIND)
         for x, y in lines(row):
             axes.plot(x, y, color=family_of(results, row).colour, linewidth=1.2)
+        if majority:
+            axes.axhline(100 * results.majority, **MAJORITY)
         axes.set_title(name_of(row, 36 if wide else _PANEL_NAME), fontsize=SMALL, loc="left")
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axes.grid()
@@ -206,5 +209,7 @@ def _small_multiples(
     handles = [Line2D([], [], color=kind.colour, label=kind.label) for kind in families]
     if lines(results.baseline):
         handles.append(Line2D([], [], **BEHIND, label="baseline, for comparison"))
+    if majority:
+        handles.append(majority_handle(results))
     figure.legend(handles=handles, loc="outside lower left", ncols=min(4, len(handles)))
     return figure

@@ -87,9 +87,12 @@ def write_labels(
     return True
 
 
-def legend(
-    figure: Figure, results: Results, rows: Sequence[RowResult], intervals: bool = True, majority: bool = True
-) -> None:
+def majority_handle(results: Results) -> Line2D:
+    """The legend's line for always answering the largest class of the test split."""
+    return Line2D([], [], **MAJORITY, label=f"majority class, {percent(results.majority, 1)}%")
+
+
+def legend(figure: Figure, results: Results, rows: Sequence[RowResult], intervals: bool = True) -> None:
     """Below the plot: the colours that occur, and what the marks mean."""
     kinds = dict.fromkeys(family_of(results, row) for row in rows)
     handles: list[Artist] = [Line2D([], [], **MEAN, color=kind.colour, label=kind.label) for kind in kinds]
@@ -99,7 +102,5 @@ def legend(
         handles.append(Line2D([], [], **SEED, color=grey, label="one seed"))
         if any(row.published for row in rows):
             handles.append(Line2D([], [], **PUBLISHED, label="published, one seed"))
-    if majority:
-        label = f"majority class, {percent(results.majority, 1)}%"
-        handles.append(Line2D([], [], **MAJORITY, label=label))
+    handles.append(majority_handle(results))
     figure.legend(handles=handles, loc="outside lower left", ncols=min(4, len(handles)), columnspacing=1.5)

@@ -37,7 +37,8 @@ def records(toy_record: Callable[..., Record]) -> Callable[[int], list[Record]]:
         found = []
         for recipe, n_wrong in ((Recipe(), 0), (FIRST, wrong)):
             predicted = [1 - label if i < n_wrong else label for i, label in enumerate(LABELS)]
-            test = Predictions(labels=LABELS, predicted=predicted, probabilities=[])
+            halves = [[0.5, 0.5]] * len(LABELS)
+            test = Predictions(labels=LABELS, predicted=predicted, probabilities=halves)
             metrics = Metrics(train=SPLIT, validation=SPLIT, test=SPLIT)
             found += [toy_record(recipe, seed, test=test, metrics=metrics) for seed in (0, 1)]
         return found

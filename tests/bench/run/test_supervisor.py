@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +103,12 @@ def test_runs_share_one_worker_and_its_trunks(supervisor: Supervisor, tmp_path: 
 @pytest.mark.parametrize(
     ("number", "reason"),
     [
-        (signal.SIGKILL, "killed (SIGKILL), as the system does to a process when memory runs out"),
-        (signal.SIGSEGV, "crashed (SIGSEGV)"),
+        pytest.param(
+            signal.SIGKILL,
+            "killed (SIGKILL), as the system does to a process when memory runs out",
+            marks=pytest.mark.slow,
+        ),
+        (signal.SIGSEGV, "crashed (Segmentation fault)"),
     ],
 )
 def test_a_worker_that_dies_makes_a_failed_record(
@@ -124,12 +129,21 @@ def test_a_hang_is_stopped_and_says_where_it_hung(
     with monkeypatch.context() as patch:
         patch.setattr(supervisor, "timeout_s", 1.0)
         record = supervisor.run(planned(LONG), ignore)
-        assert (record.status, record.reason) == ("failed", "timeout: stopped, as it was not done after 1 s")
-        assert record.output_tail is not None
-        assert any(line.startswith('  File "') for line in record.output_tail)
-        # One that does not even answer signals
+    assert (record.status, record.reason) == ("failed", "timeout: stopped, as it was not done after 1 s")
+    assert record.output_tail is not None
+    assert any(line.startswith('  File "') for line in record.output_tail)
+    run_well(supervisor)
+
+
+@pytest.mark.slow
+def test_a_worker_that_does_not_even_answer_signals_is_stopped(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_well(supervisor)
+    with monkeypatch.context() as patch:
+        patch.setattr(supervisor, "timeout_s", 2.0)
         record = supervisor.run(planned(LONG), lambda _epoch: worker().suspend())
-        assert record.reason == "timeout: stopped, as it was not done after 1 s"
+    assert record.reason == "timeout: stopped, as it was not done after 2 s"
     run_well(supervisor)
 
 
@@ -156,6 +170,51 @@ def test_no_memory_left(supervisor: Supervisor) -> None:
     assert "memory" in record.reason.lower()
     end(worker())
     run_well(supervisor)
+
+
+@pytest.fixture
+def little_memory(tmp_path: Path) -> Iterator[Path]:
+    """A control group (v1 or v2) whose processes may take 32 MiB more; skips where none can be made."""
+    v1 = Path("/sys/fs/cgroup/memory")
+    group = (v1 if v1.is_dir() else Path("/sys/fs/cgroup")) / f"bench-{tmp_path.name}-{os.getpid()}"
+    limit = group / ("memory.limit_in_bytes" if v1.is_dir() else "memory.max")
+    try:
+        group.mkdir()
+        limit.write_text(str(32 * 2**20))
+    except OSError as error:
+        pytest.skip(f"no control group can be made here: {error}")
+    yield group
+    group.rmdir()
+
+
+@pytest.mark.slow
+def test_the_system_kills_the_worker_as_memory_runs_out(supervisor: Supervisor, little_memory: Path) -> None:
+    run_well(supervisor)
+    (little_memory / "cgroup.procs").write_text(str(worker().pid))
+    large = planned(Recipe(model="gpt2", weights="random", train="all"))
+    record = supervisor.run(large, ignore)
+    assert record.status == "failed"
+    assert record.reason == "killed (SIGKILL), as the system does to a process when memory runs out"
+    run_well(supervisor)
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_while_it_starts_costs_no_run(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began: list[object] = []
+
+    def kill_the_first_two(process: multiprocessing.Process) -> None:
+        began.append(process)
+        start(process)
+        if len(began) < 3:
+            process.kill()
+
+    end(worker())
+    start = SpawnProcess.start
+    monkeypatch.setattr(SpawnProcess, "start", kill_the_first_two)
+    run_well(supervisor)
+    assert len(began) == 3
 
 
 @pytest.mark.slow
@@ -200,7 +259,8 @@ def test_a_session_that_cannot_be_opened_is_the_users_to_mend(data: Dataset) -> 
     with (
         Supervisor(SessionSpec(data, "fast", "auto", "no-such-device")) as supervisor,
         pytest.raises(
-            UserError, match=r"^the worker process cannot start \(its process ended with exit code 1\): "
+            UserError,
+            match=r"^no worker process can start: its process ended with exit code 1: RuntimeError",
         ),
     ):
         supervisor.run(planned(), ignore)

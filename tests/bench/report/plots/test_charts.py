@@ -121,7 +121,7 @@ def test_plots_with_nothing_to_show_are_not_made(study: Study, tmp_path: Path, s
     rows = [study.row("baseline"), study.row("tf-idf")]
     small = study.model_copy(update={"rows": rows})
     only = collect(small, [studies.make_record(rows[1], 0, 0.95, 1)])
-    assert set(write_plots(tmp_path, only)) == {"accuracy", "question-7-floor"}
+    assert set(write_plots(tmp_path, only)) == {"accuracy", "confusion", "question-7-floor", "reliability"}
 
 
 def test_a_row_name_in_another_script_with_dollars_draws_without_a_warning(

@@ -1,0 +1,87 @@
+"""Two studies row by row: paired where both tested the same seeds on the same examples, else side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from bench.evidence.machine import same_machine
+from bench.evidence.paired import Difference, Ratio, paired_ratio
+from bench.evidence.unpaired import difference_of_shares
+from bench.evidence.verdicts import Call, Comparison, compare_rows, decide
+from bench.report.results import Results, RowResult
+
+
+@dataclass(frozen=True)
+class RowBetween:
+    """A row of one study against the row of that name in another.
+
+    Paired by seed and example, or `unpaired` by the two accuracies alone where seeds or examples differ.
+    """
+
+    name: str
+    paired: Comparison | None
+    p_holm: float  # of the paired comparison, corrected over the rows
+    call: Call
+    unpaired: Difference | None
+    flipped: tuple[int, int] | None  # predictions that differ, of how many, where paired
+    time: Ratio | None  # of runs alone, ours over theirs, on machines that look the same
+
+
+def compare_studies(ours: Results, theirs: Results) -> list[RowBetween]:
+    """Every row that both have finished, in the order of `ours`; rows go by their names, those of one recipe once."""
+    other = {result.name: result for result in theirs.finished}
+    pairs = {
+        result.name: (result, other[result.name])
+        for result in ours.finished
+        if result.name in other and ours.first_with_recipe(result) is result
+    }
+    # The runs of two studies are never the same ones, also where their recipes are.
+    compared = {
+        name: replace(comparison, identical=False)
+        for name, pair in pairs.items()
+        if (comparison := compare_rows(*pair))
+    }
+    decided = decide(compared)
+    return [
+        RowBetween(
+            name,
+            compared.get(name),
+            *decided.get(name, (1.0, "undecided")),
+            None if name in compared else _unpaired(*pair),
+            _flipped(*pair) if name in compared else None,
+            _time(*pair),
+        )
+        for name, pair in pairs.items()
+    ]
+
+
+def _unpaired(ours: RowResult, theirs: RowResult) -> Difference | None:
+    mine, other = ours.accuracy(), theirs.accuracy()
+    if mine is None or other is None:
+        return None
+    return difference_of_shares(mine, _examples(ours), other, _examples(theirs))
+
+
+def _examples(result: RowResult) -> int:
+    return min(run.metrics.test.n for run in result.done if run.metrics)
+
+
+def _flipped(ours: RowResult, theirs: RowResult) -> tuple[int, int]:
+    pairs = [
+        (mine.test.predicted, other.test.predicted)
+        for seed, mine in ours.by_seed.items()
+        if (other := theirs.by_seed.get(seed)) and mine.test and other.test and mine.seeds == other.seeds
+    ]
+    answers = [one != two for mine, other in pairs for one, two in zip(mine, other, strict=True)]
+    return sum(answers), len(answers)
+
+
+def _time(ours: RowResult, theirs: RowResult) -> Ratio | None:
+    """Paired by seed index; None unless every pair ran on one machine."""
+    pairs = [(mine, theirs.by_seed[seed]) for seed, mine in ours.by_seed.items() if seed in theirs.by_seed]
+    if not all(same_machine(mine, other) for mine, other in pairs):
+        return None
+    costs = [
+        (mine.cost.standalone_s, other.cost.standalone_s) for mine, other in pairs if mine.cost and other.cost
+    ]
+    return paired_ratio([mine for mine, _ in costs], [other for _, other in costs])

@@ -1,0 +1,205 @@
+"""The published claims beside what this study found, and what does not add up in the source, as Markdown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from bench.evidence.claims import ClaimResult, Finding, Judged, judge_claims, published_difference
+from bench.evidence.errata import impossible_percentages, not_of_all, same_figures, without_difference
+from bench.evidence.stats import wilson
+from bench.evidence.verdicts import ALPHA
+from bench.report.results import Results
+from bench.report.tables import titled
+from bench.report.text import MISSING, escape, interval, join, percent, points, points_between
+from bench.study.claims import Claim, load_claims, published_rows
+from bench.study.manifest import Published
+
+_IN_A_COUNT: dict[Finding, str] = {
+    "holds": "hold",
+    "contradicted": "contradicted",
+    "undecided": "not decidable",
+    "not run": "not run",
+}
+_HOW_TO_READ = """\
+*Published*: both test accuracies in percent, each with its 95% Wilson interval for {n} messages, and their difference \
+in points. Which messages each row got right is not published, so the difference has the widest interval, and *p* the \
+range, that any pairing of the two rows' answers gives (McNemar's exact test); a claim holds only where the greatest p \
+stays below {alpha}. *Here*: means over the seeds, with the paired 95% interval. Every p is corrected by Holm's method \
+over the claims on accuracy, the published and ours each; the intervals are each claim's own. Published times are \
+single runs in minutes with the ratios that their rounding allows; times here are of the conventional loop only \
+(`--engine plain`), which is what the claims are about. One run a row says nothing of other seeds: a claim that holds \
+in the published figures holds of those two trained models."""
+
+
+def claims_section(results: Results) -> list[str]:
+    """The claims whose rows are in the study and the source's errata; nothing for other data or other rows."""
+    judged = judge_claims(results)
+    if not judged:
+        return []
+    headers = [
+        "No.",
+        "Claim",
+        "Published",
+        "Do the published figures show it?",
+        "Here",
+        "Does this study show it?",
+    ]
+    rows = [
+        [
+            one.claim.id,
+            f"{escape(one.claim.text)} ({escape(one.claim.row)} against {escape(one.claim.against)})",
+            _published_figures(one),
+            _published_verdict(one),
+            _our_figures(one, results),
+            _our_verdict(one),
+        ]
+        for one in judged
+    ]
+    n = load_claims().examples["test"][0]
+    return [
+        titled(results, "The published claims", headers, rows, "llllll"),
+        _summary(judged, results),
+        _HOW_TO_READ.format(n=n, alpha=ALPHA),
+        *_errata(results),
+    ]
+
+
+def _summary(judged: Sequence[ClaimResult], results: Results) -> str:
+    """How many claims ended how, and which published differences stand whatever the pairing."""
+    model = results.study.row(results.study.baseline).recipe.model
+    standing = [one for one in judged if one.published.p and one.published.p[1] < ALPHA]
+    perhaps = [one for one in judged if one.published.p and one.published.p[0] < ALPHA <= one.published.p[1]]
+    text = (
+        f"Of {len(judged)} claims, by the published figures: {_counts([one.published for one in judged])}; by this "
+        f"study, whose baseline is {escape(model)}: {_counts([one.ours for one in judged])}. "
+        f"After Holm's correction over all {len(load_claims().of_accuracy)} published comparisons of accuracy, "
+    )
+    stand = "stands" if len(standing) == 1 else "stand"
+    text += (
+        f"{_named(standing)} {stand} whichever messages each row got right"
+        if standing
+        else "none of these stands"
+    )
+    if perhaps:
+        text += f"; {_named(perhaps)} would with the kindest pairing, which the source does not show"
+    return text + "."
+
+
+def _counts(findings: Sequence[Judged]) -> str:
+    found = Counter(one.finding for one in findings)
+    return ", ".join(f"{found[finding]} {words}" for finding, words in _IN_A_COUNT.items() if found[finding])
+
+
+def _named(judged: Sequence[ClaimResult]) -> str:
+    return join(
+        f"{one.claim.id} ({escape(one.claim.row)} against {escape(one.claim.against)})" for one in judged
+    )
+
+
+def _published_figures(one: ClaimResult) -> str:
+    rows, n = published_rows(), load_claims().examples["test"][0]
+    row, against = rows[one.claim.row], rows[one.claim.against]
+    if one.published.ratio:
+        return f"{row.minutes_a100:.2f} against {against.minutes_a100:.2f} min: {_effect(one.published)}"
+    shares = [published.test_acc / 100 for published in (row, against)]
+    both = [f"{percent(share)} ({interval(wilson(share, n))})" for share in shares]
+    return f"{both[0]} against {both[1]}: {_effect(one.published)}"
+
+
+def _our_figures(one: ClaimResult, results: Results) -> str:
+    row, against = results.row(one.claim.row), results.row(one.claim.against)
+    if one.ours.finding == "not run":
+        return MISSING
+    if one.ours.ratio:
+        return _effect(one.ours)
+    both = [percent(result.accuracy()) for result in (row, against)]
+    return f"{both[0]} against {both[1]}" + (f": {_effect(one.ours)}" if one.ours.difference else "")
+
+
+def _effect(judged: Judged) -> str:
+    if judged.difference:
+        return points_between(judged.difference.mean, judged.difference.low, judged.difference.high)
+    if judged.ratio:
+        r = judged.ratio
+        return f"{r.ratio:.2f} times ({r.low:.2f} to {r.high:.2f})"
+    return MISSING
+
+
+def _published_verdict(one: ClaimResult) -> str:
+    return _verdict(one.claim, one.published, {"undecided": "not decidable from the published data"})
+
+
+def _our_verdict(one: ClaimResult) -> str:
+    text = _verdict(one.claim, one.ours, {})
+    reaches, claim = one.ours.reaches(one.claim), one.claim
+    if reaches is None:
+        return text
+    if claim.metric == "training time":
+        size = f"the stated {claim.times:g} times"
+    elif claim.points is not None:
+        size = f"the stated {claim.points:g} {'point' if claim.points == 1 else 'points'}"
+    else:
+        size = f"the published {points(published_difference(claim))}"
+    return f"{text}; {size} {'within' if reaches else 'outside'} the interval"
+
+
+def _verdict(claim: Claim, judged: Judged, words: dict[Finding, str]) -> str:
+    text = f"**{words.get(judged.finding, judged.finding)}**"
+    if judged.p and claim.direction != "equal":
+        text += f" ({_p(judged.p)})"
+    return f"{text}: {escape(judged.why)}"
+
+
+def _p(p: tuple[float, float]) -> str:
+    low, high = (f"{value:.3f}" if value >= 0.001 else "<0.001" for value in p)
+    return f"p {low}" if low == high else f"p {low} to {high}"
+
+
+def errata(results: Results) -> list[tuple[str, str]]:
+    """What does not add up in the source, of the rows that are in the study: the rows and what it is, unescaped."""
+    claims, names = load_claims(), {result.name for result in results.rows}
+    rows = {name: figures for name, figures in published_rows().items() if name in names}
+    found: list[tuple[Sequence[str], str]] = []
+    for one in impossible_percentages(claims, rows):
+        (k, below), (_, above) = one.below, one.above
+        also = (
+            " It is the row's training accuracy once more." if one.percent == rows[one.row].train_acc else ""
+        )
+        found.append(
+            (
+                [one.row],
+                f"{one.split} accuracy of {one.percent:.2f}% is impossible: of {one.n} texts {k} right are "
+                f"{below:.2f}%, {k + 1} right are {above:.2f}%.{also}",
+            )
+        )
+    for claim in without_difference(claims, rows):
+        found.append(
+            (
+                [claim.row, claim.against],
+                f"claim {claim.id} has the first {claim.direction}, but both have a test accuracy of "
+                f"{rows[claim.row].test_acc:.2f}%.",
+            )
+        )
+    for pair in same_figures(rows):
+        found.append((pair, "the accuracies on all three splits are the same."))
+    found += [(e.rows, f"{e.text}.") for e in claims.errata if set(e.rows) <= names]
+    if partial := not_of_all(claims, rows, "train"):
+        whole, fewer = claims.examples["train"]
+        found.append(
+            (
+                partial,
+                f"the training accuracies are no share of {whole:,} texts, but of {fewer:,}: the last partial batch "
+                "is left out, as it is in training.",
+            )
+        )
+    return [(_numbered(about, rows), text) for about, text in found]
+
+
+def _errata(results: Results) -> list[str]:
+    lines = [f"- **{escape(about)}**: {escape(text)}" for about, text in errata(results)]
+    return ["### What does not add up in the source", "\n".join(lines)] if lines else []
+
+
+def _numbered(names: Sequence[str], rows: dict[str, Published]) -> str:
+    return f"Row{'s' if len(names) > 1 else ''} " + join(f"{rows[name].row} ({name})" for name in names)

@@ -1,0 +1,226 @@
+"""Several studies beside each other, as Markdown: what differs, the rows they share, ranks over datasets."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tabulate import tabulate
+
+from bench.evidence.between import RowBetween, compare_studies
+from bench.evidence.ranks import MIN_DATASETS, MIN_ROWS, Ranks, rank_rows
+from bench.evidence.verdicts import ALPHA, MARGIN
+from bench.report.results import Results, collect
+from bench.report.tables import facts_rows
+from bench.report.text import MISSING, escape, interval, join, percent, points_between
+from bench.run.store import load_records, load_study
+from gptcore.errors import UserError
+
+_NOT_COMPARED = {"Study", "Runs", "Note"}  # facts that always differ, or that others already say
+_HOW_TO_READ = f"""\
+Differences are in points, the later study less the first. Where a row ran with the same seeds on the same examples in \
+both, the difference is paired and the verdict is that of the report: better or worse with p < {ALPHA} after Holm's \
+correction over the rows, no difference where more than {100 * MARGIN:g} point either way is ruled out. Else it is \
+unpaired: Newcombe's interval from the two accuracies, which leaves out how far seeds differ and is not corrected. \
+Times are those of a run alone, paired by seed, and only where the machines look the same."""
+
+
+def write_comparison(folders: Sequence[Path], out: Path | None = None) -> str:
+    """Compare the studies in these folders; with `out` the text is written there too.
+
+    Raises UserError for fewer than two folders, one that holds no study, or an `out` that cannot be written.
+    """
+    if len(set(folders)) < max(2, len(folders)):
+        given = join(map(str, dict.fromkeys(folders)))
+        raise UserError(f"compare needs the folders of two different studies or more, not just {given}")
+    short = len({folder.name for folder in folders}) == len(folders)
+    studies = {
+        folder.name if short and folder.name else str(folder): collect(
+            load_study(folder), list(load_records(folder).values())
+        )
+        for folder in folders
+    }
+    if out is None:
+        return comparison(studies)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        text = comparison(studies, out)
+        out.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise UserError(f"--out {out} cannot be written ({error.strerror}): name a file") from error
+    return text
+
+
+def comparison(studies: Mapping[str, Results], out: Path | None = None) -> str:
+    """The comparison of two studies or more, by label; the first is what the others are compared with.
+
+    Where rows are ranked over datasets and `out` is given, the diagram is drawn beside it.
+    """
+    (first, reference), *others = studies.items()
+    parts = [
+        f"# Comparison of {join(escape(label) for label in studies)}",
+        *_differences(studies),
+        *_side_by_side(studies),
+        *(part for label, results in others for part in _against(first, reference, label, results)),
+        _HOW_TO_READ,
+        "## Ranks over datasets",
+        *_ranks(studies, out),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _differences(studies: Mapping[str, Results]) -> list[str]:
+    facts = [dict(facts_rows(results)) for results in studies.values()]
+    names = [
+        name for name in dict.fromkeys(name for fact in facts for name in fact) if name not in _NOT_COMPARED
+    ]
+    rows = [[name, *(fact.get(name, MISSING) for fact in facts)] for name in names]
+    rows.append(["Recipes of common rows", *_recipes(list(studies.values()))])
+    different = [row for row in rows if len(set(row[1:])) > 1]
+    same = [row[0] for row in rows if len(set(row[1:])) == 1]
+    return [
+        "## What differs",
+        _table(["", *map(escape, studies)], different, "l" * (1 + len(studies))) if different else "",
+        f"The same in all: {join(name[:1].lower() + name[1:] for name in same)}." if same else "",
+    ]
+
+
+def _recipes(studies: list[Results]) -> list[str]:
+    """For each study how its recipes differ from those of the same rows in the first."""
+    cells = [MISSING]
+    for other in studies[1:]:
+        fields: Counter[str] = Counter()
+        n_common = 0
+        for result in other.rows:
+            theirs = [row for row in studies[0].rows if row.name == result.name]
+            n_common += len(theirs)
+            fields.update(field for row in theirs for field in result.row.recipe.differences(row.row.recipe))
+        cells.append(
+            join(f"{field} differs in {n} of {n_common}" for field, n in fields.most_common()) or MISSING
+        )
+    return cells
+
+
+def _side_by_side(studies: Mapping[str, Results]) -> list[str]:
+    names = _common(studies)
+    every = {name for results in studies.values() for name in (row.name for row in results.finished)}
+    parts = ["## Rows in common"]
+    if names:
+        rows = [[escape(name), *(_accuracy(results, name) for results in studies.values())] for name in names]
+        headers = ["Row", *(f"{escape(label)}: test accuracy, % (95% interval)" for label in studies)]
+        parts.append(_table(headers, rows, "l" + "r" * len(studies)))
+    else:
+        parts.append("No row has finished in all of them.")
+    for label, results in studies.items():
+        if missing := sorted(every - {row.name for row in results.finished}):
+            parts.append(f"Not finished in {escape(label)}: {join(map(escape, missing))}.")
+    return parts
+
+
+def _accuracy(results: Results, name: str) -> str:
+    row = results.row(name)
+    return f"{percent(row.accuracy())} ({interval(row.interval)})"
+
+
+def _against(first: str, reference: Results, label: str, results: Results) -> list[str]:
+    compared = compare_studies(results, reference)
+    if not compared:
+        return []
+    headers = ["Row", "Difference, points", "Verdict", "Predictions that differ"]
+    timed = any(one.time for one in compared)
+    rows = [[*_line(one), *([_time(one)] if timed else [])] for one in compared]
+    table = _table([*headers, *(["Time, ratio"] if timed else [])], rows, "lrlrr"[: len(rows[0])])
+    note = "" if timed else "No ratios of times: the two were not made on machines that look the same."
+    return [f"## {escape(label)} against {escape(first)}", table, note]
+
+
+def _line(one: RowBetween) -> list[str]:
+    effect = one.paired.accuracy if one.paired else one.unpaired
+    if one.paired is None:
+        verdict = "unpaired" + (": the interval excludes zero" if effect and effect.excludes_zero else "")
+    elif one.flipped and one.flipped[0] == 0:
+        verdict = "the same predictions"
+    elif one.paired.n_seeds == 1:
+        verdict = "undecided: one seed"
+    else:
+        verdict = f"{one.call} (p {one.p_holm:.3f}, {one.paired.n_seeds} seeds)"
+    return [
+        escape(one.name),
+        points_between(effect.mean, effect.low, effect.high) if effect else MISSING,
+        verdict,
+        f"{one.flipped[0]:,} of {one.flipped[1]:,}" if one.flipped else MISSING,
+    ]
+
+
+def _time(one: RowBetween) -> str:
+    if one.time is None:
+        return MISSING
+    bounds = f" ({one.time.low:.2f} to {one.time.high:.2f})" if one.time.low > 0 else " (one seed)"
+    return f"{one.time.ratio:.2f}{bounds}"
+
+
+def _ranks(studies: Mapping[str, Results], out: Path | None) -> list[str]:
+    datasets = Counter(results.study.dataset.source_fingerprint for results in studies.values())
+    names = [
+        name for name in _common(studies) if all(_is_first(results, name) for results in studies.values())
+    ]
+    if len(datasets) < MIN_DATASETS:
+        return [
+            f"Rows are not ranked: average ranks need {MIN_DATASETS} datasets or more to say anything of the next, "
+            f"and these studies have {len(datasets)}."
+        ]
+    if max(datasets.values()) > 1:
+        return ["Rows are not ranked: two studies are on the same data, and each dataset counts once."]
+    if len(names) < MIN_ROWS:
+        return [
+            f"Rows are not ranked: Friedman's test needs {MIN_ROWS} rows or more that have finished on every dataset, "
+            f"and there are {len(names)}."
+        ]
+    ranks = rank_rows(
+        {name: [results.row(name).accuracy() or 0.0 for results in studies.values()] for name in names}
+    )
+    return [_ranks_text(ranks), _ranks_table(ranks), _diagram(ranks, out)]
+
+
+def _ranks_text(ranks: Ranks) -> str:
+    rejects = ranks.p_friedman < ALPHA
+    text = f"Over {ranks.n_datasets} datasets Friedman's test {'rejects' if rejects else 'does not reject'} that all "
+    text += f"{len(ranks.average)} rows are equal (p {ranks.p_friedman:.3f}). "
+    if not rejects:
+        return text + "So no two of them are told apart."
+    return text + (
+        f"Two rows differ where their average ranks are more than {ranks.critical_difference:.2f} apart (Nemenyi's "
+        "test, level 0.05, corrected for all pairs; Demšar 2006)."
+    )
+
+
+def _ranks_table(ranks: Ranks) -> str:
+    rows = [[escape(name), f"{rank:.2f}"] for name, rank in ranks.average.items()]
+    return _table(["Row", "Average rank (1 is best)"], rows, "lr")
+
+
+def _diagram(ranks: Ranks, out: Path | None) -> str:
+    if out is None:
+        return "The critical-difference diagram is drawn with `--out FILE`."
+    from bench.report.plots.ranks import write_ranks
+
+    path = write_ranks(out.with_name(f"{out.stem}-ranks"), ranks)
+    return f"![Average ranks over {ranks.n_datasets} datasets]({path.name})"
+
+
+def _common(studies: Mapping[str, Results]) -> list[str]:
+    """Rows that have finished in every study, in the order of the first."""
+    first, *others = studies.values()
+    finished = [{row.name for row in results.finished} for results in others]
+    return [row.name for row in first.finished if all(row.name in names for names in finished)]
+
+
+def _is_first(results: Results, name: str) -> bool:
+    row = results.row(name)
+    return results.first_with_recipe(row) is row
+
+
+def _table(headers: list[str], rows: list[list[str]], align: str) -> str:
+    sides = ["right" if letter == "r" else "left" for letter in align]
+    return tabulate(rows, headers, tablefmt="pipe", disable_numparse=True, colalign=sides)

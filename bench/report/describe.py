@@ -1,0 +1,167 @@
+"""What a report says of a study in words and figures, as plain text: who shows it escapes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bench.report.results import Results, RowResult
+from bench.report.text import MISSING, changes, join, memory, percent, plain, plain_sentence
+from bench.run.record import PaddingCheck, Record
+
+
+def study_facts(results: Results) -> list[tuple[str, str]]:
+    """What was run on what: names and values."""
+    study, data = results.study, results.study.dataset
+    shares = ", ".join(
+        f"{name} {percent(n / sum(data.test_label_counts), 1)}%"
+        for name, n in zip(data.label_names, data.test_label_counts, strict=True)
+    )
+    largest = data.label_names[data.test_label_counts.index(max(data.test_label_counts))]
+    seeds = "; ".join(f"{i}: {s.init}/{s.order}/{s.split}" for i, s in enumerate(study.seeds))
+    return [
+        ("Study", f"{study.name} (matrix {study.matrix})"),
+        ("Models", f"{study.models}: {join(models(results)) or 'none has run yet'}"),
+        ("Dataset", f"{data.name}, fingerprint {data.fingerprint[:12]}"),
+        ("Examples", f"{data.n_train:,} train, {data.n_validation:,} validation, {data.n_test:,} test"),
+        ("Classes of the test split", shares),
+        ("Majority-class accuracy", f"{percent(results.majority)}% (always answering {largest})"),
+        ("Distinct texts in more than one split", f"{data.duplicates:,}"),
+        ("Seeds (init/order/split)", seeds),
+        ("Runs", run_counts(results)),
+        *environment_facts(results.done),
+    ]
+
+
+def models(results: Results) -> list[str]:
+    """The models of the finished rows, in the order of the study."""
+    return list(dict.fromkeys(result.row.recipe.model for result in results.finished))
+
+
+def leaders(results: Results) -> list[RowResult]:
+    """The finished rows with the highest mean test accuracy."""
+    means = {result.name: result.accuracy() or 0.0 for result in results.finished}
+    return [result for result in results.finished if means[result.name] == max(means.values())]
+
+
+def by_question(results: Results) -> list[tuple[str, list[RowResult]]]:
+    """The rows that are compared with another, under the questions they answer; those that answer none last."""
+    titles = results.study.questions
+    groups: dict[str | None, list[RowResult]] = {question: [] for question in [*titles, None]}
+    for result in results.rows:
+        if result.row.against is not None:
+            groups[result.row.question if result.row.question in titles else None].append(result)
+    return [
+        ("Other rows" if question is None else titles[question], rows)
+        for question, rows in groups.items()
+        if rows
+    ]
+
+
+def run_counts(results: Results) -> str:
+    """How many runs are done, failed, skipped and without a record; rows of one recipe share their runs."""
+    wanted = {
+        (result.recipe_id, index)
+        for result in results.rows
+        if not result.row.excluded
+        for index in range(len(results.study.seeds))
+    }
+    n = {
+        status: sum(run.status == status for run in results.runs) for status in ("done", "failed", "skipped")
+    }
+    parts = [f"{n['done']} done, {n['failed']} failed, {n['skipped']} skipped"]
+    if missing := len(wanted) - len(results.runs):
+        parts.append(f"{missing} without a record")
+    if excluded := sum(bool(result.row.excluded) for result in results.rows):
+        parts.append(f"{excluded} {'row does' if excluded == 1 else 'rows do'} not apply to these models")
+    if results.n_unused:
+        parts.append(f"{results.n_unused} records of other data or seeds are not used")
+    return "; ".join(parts)
+
+
+def environment_facts(runs: list[Record]) -> list[tuple[str, str]]:
+    """Engine and machine; every value that occurs, so that records of two machines do not look like one."""
+    if not runs:
+        return []
+    places = [run.environment for run in runs]
+    versions = [", ".join(f"{name} {v}" for name, v in sorted(place.versions.items())) for place in places]
+    facts = [
+        ("Engine", distinct(run.engine for run in runs)),
+        ("Device", distinct(f"{place.device}, {place.dtype}" for place in places)),
+        ("Processor", distinct(f"{place.cpu}, {place.threads} threads" for place in places)),
+        ("Memory", distinct(memory(place.memory_bytes) for place in places)),
+        ("System", distinct(f"Python {place.python}, {place.platform}" for place in places)),
+        ("Versions", distinct(versions)),
+        ("Commit", distinct(commit(place.git_sha, place.git_dirty) for place in places)),
+    ]
+    conditions = {
+        (run.engine, p.device, p.cpu, p.threads, p.dtype) for run, p in zip(runs, places, strict=True)
+    }
+    if len(conditions) > 1:
+        facts.append(
+            ("Note", "the runs were made under more than one of these conditions: times do not compare")
+        )
+    return facts
+
+
+def change(results: Results, result: RowResult) -> str:
+    """A row's difference from the row it is compared with, which is named where it is not the baseline."""
+    if result.row.against is None:
+        return "baseline" if result.name == results.study.baseline else MISSING
+    text = changes(result.row.changes) or ("no-op" if result.row.no_op else "none")
+    return text if result.row.against == results.study.baseline else f"{result.row.against}: {text}"
+
+
+def notes(results: Results) -> dict[str, str]:
+    """Row name -> what a reader must know of it, in the order of the tables."""
+    found = {}
+    for result in [*results.finished, *results.unfinished]:
+        parts = [plain_sentence(result.row.note)] if result.row.note else []
+        first = results.first_with_recipe(result)
+        if result.done and first is not result:
+            parts.append(f"The same recipe as {first.name}, so the same runs: shown, not run again.")
+        cut = max((run.inputs.n_truncated for run in result.done if run.inputs), default=0)
+        if cut:
+            parts.append(f"{cut:,} texts were cut to the context.")
+        if parts:
+            found[result.name] = " ".join(parts)
+    return found
+
+
+def other_paddings(results: Results) -> dict[str, dict[str, list[PaddingCheck]]]:
+    """Row name -> way of padding that it was not trained with -> the check of each seed, where there are any."""
+    found: dict[str, dict[str, list[PaddingCheck]]] = {}
+    for result in results.finished:
+        for run in result.done:
+            own = run.inputs.tokens_per_row if run.inputs else None
+            for check in run.padding or []:
+                as_wide = check.tokens_per_row in (None, own)
+                way = check.padding if as_wide else f"{check.padding}, {check.tokens_per_row:,} tokens"
+                found.setdefault(result.name, {}).setdefault(way, []).append(check)
+    return found
+
+
+def untrained(results: Results) -> str:
+    """One sentence where figures are of models without their pretrained weights; empty otherwise."""
+    if not results.untrained:
+        return ""
+    return (
+        "Figures of randomly initialised weights: there are no pretrained weights for "
+        f"{join(results.untrained)} yet."
+    )
+
+
+def shares_work(results: Results) -> bool:
+    """Whether any run cost less here than it would have on its own."""
+    return any(run.cost.marginal_s != run.cost.standalone_s for run in results.done if run.cost)
+
+
+def commit(sha: str | None, dirty: bool | None) -> str:
+    """A commit in short, and whether the tree was changed."""
+    if sha is None:
+        return "unknown"
+    return sha[:12] + (" with uncommitted changes" if dirty else "")
+
+
+def distinct(values: Iterable[str]) -> str:
+    """Every value once, in order of appearance."""
+    return "; ".join(plain(value) for value in dict.fromkeys(values))

@@ -1,0 +1,113 @@
+"""report.html: the whole report as one page that opens offline, from results alone."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from bench.evidence.claims import judge_claims
+from bench.evidence.metrics import PredictionMetrics, metrics_of
+from bench.evidence.pareto import weigh
+from bench.evidence.variance import independent
+from bench.evidence.verdicts import judge
+from bench.report import describe, series, text
+from bench.report.claims import errata
+from bench.report.results import Results
+from bench.report.sheet import sheets
+from bench.report.summary import PHASES
+from bench.report.tables import mean
+from bench.run.files import write_whole
+
+_SCRIPTS = ("page.js", "tables.js", "scale.js", "plots.js")
+RECORDS_IN_PAGE = 500  # of more the page only links to the files: it would take long to open
+_CALLS = {"better": "▲", "worse": "▼", "no difference": "=", "undecided": "?"}
+_FINDINGS = {"holds": "✓", "contradicted": "✗", "undecided": "?"}
+
+_FILTERS: tuple[Callable[..., Any], ...] = (
+    *(text.changes, text.count, text.interval, text.memory, text.percent, text.points, text.points_between),
+    *(text.seconds, text.plain_sentence, describe.by_question, describe.change, mean, sheets),
+)
+
+
+def write_html(path: Path, results: Results) -> None:
+    """Write the page, whole or not at all. The same results give the same bytes."""
+    write_whole(path, render(results))
+
+
+def render(results: Results) -> str:
+    """The page as HTML.
+
+    Every text is escaped by the template engine, and none can become code: the page's security policy admits
+    its own script and style by their hashes, and no request to anywhere.
+    """
+    page = _templates()
+    style = page.get_template("style.css").render(families=series.KINDS)
+    script = "\n".join(page.get_template(name).render() for name in _SCRIPTS)
+    plots = [plot for plot in (series.accuracy(results), series.accuracy_time(results)) if plot]
+    losses, validation = series.loss_curves(results), series.accuracy_curves(results)
+    return page.get_template("report.html").render(
+        results=results,
+        study=results.study,
+        records=results.runs if len(results.runs) <= RECORDS_IN_PAGE else [],
+        anchors={result.name: f"row-{i}" for i, result in enumerate(results.finished, start=1)},
+        verdicts=judge(results),
+        independent=independent(results.study.seeds),
+        metrics=_metrics(results),
+        tradeoff=weigh(results),
+        claims=judge_claims(results),
+        errata=errata(results),
+        describe=describe,
+        notes=list(describe.notes(results).items()),
+        phases=[name for name in PHASES if any(result.seconds(name) for result in results.finished)],
+        plots=plots,
+        panels=[("Validation accuracy, %, by epoch", validation), ("Training loss, nats, by epoch", losses)],
+        plot_data={plot.name: asdict(plot) for plot in [*plots, *losses, *validation]},
+        families=series.KINDS,
+        style=Markup(style),
+        script=Markup(script),
+        policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
+        "base-uri 'none'; form-action 'none'",
+    )
+
+
+@cache
+def _templates() -> Environment:
+    page = Environment(
+        loader=PackageLoader("bench.report", "templates"),
+        # Everything is escaped but our own style and scripts, which data never reaches.
+        autoescape=lambda name: name is None or not name.endswith((".css", ".js")),
+        undefined=StrictUndefined,
+        finalize=_printable,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page.filters |= {function.__name__: function for function in _FILTERS} | {"count_values": Counter}
+    page.globals |= {"calls": _CALLS, "findings": _FINDINGS, "missing": text.MISSING}
+    return page
+
+
+def _metrics(results: Results) -> dict[str, list[PredictionMetrics]]:
+    """Row name -> metrics of each run that left its predictions, for rows that have any."""
+    found = {
+        result.name: [metrics for run in result.done if (metrics := metrics_of(run))]
+        for result in results.finished
+    }
+    return {name: metrics for name, metrics in found.items() if metrics}
+
+
+def _printable(value: Any) -> Any:
+    return text.printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _hash(content: str) -> str:
+    """What a content security policy calls an inline script or style by."""
+    return f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"

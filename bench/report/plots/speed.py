@@ -1,0 +1,49 @@
+"""How the cost of both engines grows: with seeds, and with the length of rows. Imports matplotlib."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import median
+
+from matplotlib.axes import Axes
+
+from bench.report.plots.canvas import new_figure, save, settings
+from bench.run.speed_record import EngineName, RowSpeed, SpeedStudy
+
+COLOURS: dict[EngineName, str] = {"plain": "#8A8A8A", "fast": "#1B6CA8"}
+MARKERS: dict[EngineName, str] = {"plain": "s", "fast": "o"}
+SEEDS = range(1, 11)
+
+
+def draw_growth(study: SpeedStudy, path: Path) -> None:
+    """Write PATH.svg and PATH.png: seconds of the first row by seeds and by tokens a row, on logarithmic axes."""
+    base = study.rows[0]
+    with settings():
+        figure = new_figure(3.4, f"{study.models}: seconds of the row {base.row}, plain and fast engine")
+        by_seeds, by_length = figure.subplots(1, 2)
+        first = {engine: _median(base, engine) for engine in COLOURS}
+        further: dict[EngineName, float] = {
+            "plain": first["plain"],
+            "fast": median(taken.further_s for taken in base.fast),
+        }
+        for engine in COLOURS:
+            seconds = [first[engine] + (n - 1) * further[engine] for n in SEEDS]
+            _line(by_seeds, engine, list(SEEDS), seconds)
+            lengths = [int(row.recipe.context) for row in study.by_length]
+            _line(by_length, engine, lengths, [_median(row, engine) for row in study.by_length])
+        by_seeds.set(xlabel="seeds", ylabel="seconds", yscale="log")
+        by_length.set(xlabel="tokens a row is padded to", xscale="log", yscale="log")
+        by_length.set_xticks(lengths, [str(n) for n in lengths])
+        by_length.minorticks_off()
+        by_seeds.legend()
+        for axes in (by_seeds, by_length):
+            axes.grid(axis="y")
+        save(figure, path)
+
+
+def _line(axes: Axes, engine: EngineName, x: list[int], y: list[float]) -> None:
+    axes.plot(x, y, color=COLOURS[engine], marker=MARKERS[engine], markersize=4, label=engine)
+
+
+def _median(row: RowSpeed, engine: EngineName) -> float:
+    return median(taken.total_s for taken in row.taken(engine))

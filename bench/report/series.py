@@ -1,0 +1,234 @@
+"""What the plots of report.html draw, as plain data: points, lines and axes, computed from results alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Literal
+
+from bench.evidence.pareto import weigh
+from bench.report.plots.style import BASELINE, FAMILIES, OTHER, Family, family
+from bench.report.results import Results, RowResult
+from bench.report.text import interval, percent, plain, seconds
+from bench.run.record import Curves, Record
+
+KINDS: tuple[Family, ...] = (BASELINE, *FAMILIES, OTHER)  # a family is its place in this list
+
+Pairs = list[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What an axis measures and the range it opens with; with `rows` it has a band for each of them instead."""
+
+    label: str
+    low: float
+    high: float
+    log: bool = False
+    rows: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Point:
+    """A mark with its tooltip, the run that it stands for, and a name to write beside it, where it has one."""
+
+    x: float
+    y: float
+    kind: Literal["mean", "seed", "published"]
+    family: int
+    text: tuple[str, ...]
+    run: str | None = None
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line through (x, y) pairs; with `text`, its points have tooltips that begin with it."""
+
+    points: Pairs
+    kind: Literal["interval", "curve", "behind", "front"]
+    family: int
+    text: str = ""
+    run: str | None = None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A dashed line across the plot."""
+
+    axis: Literal["x", "y"]
+    at: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One plot; `compact` ones are the small panels of a series."""
+
+    name: str
+    title: str
+    x: Axis
+    y: Axis
+    points: tuple[Point, ...] = ()
+    lines: tuple[Line, ...] = ()
+    references: tuple[Reference, ...] = ()
+    compact: bool = False
+
+    @property
+    def families(self) -> list[int]:
+        """The kinds of change that occur, for the legend."""
+        lines = (line.family for line in self.lines if line.kind in ("interval", "curve"))
+        return sorted({*(point.family for point in self.points), *lines})
+
+
+def accuracy(results: Results) -> Plot | None:
+    """A band a row: mean and interval, every seed, the published figure, the majority class."""
+    rows = [result for result in results.rows if result.done or result.published]
+    if not results.finished:
+        return None
+    points: list[Point] = []
+    lines: list[Line] = []
+    for y, result in enumerate(rows):
+        kind = _family(results, result)
+        if result.interval:
+            lines.append(Line([(_percent(bound), y) for bound in result.interval], "interval", kind))
+            points += _seeds(result, kind, y + 0.3)
+            points.append(_mean(result, kind, _percent(result.accuracy() or 0), y))
+        if figures := result.published:
+            text = (result.name, f"published: {figures.test_acc:.2f}%, one seed")
+            points.append(Point(figures.test_acc, y - 0.3, "published", kind, text))
+    shown = [x for line in lines for x, _ in line.points] + [point.x for point in points]
+    low, high = _around(_percent(results.majority), *shown)
+    return Plot(
+        "accuracy",
+        "Test accuracy of every row",
+        Axis("test accuracy, %", low, high),
+        Axis("", -0.6, len(rows) - 0.4, rows=tuple(plain(result.name) for result in rows)),
+        tuple(points),
+        tuple(lines),
+        (_majority(results, "x"),),
+    )
+
+
+def accuracy_time(results: Results) -> Plot | None:
+    """Mean accuracy with its interval against the time of a run on its own; rows of one recipe are one point."""
+    rows = [r for r in results.finished if _time(r) and results.first_with_recipe(r) is r]
+    if len(rows) < 2:
+        return None
+    points: list[Point] = []
+    lines: list[Line] = []
+    for result in rows:
+        kind, x, y = _family(results, result), _time(result), _percent(result.accuracy() or 0)
+        lines.append(Line([(x, _percent(bound)) for bound in result.interval or ()], "interval", kind))
+        points.append(_mean(result, kind, x, y, label=plain(result.name)))
+    if tradeoff := weigh(results):
+        front = [(_time(row), _percent(row.accuracy() or 0)) for row in tradeoff.by_time]
+        lines.append(Line(front, "front", 0))
+    low, high = _around(*(y for line in lines for _, y in line.points))
+    times = [point.x for point in points]
+    return Plot(
+        "accuracy-time",
+        "Test accuracy against the time of a run",
+        Axis("time of a run on its own, s (mean over seeds)", min(times) / 1.4, max(times) * 1.6, log=True),
+        Axis("test accuracy, %", low, high),
+        tuple(points),
+        tuple(lines),
+        (_majority(results, "y"),) if low < _percent(results.majority) else (),
+    )
+
+
+def loss_curves(results: Results) -> list[Plot]:
+    """A panel a row: training loss (nats) of every seed by epoch, over the baseline's."""
+
+    def points(curves: Curves) -> Pairs:
+        # Steps to an epoch, so that rows of different batch sizes share an axis.
+        steps = curves.epochs[0].step / curves.epochs[0].epoch if curves.epochs else 1
+        return [(round(point.step / steps, 4), round(point.loss, 4)) for point in curves.losses]
+
+    return _panels(results, "loss", "training loss, nats", points)
+
+
+def accuracy_curves(results: Results) -> list[Plot]:
+    """A panel a row: validation accuracy of every seed by epoch, over the baseline's."""
+
+    def points(curves: Curves) -> Pairs:
+        return [(float(point.epoch), _percent(point.validation_accuracy)) for point in curves.epochs]
+
+    return _panels(results, "validation", "validation accuracy, %", points)
+
+
+def _panels(results: Results, name: str, label: str, points: Callable[[Curves], Pairs]) -> list[Plot]:
+    def curves(result: RowResult | None) -> list[tuple[Record, Pairs]]:
+        found = [(run, points(run.curves)) for run in (result.done if result else []) if run.curves]
+        return [(run, pairs) for run, pairs in found if pairs]
+
+    rows = [r for r in results.finished if curves(r) and results.first_with_recipe(r) is r]
+    everything = [pair for row in rows for _, pairs in curves(row) for pair in pairs]
+    if not everything:
+        return []
+    (left, right), (low, high) = (_around(*values) for values in zip(*everything, strict=True))
+    behind = [Line(pairs, "behind", 0) for _, pairs in curves(results.baseline)]
+    panels = []
+    for i, row in enumerate(rows):
+        kind = _family(results, row)
+        own = [Line(pairs, "curve", kind, f"seed {run.seed_index}", run.run_id) for run, pairs in curves(row)]
+        panels.append(
+            Plot(
+                f"{name}-{i}",
+                plain(row.name),
+                Axis("epoch", left, right),
+                Axis(label, low, high),
+                lines=(*(behind if row is not results.baseline else ()), *own),
+                compact=True,
+            )
+        )
+    return panels
+
+
+def _family(results: Results, result: RowResult) -> int:
+    return KINDS.index(family(result.row, results.baseline.row if results.baseline else None))
+
+
+def _mean(result: RowResult, kind: int, x: float, y: float, label: str = "") -> Point:
+    n = len(result.done)
+    text = [
+        plain(result.name),
+        f"{percent(result.accuracy())}%, mean of {n} seed{'' if n == 1 else 's'}",
+        f"95% interval {interval(result.interval)}",
+    ]
+    if result.seconds():
+        text.append(f"{seconds(_time(result))} s on its own")
+    return Point(x, y, "mean", kind, tuple(text), label=label)
+
+
+def _seeds(result: RowResult, kind: int, y: float) -> list[Point]:
+    """Every seed with its record, equal ones beside each other in height."""
+    points: list[Point] = []
+    for run in result.done:
+        share = run.metrics.test.accuracy if run.metrics else 0
+        before = sum(point.x == _percent(share) for point in points)
+        text = (plain(result.name), f"seed {run.seed_index}: {percent(share)}%")
+        points.append(Point(_percent(share), y + min(before, 3) * 0.08, "seed", kind, text, run=run.run_id))
+    return points
+
+
+def _majority(results: Results, axis: Literal["x", "y"]) -> Reference:
+    share = results.majority
+    return Reference(axis, _percent(share), f"majority class, {percent(share, 1)}%")
+
+
+def _time(result: RowResult) -> float:
+    times = result.seconds()
+    return fmean(times) if times else 0.0
+
+
+def _percent(share: float) -> float:
+    return round(100 * share, 4)
+
+
+def _around(*values: float) -> tuple[float, float]:
+    """A range that shows all values with a little room."""
+    low, high = min(values), max(values)
+    margin = 0.04 * (high - low) or 1.0
+    return low - margin, high + margin

@@ -1,0 +1,252 @@
+"""The page of `bench speed`: plain against fast, the goals, and how cost grows. From its record alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from tabulate import tabulate
+
+from bench.report.text import escape, memory, seconds
+from bench.run.files import write_whole
+from bench.run.speed_record import EngineName, RowSpeed, SpeedStudy
+from gptcore.finetune.recipe import Recipe
+
+SEEDS = (1, 3, 5, 10)
+EPOCHS = (1, 5, 10, 20)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """So many times faster, for the rows it is about: a whole row, and each further seed."""
+
+    about: str
+    of: Callable[[Recipe], bool]
+    first: float
+    further: float | None = None
+
+
+def _frozen(recipe: Recipe) -> bool:
+    return recipe.train in ("last_layer", "last_block", "last_two_blocks")
+
+
+def _text_only(recipe: Recipe) -> bool:
+    return recipe.position == "last_real" or recipe.padding == "none"
+
+
+GOALS = (
+    Goal(
+        "`first`, causal",
+        lambda r: r.position == "first" and r.attention == "causal" and r.train == "last_block",
+        50,
+    ),
+    Goal(
+        "`last_real` or no padding, `last_block`", lambda r: r.train == "last_block" and _text_only(r), 20, 40
+    ),
+    Goal("other rows with a frozen part", lambda r: _frozen(r), 8, 25),
+    Goal(
+        "`all`, `lora`, reading `last_real` or no padding",
+        lambda r: r.train in ("all", "lora") and _text_only(r),
+        4,
+    ),
+    Goal("`all`, `lora`, reading `last`", lambda r: r.train in ("all", "lora"), 1.8),
+)
+MATRIX_GOAL = 5.0
+
+
+def write_speed(folder: Path, study: SpeedStudy) -> Path:
+    """Write MODELS.json, MODELS.md and the plot of how cost grows; the page's path. Raises UserError."""
+    from bench.report.plots.speed import draw_growth
+
+    name = Path(study.models).name
+    write_whole(folder / f"{name}.json", study.model_dump_json(indent=1) + "\n")
+    if study.by_length and study.by_model:
+        draw_growth(study, folder / f"{name}-growth")
+    path = folder / f"{name}.md"
+    write_whole(path, speed_page(study))
+    return path
+
+
+def speed_page(study: SpeedStudy) -> str:
+    """The whole page as Markdown."""
+    parts = [
+        f"# Plain against fast: {escape(study.models)}",
+        _what(study),
+        "## Row by row",
+        _rows_table(study),
+        _matrix(study),
+        "## Goals",
+        _goals_table(study),
+        _whole(study),
+        "## How cost grows",
+        _growth(study),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def shared_total(study: SpeedStudy, seeds: int = 1) -> float:
+    """Seconds of all rows one after the other under the fast engine: a trunk is paid by the first that needs it."""
+    total, there = 0.0, set()
+    for row in study.rows:
+        first, further = _median_total(row, "fast"), _median_further(row)
+        # Random weights are others with every seed: nothing is shared.
+        if row.trunk_key is None or row.trunk_key not in there:
+            total += first
+        else:
+            total += further
+        if row.trunk_key is not None:
+            there.add(row.trunk_key)
+        total += (seeds - 1) * (first if row.recipe.weights == "random" else further)
+    return total
+
+
+def _median_total(row: RowSpeed, engine: EngineName) -> float:
+    return median(taken.total_s for taken in row.taken(engine))
+
+
+def _median_further(row: RowSpeed) -> float:
+    return median(taken.further_s for taken in row.fast)
+
+
+def _phase(row: RowSpeed, engine: EngineName, name: str) -> float:
+    return median(taken.phases.get(name, 0.0) for taken in row.taken(engine))
+
+
+def _what(study: SpeedStudy) -> str:
+    place = study.environment
+    rates = ", ".join(f"{rate / 1e9:.0f} GFLOP/s in {name}" for name, rate in study.rates.items())
+    return (
+        f"{escape(study.dataset)}, {study.n_train:,} training texts, {study.epochs} epochs, random weights (they "
+        f"decide no time). {escape(place.cpu)}, {place.threads} threads; a large matrix product reaches {rates}. "
+        f"Fast engine in {study.precision}, plain in float32. Both engines were timed in turn in one process, "
+        f"{study.pairs} pairs a row; a ratio is the median of its pairs.\n\n"
+        "**Times of whole runs are scaled up from slices**: plain from "
+        f"{study.slices['plain']}; fast from {study.slices['fast']}. Runs that were done whole stand further down."
+    )
+
+
+def _rows_table(study: SpeedStudy) -> str:
+    headers = [
+        *("Row", "Plain, s", "Fast, s", "Plain / fast", "Pairs from, to", "Further seed, s"),
+        *("Plain / further seed", "Fast: trunk, s", "Train, s", "Evaluate, s", "Plain's share of the rate"),
+    ]
+    rows = [
+        [
+            escape(row.row),
+            seconds(_median_total(row, "plain")),
+            seconds(_median_total(row, "fast")),
+            f"{row.ratio:.1f}",
+            f"{min(row.ratios):.1f}, {max(row.ratios):.1f}",
+            seconds(_median_further(row)),
+            f"{row.further_ratio:.1f}",
+            *(seconds(_phase(row, "fast", name)) for name in ("trunk", "train", "evaluate")),
+            _share(row, study),
+        ]
+        for row in study.rows
+    ]
+    return _table(headers, rows)
+
+
+def _share(row: RowSpeed, study: SpeedStudy) -> str:
+    if row.plain_flops is None or row.recipe.padding == "none":
+        return "–"
+    return f"{100 * row.plain_flops / _median_total(row, 'plain') / study.rates['float32']:.0f}%"
+
+
+def _matrix(study: SpeedStudy) -> str:
+    plain = sum(_median_total(row, "plain") for row in study.rows)
+    lines = []
+    for n in (1, 3):
+        fast = shared_total(study, n)
+        lines.append(
+            f"{n} seed{'s' if n > 1 else ''}: {seconds(n * plain)} s against {seconds(fast)} s, "
+            f"**{n * plain / fast:.1f} times**"
+        )
+    return f"All {len(study.rows)} rows, trunks shared as in a study. " + "; ".join(lines) + "."
+
+
+def _goals_table(study: SpeedStudy) -> str:
+    lines, left = [], list(study.rows)
+    for goal in GOALS:
+        rows = [row for row in left if goal.of(row.recipe)]
+        left = [row for row in left if row not in rows]
+        for what, least, value in (
+            ("whole row", goal.first, lambda row: row.ratio),
+            ("each further seed", goal.further, lambda row: row.further_ratio),
+        ):
+            if rows and least is not None:
+                lines.append([goal.about, what, f"{least:g}", *_against(rows, least, value)])
+    fast = shared_total(study)
+    ratio = sum(_median_total(row, "plain") for row in study.rows) / fast
+    lines.append(
+        ["the whole matrix, one seed", "", f"{MATRIX_GOAL:g}", f"{ratio:.1f}", _met(ratio >= MATRIX_GOAL), ""]
+    )
+    return _table(["Rows", "", "Goal, times", "Lowest", "Met", "Rows below it"], lines)
+
+
+def _against(rows: list[RowSpeed], least: float, value: Callable[[RowSpeed], float]) -> list[str]:
+    below = [f"{escape(row.row)} ({value(row):.1f})" for row in rows if value(row) < least]
+    return [f"{min(map(value, rows)):.1f}", _met(not below), ", ".join(below)]
+
+
+def _met(met: bool) -> str:
+    return "yes" if met else "**no**"
+
+
+def _whole(study: SpeedStudy) -> str:
+    rows = []
+    for row in study.rows:
+        for engine, whole in row.whole.items():
+            estimated = _median_total(row, engine)
+            rows.append(
+                [
+                    escape(row.row),
+                    engine,
+                    seconds(whole.total_s),
+                    seconds(estimated),
+                    f"{100 * (estimated / whole.total_s - 1):+.0f}%",
+                    memory(whole.mem_bytes),
+                    "; ".join(f"{name} {seconds(s)}" for name, s in whole.phases.items() if s >= 0.05),
+                ]
+            )
+    if not rows:
+        return "No row was done whole: `--whole ROW` does."
+    headers = ["Row", "Engine", "Whole run, s", "Scaled up, s", "Scaling's error", "Memory", "Phases, s"]
+    return "Done whole, once (memory beyond what the process held before):\n\n" + _table(headers, rows)
+
+
+def _growth(study: SpeedStudy) -> str:
+    base = study.rows[0]
+    plain, first, further = _median_total(base, "plain"), _median_total(base, "fast"), _median_further(base)
+    parts = [f"The row {escape(base.row)}; seeds and epochs follow from its phases, the others were timed."]
+    parts.append(_growth_table("Seeds", [(str(n), n * plain, first + (n - 1) * further) for n in SEEDS]))
+    by_epochs = [(str(n), _epochs(base, "plain", n, study), _epochs(base, "fast", n, study)) for n in EPOCHS]
+    parts.append(_growth_table("Epochs", by_epochs))
+    for title, rows in (("Tokens a row", study.by_length), ("Model", [*study.by_model, base])):
+        named = [(row.recipe.model if title == "Model" else str(row.recipe.context), row) for row in rows]
+        parts.append(
+            _growth_table(
+                title,
+                [(name, _median_total(row, "plain"), _median_total(row, "fast")) for name, row in named],
+            )
+        )
+    return "\n\n".join(parts)
+
+
+def _epochs(row: RowSpeed, engine: EngineName, n: int, study: SpeedStudy) -> float:
+    train = _phase(row, engine, "train")
+    return _median_total(row, engine) + (n / study.epochs - 1) * train
+
+
+def _growth_table(title: str, rows: list[tuple[str, float, float]]) -> str:
+    lines = [
+        [escape(name), seconds(plain), seconds(fast), f"{plain / fast:.1f}"] for name, plain, fast in rows
+    ]
+    return _table([title, "Plain, s", "Fast, s", "Plain / fast"], lines)
+
+
+def _table(headers: list[str], rows: list[list[str]]) -> str:
+    align = ["left", *["right"] * (len(headers) - 1)]
+    return tabulate(rows, headers, tablefmt="pipe", disable_numparse=True, colalign=align if rows else None)

@@ -1,0 +1,279 @@
+"""The published claims: the file, what the published figures say of them, what a study's runs say."""
+
+from types import ModuleType
+
+import pytest
+
+from bench.evidence.claims import ALPHA, Judged, judge_claims, judge_published, published_difference
+from bench.evidence.errata import impossible_percentages, not_of_all, same_figures, without_difference
+from bench.evidence.paired import Difference, Ratio
+from bench.evidence.published import mcnemar_exact
+from bench.report.results import Results
+from bench.study.claims import Claim, Claims, load_claims, no_op_rows, published_rows
+from bench.study.manifest import Published
+from bench.study.matrix import load_matrix, matrices
+from gptcore.errors import UserError
+from gptcore.finetune.recipe import Recipe
+
+
+@pytest.fixture(scope="module")
+def claims() -> Claims:
+    return load_claims()
+
+
+@pytest.fixture(scope="module")
+def published() -> dict[str, Published]:
+    return published_rows()
+
+
+def claim(name: str) -> Claim:
+    return next(one for one in load_claims().claims if one.id == name)
+
+
+# --- the file ------------------------------------------------------------------------------------------
+
+
+def test_twelve_interpretations_are_22_claims_on_rows_of_the_full_matrix(
+    claims: Claims, published: dict[str, Published]
+) -> None:
+    ids = [one.id for one in claims.claims]
+    assert len(ids) == len(set(ids)) == 22
+    assert {int(name.rstrip("abcd")) for name in ids} == set(range(1, 13))
+    assert len(claims.of_accuracy) == 18
+    assert [row.row for row in published.values()] == list(range(1, 20))
+    for one in claims.claims:
+        assert {one.row, one.against} <= set(published)
+        allowed = {"test accuracy": ("better", "worse", "equal"), "training time": ("longer", "shorter")}
+        assert one.direction in allowed[one.metric]
+        assert one.times is None or one.metric == "training time"
+        assert one.points is None or one.metric == "test accuracy"
+    for erratum in claims.errata:
+        assert set(erratum.rows) <= set(published)
+
+
+def test_directions_are_those_of_the_published_figures_but_for_the_erratum(
+    published: dict[str, Published],
+) -> None:
+    for one in load_claims().claims:
+        if one.metric == "test accuracy":
+            difference = published[one.row].test_acc - published[one.against].test_acc
+            seen = "better" if difference > 0 else "worse" if difference < 0 else "equal"
+            assert one.direction == seen or one.id == "7a"
+        else:
+            longer = published[one.row].minutes_a100 > published[one.against].minutes_a100
+            assert one.direction == ("longer" if longer else "shorter")
+
+
+def test_the_file_of_claims_is_no_matrix() -> None:
+    assert "claims" not in dict(matrices())
+    with pytest.raises(UserError, match="'claims' is no file"):
+        load_matrix("claims")
+
+
+# --- the published figures -----------------------------------------------------------------------------
+
+
+def test_after_holm_only_the_large_drops_stand_whatever_the_pairing(
+    claims: Claims, published: dict[str, Published]
+) -> None:
+    judged = judge_published(claims, published)
+    assert set(judged) == {one.id for one in claims.claims}
+    accuracy = [one for one in claims.of_accuracy if one.row not in no_op_rows()]
+    standing = {(one.row, one.against) for one in accuracy if judged[one.id].finding == "holds"}
+    assert standing == {
+        *(("baseline", "first-token"), ("baseline", "last-layer")),
+        *(("medium", "baseline"), ("full-context", "baseline")),
+    }
+    others = {judged[one.id].finding for one in accuracy if (one.row, one.against) not in standing}
+    assert others == {"undecided"}
+
+
+def test_holm_by_hand(claims: Claims, published: dict[str, Published]) -> None:
+    judged = judge_published(claims, published)
+    # 72.00 against 95.00 is the smallest p of the 18, 75.00 against 95.00 the next.
+    worst = {"2": mcnemar_exact(15 + 69, 15), "1": mcnemar_exact(15 + 60, 15)}
+    assert judged["2"].p
+    assert judged["2"].p[1] == pytest.approx(18 * worst["2"])
+    assert judged["1"].p
+    assert judged["1"].p[1] == pytest.approx(17 * worst["1"])
+    for one in judged.values():
+        if one.p:
+            assert 0 <= one.p[0] <= one.p[1] <= 1
+
+
+def test_some_differences_would_stand_with_the_kindest_pairing_only(
+    claims: Claims, published: dict[str, Published]
+) -> None:
+    judged = judge_published(claims, published)
+    depends = {name for name, one in judged.items() if one.p and one.p[0] < ALPHA <= one.p[1]}
+    assert {"3", "5c"} <= depends
+    assert all(judged[name].finding == "undecided" for name in depends)
+
+
+def test_figures_that_turn_contradict(claims: Claims, published: dict[str, Published]) -> None:
+    turned = published | {"first-token": published["baseline"], "baseline": published["first-token"]}
+    judged = judge_published(claims, turned)
+    assert judged["1"].finding == "contradicted"
+    assert judged["1"].difference
+    assert judged["1"].difference.mean == pytest.approx(-0.2)
+
+
+def test_published_times_are_judged_by_rows_of_equal_work(
+    claims: Claims, published: dict[str, Published]
+) -> None:
+    judged = judge_published(claims, published)
+    assert {name: judged[name].finding for name in ("4b", "7b", "9d", "12b")} == dict.fromkeys(
+        ("4b", "7b", "9d", "12b"), "holds"
+    )
+    assert all(judged[name].reaches(claim(name)) for name in ("4b", "7b", "9d", "12b"))
+    # Were two rows of the same work 0.28 and 0.33 minutes, 0.32 would say nothing.
+    noisy = published["first-token"].model_copy(update={"minutes_a100": 0.33})
+    judged = judge_published(claims, published | {"first-token": noisy})
+    assert judged["12b"].finding == "undecided"
+    assert judged["4b"].finding == "holds"
+
+
+# --- a study's runs ------------------------------------------------------------------------------------
+
+
+def one_of(results: Results, name: str) -> Judged:
+    return next(one.ours for one in judge_claims(results) if one.claim.id == name)
+
+
+def spread(start: int, number: int) -> list[range]:
+    """Wrong answers of three seeds, not quite the same examples in each."""
+    return [range(start + seed, start + seed + number) for seed in range(3)]
+
+
+def test_a_large_difference_decides_the_claim(rows: ModuleType) -> None:
+    few, many = spread(0, 15), spread(0, 80)
+    held = rows.make_results(rows.make_row("baseline", few), rows.make_row("first-token", many))
+    assert one_of(held, "1").finding == "holds"
+    turned = rows.make_results(rows.make_row("baseline", many), rows.make_row("first-token", few))
+    found = one_of(turned, "1")
+    assert found.finding == "contradicted"
+    assert found.difference
+    assert found.difference.mean == pytest.approx(-65 / 300)
+    assert found.reaches(claim("1")) is False
+
+
+def test_a_small_difference_and_a_single_seed_decide_nothing(rows: ModuleType) -> None:
+    close = rows.make_results(
+        rows.make_row("baseline", spread(0, 15)), rows.make_row("no-causal-mask", spread(10, 14))
+    )
+    assert one_of(close, "10").finding == "undecided"
+    single = rows.make_results(
+        rows.make_row("baseline", [range(15)]), rows.make_row("first-token", [range(90)])
+    )
+    assert one_of(single, "1").finding == "undecided"
+    assert one_of(single, "1").why == "one seed"
+
+
+def test_equal_rows(rows: ModuleType) -> None:
+    wrong = spread(0, 10)
+    same = rows.make_results(rows.make_row("last-real-token", wrong), rows.make_row("no-padding-8", wrong))
+    assert one_of(same, "9c").finding == "holds"
+    apart = rows.make_results(
+        rows.make_row("last-real-token", spread(0, 90)), rows.make_row("no-padding-8", wrong)
+    )
+    assert one_of(apart, "9c").finding == "contradicted"
+    recipe = Recipe()
+    no_op = rows.make_results(
+        rows.make_row("baseline", wrong, recipe=recipe), rows.make_row("ignore-index", wrong, recipe=recipe)
+    )
+    assert one_of(no_op, "11") == Judged("holds", "the same recipe, so the same runs")
+
+
+def test_times_are_those_of_the_plain_engine_on_one_machine(rows: ModuleType) -> None:
+    wrong = spread(0, 10)
+
+    def study(**of_all_layers: object) -> Results:
+        options = {"engine": "plain"} | of_all_layers
+        return rows.make_results(
+            rows.make_row("baseline", wrong, [10, 11, 12], engine="plain"),
+            rows.make_row("all-layers", wrong, [25, 28, 29.5], **options),
+        )
+
+    found = one_of(study(), "4b")
+    assert found.finding == "holds"
+    assert found.ratio
+    assert found.ratio.ratio == pytest.approx((2.5 * 28 / 11 * 29.5 / 12) ** (1 / 3))
+    assert found.reaches(claim("4b"))
+    assert one_of(study(engine="fast"), "4b").finding == "not run"
+    assert one_of(study(cpu="another CPU"), "4b").finding == "not run"
+
+
+def test_shorter_where_longer_is_claimed_contradicts(rows: ModuleType) -> None:
+    wrong = spread(0, 10)
+    results = rows.make_results(
+        rows.make_row("baseline", wrong, [10, 10.1, 9.9], engine="plain"),
+        rows.make_row("no-padding-8", wrong, [5, 5.2, 5.1], engine="plain"),
+    )
+    assert one_of(results, "9d").finding == "contradicted"
+
+
+def test_claims_are_only_of_the_published_data_and_of_rows_that_are_there(rows: ModuleType) -> None:
+    wrong = spread(0, 10)
+    both = [rows.make_row("baseline", wrong), rows.make_row("first-token", wrong)]
+    assert [one.claim.id for one in judge_claims(rows.make_results(*both))] == ["1"]
+    other = rows.DATASET.model_copy(update={"name": "reviews"})
+    elsewhere = [rows.make_row(row.name, wrong, dataset=other) for row in both]
+    assert judge_claims(rows.make_results(*elsewhere, dataset=other)) == []
+
+
+def test_a_row_that_did_not_run_leaves_the_claim_with_its_reason(rows: ModuleType) -> None:
+    missing = rows.make_row("medium", [])
+    found = one_of(rows.make_results(rows.make_row("baseline", spread(0, 10)), missing), "5a")
+    assert (found.finding, found.why) == ("not run", "medium: no record yet")
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high", "expected"),
+    [
+        ("6a", -0.05, 0.01, True),
+        ("6a", -0.02, 0.01, False),
+        ("6a", 0.02, 0.04, False),
+        ("8", -0.03, 0.03, False),
+    ],
+)
+def test_an_interval_reaches_the_claimed_size_on_the_claimed_side(
+    name: str, low: float, high: float, expected: bool
+) -> None:
+    assert Judged("undecided", "", difference=Difference(0, low, high)).reaches(claim(name)) is expected
+
+
+def test_a_stated_ratio_is_read_in_its_direction() -> None:
+    assert Judged("holds", "", ratio=Ratio(0.71, 0.70, 0.72)).reaches(claim("7b"))
+    assert not Judged("holds", "", ratio=Ratio(1.4, 1.39, 1.41)).reaches(claim("7b"))
+    assert published_difference(claim("8")) == pytest.approx(-50 / 300)
+
+
+# --- errata --------------------------------------------------------------------------------------------
+
+
+def test_the_impossible_percentage(claims: Claims, published: dict[str, Published]) -> None:
+    (found,) = impossible_percentages(claims, published)
+    assert (found.row, found.split, found.percent) == ("xl", "validation", 99.81)
+    assert found.below == (148, pytest.approx(99.33, abs=0.005))
+    assert found.above == (149, 100.0)
+
+
+def test_any_impossible_percentage_is_found(claims: Claims, published: dict[str, Published]) -> None:
+    for split, field in (("train", "train_acc"), ("validation", "val_acc"), ("test", "test_acc")):
+        wrong = published["lora"].model_copy(update={field: 96.99})
+        found = impossible_percentages(claims, published | {"lora": wrong})
+        assert ("lora", split) in [(one.row, one.split) for one in found]
+
+
+def test_training_accuracies_leave_out_the_last_partial_batch(
+    claims: Claims, published: dict[str, Published]
+) -> None:
+    partial = not_of_all(claims, published, "train")
+    assert "baseline" in partial
+    assert "no-padding-8" not in partial  # batches of one: there is no partial one
+    assert not_of_all(claims, published, "test") == []
+
+
+def test_equal_figures(claims: Claims, published: dict[str, Published]) -> None:
+    assert same_figures(published) == [("baseline", "ignore-index")]
+    assert [one.id for one in without_difference(claims, published)] == ["7a"]

@@ -1,0 +1,48 @@
+from types import ModuleType
+
+from bench.evidence.pareto import weigh
+from bench.report.recommendation import recommendation
+from bench.report.results import Results, collect
+from bench.study.manifest import Study
+
+
+def test_one_row_is_recommended_and_marked(results: Results) -> None:
+    heading, sentence, table, plot, _ = recommendation(results, "![plot](pareto.svg)")
+    assert heading == "## Which row to use"
+    assert plot == "![plot](pareto.svg)"
+    tradeoff = weigh(results)
+    assert tradeoff
+    chosen = tradeoff.recommended
+    assert sentence.startswith(f"**Recommended: {chosen.result.name}** (")
+    assert sentence.count(". ") == 0
+    assert table.count("(recommended)") == 1
+    cheaper = [one for one in tradeoff.candidates if one.seconds < chosen.seconds]
+    assert cheaper
+    assert all(one.is_worse for one in cheaper)
+    for row in (*tradeoff.by_time, *tradeoff.by_parameters):
+        assert f" {row.name} " in table or f"**{row.name}**" in table
+
+
+def small(study: Study, studies: ModuleType, *rows: tuple[str, float, float]) -> Results:
+    """Some rows with their accuracy and seconds."""
+    few = study.model_copy(update={"rows": [study.row(name) for name, _, _ in rows]})
+    made = [studies.make_record(study.row(name), seed, *of) for name, *of in rows for seed in range(3)]
+    return collect(few, made)
+
+
+def test_the_most_accurate_row_where_it_is_the_cheapest_too(study: Study, studies: ModuleType) -> None:
+    results = small(study, studies, ("baseline", 0.95, 1.0), ("first-token", 0.7, 9.0))
+    sentence = recommendation(results, "")[1]
+    assert sentence.startswith("**Recommended: baseline** (")
+    assert sentence.endswith("no row is more accurate, and none is cheaper.")
+
+
+def test_the_most_accurate_row_where_every_cheaper_one_is_worse(study: Study, studies: ModuleType) -> None:
+    results = small(study, studies, ("baseline", 0.95, 9.0), ("first-token", 0.7, 1.0))
+    sentence = recommendation(results, "")[1]
+    assert sentence.startswith("**Recommended: baseline** (")
+    assert sentence.endswith("the most accurate row: every cheaper one is significantly worse.")
+
+
+def test_nothing_to_recommend_of_one_row(study: Study, studies: ModuleType) -> None:
+    assert recommendation(small(study, studies, ("baseline", 0.95, 9.0)), "") == []

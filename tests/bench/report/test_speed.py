@@ -1,0 +1,148 @@
+"""The speed page says what was timed, what was scaled up, and which goals are met; its sums are those by hand."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.report.speed import GOALS, shared_total, speed_page, write_speed
+from bench.run.record import Environment
+from bench.run.speed_record import RowSpeed, SpeedStudy, Taken, Whole
+from gptcore.finetune.recipe import Recipe
+
+PLACE = Environment(
+    device="cpu",
+    cpu="a | processor",
+    threads=2,
+    memory_bytes=8 * 2**30,
+    dtype="bfloat16",
+    python="3.11",
+    platform="Linux",
+    versions={"torch": "2"},
+    git_sha=None,
+    git_dirty=None,
+)
+
+
+def row(name: str, plain: list[float], fast: list[float], trunk: float = 0.0, **more: Any) -> RowSpeed:
+    """A row with so many seconds of training a pair, `trunk` of fast's in the trunk."""
+    recipe = Recipe(model="nano", **{"train": "last_block", **more.pop("recipe", {})})
+    return RowSpeed(
+        row=name,
+        recipe=recipe,
+        plain=[Taken(phases={"train": s}) for s in plain],
+        fast=[Taken(phases={"trunk": trunk, "train": s - trunk}) for s in fast],
+        plain_flops=1e12,
+        **more,
+    )
+
+
+def study(rows: list[RowSpeed], **more: Any) -> SpeedStudy:
+    return SpeedStudy(
+        models="nano",
+        dataset="sms-spam",
+        n_train=1045,
+        epochs=5,
+        pairs=3,
+        precision="bfloat16",
+        slices={"plain": "two steps", "fast": "eight steps"},
+        rates={"float32": 1e11, "bfloat16": 3e11},
+        rows=rows,
+        environment=PLACE,
+        created_at="2026-01-01T00:00:00+00:00",
+        **more,
+    )
+
+
+BASE = row("baseline", [100, 120, 80], [10, 10, 10], trunk=8, trunk_key="a")
+
+
+def table_line(page: str, *start: str) -> list[str]:
+    """The cells of the first line of a table whose first cells are those."""
+    for line in page.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if cells[: len(start)] == list(start):
+            return cells
+    raise AssertionError(f"no line starts with {start}")
+
+
+def test_ratios_are_medians_of_pairs() -> None:
+    assert BASE.ratio == 10
+    assert BASE.further_ratio == 50  # 100 / (10 - 8)
+    cells = table_line(speed_page(study([BASE])), "baseline")
+    assert cells[:7] == ["baseline", "100", "10.0", "10.0", "8.0, 12.0", "2.00", "50.0"]
+    assert cells[-1] == "10%"  # 1e12 operations in 100 s at 1e11 a second
+
+
+def test_a_shared_trunk_is_paid_once() -> None:
+    other = row("other", [50] * 3, [9] * 3, trunk=8, trunk_key="a")
+    alone = row("alone", [50] * 3, [9] * 3, trunk=8, trunk_key="b")
+    full = row("full", [90] * 3, [30] * 3, recipe={"train": "all"})
+    assert shared_total(study([BASE, other, alone, full])) == 10 + 1 + 9 + 30
+    assert shared_total(study([BASE, other, alone, full]), seeds=3) == 50 + 2 * (2 + 1 + 1 + 30)
+
+
+def test_random_weights_share_nothing_between_seeds() -> None:
+    random = row("random", [50], [9], trunk=8, trunk_key="r", recipe={"weights": "random"})
+    assert shared_total(study([random]), seeds=3) == 27
+
+
+def test_goals_name_the_rows_below_them() -> None:
+    slow = row("slow", [70] * 3, [10] * 3, trunk=9, trunk_key="a")
+    page = speed_page(study([BASE, slow]))
+    assert table_line(page, "other rows with a frozen part", "whole row")[2:] == [
+        *("8", "7.0", "**no**", "slow (7.0)")
+    ]
+    assert table_line(page, "other rows with a frozen part", "each further seed")[2:5] == [
+        "25",
+        "50.0",
+        "yes",
+    ]
+    assert table_line(page, "the whole matrix, one seed")[2:5] == ["5", "15.5", "yes"]  # 170 / (10 + 1)
+
+
+def test_every_row_has_one_goal() -> None:
+    def goal(**choices: Any) -> str:
+        return next(goal.about for goal in GOALS if goal.of(Recipe(**choices)))
+
+    assert goal(position="first") == "`first`, causal"
+    assert goal(position="first", attention="bidirectional") == "other rows with a frozen part"
+    assert goal(position="last_real").startswith("`last_real` or no padding, `last_block`")
+    assert goal(padding="none").startswith("`last_real` or no padding, `last_block`")
+    assert goal(train="last_layer", position="mean") == "other rows with a frozen part"
+    assert goal(train="all") == "`all`, `lora`, reading `last`"
+    assert goal(train="lora", position="last_real").startswith("`all`, `lora`, reading `last_real`")
+
+
+def test_whole_runs_stand_beside_what_was_scaled_up() -> None:
+    done = BASE.model_copy(
+        update={"whole": {"plain": Whole(phases={"train": 80.0, "load": 0.01}, mem_bytes=2**30)}}
+    )
+    page = speed_page(study([done]))
+    (line,) = [line for line in page.splitlines() if "+25%" in line]
+    assert [cell.strip() for cell in line.strip("|").split("|")] == [
+        *("baseline", "plain", "80.0", "100", "+25%", "1.00 GiB", "train 80.0")
+    ]
+    assert "No row was done whole" in speed_page(study([BASE]))
+
+
+def test_epochs_scale_training_alone() -> None:
+    cells = table_line(speed_page(study([BASE])), "20")
+    assert cells == ["20", "400", "16.0", "25.0"]  # plain 4 x 100; fast 8 + 4 x 2
+
+
+def test_what_is_written(tmp_path: Path) -> None:
+    lengths = [row(f"{n} tokens", [n / 1.0], [n / 8], recipe={"context": n}) for n in (32, 64)]
+    written = study([BASE], by_length=lengths, by_model=[row("nano", [3.0], [1.0])])
+    path = write_speed(tmp_path, written)
+    assert path.name == "nano.md"
+    assert "a \\| processor" in path.read_text()
+    assert "Times of whole runs are scaled up from slices" in path.read_text()
+    assert SpeedStudy.model_validate_json((tmp_path / "nano.json").read_text()) == written
+    assert (tmp_path / "nano-growth.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("padding", ["none"])
+def test_without_padding_there_is_no_share(padding: str) -> None:
+    page = speed_page(study([row("alone", [5.0], [1.0], recipe={"padding": padding})]))
+    assert table_line(page, "alone")[-1] == "–"
