@@ -152,13 +152,13 @@ def test_an_unknown_commit_is_one_line() -> None:
 
 @pytest.mark.slow
 def test_a_slowdown_in_the_real_code_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The real workload on a copy whose training step computes its forward pass twice."""
+    """The real workload on a copy whose training step computes its forward pass four times."""
     shutil.copytree(ROOT / "gptcore", tmp_path / "gptcore")
     path = tmp_path / "gptcore" / "finetune" / "train.py"
-    step = "            logits, labels = self.classifier("
+    step = "self.classifier(self.rows.rows(index)),"
     text = path.read_text()
     assert text.count(step) == 1
-    path.write_text(text.replace(step, f"            self.classifier(self.rows.rows(index))\n{step}"))
+    path.write_text(text.replace(step, f"({step * 4})[3],"))
     monkeypatch.setattr(timing, "CHECKOUT", tmp_path)
     _, base = time_code(12, ROOT, quiet)
     assert "all-layers" in [r.name for r in base if judge_speed(r, "base", BASE_MARGIN).failed]
