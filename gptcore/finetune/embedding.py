@@ -29,7 +29,8 @@ class UsedEmbedding:
         small = nn.Embedding.from_pretrained(self._whole.weight.detach()[self._used], freeze=False)
         classifier.gpt.wte = small
         self.rows = [
-            TokenRows(torch.searchsorted(self._used, rows.tokens), rows.lengths, rows.side) for rows in splits
+            TokenRows(torch.searchsorted(self._used, rows.tokens.contiguous()), rows.lengths, rows.side)
+            for rows in splits
         ]
 
     def restore(self, decay: float) -> None:
