@@ -28,7 +28,7 @@ SLICES: dict[EngineName, dict[str, SliceSize]] = {
         "embedded": SliceSize(batches=4, evaluated=32, stand_in=False),
     },
     "fast": {
-        "gpt2": SliceSize(batches=4, evaluated=32, stand_in=False),
+        "gpt2": SliceSize(batches=2, evaluated=16, stand_in=False),
         "embedded": SliceSize(batches=16, evaluated=64, stand_in=False),
     },
 }

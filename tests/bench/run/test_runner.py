@@ -16,6 +16,7 @@ from bench.run.store import load_record, save_record
 from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset, load_dataset
 from gptcore.errors import UserError
+from gptcore.finetune import fit as fit_module
 from gptcore.finetune.engine import Engine
 from gptcore.finetune.epoch import Epoch
 from gptcore.finetune.recipe import Recipe, Seeds
@@ -264,3 +265,38 @@ def test_the_plain_engine_is_float32(
     monkeypatch.setattr(runner, "probe_precision", lambda _device: "bfloat16")
     session = open_session(data, engine, asked, "cpu")
     assert (session.engine.name, session.engine.precision) == (engine, chosen)
+
+
+def test_a_run_that_was_verified_says_by_how_much_the_engines_differ(session: Session) -> None:
+    record = run_one(planned(), replace(session, verify=True))
+    assert record.status == "done"
+    assert record.verified is not None
+    assert (record.verified.n_rows, record.verified.n_steps) == (8, 2)
+    assert 0 <= record.verified.losses < 1e-5
+    assert run_one(planned(), session).verified is None
+
+
+def test_a_run_that_disagrees_with_the_plain_engine_fails(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trunk holds the states of other weights: everything after it would be wrong, and nothing would say so."""
+    monkeypatch.setattr(fit_module, "weights_fingerprint", lambda _gpt: "the same for all")
+    other = planned(seeds=Seeds(init=5, order=123))
+    assert run_one(planned(), replace(session, verify=True)).status == "done"
+    record = run_one(other, replace(session, verify=True))
+    assert record.status == "failed"
+    assert record.reason is not None
+    assert record.reason.startswith(
+        "DisagreementError: the fast engine's logits differ from the plain engine's"
+    )
+    assert run_one(other, session).status == "done"  # unseen without --verify
+
+
+def test_other_paddings_are_in_the_record(session: Session) -> None:
+    record = run_one(planned(), session)
+    assert record.padding is not None
+    assert [(check.padding, check.tokens_per_row) for check in record.padding] == [
+        ("left", 16),
+        ("none", None),
+    ]
+    assert run_one(planned(TFIDF), session).padding is None
