@@ -133,9 +133,12 @@ def other_paddings(results: Results) -> dict[str, dict[str, list[PaddingCheck]]]
     for result in results.finished:
         for run in result.done:
             own = run.inputs.tokens_per_row if run.inputs else None
+            lengths = [check.tokens_per_row for check in run.padding or [] if check.tokens_per_row]
+            usual = own or min(lengths, default=None)
             for check in run.padding or []:
-                as_wide = check.tokens_per_row in (None, own)
-                way = check.padding if as_wide else f"{check.padding}, {check.tokens_per_row:,} tokens"
+                # Its tokens differ from seed to seed where the splits do: what is the same is that it is longer.
+                longer = check.tokens_per_row is not None and check.tokens_per_row != usual
+                way = f"{check.padding}, longer" if longer else check.padding
                 found.setdefault(result.name, {}).setdefault(way, []).append(check)
     return found
 

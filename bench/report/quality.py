@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from statistics import fmean
 
 from bench.evidence.metrics import PredictionMetrics, metrics_of
+from bench.report.describe import other_paddings
 from bench.report.results import Results, RowResult
 from bench.report.tables import titled
 from bench.report.text import MISSING, escape, percent
-from bench.run.record import PaddingCheck
 
 _MAX_CLASSES = 4  # a larger confusion matrix is a plot's job
 _METRICS = """\
@@ -20,7 +20,8 @@ calibration error, Guo et al. 2017, ten bins: how far on average confidence and 
 _CONFUSION = " *Confused* counts, over all seeds, each true class and what it was taken for."
 _PADDING = """\
 The trained classifier on the same test texts, padded in another way than it was trained with. *Flipped* is the share \
-of test predictions that change. A classifier that does not see the padding has none."""
+of test predictions that change; a classifier that does not see the padding has none. *Longer*: twice as long, up to \
+the model's context; texts stay cut as they were."""
 
 
 def metrics_section(results: Results) -> str:
@@ -51,34 +52,22 @@ def metrics_section(results: Results) -> str:
 
 def padding_section(results: Results) -> str:
     """What other padding does to trained classifiers; empty where no run was asked that."""
-    rows = [line for result in results.finished for line in _padding_lines(result)]
+    n = results.study.dataset.n_test
+    rows = [
+        [
+            escape(name),
+            way,
+            percent(fmean(check.accuracy for check in checks)),
+            percent(results.row(name).accuracy()),
+            percent(fmean(check.n_flipped / n for check in checks)),
+        ]
+        for name, ways in other_paddings(results).items()
+        for way, checks in ways.items()
+    ]
     if not rows:
         return ""
-    headers = ["Row", "Padded", "Tokens a row", "Test accuracy, %", "With its own padding, %", "Flipped, %"]
-    return "\n\n".join([titled(results, "Other padding", headers, rows, "llrrrr"), _PADDING])
-
-
-def _padding_lines(result: RowResult) -> list[list[str]]:
-    """A line for each way of padding, the mean over the seeds that have it."""
-    checks: dict[tuple[str, int | None], list[tuple[PaddingCheck, float, int]]] = {}
-    for run in result.done:
-        for check in run.padding or []:
-            if run.metrics:
-                own = run.metrics.test
-                checks.setdefault((check.padding, check.tokens_per_row), []).append(
-                    (check, own.accuracy, own.n)
-                )
-    return [
-        [
-            escape(result.name),
-            padding,
-            MISSING if tokens is None else str(tokens),
-            percent(fmean(check.accuracy for check, _, _ in found)),
-            percent(fmean(own for _, own, _ in found)),
-            percent(fmean(check.n_flipped / n for check, _, n in found)),
-        ]
-        for (padding, tokens), found in checks.items()
-    ]
+    headers = ["Row", "Padded", "Test accuracy, %", "With its own padding, %", "Flipped, %"]
+    return "\n\n".join([titled(results, "Other padding", headers, rows, "llrrr"), _PADDING])
 
 
 def _metrics(result: RowResult) -> list[PredictionMetrics]:

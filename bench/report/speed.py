@@ -150,7 +150,8 @@ def _rows_table(study: SpeedStudy) -> str:
 
 
 def _share(row: RowSpeed, study: SpeedStudy) -> str:
-    if row.plain_flops is None or row.recipe.padding == "none":
+    # Rows of their own length, and blocks run once instead of every epoch, are not what the formula counts.
+    if row.plain_flops is None or row.recipe.padding == "none" or row.recipe.train == "features":
         return "–"
     return f"{100 * row.plain_flops / _median_total(row, 'plain') / study.rates['float32']:.0f}%"
 

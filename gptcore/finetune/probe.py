@@ -201,8 +201,11 @@ def _trunk_need(recipe: Recipe, inputs: Inputs, config: ModelConfig, engine: Eng
     view, width = engine.view(recipe), inputs.train.width
     n_rows = len(inputs.train) + len(inputs.validation) + len(inputs.test)
     rows = (recipe.model, view.causal, view.mask_padding, view.trim, view.side, width)
-    n_bytes = 4 * n_rows * config.d_model  # of features; states have as much for every position
+    # The test texts under other paddings (gptcore.finetune.padding) leave their states too: on the other side,
+    # and where padding is seen also longer and without any.
+    others = width if view.trim else 2 * width + min(2 * width, config.context)
+    state_bytes = 4 * config.d_model * (n_rows * width + len(inputs.test) * others)
     if depth < config.n_layer:
-        return TrunkNeed(rows, None, depth, n_bytes * width)
-    below = TrunkNeed(rows, None, depth - 1, n_bytes * width) if depth > 1 else None
-    return TrunkNeed(rows, view.position, depth, n_bytes, below)
+        return TrunkNeed(rows, None, depth, state_bytes)
+    below = TrunkNeed(rows, None, depth - 1, state_bytes) if depth > 1 else None
+    return TrunkNeed(rows, view.position, depth, 4 * config.d_model * n_rows, below)

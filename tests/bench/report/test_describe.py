@@ -32,5 +32,5 @@ def test_other_paddings_are_named_by_what_differs(study: Study, studies: ModuleT
     runs = [studies.make_record(few.rows[0], seed, 0.95, 12, padding=checks) for seed in (0, 1)]
     found = describe.other_paddings(collect(few, runs))
     assert list(found) == ["baseline"]
-    assert list(found["baseline"]) == ["left", "right, 1,024 tokens", "none"]
+    assert list(found["baseline"]) == ["left", "right, longer", "none"]
     assert [len(of_seeds) for of_seeds in found["baseline"].values()] == [2, 2, 2]
