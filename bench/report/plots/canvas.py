@@ -12,6 +12,7 @@ from typing import Any
 
 from matplotlib import style
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
@@ -69,9 +70,23 @@ def save(figure: Figure, path: Path) -> None:
 
 def log_x(axes: Axes, values: Sequence[float], label: str) -> None:
     """A logarithmic x axis around the (positive) values, with plain figures at 1, 2 and 5 of each decade."""
+    axes.set(xscale="log", xlim=_limits(values), xlabel=label)
+    _mark(axes.xaxis, values)
+
+
+def log_y(axes: Axes, values: Sequence[float], label: str) -> None:
+    """The same for the y axis."""
+    axes.set(yscale="log", ylim=_limits(values), ylabel=label)
+    _mark(axes.yaxis, values)
+
+
+def _limits(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
     margin = max(1.25, (6 / (high / low)) ** 0.5)  # at least two ticks are in view
-    axes.set(xscale="log", xlim=(low / margin, high * margin), xlabel=label)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 2000 else (1,)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: count(x) if x >= 1000 else f"{x:g}"))
+    return low / margin, high * margin
+
+
+def _mark(axis: Axis, values: Sequence[float]) -> None:
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(values) / min(values) < 2000 else (1,)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda x, _: count(x) if x >= 1000 else f"{x:g}"))

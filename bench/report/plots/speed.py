@@ -7,7 +7,7 @@ from statistics import median
 
 from matplotlib.axes import Axes
 
-from bench.report.plots.canvas import new_figure, save, settings
+from bench.report.plots.canvas import log_x, log_y, new_figure, save, settings
 from bench.run.speed_record import EngineName, RowSpeed, SpeedStudy
 
 COLOURS: dict[EngineName, str] = {"plain": "#8A8A8A", "fast": "#1B6CA8"}
@@ -26,15 +26,17 @@ def draw_growth(study: SpeedStudy, path: Path) -> None:
             "plain": first["plain"],
             "fast": median(taken.further_s for taken in base.fast),
         }
+        lengths = [int(row.recipe.context) for row in study.by_length]
+        seconds: dict[EngineName, list[float]] = {}
         for engine in COLOURS:
-            seconds = [first[engine] + (n - 1) * further[engine] for n in SEEDS]
-            _line(by_seeds, engine, list(SEEDS), seconds)
-            lengths = [int(row.recipe.context) for row in study.by_length]
+            seconds[engine] = [first[engine] + (n - 1) * further[engine] for n in SEEDS]
+            _line(by_seeds, engine, list(SEEDS), seconds[engine])
             _line(by_length, engine, lengths, [_median(row, engine) for row in study.by_length])
-        by_seeds.set(xlabel="seeds", ylabel="seconds", yscale="log")
-        by_length.set(xlabel="tokens a row is padded to", xscale="log", yscale="log")
+        by_seeds.set(xlabel="seeds")
+        log_y(by_seeds, [*seconds["plain"], *seconds["fast"]], "seconds")
+        log_x(by_length, lengths, "tokens a row is padded to")
+        log_y(by_length, [_median(row, engine) for row in study.by_length for engine in COLOURS], "")
         by_length.set_xticks(lengths, [str(n) for n in lengths])
-        by_length.minorticks_off()
         by_seeds.legend()
         for axes in (by_seeds, by_length):
             axes.grid(axis="y")
