@@ -53,6 +53,14 @@ class Session:
     engine: Engine
     device: str
     verify: bool = False
+    _split_seed: int | None = None  # whose trunks are kept
+
+    def split(self, split_seed: int) -> Dataset:
+        """The data as that seed splits them. Plans go split by split: trunks of the one before are let go."""
+        if split_seed != self._split_seed:
+            self.engine.trunks.forget()
+            self._split_seed = split_seed
+        return self.data.with_split(split_seed)
 
 
 def open_session(
@@ -78,7 +86,7 @@ def environment_of(session: Session) -> Environment:
 
 def run_one(planned: PlannedRun, session: Session, on_epoch: OnEpoch | None = None) -> Record:
     """The record of one run: done, failed with the reason, or skipped where the plan says that it cannot be."""
-    data = session.data.with_split(planned.seeds.split)
+    data = session.split(planned.seeds.split)
     blocked = planned.state == "blocked"
     bare = record_without_outcome(
         planned,
@@ -193,7 +201,7 @@ def _conventional_flops(result: FitResult, data: Dataset) -> float | None:
     if config is None or result.inputs is None:
         return None
     n_epochs = len(result.epochs)
-    n_evaluated = len(data.train) + (n_epochs + 1) * len(data.validation) + len(data.test)
+    n_evaluated = len(data.train) + n_epochs * len(data.validation) + len(data.test)
     tokens = result.inputs.tokens_per_row or result.inputs.mean_tokens
     return estimate_flops(config, result.recipe, n_epochs * len(data.train), n_evaluated, tokens)
 

@@ -132,7 +132,7 @@ class _Timer:
         if config is None:
             return None
         data = self.data
-        n_evaluated = len(data.train) + (recipe.epochs + 1) * len(data.validation) + len(data.test)
+        n_evaluated = len(data.train) + recipe.epochs * len(data.validation) + len(data.test)
         return estimate_flops(
             config, recipe, recipe.epochs * len(data.train), n_evaluated, plain.tokens_per_row
         )

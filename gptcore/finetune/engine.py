@@ -16,6 +16,7 @@ from gptcore.finetune.view import Precision, View, exact_view, plain_view
 EngineName = Literal["fast", "plain"]
 PRODUCT = (1024, 768, 3072)  # (m, k) x (k, n): the first half of GPT-2's MLP on a batch of 1,024 tokens
 PRODUCT_FLOPS = 2 * math.prod(PRODUCT)
+FEW_ROWS = 32  # of that batch
 BFLOAT16_GAIN = 1.3  # how much faster a product must be for `auto` to take bfloat16
 
 
@@ -43,15 +44,22 @@ class Engine:
 
 def probe_precision(device: torch.device) -> Precision:
     """bfloat16 where a half-second trial finds large products at least 1.3 times faster, else float32."""
-    seconds = {dtype: product_seconds(dtype, device) for dtype in (torch.float32, torch.bfloat16)}
-    faster = seconds[torch.float32] / seconds[torch.bfloat16]
-    return "bfloat16" if faster >= BFLOAT16_GAIN else "float32"
+
+    def gain(rows: int, budget_s: float) -> float:
+        full, half = (product_seconds(d, device, rows, budget_s) for d in (torch.float32, torch.bfloat16))
+        return full / half
+
+    # A processor that emulates bfloat16 takes seconds for one large product; a few rows tell as much.
+    emulated = gain(FEW_ROWS, 0.01) < 1 / BFLOAT16_GAIN
+    return "bfloat16" if not emulated and gain(PRODUCT[0], 0.2) >= BFLOAT16_GAIN else "float32"
 
 
-def product_seconds(dtype: torch.dtype, device: torch.device, budget_s: float = 0.2) -> float:
-    """Fastest of the products of PRODUCT's matrices that fit the budget, in seconds."""
-    m, k, n = PRODUCT
-    a = torch.ones(m, k, dtype=dtype, device=device)
+def product_seconds(
+    dtype: torch.dtype, device: torch.device, rows: int = PRODUCT[0], budget_s: float = 0.2
+) -> float:
+    """Fastest of the products of PRODUCT's matrices that fit the budget, in seconds; rows: of the first one."""
+    _, k, n = PRODUCT
+    a = torch.ones(rows, k, dtype=dtype, device=device)
     b = torch.ones(k, n, dtype=dtype, device=device)
     fastest, began = float("inf"), time.perf_counter()
     while time.perf_counter() - began < budget_s:

@@ -195,11 +195,11 @@ def _fit_network(
 ) -> dict[str, Any]:
     training = train(classifier, recipe, splits[0], splits[1], seeds.order, phases, on_epoch)
     with phases("evaluate"):
-        found = [evaluate(classifier, split.rows, split.labels) for split in splits]
+        on_train, on_test = (evaluate(classifier, split.rows, split.labels) for split in (splits[0], splits[2]))
     return {
-        "train": found[0],
-        "validation": found[1],
-        "test": found[2],
+        "train": on_train,
+        "validation": training.validation,  # the last epoch has seen it, or the best one
+        "test": on_test,
         "losses": training.losses,
         "epochs": training.epochs,
         "best_epoch": training.best_epoch,

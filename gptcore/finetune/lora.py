@@ -40,9 +40,11 @@ class LoRALinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (..., in_features) -> (..., out_features)."""
-        update = F.linear(F.linear(F.dropout(x, self.dropout, self.training), self.lora_A), self.lora_B)
         out: Tensor = self.linear(x)
-        return out + self.scale * update
+        low = F.linear(F.dropout(x, self.dropout, self.training), self.lora_A)  # (..., rank)
+        # The scale goes into the small matrix and the sum into the product: no pass over the outputs is added.
+        scaled = self.scale * self.lora_B
+        return torch.addmm(out.flatten(0, -2), low.flatten(0, -2), scaled.t()).view_as(out)
 
     def merged(self) -> nn.Linear:
         """One linear layer that computes the same (in evaluation mode, within rounding)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 from gptcore.data.batching import epoch_batches
 from gptcore.finetune.classifier import Classifier
 from gptcore.finetune.epoch import Epoch
-from gptcore.finetune.evaluate import evaluate
+from gptcore.finetune.evaluate import Evaluation, evaluate
 from gptcore.finetune.recipe import Recipe
 from gptcore.finetune.timing import Phases
 from gptcore.finetune.trainable import trained_parameters
@@ -32,14 +32,19 @@ class Labelled:
         return len(self.rows)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Training:
-    """How training went. losses: mean loss of each optimiser step; notes: what had to be done otherwise."""
+    """How training went.
 
-    losses: list[float] = field(default_factory=list)
-    epochs: list[Epoch] = field(default_factory=list)
-    best_epoch: int | None = None
-    notes: list[str] = field(default_factory=list)
+    validation: of the weights that it ends with; losses: mean loss of each optimiser step; notes: what had to be
+    done otherwise.
+    """
+
+    validation: Evaluation
+    losses: list[float]
+    epochs: list[Epoch]
+    best_epoch: int | None
+    notes: list[str]
 
 
 def train(
@@ -57,25 +62,26 @@ def train(
     """
     loop = _Loop(classifier, recipe, data, order_seed)
     best = _Best(trained_parameters(classifier), keep=recipe.restore_best)
-    result = Training()
+    losses: list[float] = []
+    epochs: list[Epoch] = []
     classifier.train()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(order_seed)  # for dropout
         for epoch in range(1, recipe.epochs + 1):
             with phases("train"):
-                losses, accuracy = loop.epoch()
-            result.losses += losses
-            _check_finite(result.losses, recipe)
+                epoch_losses, accuracy = loop.epoch()
+            losses += epoch_losses
+            _check_finite(losses, recipe)
             with phases("evaluate"):
                 seen = evaluate(classifier, validation.rows, validation.labels)
             if not math.isfinite(seen.log_loss):  # the epoch's last step has broken the weights
                 raise FloatingPointError(
                     f"the validation loss is not finite after epoch {epoch} (lr {recipe.lr:g})"
                 )
-            result.epochs.append(
+            epochs.append(
                 Epoch(
                     epoch=epoch,
-                    step=len(result.losses),
+                    step=len(losses),
                     train_accuracy=accuracy,
                     validation_accuracy=seen.accuracy,
                     validation_loss=seen.log_loss,
@@ -83,20 +89,27 @@ def train(
                 )
             )
             if on_epoch is not None:
-                on_epoch(result.epochs[-1])
-            best.update(epoch, seen.log_loss)
+                on_epoch(epochs[-1])
+            best.update(epoch, seen)
             if recipe.patience is not None and epoch - best.epoch >= recipe.patience:
                 break
     if recipe.restore_best:
         best.restore()
-        result.best_epoch = best.epoch
+        seen = best.seen or seen
+    notes = []
     if loop.most_rows is not None:
-        result.notes.append(
+        notes.append(
             f"out of memory: {loop.most_rows} rows at a time; a step still takes "
             f"{recipe.batch_size * recipe.accumulation}"
         )
     classifier.eval()
-    return result
+    return Training(
+        validation=seen,
+        losses=losses,
+        epochs=epochs,
+        best_epoch=best.epoch if recipe.restore_best else None,
+        notes=notes,
+    )
 
 
 def planned_steps(recipe: Recipe, n_rows: int) -> int:
@@ -204,12 +217,13 @@ class _Best:
 
     def __init__(self, parameters: list[torch.nn.Parameter], keep: bool) -> None:
         self.parameters, self.keep = parameters, keep
-        self.epoch, self.loss = 0, math.inf
+        self.epoch = 0
+        self.seen: Evaluation | None = None
         self.weights: list[Tensor] = []
 
-    def update(self, epoch: int, loss: float) -> None:
-        if loss < self.loss:
-            self.epoch, self.loss = epoch, loss
+    def update(self, epoch: int, seen: Evaluation) -> None:
+        if self.seen is None or seen.log_loss < self.seen.log_loss:
+            self.epoch, self.seen = epoch, seen
             if self.keep:
                 self.weights = [p.detach().clone() for p in self.parameters]
 

@@ -59,6 +59,11 @@ class TrunkStore:
         self._keep(key, trunk)
         return trunk, 0.0 if base_or_none is None else base_or_none.seconds
 
+    def forget(self) -> None:
+        """Let go of every trunk: of those on the disk the files stay, for whoever wants the same ones."""
+        self._in_memory.clear()
+        self._on_disk.clear()
+
     def _known(self, key: Key) -> Trunk | None:
         if key in self._in_memory:
             self._in_memory.move_to_end(key)

@@ -380,8 +380,20 @@ def test_auto_takes_bfloat16_where_it_pays(
     monkeypatch: pytest.MonkeyPatch, bfloat16_s: float, chosen: str
 ) -> None:
     seconds = {torch.float32: 1.0, torch.bfloat16: bfloat16_s}
-    monkeypatch.setattr(engine_module, "product_seconds", lambda dtype, _device: seconds[dtype])
+    monkeypatch.setattr(engine_module, "product_seconds", lambda dtype, *_: seconds[dtype])
     assert probe_precision(torch.device("cpu")) == chosen
+
+
+def test_no_large_product_is_timed_where_bfloat16_is_emulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    timed = []
+
+    def product_seconds(dtype: torch.dtype, _device: torch.device, rows: int, _budget_s: float) -> float:
+        timed.append(rows)
+        return 1.0 if dtype == torch.float32 else 90.0
+
+    monkeypatch.setattr(engine_module, "product_seconds", product_seconds)
+    assert probe_precision(torch.device("cpu")) == "float32"
+    assert set(timed) == {engine_module.FEW_ROWS}
 
 
 def test_the_probe_measures() -> None:
