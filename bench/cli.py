@@ -140,7 +140,7 @@ def plan(
     )
     show_messages(prepared)
     with Supervisor(SessionSpec(prepared.data, engine, precision, prepared.device)) as supervisor:
-        show_plan(prepared, foretell(prepared.plan, supervisor))
+        show_plan(*foretell(prepared, supervisor))
 
 
 @app.command(epilog="Example: python -m bench run --matrix full --only baseline,first-token --seeds 5")
@@ -189,14 +189,14 @@ def run(
     spec = SessionSpec(prepared.data, engine, precision, prepared.device, verify)
     interrupted, failed = False, any(planned.state == "failed" for planned in prepared.plan)
     with Supervisor(spec, timeout) as supervisor:
-        predictions = foretell(prepared.plan, supervisor)
+        planned_runs, predictions = foretell(prepared, supervisor)
 
         def do(planned: PlannedRun, on_epoch: OnEpoch) -> Record:
             return with_prediction(supervisor.run(planned, on_epoch), predictions)
 
-        with show_progress(prepared.plan) as progress:
+        with show_progress(planned_runs) as progress:
             try:
-                records = execute(prepared.plan, prepared.folder, prepared.records, do, progress)
+                records = execute(planned_runs, prepared.folder, prepared.records, do, progress)
                 failed |= any(record.status == "failed" for record in records)
             except KeyboardInterrupt:
                 interrupted = True

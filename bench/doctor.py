@@ -21,13 +21,13 @@ from packaging.requirements import Requirement
 
 from bench.prepare import RESULTS, Request, prepare
 from bench.run.environment import CHECKOUT, free_memory_bytes, git_state, has_cuda
-from bench.study.costs import RUNTIME_BYTES
 from gptcore.data.assets import ASSETS, SMS_SPAM, cache_dir, holds, unreachable
 from gptcore.errors import UserError
 from gptcore.models.checkpoints import cached_checkpoint, checkpoint_reachable
 from gptcore.models.config import FAMILIES
 
 DISTRIBUTION = "gpt-classifier-bench"
+NO_MEMORY = 400 * 2**20  # what Python, torch and the tokeniser take before any model
 LITTLE_MEMORY, LITTLE_DISK = 2 * 2**30, 2**30  # bytes; below, larger studies get into trouble
 NO_DISK = 50 * 2**20  # less than a report and its records take
 
@@ -131,7 +131,7 @@ def _code() -> Iterator[Check]:
 def _memory() -> Iterator[Check]:
     free = free_memory_bytes()
     text = f"{free / 1e9:.1f} GB free of {psutil.virtual_memory().total / 1e9:.1f} GB"
-    if free < RUNTIME_BYTES:
+    if free < NO_MEMORY:
         yield Check("memory", "problem", text, "end other programs, or raise the container's limit")
     elif free < LITTLE_MEMORY:
         yield Check("memory", "warning", text, "larger models may be refused: end other programs")

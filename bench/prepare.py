@@ -51,7 +51,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Everything that a run needs; `messages` and `warnings` are for the user's eyes."""
+    """Everything that a run needs. free_bytes: of memory; `messages` and `warnings` are for the user's eyes."""
 
     folder: Path
     study: Study
@@ -59,6 +59,7 @@ class Prepared:
     records: dict[str, Record]  # by run id, as the plan knew them
     plan: list[PlannedRun]
     device: str
+    free_bytes: int
     messages: list[str]
     warnings: tuple[str, ...]
 
@@ -96,15 +97,12 @@ def prepare(request: Request) -> Prepared:
     plan = make_plan(
         study,
         records,
-        # Bytes are an upper bound of tokens in a byte-level vocabulary; other splits train on other texts.
-        longest_tokens=max(
-            len(text.encode()) for part in (data.train, data.validation, data.test) for text in part.texts
-        ),
-        free_bytes=free_memory_bytes(device),
         reachable=checkpoint_reachable,
         retry_failed=request.retry_failed,
     )
-    return Prepared(folder, study, data, records, plan, device, [why, *data.notes], resolved.warnings)
+    messages = [why, *data.notes]
+    free_bytes = free_memory_bytes(device)
+    return Prepared(folder, study, data, records, plan, device, free_bytes, messages, resolved.warnings)
 
 
 @dataclass(frozen=True)

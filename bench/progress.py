@@ -16,7 +16,7 @@ from rich.text import Text
 
 from bench.prepare import Prepared
 from bench.run.record import Record
-from bench.study.forecast import Prediction
+from bench.study.forecast import Prediction, refuse_too_large
 from bench.study.plan import PlannedRun, downloads
 from gptcore.finetune.epoch import Epoch
 from gptcore.models.checkpoints import download_bytes
@@ -67,14 +67,17 @@ def show_timing() -> Iterator[Callable[[str, int, int], None]]:
         yield on_row
 
 
-def foretell(plan: Sequence[PlannedRun], supervisor: Supervisor) -> dict[str, Prediction]:
-    """What the runs that are to do will take, by run id; their total is shown."""
-    if all(run.state != "todo" for run in plan):
-        return {}
+def foretell(prepared: Prepared, supervisor: Supervisor) -> tuple[list[PlannedRun], dict[str, Prediction]]:
+    """The plan without what will not fit into memory, and what its runs will take, by run id. Shows the total."""
+    if all(run.state != "todo" for run in prepared.plan):
+        return prepared.plan, {}
     with show_probes() as on_probe:
-        predictions = supervisor.foretell(plan, on_probe)
+        predictions = supervisor.foretell(prepared.plan, on_probe)
+    plan = refuse_too_large(prepared.plan, predictions, prepared.free_bytes)
+    if too_large := sum(run != before for run, before in zip(plan, prepared.plan, strict=True)):
+        console.print(f"[yellow]{too_large} runs would not fit into memory and are left out[/]")
     show_total(plan, predictions, downloads(plan, download_bytes))
-    return predictions
+    return plan, predictions
 
 
 def show_checks(checks: Iterable[Check]) -> list[str]:
@@ -117,20 +120,20 @@ def show_total(
     console.print(f"foretold for {len(todo)} runs: {escape(', '.join(parts))}")
 
 
-def show_plan(prepared: Prepared, predictions: Mapping[str, Prediction]) -> None:
+def show_plan(plan: Sequence[PlannedRun], predictions: Mapping[str, Prediction]) -> None:
     """Every row with its state and what its runs need: seconds of the first that is to do, and of all seeds."""
     table = Table(box=None, pad_edge=False)
     for column in ("row", "seeds", "first run", "all seeds", "memory", "state"):
         table.add_column(column, overflow="fold")
     by_rows: dict[tuple[str, ...], list[PlannedRun]] = {}
-    for run in prepared.plan:
+    for run in plan:
         by_rows.setdefault(run.rows, []).append(run)
     for rows, runs in by_rows.items():
         states = Counter(run.state for run in runs)
         state = ", ".join(f"{n} {name}" for name, n in states.items())
         reason = next((run.reason for run in runs if run.reason), None)
         foretold = [found for run in runs if (found := predictions.get(run.run_id))]
-        needs = max((found.mem_bytes for found in foretold), default=runs[0].needs_bytes)
+        needs = max((found.mem_bytes for found in foretold), default=None)
         table.add_row(
             escape(", ".join(rows)),
             str(len(runs)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import psutil
 
@@ -12,7 +13,7 @@ from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset
 from gptcore.errors import UserError
 from gptcore.finetune.engine import Engine
-from gptcore.finetune.probe import Probe, cost_id, probe
+from gptcore.finetune.probe import Probe, Sample, cost_id, take_sample
 from gptcore.finetune.recipe import Recipe
 
 
@@ -27,16 +28,21 @@ def foretell(
     recipes = {run.recipe.id: run.recipe for run in plan if run.state == "todo"}
     kinds = {cost_id(recipe): recipe for recipe in recipes.values()}
     _warm_up(list(kinds.values()), data, engine, device)
-    probes = {}
+    samples = {}
     for done, (kind, recipe) in enumerate(kinds.items()):
         on_probe(done, len(kinds))
-        probes[kind] = _probe(recipe, data, engine, device)
-    by_recipe = {
-        recipe_id: found for recipe_id, recipe in recipes.items() if (found := probes[cost_id(recipe)])
-    }
+        samples[kind] = _sample(recipe, data, engine, device)
     floor_bytes = 0 if device.startswith("cuda") else psutil.Process().memory_info().rss
-    machine = Machine(floor_bytes, engine.trunks.memory_bytes)
-    return forecast(plan, by_recipe, len(data.label_names), machine)
+    machine = Machine(floor_bytes, engine.trunks.memory_bytes, engine.skips)
+
+    @cache
+    def probe_of(kind: str, split_seed: int) -> Probe | None:
+        sample = samples[kind]
+        return None if sample is None else sample.of(data.with_split(split_seed))
+
+    return forecast(
+        plan, lambda run: probe_of(cost_id(run.recipe), run.seeds.split), len(data.label_names), machine
+    )
 
 
 def _warm_up(recipes: Sequence[Recipe], data: Dataset, engine: Engine, device: str) -> None:
@@ -44,11 +50,11 @@ def _warm_up(recipes: Sequence[Recipe], data: Dataset, engine: Engine, device: s
     networks = [recipe for recipe in recipes if not recipe.is_tfidf and recipe.train != "features"]
     logistic = [recipe for recipe in recipes if recipe not in networks]
     for recipe in (*networks[:1], *logistic[-1:]):
-        _probe(recipe, data, engine, device)
+        _sample(recipe, data, engine, device)
 
 
-def _probe(recipe: Recipe, data: Dataset, engine: Engine, device: str) -> Probe | None:
+def _sample(recipe: Recipe, data: Dataset, engine: Engine, device: str) -> Sample | None:
     try:
-        return probe(recipe, data, engine, device)
+        return take_sample(recipe, data, engine, device)
     except UserError:  # the run itself will say what it lacks
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -53,7 +53,7 @@ class Session:
     engine: Engine
     device: str
     verify: bool = False
-    _split_seed: int | None = None  # whose trunks are kept
+    _split_seed: int | None = field(default=None, init=False, repr=False)  # whose trunks are kept
 
     def split(self, split_seed: int) -> Dataset:
         """The data as that seed splits them. Plans go split by split: trunks of the one before are let go."""

@@ -1,6 +1,6 @@
 """What a run will need, by formula: parameters that learn, peak memory, floating-point operations.
 
-For the plain loop in float32. Estimates, not bounds: they say whether a run can fit, and how runs compare.
+In float32. Estimates, not bounds: they say whether a run can fit, and how runs compare.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from gptcore.finetune.recipe import TRAINED_BLOCKS, Recipe
 from gptcore.models.config import ModelConfig
 
 FLOAT_BYTES = 4
-RUNTIME_BYTES = 400 * 2**20  # Python, torch, the tokeniser and their buffers, before any model
 EVALUATION_ROWS = 32  # rows that are predicted at a time
 
 
@@ -27,34 +26,32 @@ def n_trained_params(config: ModelConfig, recipe: Recipe, n_classes: int) -> int
 
 
 def estimate_memory(
-    config: ModelConfig,
-    recipe: Recipe,
-    tokens_per_row: int,
-    n_classes: int,
-    runtime_bytes: int = RUNTIME_BYTES,
+    config: ModelConfig, recipe: Recipe, tokens_per_row: int, n_classes: int, n_used_tokens: int | None = None
 ) -> int:
-    """Peak bytes of a run: the larger of loading the weights and of training, and the process's own.
+    """Peak bytes that a run adds to its process, trunks left out.
 
-    loading:  the weights twice, the file's tensors and the model's
-    training: weights + 12 bytes for each trained parameter (gradient and AdamW's two moments)
-              + the larger of what backward keeps and what one block needs to predict EVALUATION_ROWS rows
-    backward: for every block that a gradient passes, batch x T x (16 d_model + n_head x T) floats: inputs of
-              both norms and their outputs, query, key and value, attention output, both widths of the MLP
-              before and after GELU, and the attention weights where no fused kernel avoids them
+    weights:  of the whole model; where they are a file's, they are mapped, and what learns is copied out of it
+    training: 12 bytes for each trained parameter (gradient and AdamW's two moments); n_used_tokens: rows of the
+              token embedding that learn with `train = all`, None for all of them, as in the plain loop
+    backward: for every block that a gradient passes, batch x T x 16 d_model floats: inputs of both norms and
+              their outputs, query, key and value, attention output, both widths of the MLP before and after
+              GELU; fused attention keeps no weights
+    predicting: what one block needs for EVALUATION_ROWS rows, if that is more
     masks:    one bool for each pair of positions of a row
     (after Korthikanti et al. 2022, section 4.1, without dropout and in float32)
     """
     if recipe.is_tfidf:
-        return runtime_bytes
+        return 0
     T, d = tokens_per_row, config.d_model
-    weights = FLOAT_BYTES * config.n_params
-    states = 3 * FLOAT_BYTES * n_trained_params(config, recipe, n_classes)
-    floats_kept = recipe.batch_size * T * (16 * d + config.n_head * T)
-    backward = FLOAT_BYTES * floats_kept * _gradient_blocks(config, recipe)
-    predicting = FLOAT_BYTES * EVALUATION_ROWS * T * 10 * d
-    masks = EVALUATION_ROWS * T * T
-    training = weights + states + max(backward, predicting) + masks
-    return runtime_bytes + max(2 * weights, training)
+    learning = n_trained_params(config, recipe, n_classes)
+    copied = learning if recipe.weights == "pretrained" and recipe.train != "lora" else 0
+    stepped = learning
+    if recipe.train == "all" and n_used_tokens is not None:
+        stepped -= (config.vocab_size - min(n_used_tokens, config.vocab_size)) * d
+    backward = recipe.batch_size * T * 16 * d * _gradient_blocks(config, recipe)
+    predicting = EVALUATION_ROWS * T * 10 * d
+    floats = config.n_params + copied + 3 * stepped + max(backward, predicting)
+    return FLOAT_BYTES * floats + EVALUATION_ROWS * T * T
 
 
 def estimate_flops(

@@ -5,8 +5,8 @@ Runs are foretold in the order in which they will go, because an earlier one lea
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bench.run.record import Record
@@ -30,29 +30,49 @@ class Prediction:
 @dataclass(frozen=True)
 class Machine:
     """What is the same for all runs. floor_bytes: of a process that has loaded everything but a model;
-    trunk_bytes: what the trunks that are kept may take together."""
+    trunk_bytes: what the trunks that are kept may take together; skips: whether the engine is the fast one."""
 
     floor_bytes: int
     trunk_bytes: int
+    skips: bool = True
 
 
 def forecast(
-    plan: Sequence[PlannedRun], probes: Mapping[str, Probe], n_classes: int, machine: Machine
+    plan: Sequence[PlannedRun],
+    probe_of: Callable[[PlannedRun], Probe | None],
+    n_classes: int,
+    machine: Machine,
 ) -> dict[str, Prediction]:
-    """Run id -> prediction, for the runs that are to do and whose recipe (by id) was probed."""
+    """Run id -> prediction, for the runs that are to do and of which there is a probe."""
     trunks = _Trunks(machine.trunk_bytes)
     found = {}
     for run in plan:
-        probe = probes.get(run.recipe.id)
-        if run.state != "todo" or probe is None or not probe.phases:
+        probe = probe_of(run) if run.state == "todo" else None
+        if probe is None or not probe.phases:
             continue
         seconds = sum(probe.phases.values())
         if probe.trunk is not None:
             share = trunks.take(probe.trunk, run.recipe, run.seeds)
             seconds -= (1 - share) * probe.phases.get("trunk", 0.0)
-        mem_bytes = machine.floor_bytes + trunks.held_bytes + _own_bytes(run.recipe, probe, n_classes)
+        own_bytes = _own_bytes(run.recipe, probe, n_classes, machine.skips)
+        mem_bytes = machine.floor_bytes + trunks.held_bytes + own_bytes
         found[run.run_id] = Prediction(seconds, mem_bytes)
     return found
+
+
+def refuse_too_large(
+    plan: Sequence[PlannedRun], predictions: Mapping[str, Prediction], free_bytes: int
+) -> list[PlannedRun]:
+    """The plan with those runs blocked that would take more memory than there is."""
+
+    def judged(run: PlannedRun) -> PlannedRun:
+        needs = predictions[run.run_id].mem_bytes if run.run_id in predictions else 0
+        if needs <= free_bytes:
+            return run
+        reason = f"not enough memory: needs {needs / 1e9:.1f} GB, {free_bytes / 1e9:.1f} GB are free"
+        return replace(run, state="blocked", reason=reason)
+
+    return [judged(run) for run in plan]
 
 
 def with_prediction(record: Record, predictions: Mapping[str, Prediction]) -> Record:
@@ -64,18 +84,23 @@ def with_prediction(record: Record, predictions: Mapping[str, Prediction]) -> Re
     return record.model_copy(update={"cost": record.cost.model_copy(update=foretold)})
 
 
-def _own_bytes(recipe: Recipe, probe: Probe, n_classes: int) -> int:
+def _own_bytes(recipe: Recipe, probe: Probe, n_classes: int, skips: bool) -> int:
     config = None if recipe.is_tfidf else known_config(recipe.model)
     if config is None:
         return 0
-    return estimate_memory(config, recipe, probe.tokens_per_row, n_classes, runtime_bytes=0)
+    n_used_tokens = probe.n_used_tokens if skips else None
+    return estimate_memory(config, recipe, probe.tokens_per_row, n_classes, n_used_tokens)
 
 
 class _Trunks:
-    """Which trunks are ready, as `gptcore.finetune.trunk_store` keeps them: in memory up to a budget, then on disk."""
+    """Which trunks are ready, as `gptcore.finetune.trunk_store` keeps them: in memory up to a budget, then on disk.
+
+    Those of a split are let go when the next one comes, as `bench.run.runner.Session` does.
+    """
 
     def __init__(self, memory_bytes: int) -> None:
         self.memory_bytes = memory_bytes
+        self._split_seed: int | None = None
         self._bytes: dict[tuple[Hashable, str | None, int], int] = {}
 
     @property
@@ -84,13 +109,19 @@ class _Trunks:
         return min(sum(self._bytes.values()), self.memory_bytes)
 
     def take(self, need: TrunkNeed, recipe: Recipe, seeds: Seeds) -> float:
-        """Share of its blocks that have to be computed now: 0 where it is found ready."""
-        rows = (need.rows, seeds.split, seeds.init if recipe.weights == "random" else None)
+        """Share of its work that has to be done now: 0 where it is found ready."""
+        if seeds.split != self._split_seed:
+            self._bytes.clear()
+            self._split_seed = seeds.split
+        rows = (need.rows, seeds.init if recipe.weights == "random" else None)
         if (rows, need.read, need.depth) in self._bytes:
             return 0.0
-        made = 0.0 if need.below is None else self.take(need.below, recipe, seeds) * need.below.depth
-        ready = max(
-            (depth for other, _, depth in self._bytes if other == rows and depth < need.depth), default=0
-        )
+        blocks_below = need.depth - 1
+        if need.below is not None:
+            made = self.take(need.below, recipe, seeds) * need.below.depth
+        else:
+            made = blocks_below - max(
+                (depth for other, _, depth in self._bytes if other == rows and depth < need.depth), default=0
+            )
         self._bytes[rows, need.read, need.depth] = need.n_bytes
-        return (made + need.depth - ready) / need.depth
+        return (made + need.last_block) / (blocks_below + need.last_block)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 from bench.run.record import Record, run_id
-from bench.study.costs import estimate_memory
 from bench.study.manifest import Row, Study
 from bench.study.matrix import closest
 from gptcore.errors import UserError
@@ -24,8 +23,7 @@ State = Literal["todo", "done", "failed", "blocked"]
 class PlannedRun:
     """One recipe with one seed, and the rows that draw on it: rows with the same recipe share their runs.
 
-    reason: why it is blocked, or what is special about a run that is to do; needs_bytes: estimated peak
-    memory, None where the model's shape is not known yet.
+    reason: why it is blocked, or what is special about a run that is to do.
     """
 
     rows: tuple[str, ...]
@@ -34,7 +32,6 @@ class PlannedRun:
     seeds: Seeds
     state: State
     reason: str | None = None
-    needs_bytes: int | None = None
 
     @property
     def run_id(self) -> str:
@@ -73,16 +70,13 @@ def make_plan(
     study: Study,
     records: Mapping[str, Record],
     *,
-    longest_tokens: int,
-    free_bytes: int,
     reachable: Callable[[str], bool],
     retry_failed: bool = False,
 ) -> list[PlannedRun]:
     """Every run of the study, all rows with the first seed, then with the second, in the engine's best order.
 
-    records: run id -> record; longest_tokens: of the longest training text, an upper bound will do;
-    free_bytes: memory that a run may take; reachable: whether a model's weights can be downloaded, asked
-    once a model and only where they are not on this machine; retry_failed: a run that failed is to do again.
+    records: run id -> record; reachable: whether a model's weights can be downloaded, asked once a model and
+    only where they are not on this machine; retry_failed: a run that failed is to do again.
     Raises UserError for a model that is no name, no folder and no hub id.
     """
     reachable = cache(reachable)
@@ -94,14 +88,13 @@ def make_plan(
 
     def planned(rows: list[Row], seed_index: int, seeds: Seeds) -> PlannedRun:
         recipe = rows[0].recipe
-        needs, obstacle = _obstacle(rows, study, longest_tokens, free_bytes, reachable)
+        obstacle = _obstacle(rows, reachable)
         state, reason = _state(records.get(run_id(recipe, seed_index)), seeds, study)
         if state == "failed" and retry_failed:
             state = "todo"
         if state == "todo" and obstacle is not None:
             state, reason = "blocked", obstacle
-        names = tuple(row.name for row in rows)
-        return PlannedRun(names, recipe, seed_index, seeds, state, reason, needs)
+        return PlannedRun(tuple(row.name for row in rows), recipe, seed_index, seeds, state, reason)
 
     return [
         planned(rows, seed_index, seeds)
@@ -150,34 +143,18 @@ def _state(record: Record | None, seeds: Seeds, study: Study) -> tuple[State, st
     return "done", None
 
 
-def _obstacle(
-    rows: list[Row], study: Study, longest_tokens: int, free_bytes: int, reachable: Callable[[str], bool]
-) -> tuple[int | None, str | None]:
-    """Estimated peak bytes (None: unknown), and why the run cannot be done here (None: it can)."""
+def _obstacle(rows: list[Row], reachable: Callable[[str], bool]) -> str | None:
+    """Why the run cannot be done here; None where it can, as far as can be told without trying."""
     recipe = rows[0].recipe
     if all(row.excluded for row in rows):
-        return None, rows[0].excluded
+        return rows[0].excluded
     if recipe.is_tfidf:
-        return None, None
+        return None
     try:
         config = known_config(recipe.model)
     except UserError as error:
-        return None, str(error)
+        return str(error)
     needs_file = config is None or recipe.weights == "pretrained"
     if needs_file and cached_checkpoint(recipe.model) is None and not reachable(recipe.model):
-        return (
-            None,
-            f"the weights of {recipe.model} are not on this machine and cannot be downloaded from here",
-        )
-    if config is None:
-        return None, None
-    longest = {"longest": longest_tokens, "model": config.context}.get(str(recipe.context), recipe.context)
-    tokens_per_row = min(int(longest), config.context)
-    needs = estimate_memory(config, recipe, tokens_per_row, len(study.dataset.label_names))
-    if needs > free_bytes:
-        return needs, f"not enough memory: needs {_gigabytes(needs)}, {_gigabytes(free_bytes)} are free"
-    return needs, None
-
-
-def _gigabytes(n_bytes: int) -> str:
-    return f"{n_bytes / 1e9:.1f} GB"
+        return f"the weights of {recipe.model} are not on this machine and cannot be downloaded from here"
+    return None

@@ -195,7 +195,9 @@ def _fit_network(
 ) -> dict[str, Any]:
     training = train(classifier, recipe, splits[0], splits[1], seeds.order, phases, on_epoch)
     with phases("evaluate"):
-        on_train, on_test = (evaluate(classifier, split.rows, split.labels) for split in (splits[0], splits[2]))
+        on_train, on_test = (
+            evaluate(classifier, split.rows, split.labels) for split in (splits[0], splits[2])
+        )
     return {
         "train": on_train,
         "validation": training.validation,  # the last epoch has seen it, or the best one

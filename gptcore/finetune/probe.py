@@ -31,7 +31,11 @@ from gptcore.models.config import ModelConfig
 from gptcore.models.weights import hf_config
 
 TFIDF_TEXTS = 2000  # TF-IDF is cheap, and its time is not in proportion to the texts
+SHORT_S = 0.2  # an epoch below it is timed over several
+ONE_POSITION = 0.05  # cost of a block that is computed at one position a row, as a share of a whole one's
+MOST_EPOCHS = 30  # of a slice
 STAND_IN_PARAMS = 60_000_000  # a larger model is cut to fewer blocks for the probe
+_SPLITS = ("train", "validation", "test")
 # What changes neither the time of a step nor the memory, at harmless values: recipes that differ in nothing
 # else share a probe. Patience may end a run early; the whole of it is foretold.
 _NEUTRAL = {
@@ -58,7 +62,8 @@ class TrunkNeed:
 
     rows: what decides the hidden states, but depth and seeds; read: the position that is read where the
     whole backbone is frozen; depth: blocks in it; n_bytes: what its states take in memory; below: the trunk
-    that it is made from where that is kept as well.
+    that it is made from where that is kept as well; last_block: what its topmost block costs,
+    as a share of a whole one.
     """
 
     rows: Hashable
@@ -66,18 +71,20 @@ class TrunkNeed:
     depth: int
     n_bytes: int
     below: TrunkNeed | None = None
+    last_block: float = 1.0
 
 
 @dataclass(frozen=True)
 class Probe:
     """What a run costs alone. phases: seconds by name; trunk: the part that it may find ready, if any.
 
-    tokens_per_row: width of the rows that are computed.
+    tokens_per_row: width of the rows that are computed; n_used_tokens: distinct tokens of all texts.
     """
 
     phases: dict[str, float]
     trunk: TrunkNeed | None = None
     tokens_per_row: int = 1
+    n_used_tokens: int = 1
 
 
 def cost_id(recipe: Recipe) -> str:
@@ -90,17 +97,58 @@ def probe(recipe: Recipe, data: Dataset, engine: Engine, device: str, size: Slic
 
     Raises UserError where the model's shape or its vocabulary cannot be had.
     """
+    sample = take_sample(recipe, data, engine, device, size)
+    return Probe({}) if sample is None else sample.of(data)
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A slice of a run as it was timed, and what it tells of the run on any split of the data.
+
+    config, small: of the model and of what stood for it, None for TF-IDF; phases: the slice's seconds; inputs: its
+    rows; n_train: its training texts; batch_s: seconds of a batch; n_evaluations: of the validation texts.
+    """
+
+    recipe: Recipe
+    engine: Engine
+    config: ModelConfig | None
+    small: ModelConfig | None
+    phases: dict[str, float]
+    inputs: Inputs | None
+    n_train: int
+    batch_s: float
+    n_evaluations: int
+
+    def of(self, data: Dataset) -> Probe:
+        """What the whole run costs on `data`, which may be split in another way than what was sampled."""
+        if self.config is None or self.small is None:
+            return Probe({name: s * len(data.train) / self.n_train for name, s in self.phases.items()})
+        began = time.perf_counter()
+        inputs = prepare_inputs(data, self.recipe, self.engine.view(self.recipe), self.config)
+        tokenise_s = time.perf_counter() - began
+        phases = _deepened(_scaled(self, inputs), self.recipe, self.small, self.config, self.engine)
+        tokens = torch.cat([part.tokens.flatten() for part in (inputs.train, inputs.validation, inputs.test)])
+        return Probe(
+            phases | {"tokenise": tokenise_s},
+            _trunk_need(self.recipe, inputs, self.config, self.engine),
+            inputs.train.width,
+            len(torch.unique(tokens)),
+        )
+
+
+def take_sample(
+    recipe: Recipe, data: Dataset, engine: Engine, device: str, size: SliceSize = SliceSize()
+) -> Sample | None:
+    """Fit a slice of `data`; None where the model's shape is not known. Raises UserError as `probe` does."""
     fresh = Engine(engine.name, engine.precision)
     if recipe.is_tfidf:
         part = _slice(data, TFIDF_TEXTS, TFIDF_TEXTS, TFIDF_TEXTS)
         result = fit(recipe, part, 0, fresh, device)
-        return Probe({name: s * len(data.train) / len(part.train) for name, s in result.phases.items()})
+        return Sample(recipe, fresh, None, None, result.phases, None, len(part.train), 0.0, 0)
     config = known_config(recipe.model)
     if config is None:
-        return Probe({})
-    began = time.perf_counter()
+        return None
     inputs = prepare_inputs(data, recipe, engine.view(recipe), config)
-    tokenise_s = time.perf_counter() - began
     small = _stand_in(config, recipe) if size.stand_in else config
     n_train = recipe.batch_size * max(size.batches, recipe.accumulation)
     part = _slice(data, n_train, size.evaluated, size.evaluated)
@@ -109,11 +157,23 @@ def probe(recipe: Recipe, data: Dataset, engine: Engine, device: str, size: Slic
         context = inputs.tokens_per_row or recipe.context
         cheap = recipe.model_copy(update=_NEUTRAL | {"model": folder, "context": context, "epochs": 2})
         result = fit(cheap, part, 0, fresh, device)
-    phases = _scaled(result, recipe, inputs, part, data, engine)
-    phases = _deepened(phases, recipe, small, config, engine)
-    return Probe(
-        phases | {"tokenise": tokenise_s}, _trunk_need(recipe, inputs, config, engine), inputs.train.width
+        phases = result.phases
+        if result.epochs and (epoch_s := _epoch_seconds(result)) < SHORT_S:
+            # Too short to be timed once; the trunk is there already.
+            epochs = min(MOST_EPOCHS, 2 + int(SHORT_S / epoch_s))
+            result = fit(cheap.model_copy(update={"epochs": epochs}), part, 0, fresh, device)
+            phases = phases | {"evaluate": result.phases["evaluate"]}
+    batch_s = _epoch_seconds(result) / _batches(len(part.train), recipe) if result.epochs else 0.0
+    return Sample(
+        *(recipe, Engine(engine.name, engine.precision), config, small, phases, result.inputs),
+        *(len(part.train), batch_s, len(result.epochs)),
     )
+
+
+def _epoch_seconds(result: FitResult) -> float:
+    """Training seconds of an epoch; the first warms up."""
+    first, last = result.epochs[0], result.epochs[-1]
+    return (last.train_s - first.train_s) / (len(result.epochs) - 1)
 
 
 def _slice(data: Dataset, *sizes: int) -> Dataset:
@@ -137,28 +197,34 @@ def _stand_in(config: ModelConfig, recipe: Recipe) -> ModelConfig:
     return config.model_copy(update={"n_layer": max(fewest, config.n_layer - int(np.ceil(too_many)))})
 
 
-def _scaled(
-    result: FitResult, recipe: Recipe, inputs: Inputs, part: Dataset, data: Dataset, engine: Engine
-) -> dict[str, float]:
+def _scaled(sample: Sample, inputs: Inputs) -> dict[str, float]:
     """The slice's seconds as those of the whole data: train by batches, what follows it by positions."""
-    assert result.inputs is not None
-    view = engine.view(recipe)
-    splits = ("train", "validation", "test")
-    whole = {name: _positions(getattr(inputs, name).lengths, inputs.train.width, view) for name in splits}
-    sliced = {
-        name: _positions(getattr(result.inputs, name).lengths, inputs.train.width, view) for name in splits
+    assert sample.inputs is not None
+    recipe, view = sample.recipe, sample.engine.view(sample.recipe)
+    whole, sliced = (
+        {name: _positions(getattr(of, name).lengths, of.train.width, view) for name in _SPLITS}
+        for of in (inputs, sample.inputs)
+    )
+    epochs = recipe.epochs if sample.n_evaluations else 0
+    factors = {
+        "load": 1.0,
+        "other": 1.0,
+        "trunk": sum(whole.values()) / sum(sliced.values()),
+        "train": len(inputs.train) / sample.n_train,  # of what is no network
+        "evaluate": _evaluated(whole, epochs) / _evaluated(sliced, sample.n_evaluations),
     }
-    once = sum(whole.values()) / sum(sliced.values())
-    epochs = 0 if recipe.train == "features" else recipe.epochs
-    evaluated = sum(whole.values()) + epochs * whole["validation"]
-    evaluated_here = sum(sliced.values()) + len(result.epochs) * sliced["validation"]
-    factors = {"load": 1.0, "other": 1.0, "trunk": once, "train": len(data.train) / len(part.train)}
-    phases = {name: s * factors.get(name, evaluated / evaluated_here) for name, s in result.phases.items()}
-    if result.epochs:
-        first, second = (epoch.train_s for epoch in result.epochs)
-        per_batch = (second - first) / _batches(len(part.train), recipe)
-        phases["train"] = per_batch * _batches(len(data.train), recipe) * recipe.epochs
+    phases = {name: s * factors.get(name, 1.0) for name, s in sample.phases.items()}
+    if sample.n_evaluations:
+        # Rows that go through a trained block whole cost what they are wide.
+        one_position = view.read_only and recipe.train in ("last_layer", "last_block")
+        wider = 1.0 if view.trim or one_position else inputs.train.width / sample.inputs.train.width
+        phases["train"] = sample.batch_s * _batches(len(inputs.train), recipe) * recipe.epochs * wider
     return phases
+
+
+def _evaluated(positions: dict[str, int], epochs: int) -> int:
+    """Positions that are predicted: validation texts after every epoch (without any, once), the others once."""
+    return positions["train"] + positions["test"] + max(1, epochs) * positions["validation"]
 
 
 def _batches(n_rows: int, recipe: Recipe) -> int:
@@ -208,4 +274,5 @@ def _trunk_need(recipe: Recipe, inputs: Inputs, config: ModelConfig, engine: Eng
     if depth < config.n_layer:
         return TrunkNeed(rows, None, depth, state_bytes)
     below = TrunkNeed(rows, None, depth - 1, state_bytes) if depth > 1 else None
-    return TrunkNeed(rows, view.position, depth, 4 * config.d_model * n_rows, below)
+    last_block = ONE_POSITION if view.read_only else 1.0
+    return TrunkNeed(rows, view.position, depth, 4 * config.d_model * n_rows, below, last_block)

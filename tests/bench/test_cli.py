@@ -245,8 +245,21 @@ def test_plan_says_what_cannot_run(bench: Bench, study: list[str], monkeypatch: 
     monkeypatch.setattr(prepare, "free_memory_bytes", lambda _device: 100)
     answer = bench("plan", *study)
     assert answer.code == 0
-    assert "2 runs to do, 0 done, 4 cannot run here" in answer.words
-    assert "2 blocked: not enough memory: needs 0.4 GB, 0.0 GB are free" in answer.words
+    assert "6 runs would not fit into memory and are left out" in answer.words
+    assert re.search(r"2 blocked: not enough memory: needs \d\.\d GB, 0\.0 GB are free", answer.words)
+
+
+def test_run_leaves_out_what_does_not_fit(
+    bench: Bench, study: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare, "free_memory_bytes", lambda _device: 100)
+    answer = bench("run", *study)
+    assert answer.code == 0
+    records = load_records(tmp_path / "study")
+    assert {record.status for record in records.values()} == {"skipped"}
+    assert all("not enough memory" in str(record.reason) for record in records.values())
+    monkeypatch.undo()
+    assert "6 runs to do" in bench("plan", *study).words
 
 
 def test_only_skip_and_set_narrow_and_change(bench: Bench, study: list[str]) -> None:

@@ -56,6 +56,18 @@ def planned(recipe: Recipe = RECIPE, seed_index: int = 0, **changes: Any) -> Pla
     return replace(run, **changes)
 
 
+def test_trunks_of_a_split_are_let_go_when_the_next_one_comes(session: Session) -> None:
+    trunks = session.engine.trunks
+    run_one(planned(), session)
+    of_first = set(trunks._in_memory)
+    assert len(of_first) >= 3  # training, validation and test texts
+    run_one(planned(seed_index=1), session)
+    assert set(trunks._in_memory) == of_first
+    run_one(planned(seeds=Seeds(init=123, order=123, split=7)), session)
+    assert trunks._in_memory
+    assert of_first.isdisjoint(trunks._in_memory)
+
+
 # --- a run that is done ----------------------------------------------------------------------------------
 
 
@@ -282,14 +294,16 @@ def test_a_run_that_disagrees_with_the_plain_engine_fails(
     """The trunk holds the states of other weights: everything after it would be wrong, and nothing would say so."""
     monkeypatch.setattr(fit_module, "weights_fingerprint", lambda _gpt: "the same for all")
     other = planned(seeds=Seeds(init=5, order=123))
-    assert run_one(planned(), replace(session, verify=True)).status == "done"
-    record = run_one(other, replace(session, verify=True))
+    session.verify = True
+    assert run_one(planned(), session).status == "done"
+    record = run_one(other, session)
     assert record.status == "failed"
     assert record.reason is not None
     assert record.reason.startswith(
         "DisagreementError: the fast engine's logits differ from the plain engine's"
     )
-    assert run_one(other, session).status == "done"  # unseen without --verify
+    session.verify = False
+    assert run_one(other, session).status == "done"  # unseen without
 
 
 def test_other_paddings_are_in_the_record(session: Session) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from bench.run.record import Cost, Record
 from bench.study.costs import estimate_memory
-from bench.study.forecast import Machine, Prediction, forecast, with_prediction
+from bench.study.forecast import Machine, Prediction, forecast, refuse_too_large, with_prediction
 from bench.study.plan import PlannedRun
 from gptcore.finetune.probe import Probe, TrunkNeed
 from gptcore.finetune.recipe import Recipe, Seeds
@@ -20,28 +20,34 @@ MACHINE = Machine(floor_bytes=1000, trunk_bytes=10**12)
 STATES_BYTES = 10**6
 
 
-def probe_of(recipe: Recipe, train_s: float = 2.0, trunk_s: float = 12.0) -> Probe:
-    """As of nano, with trunks of equal rows."""
-    depth = {"last_block": 3, "last_two_blocks": 2, "features": 4}[recipe.train]
-    need = TrunkNeed("rows", None, depth, STATES_BYTES)
+def probe_of(run: PlannedRun, last_block: float = 1.0) -> Probe:
+    """As of nano, with trunks of equal rows: 12 seconds of them, and 2 of training."""
+    depth = {"last_block": 3, "last_two_blocks": 2, "features": 4, "all": 0}[run.recipe.train]
+    need = TrunkNeed("rows", None, depth, STATES_BYTES) if depth else None
     if depth == 4:
-        need = TrunkNeed("rows", "last", 4, 500, below=TrunkNeed("rows", None, 3, STATES_BYTES))
-    return Probe({"trunk": trunk_s, "train": train_s}, need, tokens_per_row=30)
+        below = TrunkNeed("rows", None, 3, STATES_BYTES)
+        need = TrunkNeed("rows", "last", 4, 500, below, last_block)
+    return Probe({"trunk": 12.0, "train": 2.0}, need, tokens_per_row=30, n_used_tokens=200)
 
 
-def todo(recipe: Recipe, seed_index: int = 0, **changes: Any) -> PlannedRun:
-    seeds = Seeds(init=seed_index, order=seed_index)
+def todo(recipe: Recipe, seed_index: int = 0, split: int = 123, **changes: Any) -> PlannedRun:
+    seeds = Seeds(init=seed_index, order=seed_index, split=split)
     return PlannedRun(("row",), recipe, seed_index, seeds, changes.get("state", "todo"))
 
 
 def foretold(*plan: PlannedRun, machine: Machine = MACHINE) -> list[Prediction]:
-    probes = {run.recipe.id: probe_of(run.recipe) for run in plan}
-    found = forecast(plan, probes, 2, machine)
+    found = forecast(plan, probe_of, 2, machine)
     return [found[run.run_id] for run in plan if run.run_id in found]
 
 
 def test_a_later_seed_finds_the_trunk_ready() -> None:
     assert [found.seconds for found in foretold(todo(BLOCK), todo(BLOCK, 1))] == [14, 2]
+
+
+def test_another_split_has_texts_and_trunks_of_its_own_and_lets_go_of_the_ones_before() -> None:
+    runs = foretold(todo(BLOCK), todo(TWO_BLOCKS), todo(BLOCK, 1, split=124), todo(BLOCK, 2, split=123))
+    assert [found.seconds for found in runs] == [14, 14, 14, 14]
+    assert [found.mem_bytes - runs[0].mem_bytes for found in runs[2:]] == [0, 0]
 
 
 def test_random_weights_of_another_seed_share_nothing() -> None:
@@ -61,24 +67,52 @@ def test_features_start_from_the_states_below_and_leave_them() -> None:
 
 def test_what_is_done_or_blocked_is_not_foretold_and_leaves_nothing_ready() -> None:
     done, blocked, run = todo(BLOCK, state="done"), todo(TWO_BLOCKS, state="blocked"), todo(BLOCK, 1)
-    found = forecast([done, blocked, run], {BLOCK.id: probe_of(BLOCK)}, 2, MACHINE)
+    found = forecast([done, blocked, run], probe_of, 2, MACHINE)
     assert {run_id: p.seconds for run_id, p in found.items()} == {run.run_id: 14}
 
 
 def test_a_recipe_that_could_not_be_probed_is_left_out() -> None:
-    assert forecast([todo(BLOCK)], {}, 2, MACHINE) == {}
-    assert forecast([todo(BLOCK)], {BLOCK.id: Probe({})}, 2, MACHINE) == {}
+    assert forecast([todo(BLOCK)], lambda _run: None, 2, MACHINE) == {}
+    assert forecast([todo(BLOCK)], lambda _run: Probe({}), 2, MACHINE) == {}
+
+
+def test_a_last_block_that_is_computed_at_one_position_is_nearly_free() -> None:
+    def cheap(run: PlannedRun) -> Probe:
+        return probe_of(run, last_block=0.05)
+
+    plan = [todo(BLOCK), todo(FEATURES)]
+    found = forecast(plan, cheap, 2, MACHINE)
+    assert found[plan[1].run_id].seconds == pytest.approx(2 + 12 * 0.05 / 3.05)
 
 
 def test_memory_is_the_process_its_trunks_and_the_run_itself() -> None:
-    own = estimate_memory(REGISTRY["nano"].config, BLOCK, 30, 2, runtime_bytes=0)
+    own = estimate_memory(REGISTRY["nano"].config, BLOCK, 30, 2)
     first, second = foretold(todo(BLOCK), todo(BLOCK, 1))
     assert first.mem_bytes == second.mem_bytes == 1000 + STATES_BYTES + own
     other = BLOCK.model_copy(update={"weights": "random"})
     _, both = foretold(todo(BLOCK), todo(other))
-    assert both.mem_bytes == 1000 + 2 * STATES_BYTES + own
+    other_own = estimate_memory(REGISTRY["nano"].config, other, 30, 2)
+    assert other_own < own  # none of its weights are a file's, to be copied before they learn
+    assert both.mem_bytes == 1000 + 2 * STATES_BYTES + other_own
     _, full = foretold(todo(BLOCK), todo(other), machine=Machine(1000, STATES_BYTES))
-    assert full.mem_bytes == 1000 + STATES_BYTES + own  # the rest lies on the disk
+    assert full.mem_bytes == 1000 + STATES_BYTES + other_own  # the rest lies on the disk
+
+
+def test_only_the_fast_engine_steps_no_more_than_the_tokens_in_use() -> None:
+    recipe = Recipe(model="nano", train="all")
+    config = REGISTRY["nano"].config
+    (fast,), (plain,) = (foretold(todo(recipe), machine=Machine(1000, 0, skips)) for skips in (True, False))
+    assert fast.mem_bytes == 1000 + estimate_memory(config, recipe, 30, 2, n_used_tokens=200)
+    assert plain.mem_bytes == 1000 + estimate_memory(config, recipe, 30, 2)
+
+
+def test_what_does_not_fit_is_refused_and_says_how_much_it_needs() -> None:
+    small, large, unknown, done = todo(BLOCK), todo(TWO_BLOCKS), todo(FEATURES), todo(BLOCK, 1, state="done")
+    needs = {small.run_id: Prediction(1, 8_000_000_000), large.run_id: Prediction(1, 8_100_000_001)}
+    plan = refuse_too_large([small, large, unknown, done], needs, 8_100_000_000)
+    assert [run.state for run in plan] == ["todo", "blocked", "todo", "done"]
+    assert plan[1].reason == "not enough memory: needs 8.1 GB, 8.1 GB are free"
+    assert plan[0] is small
 
 
 @pytest.fixture

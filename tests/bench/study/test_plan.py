@@ -15,7 +15,6 @@ from gptcore.finetune.recipe import Recipe, Seeds
 
 MakeStudy = Callable[..., Study]
 MakeRecord = Callable[..., Record]
-MANY = 10**15
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +30,7 @@ def nowhere(_model: str) -> bool:
 
 
 def planned(study: Study, *records: Record, **changes: Any) -> list[PlannedRun]:
-    options: dict[str, Any] = {"longest_tokens": 120, "free_bytes": MANY, "reachable": lambda _: True}
+    options: dict[str, Any] = {"reachable": lambda _: True}
     return make_plan(study, {record.run_id: record for record in records}, **(options | changes))
 
 
@@ -72,7 +71,7 @@ def test_rows_with_one_recipe_share_their_runs(toy_study: MakeStudy) -> None:
 
 def test_what_is_done_is_not_run_again(toy_study: MakeStudy, toy_record: MakeRecord) -> None:
     study = toy_study(seeds=[Seeds(), Seeds(init=7)])
-    runs = planned(study, toy_record(), reachable=nowhere, free_bytes=0)
+    runs = planned(study, toy_record(), reachable=nowhere)
     assert runs[0].state == "done"  # even where it could not be run now
     assert runs[1].state == "blocked"
 
@@ -127,25 +126,6 @@ def test_bundled_models_whose_weights_are_missing_block(toy_study: MakeStudy, ca
     assert states(planned(study, reachable=nowhere)) == [("blocked", gone)]
     cached.add("mini")
     assert states(planned(study, reachable=nowhere)) == [("todo", None)]
-
-
-def test_too_little_memory_blocks_and_says_how_much(toy_study: MakeStudy) -> None:
-    rows = [Row(name="xl", recipe=Recipe(model="gpt2-xl", train="all"))]
-    (run,) = planned(toy_study(rows), free_bytes=8_100_000_000)
-    assert run.state == "blocked"
-    assert run.needs_bytes is not None
-    needs = f"{run.needs_bytes / 1e9:.1f} GB"
-    assert run.reason == f"not enough memory: needs {needs}, 8.1 GB are free"
-    assert planned(toy_study(rows), free_bytes=run.needs_bytes)[0].state == "todo"
-
-
-def test_memory_follows_the_context(toy_study: MakeStudy) -> None:
-    rows = [Row(name=str(c), recipe=Recipe(train="all", context=c)) for c in ("longest", "model", 60)]
-    longest, model, sixty = (run.needs_bytes or 0 for run in planned(toy_study(rows), longest_tokens=120))
-    assert sixty < longest < model
-    assert (
-        planned(toy_study(rows), longest_tokens=5000)[0].needs_bytes == model
-    )  # never more than the model's
 
 
 def test_excluded_rows_are_blocked_unless_another_row_needs_the_run(toy_study: MakeStudy) -> None:

@@ -1,6 +1,8 @@
 """Probes: which recipes share one, that they stand for the whole data and model, and leave nothing behind."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -8,8 +10,9 @@ import torch
 from gptcore.data.datasets import Dataset, load_dataset
 from gptcore.finetune import probe as module
 from gptcore.finetune.engine import Engine
-from gptcore.finetune.fit import fit
-from gptcore.finetune.probe import cost_id, probe
+from gptcore.finetune.fit import FitResult, fit
+from gptcore.finetune.inputs import prepare_inputs
+from gptcore.finetune.probe import cost_id, probe, take_sample
 from gptcore.finetune.recipe import Recipe
 from gptcore.models.config import REGISTRY, ModelConfig, ModelEntry
 
@@ -65,25 +68,87 @@ def test_every_phase_of_the_run_is_foretold(data: Dataset, train: str) -> None:
     assert all(seconds >= 0 for seconds in found.phases.values())
 
 
-def test_phases_are_scaled_to_the_whole_data(data: Dataset) -> None:
-    """With a clock that counts positions, the prediction is the count of the whole run."""
-    recipe = RECIPE.model_copy(update={"train": "all", "position": "last"})
-    engine = Engine("plain")
-    whole, part = fit(recipe, data, 0, engine, "cpu"), module._slice(data, 8, 32, 32)
-    sliced = fit(recipe.model_copy(update={"epochs": 2}), part, 0, engine, "cpu")
-    assert whole.inputs
-    assert sliced.inputs
-    width = whole.inputs.train.width
-    epochs = [epoch.__class__(e, 1, 0, 0, 0, train_s=4.0 * e) for e, epoch in enumerate(sliced.epochs, 1)]
-    n_sliced = len(part.train) + 3 * len(part.validation) + len(part.test)
-    object.__setattr__(sliced, "epochs", epochs)
-    object.__setattr__(sliced, "phases", {"load": 5.0, "train": 8.0, "evaluate": n_sliced * width * 1.0})
-    phases = module._scaled(sliced, recipe, whole.inputs, part, data, engine)
-    n_evaluated = len(data.train) + (1 + recipe.epochs) * len(data.validation) + len(data.test)
+def sample_of(recipe: Recipe, engine: Engine, part: Dataset, n_evaluations: int) -> module.Sample:
+    """As taken by a clock that counts: positions for phases, and 4 for a batch."""
+    inputs = prepare_inputs(part, recipe.model_copy(update={"context": 32}), engine.view(recipe), TOY)
+    n_texts = len(part.train) + len(part.test) + max(1, n_evaluations) * len(part.validation)
+    phases = {"load": 5.0, "train": 8.0, "evaluate": n_texts * 32.0}
+    return module.Sample(recipe, engine, TOY, TOY, phases, inputs, len(part.train), 4.0, n_evaluations)
+
+
+@pytest.mark.parametrize("train", ["all", "features"])
+def test_phases_are_scaled_to_the_whole_data(data: Dataset, train: str) -> None:
+    recipe = RECIPE.model_copy(update={"train": train, "context": 32, "padding": "right"})
+    engine, part = Engine("plain"), module._slice(data, 8, 32, 32)
+    epochs = 0 if train == "features" else recipe.epochs
+    sample = sample_of(recipe, engine, part, 2 if epochs else 0)
+    phases = module._scaled(sample, prepare_inputs(data, recipe, engine.view(recipe), TOY))
+    n_evaluated = len(data.train) + max(1, epochs) * len(data.validation) + len(data.test)
     assert phases["load"] == 5
-    assert phases["evaluate"] == pytest.approx(n_evaluated * width)
-    # four seconds for the four batches of an epoch of the slice
-    assert phases["train"] == pytest.approx(len(data.train) // 2 * recipe.epochs)
+    assert phases["evaluate"] == pytest.approx(n_evaluated * 32)
+    if epochs:
+        assert phases["train"] == pytest.approx(4 * (len(data.train) // 2) * recipe.epochs)
+    else:
+        assert phases["train"] == pytest.approx(8 * len(data.train) / 8)
+
+
+@pytest.mark.parametrize(
+    ("train", "position", "engine", "wider"),
+    [
+        ("all", "last", "fast", 2.0),
+        ("last_two_blocks", "last", "fast", 2.0),
+        ("last_block", "last", "fast", 1.0),  # from its trunk, at one position
+        ("last_block", "last", "plain", 2.0),
+        ("all", "last_real", "fast", 1.0),  # trimmed to their own length
+    ],
+)
+def test_rows_that_are_wider_in_another_split_take_longer(
+    data: Dataset, train: str, position: str, engine: str, wider: float
+) -> None:
+    changes = {"train": train, "position": position, "padding": "right"}
+    recipe, kind = RECIPE.model_copy(update=changes), Engine(engine)  # type: ignore[arg-type]
+    view = kind.view(recipe)
+    part = module._slice(data, 8, 32, 32)
+    sample = sample_of(recipe, kind, part, 2)
+    inputs, wide = (
+        replace(found, train=replace(found.train, tokens=torch.zeros(len(data.train), width)))
+        for width in (16, 32)
+        for found in [prepare_inputs(data, recipe, view, TOY)]
+    )
+    narrow = replace(sample, inputs=inputs)
+    steps = 4 * (len(data.train) // 2) * recipe.epochs
+    assert module._scaled(narrow, wide)["train"] == pytest.approx(steps * wider)
+
+
+def test_a_sample_tells_of_every_split(data: Dataset) -> None:
+    sample = take_sample(RECIPE, data, Engine(), "cpu")
+    assert sample is not None
+    other = data.with_split(7)
+    found = sample.of(other)
+    assert found.trunk is not None
+    assert found.trunk.rows == sample.of(data).trunk.rows  # type: ignore[union-attr]
+    inputs = prepare_inputs(other, RECIPE, Engine().view(RECIPE), TOY)
+    assert found.tokens_per_row == inputs.train.width
+    rows = (inputs.train.tokens, inputs.validation.tokens, inputs.test.tokens)
+    assert found.n_used_tokens == len({token for part in rows for token in part.flatten().tolist()})
+    assert found.phases["train"] == sample.of(data).phases["train"]
+
+
+def test_short_epochs_are_timed_over_several(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    epochs: list[int] = []
+
+    def counting(recipe: Recipe, *args: Any) -> FitResult:
+        epochs.append(recipe.epochs)
+        return fit(recipe, *args)
+
+    monkeypatch.setattr(module, "fit", counting)
+    probe(RECIPE, data, Engine(), "cpu")  # an epoch of four steps of a toy: a few ms
+    assert epochs[0] == 2
+    assert 2 < epochs[1] <= module.MOST_EPOCHS
+    monkeypatch.setattr(module, "SHORT_S", 0.0)
+    epochs.clear()
+    probe(RECIPE, data, Engine(), "cpu")
+    assert epochs == [2]
 
 
 def test_positions_of_a_view_that_trims() -> None:

@@ -321,6 +321,16 @@ def test_a_lock_is_given_back_when_its_owner_is_killed(files: TrunkFiles) -> Non
     lock.release()
 
 
+def test_what_is_forgotten_is_computed_again_or_read_from_its_file(
+    full_width: Classifier, files: TrunkFiles
+) -> None:
+    in_memory, on_disk = TrunkStore(10**9, files), TrunkStore(1, files)
+    for store, found_again in ((in_memory, False), (on_disk, True)):
+        store.get(full_width, "w", rows_number(0), 1)
+        store.forget()
+        assert is_shared(store, full_width, rows_number(0), "w", 1) == found_again
+
+
 def test_the_budget_is_a_share_of_the_free_memory() -> None:
     assert 0 < TrunkStore().memory_bytes < 2**50
     assert TrunkStore(memory_bytes=7).memory_bytes == 7
