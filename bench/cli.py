@@ -326,7 +326,9 @@ def speed(
     from bench.run.speed import measure
 
     with show_timing() as on_row:
-        study = measure(models, asked.rows, asked.whole, asked.data, pairs, asked.device, on_row)
+        study = measure(
+            models, asked.rows, asked.beyond, asked.whole, asked.data, pairs, asked.device, on_row
+        )
     typer.echo(f"speed: {write_speed(out, study)}")
 
 

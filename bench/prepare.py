@@ -107,9 +107,13 @@ def prepare(request: Request) -> Prepared:
 
 @dataclass(frozen=True)
 class PreparedSpeed:
-    """What `speed` times: the rows of one model, those that are also done whole, the data, the device."""
+    """What `speed` times: the rows of one model, those that are also done whole, the data, the device.
+
+    beyond: rows that the matrix does not have: all layers and LoRA, reading the last real token.
+    """
 
     rows: list[Row]
+    beyond: list[Row]
     whole: list[str]
     data: Dataset
     device: str
@@ -126,11 +130,19 @@ def prepare_speed(
     for row in resolved.rows:
         if row.recipe.model == model and row.excluded is None:
             rows.setdefault(row.recipe.id, row)
-    names = [row.name for row in rows.values()]
+    beyond = [
+        Row(
+            name=f"{row.name}-last-real-token",
+            recipe=row.recipe.model_copy(update={"position": "last_real"}),
+        )
+        for row in rows.values()
+        if row.name in ("all-layers", "lora")
+    ]
+    names = [row.name for row in (*rows.values(), *beyond)]
     for name in _names(whole):
         if name not in names:
             raise UserError(f"--whole {name}: no such row is timed: {closest(name, names)}")
-    return PreparedSpeed(list(rows.values()), _names(whole), load_dataset(data), _device(device))
+    return PreparedSpeed(list(rows.values()), beyond, _names(whole), load_dataset(data), _device(device))
 
 
 def parse_vary(texts: list[str]) -> tuple[Series, ...]:

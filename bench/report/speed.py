@@ -144,7 +144,7 @@ def _rows_table(study: SpeedStudy) -> str:
             *(seconds(_phase(row, "fast", name)) for name in ("trunk", "train", "evaluate")),
             _share(row, study),
         ]
-        for row in study.rows
+        for row in (*study.rows, *study.beyond)
     ]
     return _table(headers, rows)
 
@@ -165,11 +165,13 @@ def _matrix(study: SpeedStudy) -> str:
             f"{n} seed{'s' if n > 1 else ''}: {seconds(n * plain)} s against {seconds(fast)} s, "
             f"**{n * plain / fast:.1f} times**"
         )
-    return f"All {len(study.rows)} rows, trunks shared as in a study. " + "; ".join(lines) + "."
+    others = ", ".join(escape(row.row) for row in study.beyond)
+    without = f" ({others}: no rows of the matrix, and not counted here)" if others else ""
+    return f"All {len(study.rows)} rows{without}, trunks shared as in a study. " + "; ".join(lines) + "."
 
 
 def _goals_table(study: SpeedStudy) -> str:
-    lines, left = [], list(study.rows)
+    lines, left = [], [*study.rows, *study.beyond]
     for goal in GOALS:
         rows = [row for row in left if goal.of(row.recipe)]
         left = [row for row in left if row not in rows]
@@ -198,7 +200,7 @@ def _met(met: bool) -> str:
 
 def _whole(study: SpeedStudy) -> str:
     rows = []
-    for row in study.rows:
+    for row in (*study.rows, *study.beyond):
         for engine, whole in row.whole.items():
             estimated = _median_total(row, engine)
             rows.append(

@@ -28,11 +28,12 @@ def foretell(
     recipes = {run.recipe.id: run.recipe for run in plan if run.state == "todo"}
     kinds = {cost_id(recipe): recipe for recipe in recipes.values()}
     _warm_up(list(kinds.values()), data, engine, device)
+    # Memory that the probes leave free inside the process is used again by the runs, so it is looked at before them.
+    floor_bytes = 0 if device.startswith("cuda") else psutil.Process().memory_info().rss
     samples = {}
     for done, (kind, recipe) in enumerate(kinds.items()):
         on_probe(done, len(kinds))
         samples[kind] = _sample(recipe, data, engine, device)
-    floor_bytes = 0 if device.startswith("cuda") else psutil.Process().memory_info().rss
     machine = Machine(floor_bytes, engine.trunks.memory_bytes, engine.skips)
 
     @cache

@@ -43,6 +43,7 @@ OnRow = Callable[[str, int, int], None]  # what is timed; how many are done, of 
 def measure(
     models: str,
     rows: Sequence[Row],
+    beyond: Sequence[Row],
     whole: Sequence[str],
     data: Dataset,
     pairs: int,
@@ -51,14 +52,15 @@ def measure(
 ) -> SpeedStudy:
     """Time every row of one model under both engines; `whole`: rows that are also done whole, once.
 
-    Weights are random: they decide no time. Rows come in the order of the plan; TF-IDF has no engine.
+    beyond: rows that are no part of the matrix and do not count towards its total. Weights are random: they
+    decide no time. Rows come in the order of the plan; TF-IDF has no engine.
     """
     family = "gpt2" if models in ("gpt2", *FAMILIES["gpt2"]) else "embedded"
     timer = _Timer(data, probe_precision(torch.device(device)), device, family, pairs)
     base = rows[0].recipe
     lengths = [base.model_copy(update={"context": n}) for n in LENGTHS]
     others = [base.model_copy(update={"model": model}) for model in OTHER_MODELS[family]]
-    n, done = len(rows) + len(lengths) + len(others) + len(whole), 0
+    n, done = len(rows) + len(beyond) + len(lengths) + len(others) + len(whole), 0
 
     def timed(name: str, recipe: Recipe) -> RowSpeed:
         nonlocal done
@@ -66,10 +68,10 @@ def measure(
         done += 1
         return timer.row(name, recipe)
 
-    found = [timed(row.name, row.recipe) for row in rows]
+    found = [timed(row.name, row.recipe) for row in (*rows, *beyond)]
     by_length = [timed(f"{n_tokens} tokens", r) for n_tokens, r in zip(LENGTHS, lengths, strict=True)]
     by_model = [timed(recipe.model, recipe) for recipe in others]
-    for i, row in enumerate(rows):
+    for i, row in enumerate((*rows, *beyond)):
         if row.name in whole:
             on_row(f"{row.name}, whole", done, n)
             done += 1
@@ -83,7 +85,8 @@ def measure(
         precision=timer.engines["fast"].precision,
         slices={name: _in_words(sizes[family], base) for name, sizes in SLICES.items()},
         rates={name: _rate(dtype, torch.device(device)) for name, dtype in DTYPES.items()},
-        rows=found,
+        rows=found[: len(rows)],
+        beyond=found[len(rows) :],
         by_length=by_length,
         by_model=by_model,
         environment=describe_environment(device, timer.engines["fast"].precision, torch.get_num_threads()),

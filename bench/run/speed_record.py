@@ -81,7 +81,10 @@ class RowSpeed(_Part):
 
 
 class SpeedStudy(_Part):
-    """All rows that were timed, and those that show how cost grows. rates: FLOP/s of a large product by dtype."""
+    """All rows that were timed, and those that show how cost grows. rates: FLOP/s of a large product by dtype.
+
+    beyond: rows that are no part of the matrix.
+    """
 
     schema_version: Literal[1] = 1
     models: str
@@ -93,6 +96,7 @@ class SpeedStudy(_Part):
     slices: dict[EngineName, str] = Field(description="what was timed of a run, in words")
     rates: dict[str, float]
     rows: list[RowSpeed]
+    beyond: list[RowSpeed] = []
     by_length: list[RowSpeed] = []
     by_model: list[RowSpeed] = []
     environment: Environment

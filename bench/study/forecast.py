@@ -101,7 +101,8 @@ class _Trunks:
     def __init__(self, memory_bytes: int) -> None:
         self.memory_bytes = memory_bytes
         self._split_seed: int | None = None
-        self._bytes: dict[tuple[Hashable, str | None, int], int] = {}
+        self._ready: set[tuple[Hashable, str | None, int]] = set()
+        self._bytes: dict[Hashable, int] = {}
 
     @property
     def held_bytes(self) -> int:
@@ -111,17 +112,21 @@ class _Trunks:
     def take(self, need: TrunkNeed, recipe: Recipe, seeds: Seeds) -> float:
         """Share of its work that has to be done now: 0 where it is found ready."""
         if seeds.split != self._split_seed:
+            self._ready.clear()
             self._bytes.clear()
             self._split_seed = seeds.split
-        rows = (need.rows, seeds.init if recipe.weights == "random" else None)
-        if (rows, need.read, need.depth) in self._bytes:
+        init_seed = seeds.init if recipe.weights == "random" else None
+        for part, n_bytes in need.parts.items():
+            self._bytes[part, init_seed, need.read, need.depth] = n_bytes
+        rows = (need.rows, init_seed)
+        if (rows, need.read, need.depth) in self._ready:
             return 0.0
         blocks_below = need.depth - 1
         if need.below is not None:
             made = self.take(need.below, recipe, seeds) * need.below.depth
         else:
             made = blocks_below - max(
-                (depth for other, _, depth in self._bytes if other == rows and depth < need.depth), default=0
+                (depth for other, _, depth in self._ready if other == rows and depth < need.depth), default=0
             )
-        self._bytes[rows, need.read, need.depth] = need.n_bytes
+        self._ready.add((rows, need.read, need.depth))
         return (made + need.last_block) / (blocks_below + need.last_block)

@@ -12,9 +12,12 @@ from gptcore.finetune.classifier import Classifier
 from gptcore.finetune.engine import Engine
 from gptcore.finetune.evaluate import evaluate
 from gptcore.finetune.fit import FitResult
+from gptcore.finetune.inputs import Inputs
+from gptcore.finetune.recipe import Recipe
 from gptcore.finetune.trainable import frozen_depth
 from gptcore.finetune.trunk import Rows
 from gptcore.finetune.view import View
+from gptcore.models.config import ModelConfig
 
 Padding = Literal["right", "left", "none"]
 
@@ -39,8 +42,9 @@ def other_paddings(result: FitResult, data: Dataset, engine: Engine) -> list[Oth
     classifier, own_view, found = result.classifier, result.classifier.view, []
     tokenizer = load_tokenizer(classifier.gpt.config.tokenizer)
     # Cut as the run cut them: it is the padding that changes, not the text.
-    sequences = [text[: _own_length(result)] for text in tokenizer.encode_batch(data.test.texts)]
-    for padding, length in _others(result):
+    own_length = _own_length(result.inputs, classifier.gpt.config)
+    sequences = [text[:own_length] for text in tokenizer.encode_batch(data.test.texts)]
+    for padding, length in wanted_paddings(result.recipe, result.inputs, classifier.gpt.config):
         recipe = result.recipe.model_copy(update={"padding": padding})
         classifier.view = engine.view(recipe)
         rows = _rows(result, _pad(sequences, length, tokenizer.pad_id, classifier.view), engine)
@@ -51,17 +55,10 @@ def other_paddings(result: FitResult, data: Dataset, engine: Engine) -> list[Oth
     return found
 
 
-def _own_length(result: FitResult) -> int:
-    assert result.inputs is not None
-    return result.inputs.tokens_per_row or min(
-        result.inputs.longest_tokens, result.classifier.gpt.config.context
-    )
-
-
-def _others(result: FitResult) -> list[tuple[Padding, int | None]]:
+def wanted_paddings(recipe: Recipe, inputs: Inputs, config: ModelConfig) -> list[tuple[Padding, int | None]]:
     """Every other padding and its tokens a row, the run's own left out."""
-    own, length = result.recipe.padding, _own_length(result)
-    doubled = min(2 * length, result.classifier.gpt.config.context)
+    own, length = recipe.padding, _own_length(inputs, config)
+    doubled = min(2 * length, config.context)
     side: Padding = "left" if own == "left" else "right"
     other: Padding = "left" if side == "right" else "right"
     wanted: list[tuple[Padding, int | None]] = [
@@ -72,6 +69,10 @@ def _others(result: FitResult) -> list[tuple[Padding, int | None]]:
     ]
     is_own = (own, None if own == "none" else length)
     return [each for each in dict.fromkeys(wanted) if each != is_own]
+
+
+def _own_length(inputs: Inputs, config: ModelConfig) -> int:
+    return inputs.tokens_per_row or min(inputs.longest_tokens, config.context)
 
 
 def _pad(sequences: list[list[int]], length: int | None, pad_id: int, view: View) -> TokenRows:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,17 +23,19 @@ from gptcore.finetune.engine import Engine
 from gptcore.finetune.evaluate import EVAL_BATCH
 from gptcore.finetune.fit import FitResult, fit
 from gptcore.finetune.inputs import Inputs, prepare_inputs
+from gptcore.finetune.padding import wanted_paddings
 from gptcore.finetune.recipe import TRAINED_BLOCKS, Recipe
 from gptcore.finetune.trainable import frozen_depth
+from gptcore.finetune.trunk import trunk_batches
 from gptcore.finetune.view import View
 from gptcore.models.checkpoints import known_config
 from gptcore.models.config import ModelConfig
 from gptcore.models.weights import hf_config
 
 TFIDF_TEXTS = 2000  # TF-IDF is cheap, and its time is not in proportion to the texts
-SHORT_S = 0.2  # an epoch below it is timed over several
+SHORT_S = 0.2  # an epoch below it is timed again with its texts repeated
+MOST_TIMES = 30  # they are
 ONE_POSITION = 0.05  # cost of a block that is computed at one position a row, as a share of a whole one's
-MOST_EPOCHS = 30  # of a slice
 STAND_IN_PARAMS = 60_000_000  # a larger model is cut to fewer blocks for the probe
 _SPLITS = ("train", "validation", "test")
 # What changes neither the time of a step nor the memory, at harmless values: recipes that differ in nothing
@@ -61,15 +63,15 @@ class TrunkNeed:
     """The frozen part of a run. Runs of equal `rows` (and seeds of weights and split) can share their blocks.
 
     rows: what decides the hidden states, but depth and seeds; read: the position that is read where the
-    whole backbone is frozen; depth: blocks in it; n_bytes: what its states take in memory; below: the trunk
-    that it is made from where that is kept as well; last_block: what its topmost block costs,
-    as a share of a whole one.
+    whole backbone is frozen; depth: blocks in it; parts: bytes that the states of a set of texts take in memory,
+    by what they are the states of; below: the trunk that it is made from where that is kept as well; last_block:
+    what its topmost block costs, as a share of a whole one.
     """
 
     rows: Hashable
     read: str | None
     depth: int
-    n_bytes: int
+    parts: Mapping[Hashable, int]
     below: TrunkNeed | None = None
     last_block: float = 1.0
 
@@ -157,23 +159,30 @@ def take_sample(
         context = inputs.tokens_per_row or recipe.context
         cheap = recipe.model_copy(update=_NEUTRAL | {"model": folder, "context": context, "epochs": 2})
         result = fit(cheap, part, 0, fresh, device)
-        phases = result.phases
-        if result.epochs and (epoch_s := _epoch_seconds(result)) < SHORT_S:
-            # Too short to be timed once; the trunk is there already.
-            epochs = min(MOST_EPOCHS, 2 + int(SHORT_S / epoch_s))
-            result = fit(cheap.model_copy(update={"epochs": epochs}), part, 0, fresh, device)
-            phases = phases | {"evaluate": result.phases["evaluate"]}
-    batch_s = _epoch_seconds(result) / _batches(len(part.train), recipe) if result.epochs else 0.0
+        batch_s = _batch_seconds(result, len(part.train))
+        if result.epochs and (epoch_s := batch_s * _batches(len(part.train), recipe)) < SHORT_S:
+            # What an epoch takes beside its batches would count for too much. Equal texts cost no trunk.
+            times = min(MOST_TIMES, 1 + int(SHORT_S / epoch_s))
+            longer = fit(cheap, _repeated(part, times), 0, fresh, device)
+            batch_s = _batch_seconds(longer, times * len(part.train))
     return Sample(
-        *(recipe, Engine(engine.name, engine.precision), config, small, phases, result.inputs),
+        *(recipe, Engine(engine.name, engine.precision), config, small, result.phases, result.inputs),
         *(len(part.train), batch_s, len(result.epochs)),
     )
 
 
-def _epoch_seconds(result: FitResult) -> float:
-    """Training seconds of an epoch; the first warms up."""
-    first, last = result.epochs[0], result.epochs[-1]
-    return (last.train_s - first.train_s) / (len(result.epochs) - 1)
+def _batch_seconds(result: FitResult, n_train: int) -> float:
+    """Seconds of a training batch of the second epoch, as the first warms up; 0 where there is none."""
+    if not result.epochs:
+        return 0.0
+    first, second = result.epochs
+    return (second.train_s - first.train_s) / _batches(n_train, result.recipe)
+
+
+def _repeated(data: Dataset, times: int) -> Dataset:
+    """With every training text so many times."""
+    train = Split(data.train.texts * times, np.tile(np.asarray(data.train.labels), times))
+    return replace(data, train=train)
 
 
 def _slice(data: Dataset, *sizes: int) -> Dataset:
@@ -265,14 +274,35 @@ def _trunk_need(recipe: Recipe, inputs: Inputs, config: ModelConfig, engine: Eng
     if depth == 0 or not engine.skips:
         return None
     view, width = engine.view(recipe), inputs.train.width
-    n_rows = len(inputs.train) + len(inputs.validation) + len(inputs.test)
     rows = (recipe.model, view.causal, view.mask_padding, view.trim, view.side, width)
-    # The test texts under other paddings (gptcore.finetune.padding) leave their states too: on the other side,
-    # and where padding is seen also longer and without any.
-    others = width if view.trim else 2 * width + min(2 * width, config.context)
-    state_bytes = 4 * config.d_model * (n_rows * width + len(inputs.test) * others)
+    parts = _state_bytes(recipe, inputs, config, engine)
     if depth < config.n_layer:
-        return TrunkNeed(rows, None, depth, state_bytes)
-    below = TrunkNeed(rows, None, depth - 1, state_bytes) if depth > 1 else None
+        return TrunkNeed(rows, None, depth, parts)
+    below = TrunkNeed(rows, None, depth - 1, parts) if depth > 1 else None
+    n_rows = len(inputs.train) + len(inputs.validation) + len(inputs.test)
     last_block = ONE_POSITION if view.read_only else 1.0
-    return TrunkNeed(rows, view.position, depth, 4 * config.d_model * n_rows, below, last_block)
+    return TrunkNeed(rows, view.position, depth, {rows: 4 * config.d_model * n_rows}, below, last_block)
+
+
+def _state_bytes(recipe: Recipe, inputs: Inputs, config: ModelConfig, engine: Engine) -> dict[Hashable, int]:
+    """What the states of each split take, and those of the test texts under other paddings, which stay as well."""
+    found: dict[Hashable, int] = {}
+
+    def add(split: str, view: View, width: int) -> None:
+        lengths = getattr(inputs, split).lengths
+        key = (recipe.model, split, view.causal, view.mask_padding, view.trim, view.side, width)
+        # Padding that is not computed is never touched, so it takes no memory.
+        widths = lengths.clamp(max=width) if view.trim else torch.full_like(lengths, width)
+        batches = trunk_batches(widths, width, view.trim)
+        n_positions = sum(len(batch) * int(widths[batch].max()) for batch in batches)
+        found[key] = 4 * config.d_model * n_positions
+
+    for split in _SPLITS:
+        add(split, engine.view(recipe), inputs.train.width)
+    if recipe.train != "features":
+        longest = int(inputs.test.lengths.max())
+        for padding, length in wanted_paddings(recipe, inputs, config):
+            view = engine.view(recipe.model_copy(update={"padding": padding}))
+            trimmed = 1 if view.first_token else longest
+            add("test", view, trimmed if view.trim or length is None else length)
+    return found

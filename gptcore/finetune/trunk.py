@@ -110,7 +110,7 @@ def compute_trunk(
     was_training = classifier.training
     classifier.eval()
     first, inverse = _distinct(rows)
-    batches = [first[i] for i in _batches(rows.lengths[first], rows.width, classifier.view.trim)]
+    batches = [first[i] for i in trunk_batches(rows.lengths[first], rows.width, classifier.view.trim)]
     start = base.rows if base is not None and isinstance(base.rows, StateRows) else rows
     made: StateRows | FeatureRows
     if depth == classifier.gpt.config.n_layer:
@@ -156,7 +156,7 @@ def _distinct(rows: TokenRows) -> tuple[Tensor, Tensor]:
     return first.scatter_reduce(0, inverse, numbers, "amin"), inverse
 
 
-def _batches(lengths: Tensor, width: int, trim: bool) -> Iterator[Tensor]:
+def trunk_batches(lengths: Tensor, width: int, trim: bool) -> Iterator[Tensor]:
     """Row numbers by length, as many at a time as make about TRUNK_BATCH_TOKENS positions."""
     order = torch.argsort(lengths, stable=True)
     widths = lengths[order].tolist() if trim else [width] * len(order)

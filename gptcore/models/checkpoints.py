@@ -128,10 +128,29 @@ def _cached_file(repo: str, file: str) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
+def _out_of_reach(repo: str) -> str | None:
+    """Why the hub does not answer at all, asked once and for seconds; None where it does, whatever it says."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        get_hf_file_metadata(hf_hub_url(repo, "config.json"), timeout=PROBE_LIMIT_S)
+    except HfHubHTTPError:
+        return None
+    except Exception as error:  # of whatever transport the hub's client has
+        return _first_line(error)
+    return None
+
+
 def _hub_folder(repo: str) -> Path:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
+    # The hub's client would try for half a minute before it said the same.
+    if (reason := _out_of_reach(repo)) is not None:
+        if (cached := cached_checkpoint(repo)) is not None:
+            return cached
+        raise _cannot_be_had(repo, reason)
     try:
         config = hf_hub_download(repo, "config.json")
         try:
@@ -143,12 +162,19 @@ def _hub_folder(repo: str) -> Path:
     except (
         Exception
     ) as error:  # the hub's errors, the system's, and those of whatever transport the hub's client has
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(
-            f"weights of {repo!r} cannot be had: {reason} "
-            "(remedy: connect to the hub, set HF_ENDPOINT to a mirror, or pass a local folder)"
-        ) from error
+        raise _cannot_be_had(repo, _first_line(error)) from error
     return Path(config).parent
+
+
+def _cannot_be_had(repo: str, reason: str) -> UserError:
+    return UserError(
+        f"weights of {repo!r} cannot be had: {reason} "
+        "(remedy: connect to the hub, set HF_ENDPOINT to a mirror, or pass a local folder)"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def read_config(folder: Path) -> ModelConfig:

@@ -101,6 +101,18 @@ def test_goals_name_the_rows_below_them() -> None:
     assert table_line(page, "the whole matrix, one seed")[2:5] == ["5", "15.5", "yes"]  # 170 / (10 + 1)
 
 
+def test_rows_beyond_the_matrix_have_goals_and_no_part_in_its_total() -> None:
+    beyond = row(
+        "lora-last-real-token", [900] * 3, [300] * 3, recipe={"train": "lora", "position": "last_real"}
+    )
+    page = speed_page(study([BASE], beyond=[beyond]))
+    assert table_line(page, "lora-last-real-token")[1:4] == ["900", "300", "3.0"]
+    goal = table_line(page, "`all`, `lora`, reading `last_real` or no padding")
+    assert goal[1:] == ["whole row", "4", "3.0", "**no**", "lora-last-real-token (3.0)"]
+    assert table_line(page, "the whole matrix, one seed")[3] == "10.0"
+    assert "All 1 rows (lora-last-real-token: no rows of the matrix, and not counted here)" in page
+
+
 def test_every_row_has_one_goal() -> None:
     def goal(**choices: Any) -> str:
         return next(goal.about for goal in GOALS if goal.of(Recipe(**choices)))

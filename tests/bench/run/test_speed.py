@@ -46,9 +46,15 @@ def rows() -> list[Row]:
 
 def test_every_row_is_timed_in_pairs(toy_data: Dataset) -> None:
     told: list[tuple[str, int, int]] = []
-    found = speed.measure("mini", rows(), ["baseline"], toy_data, 2, "cpu", lambda *what: told.append(what))
+    beyond = [Row(name="all-layers-last-real-token", recipe=Recipe(model="mini", train="all", epochs=2))]
+    found = speed.measure(
+        *("mini", rows(), beyond, ["baseline", beyond[0].name], toy_data, 2, "cpu"),
+        lambda *what: told.append(what),
+    )
+    assert [row.row for row in found.beyond] == ["all-layers-last-real-token"]
+    assert set(found.beyond[0].whole) == {"plain", "fast"}
     assert [row.row for row in found.rows] == ["baseline", "first-token", "all-layers"]
-    for row in (*found.rows, *found.by_length, *found.by_model):
+    for row in (*found.rows, *found.beyond, *found.by_length, *found.by_model):
         assert len(row.plain) == len(row.fast) == 2
         assert all(taken.total_s > 0 for taken in (*row.plain, *row.fast))
         assert all("trunk" not in taken.phases for taken in row.plain)
@@ -62,9 +68,9 @@ def test_every_row_is_timed_in_pairs(toy_data: Dataset) -> None:
     assert keys[2] is None
     assert None not in keys[:2]
     assert keys[0] != keys[1]
-    n = 3 + len(speed.LENGTHS) + 2 + 1
+    n = 3 + 1 + len(speed.LENGTHS) + 2 + 2
     assert [(done, of) for _, done, of in told] == [(i, n) for i in range(n)]
-    assert told[-1][0] == "baseline, whole"
+    assert [name for name, _, _ in told[-2:]] == ["baseline, whole", "all-layers-last-real-token, whole"]
 
 
 def test_rows_of_one_model_each_recipe_once(monkeypatch: pytest.MonkeyPatch, toy_data: Dataset) -> None:
@@ -76,6 +82,18 @@ def test_rows_of_one_model_each_recipe_once(monkeypatch: pytest.MonkeyPatch, toy
     assert not {"nano", "tfidf", "lora", "ignore-index", "xl"} & set(names)
     assert {row.recipe.model for row in asked.rows} == {"mini"}
     assert len({row.recipe.id for row in asked.rows}) == len(asked.rows)
+
+
+def test_all_layers_and_lora_are_also_timed_where_the_real_tokens_alone_matter(
+    monkeypatch: pytest.MonkeyPatch, toy_data: Dataset
+) -> None:
+    monkeypatch.setattr("bench.prepare.load_dataset", lambda _name: toy_data)
+    asked = prepare_speed("embedded", "sms-spam", [], [], ["lora-last-real-token"], "cpu")
+    assert asked.whole == ["lora-last-real-token"]
+    assert [row.name for row in asked.beyond] == ["all-layers-last-real-token", "lora-last-real-token"]
+    assert [row.recipe.position for row in asked.beyond] == ["last_real"] * 2
+    assert [row.recipe.train for row in asked.beyond] == ["all", "lora"]
+    assert not prepare_speed("embedded", "sms-spam", ["last-layer"], [], [], "cpu").beyond
 
 
 def test_a_whole_row_that_is_not_timed_is_named() -> None:

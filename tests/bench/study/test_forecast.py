@@ -17,16 +17,17 @@ BLOCK = Recipe(model="nano", train="last_block")  # three frozen blocks of four
 TWO_BLOCKS = Recipe(model="nano", train="last_two_blocks")
 FEATURES = Recipe(model="nano", train="features")
 MACHINE = Machine(floor_bytes=1000, trunk_bytes=10**12)
-STATES_BYTES = 10**6
+PARTS = {"train": 900_000, "test": 100_000}
+STATES_BYTES = sum(PARTS.values())
 
 
 def probe_of(run: PlannedRun, last_block: float = 1.0) -> Probe:
     """As of nano, with trunks of equal rows: 12 seconds of them, and 2 of training."""
     depth = {"last_block": 3, "last_two_blocks": 2, "features": 4, "all": 0}[run.recipe.train]
-    need = TrunkNeed("rows", None, depth, STATES_BYTES) if depth else None
+    need = TrunkNeed("rows", None, depth, PARTS) if depth else None
     if depth == 4:
-        below = TrunkNeed("rows", None, 3, STATES_BYTES)
-        need = TrunkNeed("rows", "last", 4, 500, below, last_block)
+        below = TrunkNeed("rows", None, 3, PARTS)
+        need = TrunkNeed("rows", "last", 4, {"features": 500}, below, last_block)
     return Probe({"trunk": 12.0, "train": 2.0}, need, tokens_per_row=30, n_used_tokens=200)
 
 
@@ -96,6 +97,21 @@ def test_memory_is_the_process_its_trunks_and_the_run_itself() -> None:
     assert both.mem_bytes == 1000 + 2 * STATES_BYTES + other_own
     _, full = foretold(todo(BLOCK), todo(other), machine=Machine(1000, STATES_BYTES))
     assert full.mem_bytes == 1000 + STATES_BYTES + other_own  # the rest lies on the disk
+
+
+def test_states_that_two_recipes_share_lie_in_memory_once() -> None:
+    """The test texts of one recipe are those of another under a padding that it was not trained with."""
+    other = BLOCK.model_copy(update={"padding": "left"})
+
+    def probe(run: PlannedRun) -> Probe:
+        if run.recipe == BLOCK:
+            return probe_of(run)
+        return Probe({"train": 1.0}, TrunkNeed("left", None, 3, {"train left": 900_000, "test": 100_000}))
+
+    plan = [todo(BLOCK), todo(other)]
+    found = forecast(plan, probe, 2, MACHINE)
+    added = found[plan[1].run_id].mem_bytes - estimate_memory(REGISTRY["nano"].config, other, 1, 2)
+    assert added == 1000 + STATES_BYTES + 900_000
 
 
 def test_only_the_fast_engine_steps_no_more_than_the_tokens_in_use() -> None:

@@ -12,8 +12,10 @@ from gptcore.finetune import probe as module
 from gptcore.finetune.engine import Engine
 from gptcore.finetune.fit import FitResult, fit
 from gptcore.finetune.inputs import prepare_inputs
+from gptcore.finetune.padding import other_paddings
 from gptcore.finetune.probe import cost_id, probe, take_sample
 from gptcore.finetune.recipe import Recipe
+from gptcore.finetune.trunk import StateRows
 from gptcore.models.config import REGISTRY, ModelConfig, ModelEntry
 
 TOY = ModelConfig(d_model=16, n_layer=4, n_head=2, context=32, vocab_size=8192, tokenizer="embedded")
@@ -134,21 +136,26 @@ def test_a_sample_tells_of_every_split(data: Dataset) -> None:
     assert found.phases["train"] == sample.of(data).phases["train"]
 
 
-def test_short_epochs_are_timed_over_several(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    epochs: list[int] = []
+def test_short_epochs_are_timed_again_with_their_texts_repeated(
+    data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted: list[Dataset] = []
 
-    def counting(recipe: Recipe, *args: Any) -> FitResult:
-        epochs.append(recipe.epochs)
-        return fit(recipe, *args)
+    def counting(recipe: Recipe, part: Dataset, *args: Any) -> FitResult:
+        fitted.append(part)
+        return fit(recipe, part, *args)
 
     monkeypatch.setattr(module, "fit", counting)
     probe(RECIPE, data, Engine(), "cpu")  # an epoch of four steps of a toy: a few ms
-    assert epochs[0] == 2
-    assert 2 < epochs[1] <= module.MOST_EPOCHS
+    once, again = (part.train for part in fitted)
+    assert 1 < len(again) / len(once) <= module.MOST_TIMES
+    times = len(again) // len(once)
+    assert again.texts == once.texts * times
+    assert again.labels.tolist() == once.labels.tolist() * times
     monkeypatch.setattr(module, "SHORT_S", 0.0)
-    epochs.clear()
+    fitted.clear()
     probe(RECIPE, data, Engine(), "cpu")
-    assert epochs == [2]
+    assert len(fitted) == 1
 
 
 def test_positions_of_a_view_that_trims() -> None:
@@ -189,10 +196,28 @@ def test_the_trunk_that_two_recipes_share(data: Dataset) -> None:
     assert two
     assert features
     assert (block.rows, block.depth, two.depth, features.depth) == (two.rows, 3, 2, 4)
-    assert features.below == block
+    assert features.below is not None
+    assert (features.below.rows, features.below.depth) == (block.rows, block.depth)
     assert need(train="all") is None
     assert need(attention="bidirectional").rows != block.rows  # type: ignore[union-attr]
     assert need(epochs=1, lr=1.0, weights="pretrained") == block  # what tells weights apart is their seed
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"position": "last_real"}, {"padding": "left"}, {"train": "features"}]
+)
+def test_the_states_that_are_kept_are_foretold(data: Dataset, changes: dict[str, Any]) -> None:
+    """Those of the run and of its test texts under other paddings; what is zero takes no memory."""
+    recipe, engine = RECIPE.model_copy(update=changes), Engine()
+    need = probe(recipe, data, engine, "cpu").trunk
+    assert need is not None
+    need = need.below or need
+    other_paddings(fit(recipe, data, 0, engine, "cpu"), data, engine)
+    trunks = [trunk.rows for trunk in engine.trunks._in_memory.values()]
+    states = [rows.states for rows in trunks if isinstance(rows, StateRows)]
+    assert len(states) == len(need.parts)
+    n_positions = sum(int((part != 0).any(dim=2).sum()) for part in states)
+    assert sum(need.parts.values()) == 4 * TOY.d_model * n_positions
 
 
 def test_nothing_is_left_behind(data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

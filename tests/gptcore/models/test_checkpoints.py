@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -131,6 +132,18 @@ def test_the_hub_libraries_variables_work(hub: FakeHub, tmp_path: Path) -> None:
     assert hub.asked  # HF_ENDPOINT
     assert Path(folder).is_relative_to(tmp_path)  # HF_HOME
     assert open_elsewhere(hub, tmp_path, "owner/toy", HF_HUB_OFFLINE="1") == folder
+
+
+def test_a_hub_that_is_gone_is_asked_once_and_what_is_cached_opens(hub: FakeHub, tmp_path: Path) -> None:
+    hub.add("owner/toy", "model.safetensors")
+    folder = open_elsewhere(hub, tmp_path / "filled", "owner/toy")
+    nobody = "http://127.0.0.1:1"
+    assert open_elsewhere(hub, tmp_path / "filled", "owner/toy", HF_ENDPOINT=nobody) == folder
+    began = time.monotonic()
+    told = open_elsewhere(hub, tmp_path / "empty", "owner/toy", HF_ENDPOINT=nobody)
+    assert time.monotonic() - began < 15  # the hub's client alone waits for 23 s between its tries
+    assert told.startswith("UserError: weights of 'owner/toy' cannot be had: ")
+    assert "\n" not in told
 
 
 def test_what_the_hub_does_not_have_is_one_line(hub: FakeHub, tmp_path: Path) -> None:
