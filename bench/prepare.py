@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -11,7 +12,7 @@ from typing import Literal
 from bench.run.environment import free_memory_bytes, has_cuda
 from bench.run.facts import dataset_facts
 from bench.run.record import Record
-from bench.run.store import load_records, load_study
+from bench.run.store import load_records
 from bench.study.manifest import Row, Study
 from bench.study.matrix import closest, load_matrix
 from bench.study.plan import PlannedRun, choose_models, make_plan
@@ -91,9 +92,9 @@ def prepare(request: Request) -> Prepared:
         warnings=list(resolved.warnings),
         command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
     )
-    _check_same_data(folder, study)
     device = _device(request.device)
     records = load_records(folder)
+    _check_same_study(folder, study, records)
     plan = make_plan(
         study,
         records,
@@ -197,13 +198,21 @@ def find_record(run: str) -> Path:
     raise UserError(f"run {run!r}: no such file, and no record of that name in {RESULTS}/*/runs")
 
 
-def _check_same_data(folder: Path, study: Study) -> None:
-    if (folder / "study.json").exists():
-        there = load_study(folder).dataset
-        if there.source_fingerprint != study.dataset.source_fingerprint:
-            raise UserError(
-                f"{folder} holds a study on other data ({there.name}): choose another folder with --out"
-            )
+def _check_same_study(folder: Path, study: Study, records: Mapping[str, Record]) -> None:
+    """Raises UserError where a run would take the place of a finished one that is not its equal."""
+    for record in records.values():
+        if record.status == "skipped":
+            continue
+        same_seeds = record.seed_index >= len(study.seeds) or record.seeds == study.seeds[record.seed_index]
+        if record.dataset.source_fingerprint != study.dataset.source_fingerprint:
+            what = f"a study on other data ({record.dataset.name})"
+        elif record.engine != study.engine:
+            what = f"runs of the {record.engine} engine"
+        elif not same_seeds:
+            what = f"runs whose seeds vary otherwise ({record.run_id})"
+        else:
+            continue
+        raise UserError(f"{folder} holds {what}: choose another folder with --out")
 
 
 def _device(asked: str) -> str:

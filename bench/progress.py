@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.prepare import Prepared
+from bench.report.text import plain
 from bench.run.record import Record
 from bench.study.forecast import Prediction, refuse_too_large
 from bench.study.plan import PlannedRun, downloads
@@ -28,16 +29,21 @@ if TYPE_CHECKING:
 console = Console(highlight=False)
 
 
+def shown(text: object) -> str:
+    """Text from outside as it may stand in the terminal: one line, no control sequences, no markup."""
+    return escape(plain(text))
+
+
 def show_messages(prepared: Prepared) -> None:
     """What the study will be, in a few lines, and what to be warned of."""
     study, data = prepared.study, prepared.study.dataset
     for message in prepared.messages:
-        console.print(escape(message))
+        console.print(shown(message))
     for warning in prepared.warnings:
-        console.print(f"[yellow]warning:[/] {escape(warning)}")
+        console.print(f"[yellow]warning:[/] {shown(warning)}")
     console.print(
-        f"study {escape(study.name)}: {len(study.rows)} rows x {len(study.seeds)} seeds on {escape(data.name)} "
-        f"({data.n_train:,} / {data.n_validation:,} / {data.n_test:,} texts) -> {escape(str(prepared.folder))}"
+        f"study {shown(study.name)}: {len(study.rows)} rows x {len(study.seeds)} seeds on {shown(data.name)} "
+        f"({data.n_train:,} / {data.n_validation:,} / {data.n_test:,} texts) -> {shown(prepared.folder)}"
     )
     counts = Counter(run.state for run in prepared.plan)
     console.print(f"{counts['todo']} runs to do, {counts['done']} done, {counts['blocked']} cannot run here")
@@ -60,9 +66,9 @@ def show_timing() -> Iterator[Callable[[str, int, int], None]]:
 
         def on_row(row: str, done: int, n: int) -> None:
             left = f", about {duration((time.monotonic() - began) / done * (n - done))} left" if done else ""
-            status.update(f"timing {escape(row)} ({done + 1} of {n}{left})")
+            status.update(f"timing {shown(row)} ({done + 1} of {n}{left})")
             if not console.is_terminal:
-                console.print(f"  timing {escape(row)} ({done + 1} of {n}{left})")
+                console.print(f"  timing {shown(row)} ({done + 1} of {n}{left})")
 
         yield on_row
 
@@ -86,10 +92,10 @@ def show_checks(checks: Iterable[Check]) -> list[str]:
     statuses: list[str] = []
     for check in checks:
         statuses.append(check.status)
-        told = f"{escape(check.name)}: {escape(check.finding)}"
+        told = f"{shown(check.name)}: {shown(check.finding)}"
         console.print(f"[{colours[check.status]}]{check.status:<8}[/] {told}", soft_wrap=True)
         if check.remedy and check.status != "ok":
-            console.print(f"{'':8} -> {escape(check.remedy)}", soft_wrap=True)
+            console.print(f"{'':8} -> {shown(check.remedy)}", soft_wrap=True)
     console.print(f"{statuses.count('problem')} problems, {statuses.count('warning')} warnings")
     return statuses
 
@@ -117,7 +123,7 @@ def show_total(
         parts[-1] = f"the weights of {', '.join(unknown)} to download" + (
             f" and {size:.1f} GB more" if size else ""
         )
-    console.print(f"foretold for {len(todo)} runs: {escape(', '.join(parts))}")
+    console.print(f"foretold for {len(todo)} runs: {shown(', '.join(parts))}")
 
 
 def show_plan(plan: Sequence[PlannedRun], predictions: Mapping[str, Prediction]) -> None:
@@ -135,12 +141,12 @@ def show_plan(plan: Sequence[PlannedRun], predictions: Mapping[str, Prediction])
         foretold = [found for run in runs if (found := predictions.get(run.run_id))]
         needs = max((found.mem_bytes for found in foretold), default=None)
         table.add_row(
-            escape(", ".join(rows)),
+            shown(", ".join(rows)),
             str(len(runs)),
             duration(foretold[0].seconds) if foretold else "",
             duration(sum(found.seconds for found in foretold)) if foretold else "",
             f"{needs / 1e9:.1f} GB" if needs else "",
-            escape(state + (f": {reason}" if reason else "")),
+            shown(state + (f": {reason}" if reason else "")),
         )
     console.print(table)
 
@@ -177,16 +183,16 @@ class StudyProgress:
         name = f"{', '.join(run.rows)} seed {run.seed_index}"
         if record.status == "skipped":
             if run.seed_index == 0:
-                self.live.console.print(f"  skipped {escape(name)}: {escape(record.reason or '')}")
+                self.live.console.print(f"  skipped {shown(name)}: {shown(record.reason or '')}")
             return
         self.n_ended += 1
         self.left.remove(run)
         if record.status == "failed" or record.metrics is None or record.cost is None:
-            self.live.console.print(f"  [red]failed[/] {escape(name)}: {escape(record.reason or '')}")
+            self.live.console.print(f"  [red]failed[/] {shown(name)}: {shown(record.reason or '')}")
             return
         took = self.seconds[run.recipe.id] = record.cost.marginal_s
         self.live.console.print(
-            f"  {100 * record.metrics.test.accuracy:5.1f}% test  {took:6.1f} s  {escape(name)}"
+            f"  {100 * record.metrics.test.accuracy:5.1f}% test  {took:6.1f} s  {shown(name)}"
         )
 
     def wait(self, runs: Sequence[PlannedRun]) -> None:
@@ -197,7 +203,7 @@ class StudyProgress:
         if self.current is None or self.current.state != "todo":
             return
         name = f"{', '.join(self.current.rows)} seed {self.current.seed_index}"
-        line = f"[{self.n_ended + 1}/{self.n_runs}] {name}  {what}  {self._eta()}"
+        line = f"[{self.n_ended + 1}/{self.n_runs}] {plain(name)}  {what}  {self._eta()}"
         self.live.update(Text(line))
 
     def _eta(self) -> str:

@@ -15,7 +15,9 @@ _STATUS = {"done": "green", "failed": "red", "skipped": "yellow"}
 
 def show_record(record: Record) -> RenderableType:
     """The record for `rich`: recipe, status, metrics with 95% Wilson intervals, epochs, cost, environment."""
-    title = Text.assemble((record.run_id, "bold"), "  ", (record.status, f"bold {_STATUS[record.status]}"))
+    title = Text.assemble(
+        (plain(record.run_id), "bold"), "  ", (record.status, f"bold {_STATUS[record.status]}")
+    )
     if record.reason:
         title.append(f"  {plain(record.reason)}")
     parts: list[RenderableType] = [title, *(_table(sheet) for sheet in sheets(record))]

@@ -71,10 +71,16 @@ def _one(
     run: Callable[[PlannedRun, OnEpoch], Record],
     listener: Listener,
 ) -> Record:
-    """The record of a run that this process has locked: another's, where one came while the plan was done."""
+    """The record of a run that this process has locked, found or made.
+
+    Found are another process's, where one came while the plan was done, and one that says already why it is skipped.
+    """
     record = find_record(folder, planned.run_id)
-    news = record is not None and record != seen
-    if record is None or not news or (record.status == "skipped" and planned.state == "todo"):
+    if record is not None and record.status == "skipped":
+        there = planned.state == "blocked" and record.reason == planned.reason
+    else:
+        there = record is not None and record != seen  # done meanwhile
+    if record is None or not there:
         listener.start(planned)
         record = run(planned, listener.epoch)
         save_record(folder, record)

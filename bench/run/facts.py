@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from bench.run.record import DatasetFacts, Environment, Record
+from bench.run.scrub import scrub
 from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset
 
@@ -44,7 +45,7 @@ def record_without_outcome(
         seed_index=planned.seed_index,
         seeds=planned.seeds,
         status=status,
-        reason=reason,
+        reason=None if reason is None else scrub(reason),
         engine=engine,
         dataset=dataset_facts(data),
         environment=environment,

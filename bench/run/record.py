@@ -26,14 +26,14 @@ class DatasetFacts(_Part):
     name: str
     fingerprint: str = Field(description="SHA-256 over label names and the three splits, in order")
     source_fingerprint: str = Field(description="SHA-256 over the labelled rows before they were split")
-    n_train: int
-    n_validation: int
-    n_test: int
+    n_train: int = Field(ge=1)
+    n_validation: int = Field(ge=1)
+    n_test: int = Field(ge=1)
     label_names: tuple[str, ...]
     test_label_counts: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         description="test examples of each class"
     )
-    duplicates: int = Field(description="distinct texts that stand in more than one split")
+    duplicates: int = Field(ge=0, description="distinct texts that stand in more than one split")
 
     @model_validator(mode="after")
     def _counts_fit(self) -> Self:
@@ -103,19 +103,21 @@ class Predictions(_Part):
 class LossPoint(_Part):
     """Mean training loss over the steps since the point before."""
 
-    step: int
+    step: int = Field(ge=1)
     loss: float
 
 
 class EpochPoint(_Part):
     """State at the end of an epoch."""
 
-    epoch: int
-    step: int
-    train_accuracy: float = Field(description="of the predictions made while training in this epoch")
-    validation_accuracy: float
+    epoch: int = Field(ge=1)
+    step: int = Field(ge=1)
+    train_accuracy: float = Field(
+        ge=0, le=1, description="of the predictions made while training in this epoch"
+    )
+    validation_accuracy: float = Field(ge=0, le=1)
     validation_loss: float
-    train_s: float = Field(description="training seconds from the start to here, evaluation left out")
+    train_s: float = Field(ge=0, description="training seconds from the start to here, evaluation left out")
 
 
 class Curves(_Part):
@@ -131,27 +133,35 @@ class Curves(_Part):
 class Parameters(_Part):
     """Parameter counts."""
 
-    total: int
-    trained: int
+    total: int = Field(ge=0)
+    trained: int = Field(ge=0)
 
 
 class Cost(_Part):
     """What a run cost. Phases add up to `marginal_s`; `other` is what no phase covers."""
 
-    phases: dict[str, float] = Field(
+    phases: dict[str, Annotated[float, Field(ge=0)]] = Field(
         description="seconds by phase: load, tokenise, trunk, train, evaluate, other"
     )
     marginal_s: float = Field(
-        description="what the run cost here, with what it found ready from earlier runs"
+        gt=0, description="what the run cost here, with what it found ready from earlier runs"
     )
     standalone_s: float = Field(
-        description="what it would have cost alone: marginal_s and the borrowed trunk's time"
+        gt=0, description="what it would have cost alone: marginal_s and the borrowed trunk's time"
     )
-    peak_mem_bytes: int | None = Field(description="highest resident memory (GPU: allocated) of this run")
-    predicted_s: float | None = Field(default=None, description="what the plan had foreseen of marginal_s")
-    predicted_mem_bytes: int | None = Field(default=None, description="and of peak_mem_bytes")
-    tokens_processed: int | None = Field(description="token positions that went through at least one block")
-    flops: float | None = Field(description="floating-point operations of training and evaluation, estimated")
+    peak_mem_bytes: int | None = Field(
+        ge=0, description="highest resident memory (GPU: allocated) of this run"
+    )
+    predicted_s: float | None = Field(
+        default=None, ge=0, description="what the plan had foreseen of marginal_s"
+    )
+    predicted_mem_bytes: int | None = Field(default=None, ge=0, description="and of peak_mem_bytes")
+    tokens_processed: int | None = Field(
+        ge=0, description="token positions that went through at least one block"
+    )
+    flops: float | None = Field(
+        ge=0, description="floating-point operations of training and evaluation, estimated"
+    )
 
 
 class PaddingCheck(_Part):
@@ -159,8 +169,10 @@ class PaddingCheck(_Part):
 
     padding: Literal["right", "left", "none"]
     tokens_per_row: int | None = Field(description="length rows were padded to; null without padding")
-    accuracy: float
-    n_flipped: int = Field(description="test predictions that differ from those of the run's own padding")
+    accuracy: float = Field(ge=0, le=1)
+    n_flipped: int = Field(
+        ge=0, description="test predictions that differ from those of the run's own padding"
+    )
 
 
 class Verified(_Part):
@@ -194,7 +206,7 @@ class Record(_Part):
     run_id: str = Field(description="recipe id and seed index: the file's name")
     recipe_id: str
     recipe: Recipe
-    seed_index: int
+    seed_index: int = Field(ge=0)
     seeds: Seeds
     status: Status
     reason: str | None = Field(default=None, description="why it failed or was skipped, one line")

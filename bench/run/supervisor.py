@@ -25,6 +25,7 @@ from bench.study.plan import PlannedRun
 from gptcore.errors import UserError
 from gptcore.finetune.epoch import Epoch
 
+PROBE_LIMIT_S = 600.0  # a recipe whose probe takes longer is not foretold
 _START_TRIES = 3
 _TRACEBACK_S = 0.5  # how long a worker that hangs has to say where
 _EXIT_S = 10.0  # how long a worker whose connection has closed has to be gone
@@ -80,13 +81,32 @@ class Supervisor:
     def foretell(
         self, plan: Sequence[PlannedRun], on_probe: Callable[[int, int], None]
     ) -> dict[str, Prediction]:
-        """Run id -> what a run will take; none where the worker does not live through its probes."""
-        worker = self._ready_worker()
-        try:
-            return worker.foretell(plan, on_probe)
-        except WorkerLostError:
-            self._worker = None
-            return {}
+        """Run id -> what a run will take; of a kind whose probe costs the worker its life nothing is foretold.
+
+        Raises UserError where no worker can start.
+        """
+        without: set[str] = set()
+        probed: Probing | None = None
+
+        def tell(probing: Probing) -> None:
+            nonlocal probed
+            probed = probing
+            on_probe(probing.done, probing.n)
+
+        while True:
+            worker, probed = self._ready_worker(), None
+            try:
+                return worker.foretell(Foretell(tuple(plan), frozenset(without)), tell, self._probe_limit_s)
+            except WorkerLostError:
+                self._worker = None
+                if probed is None:
+                    return {}
+                without.add(probed.kind)
+
+    @property
+    def _probe_limit_s(self) -> float:
+        """Of the time between two of a worker's messages while it probes."""
+        return PROBE_LIMIT_S if self.timeout_s is None else min(PROBE_LIMIT_S, self.timeout_s)
 
     def _ready_worker(self) -> _Worker:
         """The worker, or a new one if it has died between runs. Raises UserError where none can start."""
@@ -151,14 +171,20 @@ class _Worker:
             on_epoch(message)
 
     def foretell(
-        self, plan: Sequence[PlannedRun], on_probe: Callable[[int, int], None]
+        self, asked: Foretell, on_probe: Callable[[Probing], None], limit_s: float
     ) -> dict[str, Prediction]:
-        """Have a plan foretold. Raises WorkerLostError if the worker dies over it."""
+        """Have a plan foretold. Raises WorkerLostError if the worker dies over it, or is silent for too long."""
         with contextlib.suppress(OSError):
-            self.connection.send(Foretell(tuple(plan)))
-        while isinstance(message := self._next(None), Probing):
-            on_probe(message.done, message.n)
-        return dict(message)
+            self.connection.send(asked)
+        while True:
+            try:
+                message = self._next(time.monotonic() + limit_s)
+            except TimeoutError:
+                self.stop()
+                raise WorkerLostError(f"a probe was not done after {limit_s:g} s") from None
+            if not isinstance(message, Probing):
+                return dict(message)
+            on_probe(message)
 
     def stop(self) -> None:
         """End the process at once: it has nothing to save. A second call does nothing."""

@@ -49,15 +49,20 @@ class Refused:
 
 @dataclass(frozen=True)
 class Foretell:
-    """Asks what the runs of a plan will take; answered with many `Probing` and the predictions by run id."""
+    """Asks what the runs of a plan will take; answered with many `Probing` and the predictions by run id.
+
+    without: kinds of recipes to leave out.
+    """
 
     plan: tuple[PlannedRun, ...]
+    without: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Probing:
-    """So many of `n` recipes have been timed."""
+    """This kind of recipe is timed now, and so many of `n` have been."""
 
+    kind: str
     done: int
     n: int
 
@@ -87,7 +92,10 @@ def work(spec: SessionSpec, connection: Connection, output: Connection) -> None:
     while True:
         task = asked.get()
         if isinstance(task, Foretell):
-            connection.send(foretell(task.plan, session, lambda *at: connection.send(Probing(*at))))
+            predictions = foretell(
+                task.plan, session, lambda *at: connection.send(Probing(*at)), task.without
+            )
+            connection.send(predictions)
         else:
             connection.send(run_one(task, session, connection.send))
 

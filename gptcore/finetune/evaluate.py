@@ -8,10 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gptcore.data.batching import batches_by_length
 from gptcore.finetune.classifier import Classifier
-from gptcore.finetune.trunk import Rows
-
-EVAL_BATCH = 32  # rows at a time; changes memory and speed, not results beyond rounding
+from gptcore.finetune.trunk import FeatureRows, Rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +47,11 @@ def evaluate(classifier: Classifier, rows: Rows, labels: np.ndarray) -> Evaluati
     """Predict every row with dropout off; the classifier's mode is put back afterwards."""
     was_training = classifier.training
     classifier.eval()
-    # By length, so that a view that trims has little padding in a batch.
-    order = torch.argsort(rows.lengths, stable=True)
-    logits = torch.cat([classifier(rows.rows(index)) for index in order.split(EVAL_BATCH)])
+    width = 1 if isinstance(rows, FeatureRows) else rows.width
+    batches = list(batches_by_length(rows.lengths, width, classifier.view.trim))
+    logits = torch.cat([classifier(rows.rows(index)) for index in batches])
     classifier.train(was_training)
-    return evaluation_of_logits(logits[torch.argsort(order)], labels)
+    return evaluation_of_logits(logits[torch.argsort(torch.cat(batches))], labels)
 
 
 def evaluation_of_logits(logits: Tensor, labels: np.ndarray) -> Evaluation:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from gptcore.data.batching import TokenRows, pad
 from gptcore.data.datasets import Dataset
@@ -41,11 +42,7 @@ def prepare_inputs(data: Dataset, recipe: Recipe, view: View, config: ModelConfi
     length = row_length(
         recipe, config, longest_training=max(len(s) for s in sequences["train"]), longest=longest
     )
-    # Beyond the longest text there is only padding, which a view that trims does not look at.
-    width = min(length, longest) if view.trim else length
-    rows = {name: pad(sequences[name], max(1, width), tokenizer.pad_id, view.side) for name in splits}
-    if view.first_token:
-        rows = {name: split_rows.columns(1) for name, split_rows in rows.items()}
+    rows = {name: lay_out(part, length, longest, tokenizer.pad_id, view) for name, part in sequences.items()}
     return Inputs(
         **rows,
         tokenizer=tokenizer.name,
@@ -54,6 +51,25 @@ def prepare_inputs(data: Dataset, recipe: Recipe, view: View, config: ModelConfi
         longest_tokens=longest,
         n_truncated=sum(len(s) > length for rows in sequences.values() for s in rows),
     )
+
+
+def lay_out(
+    sequences: Sequence[Sequence[int]], length: int, longest: int, pad_id: int, view: View
+) -> TokenRows:
+    """Token sequences as rows of `length` tokens, without the columns that `view` does not look at.
+
+    longest: tokens of the longest sequence there is, also of other splits.
+    """
+    if view.one_pad:
+        # An empty text has one padding token as its own, as `pad` does it.
+        sequences = [[*(s or [pad_id]), pad_id] if len(s) < length else s for s in sequences]
+        longest += 1
+    # Beyond the longest text there is only padding, which a view that trims does not look at.
+    width = min(length, longest) if view.trim else length
+    rows = pad(sequences, max(1, width), pad_id, view.side)
+    if view.one_pad:
+        rows = replace(rows, last_position=length - 1)
+    return rows.columns(1) if view.first_token else rows
 
 
 def row_length(recipe: Recipe, config: ModelConfig, longest_training: int, longest: int) -> int:

@@ -40,11 +40,25 @@ class LoRALinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (..., in_features) -> (..., out_features)."""
-        out: Tensor = self.linear(x)
-        low = F.linear(F.dropout(x, self.dropout, self.training), self.lora_A)  # (..., rank)
-        # The scale goes into the small matrix and the sum into the product: no pass over the outputs is added.
-        scaled = self.scale * self.lora_B
-        return torch.addmm(out.flatten(0, -2), low.flatten(0, -2), scaled.t()).view_as(out)
+        rows = x.flatten(0, -2)
+        out: Tensor = self.linear(rows)
+        low = F.linear(F.dropout(rows, self.dropout, self.training), self.lora_A)  # (N, rank)
+        # The scale goes into the small matrix and the sum into the product, in place: no pass over the outputs is
+        # added. Autocast leaves what is in place alone.
+        out.addmm_(low.to(out.dtype), (self.scale * self.lora_B).t().to(out.dtype))
+        return out.view(*x.shape[:-1], -1)
+
+    @property
+    def weight(self) -> Tensor | None:
+        """W + scale * B A (out_features, in_features); None while dropout acts, when no one weight does the same."""
+        if self.training and self.dropout:
+            return None
+        return self.linear.weight + self.scale * (self.lora_B @ self.lora_A)
+
+    @property
+    def bias(self) -> Tensor:
+        """b (out_features,)."""
+        return self.linear.bias
 
     def merged(self) -> nn.Linear:
         """One linear layer that computes the same (in evaluation mode, within rounding)."""
@@ -53,7 +67,7 @@ class LoRALinear(nn.Module):
         )
         with torch.no_grad():
             linear.weight.copy_(self.linear.weight + self.scale * (self.lora_B @ self.lora_A))
-            linear.bias.copy_(self.linear.bias)
+            linear.bias.copy_(self.bias)
         return linear
 
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from gptcore.data.batching import TokenRows, pad
+from gptcore.data.batching import TokenRows
 from gptcore.data.datasets import Dataset
 from gptcore.data.tokenizer import load_tokenizer
 from gptcore.finetune.classifier import Classifier
 from gptcore.finetune.engine import Engine
 from gptcore.finetune.evaluate import evaluate
 from gptcore.finetune.fit import FitResult
-from gptcore.finetune.inputs import Inputs
+from gptcore.finetune.inputs import Inputs, lay_out
 from gptcore.finetune.recipe import Recipe
 from gptcore.finetune.trainable import frozen_depth
 from gptcore.finetune.trunk import Rows
-from gptcore.finetune.view import View
 from gptcore.models.config import ModelConfig
 
 Padding = Literal["right", "left", "none"]
@@ -47,7 +46,9 @@ def other_paddings(result: FitResult, data: Dataset, engine: Engine) -> list[Oth
     for padding, length in wanted_paddings(result.recipe, result.inputs, classifier.gpt.config):
         recipe = result.recipe.model_copy(update={"padding": padding})
         classifier.view = engine.view(recipe)
-        rows = _rows(result, _pad(sequences, length, tokenizer.pad_id, classifier.view), engine)
+        longest = max(1, *map(len, sequences))
+        tokens = lay_out(sequences, length or longest, longest, tokenizer.pad_id, classifier.view)
+        rows = _rows(result, tokens, engine)
         seen = evaluate(classifier, rows, data.test.labels)
         flipped = int((seen.predicted != result.test.predicted).sum())
         found.append(OtherPadding(padding, length, seen.accuracy, flipped))
@@ -73,14 +74,6 @@ def wanted_paddings(recipe: Recipe, inputs: Inputs, config: ModelConfig) -> list
 
 def _own_length(inputs: Inputs, config: ModelConfig) -> int:
     return inputs.tokens_per_row or min(inputs.longest_tokens, config.context)
-
-
-def _pad(sequences: list[list[int]], length: int | None, pad_id: int, view: View) -> TokenRows:
-    longest = max(1, *(len(sequence) for sequence in sequences))
-    # Beyond the longest text there is only padding, which a view that trims does not look at.
-    width = longest if length is None or view.trim else length
-    rows = pad(sequences, width, pad_id, view.side)
-    return rows.columns(1) if view.first_token else rows
 
 
 def _rows(result: FitResult, tokens: TokenRows, engine: Engine) -> Rows:

@@ -18,15 +18,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gptcore.data.batching import batches_by_length
 from gptcore.data.datasets import Dataset, Split
 from gptcore.finetune.engine import Engine
-from gptcore.finetune.evaluate import EVAL_BATCH
 from gptcore.finetune.fit import FitResult, fit
 from gptcore.finetune.inputs import Inputs, prepare_inputs
 from gptcore.finetune.padding import wanted_paddings
 from gptcore.finetune.recipe import TRAINED_BLOCKS, Recipe
 from gptcore.finetune.trainable import frozen_depth
-from gptcore.finetune.trunk import trunk_batches
 from gptcore.finetune.view import View
 from gptcore.models.checkpoints import known_config
 from gptcore.models.config import ModelConfig
@@ -54,7 +53,7 @@ class SliceSize:
     """
 
     batches: int = 4
-    evaluated: int = EVAL_BATCH
+    evaluated: int = 32
     stand_in: bool = True
 
 
@@ -87,6 +86,11 @@ class Probe:
     trunk: TrunkNeed | None = None
     tokens_per_row: int = 1
     n_used_tokens: int = 1
+
+
+def is_logistic(recipe: Recipe) -> bool:
+    """Whether a logistic regression is the classifier, and no network."""
+    return recipe.is_tfidf or recipe.train == "features"
 
 
 def cost_id(recipe: Recipe) -> str:
@@ -186,13 +190,17 @@ def _repeated(data: Dataset, times: int) -> Dataset:
 
 
 def _slice(data: Dataset, *sizes: int) -> Dataset:
-    """At most so many texts of each split, from the shortest to the longest at even steps."""
+    """About so many texts of each split, from the shortest to the longest at even steps; some of every class."""
 
     def cut(split: Split, size: int) -> Split:
         by_length = sorted(range(len(split)), key=lambda i: len(split.texts[i]))
+        labels = np.asarray(split.labels)
         n = min(max(1, size), len(split))
         chosen = [by_length[int((i + 0.5) * len(split) / n)] for i in range(n)]
-        return Split(tuple(split.texts[i] for i in chosen), np.asarray(split.labels)[chosen])
+        # A logistic regression cannot be fitted to one class, nor judge another than it was fitted to.
+        missing = set(np.unique(labels).tolist()) - set(labels[chosen].tolist())
+        chosen += [next(i for i in by_length if labels[i] == label) for label in sorted(missing)]
+        return Split(tuple(split.texts[i] for i in chosen), labels[chosen])
 
     splits = (data.train, data.validation, data.test)
     train, validation, test = (cut(split, size) for split, size in zip(splits, sizes, strict=True))
@@ -247,7 +255,12 @@ def _positions(lengths: Tensor, width: int, view: View) -> int:
         return int(lengths.sum())
     if not view.trim:
         return len(lengths) * width
-    return sum(len(batch) * int(batch.max()) for batch in torch.sort(lengths).values.split(EVAL_BATCH))
+    return _trimmed_positions(lengths, width)
+
+
+def _trimmed_positions(lengths: Tensor, width: int) -> int:
+    batches = batches_by_length(lengths, width, trim=True)
+    return sum(len(batch) * int(lengths[batch].max()) for batch in batches)
 
 
 def _deepened(
@@ -292,9 +305,9 @@ def _state_bytes(recipe: Recipe, inputs: Inputs, config: ModelConfig, engine: En
         lengths = getattr(inputs, split).lengths
         key = (recipe.model, split, view.causal, view.mask_padding, view.trim, view.side, width)
         # Padding that is not computed is never touched, so it takes no memory.
-        widths = lengths.clamp(max=width) if view.trim else torch.full_like(lengths, width)
-        batches = trunk_batches(widths, width, view.trim)
-        n_positions = sum(len(batch) * int(widths[batch].max()) for batch in batches)
+        n_positions = (
+            _trimmed_positions(lengths.clamp(max=width), width) if view.trim else len(lengths) * width
+        )
         found[key] = 4 * config.d_model * n_positions
 
     for split in _SPLITS:

@@ -6,19 +6,16 @@ Shared by every epoch, seed and recipe that agrees on weights, tokens, mask, pre
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from gptcore.data.batching import Side, TokenRows, real_positions
+from gptcore.data.batching import Side, TokenRows, batches_by_length, real_positions
 
 if TYPE_CHECKING:
     from gptcore.finetune.classifier import Classifier
-
-TRUNK_BATCH_TOKENS = 2048  # positions that go through the blocks at a time; more is slower on two cores
 
 
 @dataclass(frozen=True)
@@ -110,7 +107,7 @@ def compute_trunk(
     was_training = classifier.training
     classifier.eval()
     first, inverse = _distinct(rows)
-    batches = [first[i] for i in trunk_batches(rows.lengths[first], rows.width, classifier.view.trim)]
+    batches = [first[i] for i in batches_by_length(rows.lengths[first], rows.width, classifier.view.trim)]
     start = base.rows if base is not None and isinstance(base.rows, StateRows) else rows
     made: StateRows | FeatureRows
     if depth == classifier.gpt.config.n_layer:
@@ -154,15 +151,3 @@ def _distinct(rows: TokenRows) -> tuple[Tensor, Tensor]:
     numbers = torch.arange(len(rows), device=inverse.device)
     first = torch.full((len(kinds),), len(rows), device=inverse.device)
     return first.scatter_reduce(0, inverse, numbers, "amin"), inverse
-
-
-def trunk_batches(lengths: Tensor, width: int, trim: bool) -> Iterator[Tensor]:
-    """Row numbers by length, as many at a time as make about TRUNK_BATCH_TOKENS positions."""
-    order = torch.argsort(lengths, stable=True)
-    widths = lengths[order].tolist() if trim else [width] * len(order)
-    begin = 0
-    for end in range(1, len(order) + 1):
-        # widths ascend: the next row would be the widest of the batch
-        if end == len(order) or widths[end] * (end + 1 - begin) > TRUNK_BATCH_TOKENS:
-            yield order[begin:end]
-            begin = end

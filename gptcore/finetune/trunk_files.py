@@ -7,16 +7,19 @@ which the system gives back when the owner dies.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import uuid
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from filelock import BaseFileLock, FileLock
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 DISK_SHARE = 0.5  # of what is free, trunks that lie there included
@@ -30,10 +33,25 @@ class TrunkFiles:
     folder: Path
     limit_bytes: int | None = None
 
-    def lock(self, name: str) -> BaseFileLock:
-        """Held while a trunk is looked for and, where it is not there, computed."""
-        (self.folder / "locks").mkdir(parents=True, exist_ok=True)
-        return FileLock(self.folder / "locks" / name)
+    @contextmanager
+    def lock(self, name: str, timeout_s: float = -1) -> Iterator[bool]:
+        """Held while a trunk is looked for and, where it is not there, computed; whether it is, after timeout_s.
+
+        A folder that cannot be written to is shared by nobody who writes: it needs no lock.
+        """
+        path = self.folder / "locks" / name
+        lock, mine = FileLock(path), True
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=timeout_s)
+        except Timeout:
+            mine = False
+        except OSError:
+            pass
+        try:
+            yield mine
+        finally:
+            lock.release()  # does nothing where it is not held
 
     def create(self, name: str, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor | None:
         """Zeros in a new file, to be filled and then given to `commit`; None where there is no room."""
@@ -50,7 +68,10 @@ class TrunkFiles:
         return _map(self._states(name), shape, dtype)
 
     def commit(self, name: str, states: Tensor, seconds: float) -> None:
-        """Describe a filled file, which makes it a trunk. seconds: what computing it took."""
+        """Describe a filled file, which makes it a trunk. seconds: what computing it took.
+
+        Where there is no room even for that, it stays this process's own.
+        """
         about = {
             "shape": list(states.shape),
             "dtype": str(states.dtype).removeprefix("torch."),
@@ -58,40 +79,48 @@ class TrunkFiles:
             "seconds": seconds,
         }
         part = self.folder / f".{name}.{uuid.uuid4().hex}.part"
-        part.write_text(json.dumps(about))
-        part.replace(self._description(name))
+        try:
+            part.write_text(json.dumps(about))
+            part.replace(self._description(name))
+        except OSError:
+            self.remove(name)
 
-    def find(self, name: str) -> tuple[Tensor, float] | None:
+    def find(self, name: str, shape: tuple[int, ...]) -> tuple[Tensor, float] | None:
         """States and the seconds that they took, where a whole file is there; what is not whole is removed."""
         try:
             about = json.loads(self._description(name).read_text())
-            shape, dtype = tuple(about["shape"]), getattr(torch, about["dtype"])
+            dtype = getattr(torch, about["dtype"])
             size = self._states(name).stat().st_size
-            if size == dtype.itemsize * torch.Size(shape).numel():
+            if tuple(about["shape"]) == shape and size == dtype.itemsize * torch.Size(shape).numel():
                 states = _map(self._states(name), shape, dtype)
                 if _checksum(states) == about["crc32"]:
-                    os.utime(self._description(name))
+                    self.touch(name)
                     return states, float(about["seconds"])
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError):
             pass  # foreign or torn
         self.remove(name)
         return None
 
+    def touch(self, name: str) -> None:
+        """Say that a trunk was used just now."""
+        with contextlib.suppress(OSError):
+            os.utime(self._description(name))
+
     def remove(self, name: str) -> None:
-        """Forget a trunk; a process that has it mapped keeps it."""
-        self._description(name).unlink(missing_ok=True)
-        self._states(name).unlink(missing_ok=True)
+        """Forget a trunk, where it can be removed; a process that has it mapped keeps it."""
+        for path in (self._description(name), self._states(name)):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
     def _make_room(self, n_bytes: int) -> None:
         """Remove the least recently used trunks until so many bytes more are within the limit. Raises OSError."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with self.lock("room"):
-            described = {path.stem: path.stat().st_mtime for path in self.folder.glob("*.json")}
-            files = {path.stem: path.stat() for path in self.folder.glob("*.states")}
+            described, files = self._stats("*.json"), self._stats("*.states")
             sizes = {name: stat.st_size for name, stat in files.items()}
-            ages = {name: described.get(name, stat.st_mtime) for name, stat in files.items()}
+            ages = {name: described.get(name, stat).st_mtime for name, stat in files.items()}
             limit = self.limit_bytes
             if limit is None:
                 free = shutil.disk_usage(self.folder).free
@@ -99,10 +128,19 @@ class TrunkFiles:
             for name in sorted(ages, key=ages.__getitem__):
                 if sum(sizes.values()) + n_bytes <= limit:
                     break
-                self.remove(name)
-                del sizes[name]
-            if n_bytes > limit:
-                raise OSError(f"{n_bytes} bytes are more than the limit of {limit}")
+                with self.lock(name, timeout_s=0) as mine:
+                    if mine:  # no process is at it
+                        self.remove(name)
+                        del sizes[name]
+            if sum(sizes.values()) + n_bytes > limit:
+                raise OSError(f"no room for {n_bytes} bytes within the limit of {limit}")
+
+    def _stats(self, pattern: str) -> dict[str, os.stat_result]:
+        found = {}
+        for path in self.folder.glob(pattern):
+            with contextlib.suppress(FileNotFoundError):  # another process has just removed it
+                found[path.stem] = path.stat()
+        return found
 
     def _states(self, name: str) -> Path:
         return self.folder / f"{name}.states"

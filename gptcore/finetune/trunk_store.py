@@ -15,23 +15,31 @@ from gptcore.finetune.classifier import Classifier
 from gptcore.finetune.trunk import StateRows, Trunk, compute_trunk
 from gptcore.finetune.trunk_files import TrunkFiles
 
-MEMORY_SHARE = 0.3  # of the memory that is free when the store is made
+MEMORY_SHARE = 0.3  # of the memory that is free when the store is first asked
 
+STATES_VERSION = 1  # of what the forward pass makes of a row: raise it with every change beyond rounding
 Key = tuple[str, int, str]  # what decides the states; depth; the position that features are read at
 
 
 class TrunkStore:
     """Trunks by what decides them. Over the budget of memory, the least recently used go to the disk.
 
-    memory_bytes: by default a share of what is free; files: by default in the cache folder.
+    memory_bytes: by default a share of what is free where the states lie; files: by default in the cache folder.
     """
 
     def __init__(self, memory_bytes: int | None = None, files: TrunkFiles | None = None) -> None:
-        free = psutil.virtual_memory().available
-        self.memory_bytes = int(free * MEMORY_SHARE) if memory_bytes is None else memory_bytes
+        self._memory_bytes = memory_bytes
         self.files = files or TrunkFiles(cache_dir() / "trunks")
         self._in_memory: OrderedDict[Key, Trunk] = OrderedDict()
         self._on_disk: dict[Key, Trunk] = {}  # those that are mapped by now
+
+    def memory_bytes(self, device: torch.device) -> int:
+        """What the trunks that are kept on a device may take; asked for the first time, a share of what is free."""
+        if self._memory_bytes is None:
+            on_gpu = device.type == "cuda"
+            free = torch.cuda.mem_get_info(device)[0] if on_gpu else psutil.virtual_memory().available
+            self._memory_bytes = int(free * MEMORY_SHARE)
+        return self._memory_bytes
 
     def get(self, classifier: Classifier, weights: str, rows: TokenRows, depth: int) -> tuple[Trunk, float]:
         """The trunk of these rows up to block `depth`, and the seconds of it that had been spent before.
@@ -44,8 +52,10 @@ class TrunkStore:
         key = (same, depth, classifier.view.position if depth == n_layer else "")
         if (found := self._known(key)) is not None:
             return found, found.seconds
-        if depth == n_layer and n_layer > 1:
-            base, spent_before = self.get(classifier, weights, rows, n_layer - 1)
+        if depth == n_layer:
+            base, spent_before = None, 0.0
+            if n_layer > 1:
+                base, spent_before = self.get(classifier, weights, rows, n_layer - 1)
             trunk = compute_trunk(classifier, rows, depth, base)
             self._keep(key, trunk)
             return trunk, spent_before
@@ -53,7 +63,7 @@ class TrunkStore:
         base_or_none = self._known(max(shallower, key=lambda k: k[1])) if shallower else None
         d_model, dtype = classifier.gpt.config.d_model, classifier.gpt.wte.weight.dtype
         shape = (len(rows), rows.width, d_model)
-        if torch.Size(shape).numel() * dtype.itemsize > self.memory_bytes:
+        if torch.Size(shape).numel() * dtype.itemsize > self.memory_bytes(rows.tokens.device):
             return self._through_disk(key, classifier, rows, base_or_none, shape, dtype)
         trunk = compute_trunk(classifier, rows, depth, base_or_none)
         self._keep(key, trunk)
@@ -68,6 +78,8 @@ class TrunkStore:
         if key in self._in_memory:
             self._in_memory.move_to_end(key)
             return self._in_memory[key]
+        if key in self._on_disk:
+            self.files.touch(_name(key))
         return self._on_disk.get(key)
 
     def _through_disk(
@@ -82,7 +94,7 @@ class TrunkStore:
         """A trunk that memory has no room for: from its file, or computed into one."""
         name = _name(key)
         with self.files.lock(name):
-            if (found := self.files.find(name)) is not None:
+            if (found := self.files.find(name, shape)) is not None:
                 states, seconds = found
                 trunk = Trunk(StateRows(states, rows.lengths, rows.side, key[1]), seconds)
                 self._on_disk[key] = trunk
@@ -96,7 +108,8 @@ class TrunkStore:
 
     def _keep(self, key: Key, trunk: Trunk) -> None:
         self._in_memory[key] = trunk
-        while len(self._in_memory) > 1 and self._used_bytes() > self.memory_bytes:
+        budget = self.memory_bytes(trunk.rows.lengths.device)
+        while len(self._in_memory) > 1 and self._used_bytes() > budget:
             self._move_to_disk(*self._in_memory.popitem(last=False))
 
     def _used_bytes(self) -> int:
@@ -107,7 +120,7 @@ class TrunkStore:
             return  # features are small and come from the states
         name, states = _name(key), trunk.rows.states
         with self.files.lock(name):
-            found = self.files.find(name)
+            found = self.files.find(name, tuple(states.shape))
             mapped: Tensor | None = (
                 found[0] if found else self.files.create(name, tuple(states.shape), states.dtype)
             )
@@ -129,8 +142,10 @@ def _digest(classifier: Classifier, weights: str, rows: TokenRows) -> str:
     """SHA-256 of everything that decides hidden states, but the depth."""
     view, device = classifier.view, rows.tokens.device.type
     parts = (weights, view.causal, view.mask_padding, view.trim, view.one_by_one, rows.side)
-    where = (tuple(rows.tokens.shape), device, classifier.precision)
-    digest = hashlib.sha256(repr((parts, where)).encode())
+    layout = (tuple(rows.tokens.shape), rows.last_position, device, classifier.precision)
+    # Equal tensors are other models with other heads or another epsilon.
+    model = classifier.gpt.config.model_dump_json()
+    digest = hashlib.sha256(repr((STATES_VERSION, parts, layout, model)).encode())
     digest.update(rows.tokens.cpu().numpy().tobytes())
     digest.update(rows.lengths.cpu().numpy().tobytes())
     return digest.hexdigest()

@@ -16,6 +16,7 @@ from gptcore.finetune.train import Labelled, train
 from gptcore.finetune.view import Precision
 
 SAMPLE_STEPS = 2
+SAMPLE_ROWS = 16  # at least, of which logits are compared
 # Largest disagreement, as a share of the largest value. bfloat16 keeps 8 bits of every product's factors.
 ALLOWED: dict[Precision, float] = {"float32": 1e-4, "bfloat16": 5e-2}
 
@@ -40,10 +41,11 @@ def verify_sample(
     """Compare two classifiers before their first step, on the same first rows of the training split.
 
     fast_rows are the rows that the run is about to train on, a shared trunk's states included, so that a wrong
-    trunk shows. Both are copied: what is given stays as it is. Raises DisagreementError.
+    trunk shows. fast stays as it is, plain is trained. Raises DisagreementError.
     """
-    n = min(len(plain_rows), SAMPLE_STEPS * recipe.batch_size * recipe.accumulation)
-    fast, plain = copy.deepcopy(fast), copy.deepcopy(plain)
+    n_trained = min(len(plain_rows), SAMPLE_STEPS * recipe.batch_size * recipe.accumulation)
+    n = min(len(plain_rows), max(SAMPLE_ROWS, n_trained))
+    fast = copy.deepcopy(fast)
     samples = [_first(part, n) for part in (fast_rows, plain_rows)]
     with torch.no_grad():
         logits = [model.eval()(sample.rows) for model, sample in zip((fast, plain), samples, strict=True)]
@@ -51,9 +53,10 @@ def verify_sample(
     if recipe.train != "features":
         once = recipe.model_copy(update={"epochs": 1})
         for model, sample in zip((fast, plain), samples, strict=True):
+            few = _first(sample, n_trained)
             for layer in lora_layers(model.gpt).values():
                 layer.dropout = 0.0  # whose draws depend on the shape of what is computed
-            done = train(model, once, sample, sample, 0, Phases(logits[0].device))
+            done = train(model, once, few, few, 0, Phases(logits[0].device))
             losses.append(torch.tensor(done.losses))
     found = Agreement(
         n_rows=n,

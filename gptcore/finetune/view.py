@@ -19,9 +19,10 @@ class View:
     """How rows are laid out, which positions may be attended to, and what is read.
 
     side: where rows are padded; causal: the attention mask; mask_padding: padding cannot be attended to;
-    one_by_one: each row alone, unpadded; trim: a batch may be cut to its longest row; read_only: the last
-    block computes queries and MLP only where the head reads; whole_steps: the batches that accumulate to one
-    optimiser step go through the model together.
+    one_by_one: each row alone, unpadded; trim: a batch may be cut to its longest row; one_pad: a row is its text
+    and, where that does not fill it, the padding of its last column alone, which is what is read; read_only: the
+    last block computes queries and MLP only where the head reads; whole_steps: the batches that accumulate to
+    one optimiser step go through the model together.
     """
 
     side: Literal["right", "left"]
@@ -30,6 +31,7 @@ class View:
     position: Position
     one_by_one: bool = False
     trim: bool = False
+    one_pad: bool = False
     read_only: bool = False
     whole_steps: bool = False
 
@@ -54,10 +56,22 @@ def exact_view(recipe: Recipe) -> View:
     """The same answer from fewer tokens.
 
     Where the answer depends on a row's own text only, rows are padded on the right, cut to the longest of
-    their batch, and padding is hidden: by the causal mask, which never looks right, or by a padding mask.
+    their batch, and padding is hidden: by the causal mask, which never looks right, or by a padding mask. Where
+    the last column is read and sees no other padding, the columns between it and the text are left out.
     """
     causal = recipe.attention == "causal"
     plain = plain_view(recipe)
+    if causal and recipe.padding == "right" and not recipe.attend_padding and recipe.position == "last":
+        return View(
+            side="right",
+            causal=True,
+            mask_padding=False,
+            position="last_real",
+            trim=True,
+            one_pad=True,
+            read_only=True,
+            whole_steps=True,
+        )
     if not _depends_on_text_only(recipe, causal):
         return replace(plain, read_only=_reads_one(plain.position), whole_steps=True)
     position = recipe.position

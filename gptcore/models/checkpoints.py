@@ -13,6 +13,7 @@ from gptcore.errors import UserError
 from gptcore.models.config import REGISTRY, ModelConfig
 
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
+PROBES = 2  # a single connection may be cut off
 PROBE_LIMIT_S = 5.0  # how long to wait for an answer of the hub before it counts as out of reach
 
 
@@ -129,17 +130,21 @@ def _cached_file(repo: str, file: str) -> Path | None:
 
 
 def _out_of_reach(repo: str) -> str | None:
-    """Why the hub does not answer at all, asked once and for seconds; None where it does, whatever it says."""
+    """Why the hub does not answer at all, asked twice and for seconds; None where it does, whatever it says."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError
 
-    try:
-        get_hf_file_metadata(hf_hub_url(repo, "config.json"), timeout=PROBE_LIMIT_S)
-    except HfHubHTTPError:
-        return None
-    except Exception as error:  # of whatever transport the hub's client has
-        return _first_line(error)
-    return None
+    reason = None
+    for _ in range(PROBES):
+        try:
+            get_hf_file_metadata(hf_hub_url(repo, "config.json"), timeout=PROBE_LIMIT_S)
+        except HfHubHTTPError:
+            return None
+        except Exception as error:  # of whatever transport the hub's client has
+            reason = _first_line(error)
+        else:
+            return None
+    return reason
 
 
 def _hub_folder(repo: str) -> Path:

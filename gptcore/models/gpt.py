@@ -61,9 +61,10 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, attend: Attend, read: Tensor | None = None) -> Tensor:
         """x (B, T, d_model) -> (B, T, d_model), or (B, R, d_model) for the R positions in `read`."""
-        # An adapter in the projection's place has no weight of its own to split.
-        if read is not None and isinstance(self.c_attn, nn.Linear):
-            heads = self._few_queries(x, attend, read)
+        # An adapter in the projection's place may have no weight that could be split.
+        weight = None if read is None else self.c_attn.weight
+        if read is not None and weight is not None:
+            heads = self._few_queries(x, attend, read, weight, self.c_attn.bias)
         else:
             heads = self._all_keys(x, attend, read)
         out: Tensor = self.c_proj(heads)
@@ -88,18 +89,19 @@ class Attention(nn.Module):
             y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=plain_causal)
         return y.transpose(1, 2).reshape(B, -1, D)  # (B, R or T, d_model)
 
-    def _few_queries(self, x: Tensor, attend: Attend, read: Tensor) -> Tensor:
+    def _few_queries(self, x: Tensor, attend: Attend, read: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """x (B, T, d_model), read (B, R) -> what the heads see at R positions, concatenated (B, R, d_model).
 
-        No key and no value is computed. With W_k, W_v a head's rows of the projection,
+        weight (3 d_model, d_model), bias: of the projection. No key and no value is computed. With W_k, W_v a head's
+        rows of the projection,
 
             q . (W_k x_j + b_k) = (q W_k) . x_j + q . b_k      sum_j p_j (W_v x_j + b_v) = W_v (sum_j p_j x_j) + b_v
 
         so a position costs 4 n_head d_model operations instead of 4 d_model^2.
         """
         (B, T, D), R, H = x.shape, read.shape[1], self.n_head
-        w_q, w_k, w_v = self.c_attn.weight.split(D)  # each (d_model, d_model)
-        b_q, b_k, b_v = self.c_attn.bias.split(D)
+        w_q, w_k, w_v = weight.split(D)  # each (d_model, d_model)
+        b_q, b_k, b_v = bias.split(D)
         q = F.linear(gather_positions(x, read), w_q, b_q).view(B, R, H, D // H)
         # (B, R * n_head, d_model)
         q_x = torch.einsum("brhd,hdc->brhc", q, w_k.view(H, D // H, D)).flatten(1, 2)

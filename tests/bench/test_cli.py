@@ -73,7 +73,7 @@ class InProcess:
     def foretell(
         self, plan: Sequence[PlannedRun], on_probe: Callable[[int, int], None]
     ) -> dict[str, Prediction]:
-        return probing.foretell(plan, self.session, on_probe)
+        return probing.foretell(plan, self.session, lambda _kind, done, n: on_probe(done, n))
 
 
 @pytest.fixture
@@ -463,6 +463,47 @@ def test_other_data_in_the_same_folder_is_refused(bench: Bench, study: list[str]
     assert "study holds a study on other data (messages.csv)" in answer.err
     assert "--out" in answer.err
     assert (tmp_path / "study" / "study.json").read_bytes() == before
+
+
+@pytest.mark.usefixtures("no_report")
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (("--engine", "plain"), "study holds runs of the fast engine"),
+        (("--vary", "init"), "study holds runs whose seeds vary otherwise (tfidf-"),
+    ],
+    ids=["engine", "seeds"],
+)
+def test_no_finished_run_is_replaced_by_one_that_is_not_its_equal(
+    bench: Bench, study: list[str], tmp_path: Path, changes: tuple[str, str], says: str
+) -> None:
+    assert bench("run", *study, "--only", "tfidf", "--seeds", "2").code == 0
+    files = {path: path.read_bytes() for path in (tmp_path / "study").rglob("*.json")}
+    assert len(files) == 1 + 2 * 2
+    answer = bench("run", *study, "--only", "tfidf", "--seeds", "2", *changes)
+    assert answer.code == 2
+    assert says in answer.err
+    assert "choose another folder with --out" in answer.err
+    assert {path: path.read_bytes() for path in (tmp_path / "study").rglob("*.json")} == files
+
+
+@pytest.mark.usefixtures("no_report")
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"name": "an older version"}'])
+def test_a_damaged_manifest_is_written_anew_by_the_next_run(
+    bench: Bench, study: list[str], tmp_path: Path, damage: str
+) -> None:
+    run = ("run", *study, "--only", "tfidf", "--seeds", "1")
+    assert bench(*run).code == 0
+    manifest = tmp_path / "study" / "study.json"
+    whole = manifest.read_bytes()
+    manifest.write_text(damage)
+    told = bench("report", "study")
+    assert told.code == 2
+    assert "run the study again, which writes it anew and keeps its records" in told.err
+    again = bench(*run)
+    assert again.code == 0
+    assert "0 runs to do, 2 done" in again.words
+    assert manifest.read_bytes() == whole
 
 
 def test_report_of_a_folder_without_a_study(bench: Bench, tmp_path: Path) -> None:

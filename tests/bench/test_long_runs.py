@@ -118,7 +118,7 @@ def test_killed_at_any_instant_it_continues_and_two_share_the_work(folder: Path)
     assert finish(start(folder, *seeds, out="undisturbed"))[0] == 0
     assert records == outcomes(folder / "undisturbed")
     names = {path.name for path in (folder / "study").iterdir()}
-    assert names == {"study.json", "runs", "report.md", "summary.csv", "plots", "locks"}
+    assert names == {"study.json", "runs", "report.md", "report.html", "summary.csv", "plots", "locks"}
     summary, report = (folder / "study" / name for name in ("summary.csv", "report.md"))
     assert len(summary.read_text().splitlines()) == 1 + 32
     assert report.read_text().endswith("\n")

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from bench.report.html import write_html
 from bench.report.markdown import render
 from bench.report.results import collect
 from bench.report.show import show_record
@@ -216,6 +217,7 @@ def test_records_and_studies_and_what_is_made_of_them(
         results = collect(load_study(folder), read)
         render(results, {})
         write_summary(folder / "summary.csv", results)
+        write_html(folder / "report.html", results)
 
     result_or_user_error(report)
     # Nothing is written beside the folder.

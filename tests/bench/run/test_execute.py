@@ -131,6 +131,18 @@ def test_what_another_could_not_do_is_done(study: Study) -> None:
     assert study.go(planned(0), planned(1)) == ["done", "done"]
 
 
+def test_why_a_run_is_skipped_is_written_once(study: Study) -> None:
+    blocked = PlannedRun(("baseline",), Recipe(), 0, Seeds(), "blocked", "no weights")
+    theirs = study.record(0, status="skipped", reason="no weights")
+    save_record(study.folder, theirs)
+    study.status = "skipped"
+    assert study.go(blocked) == ["skipped"]
+    assert study.heard == ["skipped 0"]
+    other = PlannedRun(("baseline",), Recipe(), 0, Seeds(), "blocked", "not enough memory")
+    assert study.go(other) == ["skipped"]
+    assert study.heard == ["skipped 0", "start 0", "skipped 0"]
+
+
 def test_a_failed_run_that_is_to_do_is_done_again(study: Study) -> None:
     save_record(study.folder, study.record(0, status="failed"))
     assert study.go(planned(0)) == ["done"]

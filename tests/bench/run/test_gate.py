@@ -6,14 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import cli
+from bench import cli, prepare
 from bench.evidence.regress import ALL_ROWS, Rounds
 from bench.run import gate
 from bench.run.baseline import Baseline, load_baseline, save_baseline
 from bench.run.gate import check_accuracy, check_ratios, make_baseline
 from bench.run.record import Metrics, Predictions, Record, SplitMetrics
 from bench.study.manifest import Row, Study
+from gptcore.data.datasets import load_dataset
 from gptcore.errors import UserError
+from gptcore.finetune import train
 from gptcore.finetune.recipe import Recipe, Seeds
 
 N = 300
@@ -164,3 +166,20 @@ def test_update_writes_the_baseline(
         cli.main()
     assert not end.value.code
     assert load_baseline(tmp_path / "ci.json").seeds == study.seeds
+
+
+def test_a_planted_loss_of_accuracy_fails_the_gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole way: the quick study is really run, twice with the same code and once with code that cannot learn."""
+    texts = [f"see you at {n} then,ham\nwin {n} free prizes now,spam" for n in range(100)]
+    (tmp_path / "messages.csv").write_text("\n".join(["text,label", *texts, ""]))
+    data = load_dataset(tmp_path / "messages.csv")
+    monkeypatch.setattr(prepare, "load_dataset", lambda *_, **__: data)
+    monkeypatch.setattr(gate, "time_code", lambda *_: (PLAIN, []))
+    made = gate.measure_baseline(1, lambda _: None)
+    checks, _ = gate.run_gate(made, None, 1, lambda _: None)
+    assert [check.name for check in checks if check.failed] == []
+    monkeypatch.setattr(train, "lr_factor", lambda *_: 0.0)
+    checks, _ = gate.run_gate(made, None, 1, lambda _: None)
+    failed = {check.name for check in checks if check.failed}
+    assert {"baseline", "last-real-token", ALL_ROWS} <= failed
+    assert "tfidf" not in failed

@@ -283,7 +283,7 @@ def test_a_run_that_was_verified_says_by_how_much_the_engines_differ(session: Se
     record = run_one(planned(), replace(session, verify=True))
     assert record.status == "done"
     assert record.verified is not None
-    assert (record.verified.n_rows, record.verified.n_steps) == (8, 2)
+    assert (record.verified.n_rows, record.verified.n_steps) == (16, 2)
     assert 0 <= record.verified.losses < 1e-5
     assert run_one(planned(), session).verified is None
 

@@ -76,14 +76,26 @@ def test_the_worker_foretells_and_then_runs(supervisor: Supervisor) -> None:
     probed: list[tuple[int, int]] = []
     plan = [planned(), planned(TFIDF), planned(NANO, 1, "blocked")]
     found = supervisor.foretell(plan, lambda done, n: probed.append((done, n)))
-    assert probed == [(0, 2), (1, 2)]
+    assert probed == [(0, 2), (0, 2), (0, 2), (1, 2)]  # each kind of classifier first, to load what it needs
     assert found.keys() == {run.run_id for run in plan[:2]}
     assert all(prediction.seconds > 0 and prediction.mem_bytes > 10**7 for prediction in found.values())
     run_well(supervisor)
 
 
-def test_a_worker_that_dies_over_its_probes_foretells_nothing(supervisor: Supervisor) -> None:
+def test_a_probe_that_kills_the_worker_costs_only_its_own_kind(supervisor: Supervisor) -> None:
+    plan = [planned(), planned(TFIDF)]
+    # Two are timed, the second of them as the last: a worker that has not died gets there once.
+    found = supervisor.foretell(plan, lambda done, n: end(worker()) if (done, n) == (1, 2) else None)
+    assert found.keys() == {plan[0].run_id}
     assert supervisor.foretell([planned()], lambda *_: end(worker())) == {}
+    run_well(supervisor)
+
+
+def test_a_probe_that_hangs_is_stopped(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_well(supervisor)  # a worker is there
+    with monkeypatch.context() as patch:
+        patch.setattr(supervisor, "timeout_s", 1.0)
+        assert supervisor.foretell([planned()], lambda *_: worker().suspend()) == {}
     run_well(supervisor)
 
 

@@ -76,16 +76,10 @@ def test_what_is_done_is_not_run_again(toy_study: MakeStudy, toy_record: MakeRec
     assert runs[1].state == "blocked"
 
 
-def test_records_of_something_else_do_not_count(toy_study: MakeStudy, toy_record: MakeRecord) -> None:
-    other = toy_record().dataset.model_copy(update={"source_fingerprint": "0" * 64})
+def test_what_failed_is_not_done_again_unless_asked_and_what_was_skipped_is(
+    toy_study: MakeStudy, toy_record: MakeRecord
+) -> None:
     study = toy_study()
-    assert states(planned(study, toy_record(dataset=other))) == [("todo", "its record is of other data")]
-    assert states(planned(study, toy_record(seeds=Seeds(order=9)))) == [
-        ("todo", "its record is of other seeds")
-    ]
-    assert states(planned(study, toy_record(engine="plain"))) == [
-        ("todo", "its record is of the plain engine")
-    ]
     failed = toy_record(status="failed", reason="out of memory")
     assert states(planned(study, failed)) == [("failed", "failed before: out of memory")]
     again = planned(study, failed, retry_failed=True)

@@ -121,6 +121,13 @@ def test_a_download_that_takes_too_long_is_given_up(server, monkeypatch):
         fetch(asset(Url(f"{server.url}/file")))
 
 
+def test_a_download_beyond_the_limit_is_given_up(server, monkeypatch):
+    monkeypatch.setattr(assets, "DOWNLOAD_LIMIT_BYTES", len(CONTENT) - 1)
+    server.files["/file"] = CONTENT
+    with pytest.raises(UserError, match="more than 10 bytes: not the file that is wanted"):
+        fetch(asset(Url(f"{server.url}/file")))
+
+
 @pytest.fixture
 def pauses(monkeypatch):
     """The seconds that were waited, which are not waited here."""

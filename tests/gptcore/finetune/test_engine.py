@@ -6,6 +6,7 @@ Texts are numbers, so that a test says exactly which tokens a model sees.
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -26,11 +27,18 @@ from gptcore.finetune.evaluate import evaluate
 from gptcore.finetune.fit import FitResult, build_classifier, build_gpt, fit
 from gptcore.finetune.inputs import prepare_inputs
 from gptcore.finetune.recipe import Position, Recipe, Train
+from gptcore.finetune.trunk_files import TrunkFiles
+from gptcore.finetune.trunk_store import TrunkStore
 from gptcore.models.config import REGISTRY, ModelConfig, ModelEntry
 from gptcore.models.gpt import GPT
 
 TOY = {"d_model": 16, "n_layer": 3, "n_head": 2, "context": 24, "vocab_size": 31}
-SIZES = {"mini": TOY, "micro": TOY | {"d_model": 12}, "nano": TOY | {"d_model": 8}}
+SIZES = {
+    "mini": TOY,
+    "micro": TOY | {"d_model": 12},
+    "nano": TOY | {"d_model": 8},
+    "one-block": TOY | {"n_layer": 1},
+}
 PAD = 30
 STUDY = resolve(load_matrix("full"), "embedded", {"epochs": 3})
 # In float64 rounding makes gradients of about 1e-15 out of 0, of which AdamW, with its epsilon of 1e-8, makes
@@ -176,7 +184,7 @@ def test_what_learns_moves(train: Train) -> None:
 
 RECIPES = st.builds(
     Recipe,
-    model=st.just("mini"),
+    model=st.sampled_from(["mini", "one-block"]),
     train=st.sampled_from(get_args(Train)),
     position=st.sampled_from(get_args(Position)),
     attention=st.sampled_from(["causal", "bidirectional"]),
@@ -192,12 +200,12 @@ RECIPES = st.builds(
     lora_alpha=st.just(4.0),
     lr=st.just(1e-3),
 )
-LENGTHS = st.lists(st.integers(1, 30), min_size=4, max_size=12)
+LENGTHS = st.lists(st.integers(0, 30), min_size=4, max_size=12)
 
 
 @st.composite
 def datasets(draw: Any) -> Dataset:
-    """Some texts for every split, of 1 to 30 tokens, and some of the training texts again."""
+    """Some texts for every split, of 0 to 30 tokens, and some of the training texts again."""
     train, validation, test = (make_texts(draw(LENGTHS), seed) for seed in range(3))
     again = draw(st.lists(st.sampled_from(train), max_size=4))
     return make_data([*train, *again], validation, [*test, *again])
@@ -235,6 +243,29 @@ def test_engines_tell_the_same_of_the_texts(recipe: Recipe, data: Dataset) -> No
         inputs = prepare_inputs(data, recipe, engine.view(recipe), REGISTRY["mini"].config)
         facts.append((inputs.tokens_per_row, inputs.longest_tokens, inputs.mean_tokens, inputs.n_truncated))
     assert facts[0] == facts[1]
+
+
+@pytest.mark.parametrize("train", ["last_layer", "last_block", "last_two_blocks", "features"])
+@pytest.mark.parametrize("model", ["mini", "one-block"])
+@pytest.mark.parametrize("position", ["last", "last_real"])
+def test_trunks_in_files_give_the_same(tmp_path: Path, model: str, train: Train, position: Position) -> None:
+    """A first engine computes what memory has no room for into files, a second one finds it there."""
+    recipe = Recipe(model=model, train=train, position=position, epochs=2, lr=1e-3)
+    with float64():
+        plain = fit(recipe, DATA, 0, Engine("plain"), "cpu")
+        for _ in range(2):
+            engine = Engine("fast", trunks=TrunkStore(1, TrunkFiles(tmp_path)))
+            fast = fit(recipe, DATA, 0, engine, "cpu")
+            assert_same_outcome(plain, fast, rtol=1e-9)
+    made = list(tmp_path.glob("*.json"))
+    n_layer = SIZES[model]["n_layer"]
+    frozen = {
+        "last_layer": n_layer,
+        "features": n_layer,
+        "last_block": n_layer - 1,
+        "last_two_blocks": n_layer - 2,
+    }
+    assert len(made) == (3 if min(frozen[train], n_layer - 1) > 0 else 0)
 
 
 # --- what is shared --------------------------------------------------------------------------------------
@@ -291,6 +322,9 @@ def test_fast_computes_less() -> None:
         assert positions("fast", train=train, position="last_real") < positions(
             "plain", train=train, position="last_real"
         )
+    # of padding that nobody sees only the token that is read
+    masked = positions("fast", train="all", batch_size=1, attend_padding=False)
+    assert masked < 0.8 * positions("fast", train="all", batch_size=1, attend_padding=True)
 
 
 # --- bfloat16 --------------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, log_loss
 
-from gptcore.finetune.evaluate import EVAL_BATCH, Evaluation, evaluate, evaluation_of_logits
+from gptcore.data import batching
+from gptcore.finetune.evaluate import Evaluation, evaluate, evaluation_of_logits
 from gptcore.finetune.recipe import Recipe
 
 
@@ -34,10 +35,11 @@ def test_ties_go_to_the_lower_class_and_zeros_stay_finite():
 
 
 @pytest.mark.parametrize("engine", ["plain", "fast"])
-def test_every_row_has_its_own_prediction(toy_classifier, toy_labelled, engine):
+def test_every_row_has_its_own_prediction(toy_classifier, toy_labelled, engine, monkeypatch):
+    monkeypatch.setattr(batching, "POSITIONS_AT_A_TIME", 100)  # several batches
     recipe = Recipe(position="last_real", train="lora", lora_dropout=0.5)
     classifier = toy_classifier(recipe, engine)
-    data = toy_labelled(2 * EVAL_BATCH + 3)
+    data = toy_labelled(67)
     classifier.train()
     found = evaluate(classifier, data.rows, data.labels)
     assert classifier.training  # put back

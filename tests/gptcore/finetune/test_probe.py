@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from gptcore.data import batching
 from gptcore.data.datasets import Dataset, load_dataset
 from gptcore.finetune import probe as module
 from gptcore.finetune.engine import Engine
@@ -158,7 +159,8 @@ def test_short_epochs_are_timed_again_with_their_texts_repeated(
     assert len(fitted) == 1
 
 
-def test_positions_of_a_view_that_trims() -> None:
+def test_positions_of_a_view_that_trims(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching, "POSITIONS_AT_A_TIME", 97)
     view = Engine().view(RECIPE.model_copy(update={"position": "last_real"}))
     lengths = torch.tensor([3] * 32 + [9] * 2 + [1] * 32)
     assert module._positions(lengths, 20, view) == 32 * 1 + 32 * 3 + 2 * 9

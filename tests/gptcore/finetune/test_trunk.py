@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from gptcore.data import batching
 from gptcore.data.batching import TokenRows, pad
-from gptcore.finetune import trunk as trunk_module
 from gptcore.finetune.classifier import Classifier
 from gptcore.finetune.recipe import Recipe
 from gptcore.finetune.trunk import FeatureRows, Rows, StateRows, compute_trunk
@@ -114,7 +114,7 @@ def test_rows_of_equal_tokens_but_other_lengths_are_not_equal(toy_classifier: Ma
 
 
 def test_rows_of_like_length_go_together(trimming: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trunk_module, "TRUNK_BATCH_TOKENS", WIDTH)
+    monkeypatch.setattr(batching, "POSITIONS_AT_A_TIME", WIDTH)
     compute_trunk(trimming, padded(SEQUENCES), 1)
     # 1 and 3 tokens together (2 x 3), 5 and 8 alone: the padding is one row's two tokens
     assert trimming.positions_processed == 2 * 3 + 5 + 8
@@ -123,12 +123,12 @@ def test_rows_of_like_length_go_together(trimming: Classifier, monkeypatch: pyte
 def test_full_width_batches_keep_to_the_limit(
     full_width: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trunk_module, "TRUNK_BATCH_TOKENS", 3 * WIDTH)
+    monkeypatch.setattr(batching, "POSITIONS_AT_A_TIME", 3 * WIDTH)
     calls = count_calls(full_width.gpt.h[0])
     rows = padded([[token] for token in range(8)])
     whole = of(compute_trunk(full_width, rows, 1).rows)
     assert calls == [3, 3, 2]
-    monkeypatch.setattr(trunk_module, "TRUNK_BATCH_TOKENS", 1)  # less than one row: a row at a time
+    monkeypatch.setattr(batching, "POSITIONS_AT_A_TIME", 1)  # less than one row: a row at a time
     torch.testing.assert_close(of(compute_trunk(full_width, rows, 1).rows), whole)
     assert calls[3:] == [1] * 8
 

@@ -5,21 +5,29 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 import torch
 from torch import Tensor
 
 from gptcore.data.batching import TokenRows, pad
 from gptcore.finetune.classifier import Classifier
+from gptcore.finetune.engine import Engine
+from gptcore.finetune.fit import build_classifier
 from gptcore.finetune.recipe import Recipe
 from gptcore.finetune.trunk import Rows, StateRows
 from gptcore.finetune.trunk_files import TrunkFiles
 from gptcore.finetune.trunk_store import TrunkStore
+from gptcore.models.config import ModelConfig
+from gptcore.models.gpt import GPT
 
 N_LAYER, WIDTH, D_MODEL = 3, 8, 16  # of the toy
 PAD = 30
+SHAPE = ModelConfig(d_model=D_MODEL, n_layer=N_LAYER, n_head=2, context=24, vocab_size=31)
 SEQUENCES = [[3, 1, 4], [1, 5, 9, 2, 6, 5, 3, 5], [8], [9, 7, 9, 3, 2]]
 ONE_ROW = WIDTH * D_MODEL * 4  # bytes
 
@@ -113,6 +121,19 @@ def test_other_weights_tokens_lengths_and_sides_share_nothing(full_width: Classi
     for other in others:
         assert not is_shared(store, full_width, other, "w", 2)
     assert is_shared(store, full_width, rows, "w", 2)
+
+
+def test_other_models_with_equal_tensors_share_nothing(toy_classifier: Make) -> None:
+    store, rows = TrunkStore(), padded(SEQUENCES)
+    for shape in ({}, {"n_head": 4}, {"layer_norm_epsilon": 1e-3}):
+        assert not is_shared(store, toy_classifier(Recipe(), "fast", **shape), rows, "w", 2)
+    assert is_shared(store, toy_classifier(Recipe(), "fast"), rows, "w", 2)
+
+
+def test_rows_that_end_at_another_position_share_nothing(trimming: Classifier) -> None:
+    store, rows = TrunkStore(), padded(SEQUENCES)
+    for last_position in (None, 9, 10):
+        assert not is_shared(store, trimming, replace(rows, last_position=last_position), "w", 2)
 
 
 def test_other_precisions_share_nothing(full_width: Classifier) -> None:
@@ -234,7 +255,8 @@ DAMAGES = {
     "a torn description": lambda _, description: os.truncate(description, 20),
     "a foreign description": lambda _, description: description.write_text("[1]"),
     "another shape": rewrite(shape=[4, 8, 15]),
-    "a shape that fits the size": rewrite(shape=[4, 16, 8], crc32=0),
+    "another shape of the same size": rewrite(shape=[4, 16, 8]),
+    "another checksum": rewrite(crc32=0),
     "no such dtype": rewrite(dtype="float33"),
     "not a dtype": rewrite(dtype="nn"),
 }
@@ -299,6 +321,62 @@ def test_a_full_disk_is_no_room(
     assert list(files.folder.glob("*.states")) == []
 
 
+def test_what_cannot_be_described_is_this_process_own(
+    full_width: Classifier, files: TrunkFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    expected = of(TrunkStore().get(full_width, "w", rows_number(0), 1)[0].rows)
+    store = TrunkStore(1, files)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        assert torch.equal(of(store.get(full_width, "w", rows_number(0), 1)[0].rows), expected)
+    assert is_shared(store, full_width, rows_number(0), "w", 1)
+    assert not is_shared(TrunkStore(1, files), full_width, rows_number(0), "w", 1)
+
+
+def test_a_folder_that_cannot_be_is_no_room(full_width: Classifier, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    store = TrunkStore(1, TrunkFiles(tmp_path / "file" / "trunks"))
+    expected = of(TrunkStore().get(full_width, "w", rows_number(0), 1)[0].rows)
+    assert torch.equal(of(store.get(full_width, "w", rows_number(0), 1)[0].rows), expected)
+
+
+def test_what_another_process_is_at_is_not_removed(full_width: Classifier, tmp_path: Path) -> None:
+    files = TrunkFiles(tmp_path, ONE_ROW)
+    being_filled = tmp_path / "theirs.states"
+    being_filled.write_bytes(bytes(ONE_ROW))
+    with files.lock("theirs") as mine:
+        assert mine
+        TrunkStore(1, files).get(full_width, "w", rows_number(0), 1)
+        assert being_filled.exists()
+    TrunkStore(1, files).get(full_width, "w", rows_number(0), 1)
+    assert not being_filled.exists()
+
+
+def compute_in_a_process(folder: Path, ready: object, told: object) -> None:
+    torch.set_num_threads(1)
+    gpt = GPT.random(SHAPE, 0)
+    classifier = build_classifier(gpt, 2, Recipe(), Engine("fast"), 0)
+    ready.wait()  # type: ignore[attr-defined]
+    _, spent_before = TrunkStore(1, TrunkFiles(folder)).get(classifier, "w", padded(SEQUENCES), 2)
+    told.put(spent_before)  # type: ignore[attr-defined]
+
+
+def test_two_processes_that_want_the_same_trunk_compute_it_once(files: TrunkFiles) -> None:
+    context = multiprocessing.get_context("spawn")
+    ready, told = context.Barrier(2), context.Queue()
+    both = [context.Process(target=compute_in_a_process, args=(files.folder, ready, told)) for _ in range(2)]
+    for process in both:
+        process.start()
+    spent = sorted(told.get(timeout=120) for _ in both)
+    for process in both:
+        process.join()
+    assert spent[0] == 0 < spent[1]
+    assert len(whole_files(files)) == 1
+
+
 def hold_lock(folder: Path, name: str, taken: object) -> None:
     with TrunkFiles(folder).lock(name):
         taken.set()  # type: ignore[attr-defined]
@@ -311,14 +389,13 @@ def test_a_lock_is_given_back_when_its_owner_is_killed(files: TrunkFiles) -> Non
     owner = context.Process(target=hold_lock, args=(files.folder, "x", taken))
     owner.start()
     assert taken.wait(60)
-    lock = files.lock("x")
-    with pytest.raises(TimeoutError):
-        lock.acquire(timeout=0.05)
+    with files.lock("x", timeout_s=0.05) as mine:
+        assert not mine
     assert owner.pid is not None
     os.kill(owner.pid, signal.SIGKILL)
     owner.join()
-    lock.acquire(timeout=5)
-    lock.release()
+    with files.lock("x", timeout_s=5) as mine:
+        assert mine
 
 
 def test_what_is_forgotten_is_computed_again_or_read_from_its_file(
@@ -331,6 +408,11 @@ def test_what_is_forgotten_is_computed_again_or_read_from_its_file(
         assert is_shared(store, full_width, rows_number(0), "w", 1) == found_again
 
 
-def test_the_budget_is_a_share_of_the_free_memory() -> None:
-    assert 0 < TrunkStore().memory_bytes < 2**50
-    assert TrunkStore(memory_bytes=7).memory_bytes == 7
+def test_the_budget_is_a_share_of_the_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1000))
+    store = TrunkStore()
+    assert store.memory_bytes(cpu) == 300
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=10))
+    assert store.memory_bytes(cpu) == 300  # found once
+    assert TrunkStore(memory_bytes=7).memory_bytes(cpu) == 7

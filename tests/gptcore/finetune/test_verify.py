@@ -11,7 +11,7 @@ from gptcore.finetune.fit import build_classifier
 from gptcore.finetune.recipe import Recipe
 from gptcore.finetune.train import Labelled
 from gptcore.finetune.trunk import StateRows, compute_trunk
-from gptcore.finetune.verify import SAMPLE_STEPS, Agreement, DisagreementError, verify_sample
+from gptcore.finetune.verify import SAMPLE_ROWS, SAMPLE_STEPS, Agreement, DisagreementError, verify_sample
 from gptcore.models.gpt import GPT
 
 DEPTH = 2  # blocks below the last of the toy's three
@@ -52,7 +52,7 @@ def test_what_agrees_passes(case: Callable[..., tuple], recipe: Recipe, precisio
     found = verify_sample(fast, rows, plain, tokens, recipe)
     assert isinstance(found, Agreement)
     assert (found.n_rows, found.n_steps) == (
-        SAMPLE_STEPS * recipe.batch_size * recipe.accumulation,
+        max(SAMPLE_ROWS, SAMPLE_STEPS * recipe.batch_size * recipe.accumulation),
         SAMPLE_STEPS,
     )
     assert found.logits < (1e-5 if precision == "float32" else 5e-2)

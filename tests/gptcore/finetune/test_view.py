@@ -43,7 +43,6 @@ TRIMMED = [  # the answer depends on the text alone: recipe, then what is read, 
 ]
 FULL_WIDTH = [  # padding is read, or seen: recipe, and whether one position is all that the last block needs
     (recipe("last"), True),
-    (recipe("last", attend_padding=False), True),
     (recipe("mean"), False),
     (recipe("mean", attend_padding=False), False),
     (recipe("last", attention="bidirectional"), True),
@@ -109,8 +108,17 @@ def test_the_plain_view_is_the_recipe_as_written(
     )
 
 
+ONE_PAD = recipe("last", attend_padding=False)  # reads a padding token that sees itself and the text
+
+
+def test_of_hidden_padding_only_what_is_read_stays() -> None:
+    assert exact_view(ONE_PAD) == replace(exact_view(recipe("last_real")), one_pad=True)
+    # Without a causal mask the text would see it.
+    assert not exact_view(recipe("last", attention="bidirectional", attend_padding=False)).one_pad
+
+
 def test_nothing_else_is_trimmed() -> None:
-    listed = {name(row[0]) for row in TRIMMED}
+    listed = {name(row[0]) for row in TRIMMED} | {name(ONE_PAD)}
     kinds = product(get_args(Position), ["right", "left"], ["causal", "bidirectional"], [True, False])
     padded = [recipe(*kind) for kind in kinds]
     assert {name(r) for r in padded if exact_view(r).trim} == {n for n in listed if "-none-" not in n}

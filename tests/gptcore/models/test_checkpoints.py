@@ -134,7 +134,7 @@ def test_the_hub_libraries_variables_work(hub: FakeHub, tmp_path: Path) -> None:
     assert open_elsewhere(hub, tmp_path, "owner/toy", HF_HUB_OFFLINE="1") == folder
 
 
-def test_a_hub_that_is_gone_is_asked_once_and_what_is_cached_opens(hub: FakeHub, tmp_path: Path) -> None:
+def test_a_hub_that_is_gone_is_soon_given_up_and_what_is_cached_opens(hub: FakeHub, tmp_path: Path) -> None:
     hub.add("owner/toy", "model.safetensors")
     folder = open_elsewhere(hub, tmp_path / "filled", "owner/toy")
     nobody = "http://127.0.0.1:1"

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,7 +13,9 @@ import pytest
 
 ASK = """
 from gptcore.errors import UserError
+from gptcore.models import checkpoints
 from gptcore.models.checkpoints import checkpoint_folder, read_config
+checkpoints.PROBE_LIMIT_S = 0.5
 try:
     read_config(checkpoint_folder("gpt2"))
 except UserError as error:
@@ -23,6 +26,9 @@ ANSWERS = {  # status, promised length, body
     "not there": (404, 0, b""),
     "wrong bytes": (200, 5, b"hello"),
     "cut off": (200, 500, b"hello"),
+    "busy": (429, 0, b""),
+    "broken": (500, 0, b""),
+    "silent": (None, 0, b""),
 }
 
 
@@ -32,6 +38,9 @@ def hub(request: pytest.FixtureRequest) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if status is None:
+                time.sleep(5)
+                return
             self.send_response(status)
             for name, value in (HEADERS | {"Content-Length": str(length)}).items():
                 self.send_header(name, value)
@@ -57,6 +66,9 @@ def hub(request: pytest.FixtureRequest) -> Iterator[str]:
         ("not there", "weights of 'openai-community/gpt2' cannot be had"),
         ("wrong bytes", "is not the config of a GPT-2 model"),
         ("cut off", "weights of 'openai-community/gpt2' cannot be had"),
+        ("busy", "cannot be had: 429"),
+        ("broken", "cannot be had: 500"),
+        ("silent", "timed out"),
     ],
     indirect=["hub"],
 )
