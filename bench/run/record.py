@@ -13,6 +13,11 @@ from gptcore.finetune.recipe import Recipe, Seeds
 
 SCHEMA_VERSION = 2
 
+# Wider than anything that can be measured: a figure beyond is a hand's, and no arithmetic on it overflows.
+Seconds = Annotated[float, Field(ge=0, le=1e9)]
+Count = Annotated[int, Field(ge=0, le=10**18)]
+Loss = Annotated[float, Field(ge=-1e39, le=1e39)]  # of float32
+
 Status = Literal["done", "failed", "skipped"]
 
 
@@ -67,7 +72,7 @@ class SplitMetrics(_Part):
     n: int = Field(ge=1)
     correct: int = Field(ge=0)
     accuracy: float = Field(ge=0, le=1, description="share, 0 to 1")
-    log_loss: float | None = Field(description="mean cross-entropy in nats")
+    log_loss: Loss | None = Field(description="mean cross-entropy in nats")
 
 
 class Metrics(_Part):
@@ -103,21 +108,21 @@ class Predictions(_Part):
 class LossPoint(_Part):
     """Mean training loss over the steps since the point before."""
 
-    step: int = Field(ge=1)
-    loss: float
+    step: int = Field(ge=1, le=10**12)
+    loss: Loss
 
 
 class EpochPoint(_Part):
     """State at the end of an epoch."""
 
-    epoch: int = Field(ge=1)
-    step: int = Field(ge=1)
+    epoch: int = Field(ge=1, le=10**12)
+    step: int = Field(ge=1, le=10**12)
     train_accuracy: float = Field(
         ge=0, le=1, description="of the predictions made while training in this epoch"
     )
     validation_accuracy: float = Field(ge=0, le=1)
-    validation_loss: float
-    train_s: float = Field(ge=0, description="training seconds from the start to here, evaluation left out")
+    validation_loss: Loss
+    train_s: Seconds = Field(description="training seconds from the start to here, evaluation left out")
 
 
 class Curves(_Part):
@@ -133,34 +138,30 @@ class Curves(_Part):
 class Parameters(_Part):
     """Parameter counts."""
 
-    total: int = Field(ge=0)
-    trained: int = Field(ge=0)
+    total: Count
+    trained: Count
 
 
 class Cost(_Part):
     """What a run cost. Phases add up to `marginal_s`; `other` is what no phase covers."""
 
-    phases: dict[str, Annotated[float, Field(ge=0)]] = Field(
+    phases: dict[str, Seconds] = Field(
         description="seconds by phase: load, tokenise, trunk, train, evaluate, other"
     )
-    marginal_s: float = Field(
-        gt=0, description="what the run cost here, with what it found ready from earlier runs"
+    marginal_s: Seconds = Field(
+        ge=1e-6, description="what the run cost here, with what it found ready from earlier runs"
     )
-    standalone_s: float = Field(
-        gt=0, description="what it would have cost alone: marginal_s and the borrowed trunk's time"
+    standalone_s: Seconds = Field(
+        ge=1e-6, description="what it would have cost alone: marginal_s and the borrowed trunk's time"
     )
     peak_mem_bytes: int | None = Field(
         ge=0, description="highest resident memory (GPU: allocated) of this run"
     )
-    predicted_s: float | None = Field(
-        default=None, ge=0, description="what the plan had foreseen of marginal_s"
-    )
-    predicted_mem_bytes: int | None = Field(default=None, ge=0, description="and of peak_mem_bytes")
-    tokens_processed: int | None = Field(
-        ge=0, description="token positions that went through at least one block"
-    )
+    predicted_s: Seconds | None = Field(default=None, description="what the plan had foreseen of marginal_s")
+    predicted_mem_bytes: Count | None = Field(default=None, description="and of peak_mem_bytes")
+    tokens_processed: Count | None = Field(description="token positions that went through at least one block")
     flops: float | None = Field(
-        ge=0, description="floating-point operations of training and evaluation, estimated"
+        ge=0, le=1e30, description="floating-point operations of training and evaluation, estimated"
     )
 
 

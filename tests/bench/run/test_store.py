@@ -119,7 +119,8 @@ def test_bytes_that_are_no_text_are_damage(tmp_path: Path, toy_record: MakeRecor
 
 
 def test_what_cannot_be_read_again_is_not_written(tmp_path: Path, toy_record: MakeRecord) -> None:
-    curves = CURVES.model_copy(update={"losses": [LossPoint(step=1, loss=float("nan"))]})
+    broken = LossPoint.model_construct(step=1, loss=float("nan"))
+    curves = CURVES.model_copy(update={"losses": [broken]})
     with pytest.raises(ValueError, match=r"curves\.losses\.0\.loss"):
         store.save_record(tmp_path, toy_record(curves=curves))
     assert store.load_records(tmp_path) == {}
