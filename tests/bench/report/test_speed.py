@@ -26,7 +26,7 @@ PLACE = Environment(
 
 def row(name: str, plain: list[float], fast: list[float], trunk: float = 0.0, **more: Any) -> RowSpeed:
     """A row with so many seconds of training a pair, `trunk` of fast's in the trunk."""
-    recipe = Recipe(model="nano", **{"train": "last_block", **more.pop("recipe", {})})
+    recipe = Recipe(**{"model": "gpt2", "train": "last_block", **more.pop("recipe", {})})
     return RowSpeed(
         row=name,
         recipe=recipe,
@@ -39,7 +39,7 @@ def row(name: str, plain: list[float], fast: list[float], trunk: float = 0.0, **
 
 def study(rows: list[RowSpeed], **more: Any) -> SpeedStudy:
     return SpeedStudy(
-        models="nano",
+        models="gpt2",
         dataset="sms-spam",
         n_train=1045,
         epochs=5,
@@ -99,6 +99,12 @@ def test_goals_name_the_rows_below_them() -> None:
         "yes",
     ]
     assert table_line(page, "the whole matrix, one seed")[2:5] == ["5", "15.5", "yes"]  # 170 / (10 + 1)
+
+
+def test_goals_are_not_judged_on_another_model() -> None:
+    page = speed_page(study([row("baseline", [100.0], [10.0], recipe={"model": "mini"})]))
+    assert "They are about gpt2 (124M) on two cores" in page
+    assert "| Goal, times" not in page
 
 
 def test_rows_beyond_the_matrix_have_goals_and_no_part_in_its_total() -> None:
