@@ -153,11 +153,11 @@ def test_what_is_written(tmp_path: Path) -> None:
     lengths = [row(f"{n} tokens", [n / 1.0], [n / 8], recipe={"context": n}) for n in (32, 64)]
     written = study([BASE], by_length=lengths, by_model=[row("nano", [3.0], [1.0])])
     path = write_speed(tmp_path, written)
-    assert path.name == "nano.md"
+    assert path.name == "gpt2.md"
     assert "a \\| processor" in path.read_text()
     assert "Times of whole runs are scaled up from slices" in path.read_text()
-    assert SpeedStudy.model_validate_json((tmp_path / "nano.json").read_text()) == written
-    assert (tmp_path / "nano-growth.png").stat().st_size > 1000
+    assert SpeedStudy.model_validate_json((tmp_path / "gpt2.json").read_text()) == written
+    assert (tmp_path / "gpt2-growth.png").stat().st_size > 1000
 
 
 @pytest.mark.parametrize("padding", ["none"])
