@@ -178,7 +178,10 @@ def _cannot_be_had(repo: str, reason: str) -> UserError:
     )
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
+    # Where the hub answers with an error, its client says that there is no connection, and why only in the cause.
+    if error.__cause__ is not None:
+        return _first_line(error.__cause__)
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
