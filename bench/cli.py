@@ -185,7 +185,7 @@ def run(
         )
     )
     show_messages(prepared)
-    save_study(prepared.folder, prepared.study)
+    save_study(prepared.folder, prepared.manifest)
     spec = SessionSpec(prepared.data, engine, precision, prepared.device, verify)
     interrupted, failed = False, any(planned.state == "failed" for planned in prepared.plan)
     with Supervisor(spec, timeout) as supervisor:

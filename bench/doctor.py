@@ -20,7 +20,15 @@ import psutil
 from packaging.requirements import Requirement
 
 from bench.prepare import RESULTS, Request, prepare
-from bench.run.environment import CHECKOUT, free_memory_bytes, git_state, has_cuda
+from bench.run.environment import (
+    BUSY,
+    BUSY_REMEDY,
+    CHECKOUT,
+    busy_share,
+    free_memory_bytes,
+    git_state,
+    has_cuda,
+)
 from gptcore.data.assets import ASSETS, SMS_SPAM, cache_dir, holds, unreachable
 from gptcore.errors import UserError
 from gptcore.models.checkpoints import cached_checkpoint, checkpoint_reachable
@@ -58,14 +66,8 @@ def _machine() -> Iterator[Check]:
     threads = os.environ.get("OMP_NUM_THREADS")
     text = f"{physical} cores ({logical} logical), {platform.system()} {platform.machine()}"
     yield Check("machine", "ok", text + (", a CUDA GPU" if has_cuda() else ", no CUDA GPU"))
-    busy = os.getloadavg()[0] / logical if hasattr(os, "getloadavg") else 0.0
-    if busy > 0.5:
-        yield Check(
-            "load",
-            "warning",
-            f"other programs keep {min(1.0, busy):.0%} of the processor busy",
-            "times measured now are not comparable: wait, or end them",
-        )
+    if (busy := busy_share()) > BUSY:
+        yield Check("load", "warning", f"the processor was {busy:.0%} busy over the last minute", BUSY_REMEDY)
     if threads and threads.isdigit() and int(threads) < physical:
         yield Check("threads", "ok", f"OMP_NUM_THREADS = {threads}: not all cores will be used")
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from bench.run.environment import free_memory_bytes, has_cuda
+from bench.run.environment import BUSY, BUSY_REMEDY, busy_share, free_memory_bytes, has_cuda
 from bench.run.facts import dataset_facts
 from bench.run.record import Record
-from bench.run.store import load_records
+from bench.run.store import load_records, load_study
 from bench.study.manifest import Row, Study
 from bench.study.matrix import closest, load_matrix
 from bench.study.plan import PlannedRun, choose_models, make_plan
@@ -57,6 +57,7 @@ class Prepared:
     folder: Path
     study: Study
     data: Dataset
+    manifest: Study  # what the report is about: the study, or a wider one in the folder that it is a part of
     records: dict[str, Record]  # by run id, as the plan knew them
     plan: list[PlannedRun]
     device: str
@@ -78,6 +79,8 @@ def prepare(request: Request) -> Prepared:
         else study_name(matrix.name, models, data.name, request.engine, request.vary)
     )
     folder = request.out or RESULTS / name
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--out {folder} is a file: name a folder, or a name that is free")
     study = Study(
         name=name,
         matrix=matrix.name,
@@ -102,8 +105,15 @@ def prepare(request: Request) -> Prepared:
         retry_failed=request.retry_failed,
     )
     messages = [why, *data.notes]
+    warnings = list(resolved.warnings)
+    if (busy := busy_share()) > BUSY:
+        warnings.append(f"the processor was {busy:.0%} busy over the last minute: {BUSY_REMEDY}")
     free_bytes = free_memory_bytes(device)
-    return Prepared(folder, study, data, records, plan, device, free_bytes, messages, resolved.warnings)
+    manifest, told = _manifest(folder, study)
+    messages += told
+    return Prepared(
+        folder, study, data, manifest, records, plan, device, free_bytes, messages, tuple(warnings)
+    )
 
 
 @dataclass(frozen=True)
@@ -196,6 +206,23 @@ def find_record(run: str) -> Path:
     if found:
         raise UserError(f"run {run!r} is in several studies: name one of {', '.join(map(str, found))}")
     raise UserError(f"run {run!r}: no such file, and no record of that name in {RESULTS}/*/runs")
+
+
+def _manifest(folder: Path, study: Study) -> tuple[Study, list[str]]:
+    """The wider study in the folder that this one is a part of, so that its report stays whole; else this one."""
+    try:
+        there = load_study(folder)
+    except UserError:  # there is none, or it is damaged and written anew
+        return study, []
+    narrow = {name: getattr(study, name) for name in ("rows", "seeds", "command", "warnings")}
+    rows = {row.name: row for row in there.rows}
+    is_part = there.model_copy(update=narrow) == study and there.seeds[: len(study.seeds)] == study.seeds
+    if is_part and all(rows.get(row.name) == row for row in study.rows):
+        size = f"{len(there.rows)} rows x {len(there.seeds)} seeds"
+        return there, [f"a part of the study in {folder}, whose report stays about all of it ({size})"]
+    if set(rows) - {row.name for row in study.rows}:
+        return study, [f"the report in {folder} will be about this study alone; other records there are kept"]
+    return study, []
 
 
 def _check_same_study(folder: Path, study: Study, records: Mapping[str, Record]) -> None:

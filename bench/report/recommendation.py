@@ -29,7 +29,7 @@ def recommendation(results: Results, plot: str) -> list[str]:
     ]
     table = titled(results, "Which row to use", headers, rows, "lrrrrll")
     heading, rest = table.split("\n\n", 1)
-    return [heading, _sentence(tradeoff), rest, plot, _HOW_TO_READ]
+    return [heading, _sentence(tradeoff) + _doubt(results, tradeoff), rest, plot, _HOW_TO_READ]
 
 
 def _sentence(tradeoff: Tradeoff) -> str:
@@ -45,6 +45,17 @@ def _sentence(tradeoff: Tradeoff) -> str:
         f"{name} ({cost}), the cheapest row that is not significantly worse than the most accurate one, "
         f"{escape(best.name)} ({percent(best.accuracy())}% in {seconds(best_s)} s): "
         f"a difference of {_difference(chosen)} points."
+    )
+
+
+def _doubt(results: Results, tradeoff: Tradeoff) -> str:
+    """That the recommended row may have learned nothing, where that is so."""
+    interval = tradeoff.recommended.result.interval
+    if interval is None or interval[0] > results.majority:
+        return ""
+    return (
+        " **It is not shown to beat always answering the largest class** "
+        f"({percent(results.majority)}%): more texts to test on, or other rows, may tell."
     )
 
 

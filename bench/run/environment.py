@@ -40,6 +40,19 @@ def describe_environment(device: str, dtype: str, threads: int) -> Environment:
     )
 
 
+BUSY = 0.5  # share of the processor beyond which times mean nothing
+BUSY_REMEDY = (
+    "beside other programs a run may take many times as long, and its times do not compare: wait for them, end them, "
+    "or set OMP_NUM_THREADS=1"
+)
+
+
+def busy_share() -> float:
+    """How much of the processor programs have kept busy over the last minute, 0 to 1; 0 where nobody says."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return min(1.0, load / (psutil.cpu_count() or 1))
+
+
 def free_memory_bytes(device: str = "cpu") -> int:
     """Memory that a run may still take: what the machine, its container or the first GPU has left."""
     if device.startswith("cuda"):

@@ -201,7 +201,9 @@ def read_config(folder: Path) -> ModelConfig:
             tokenizer=raw.get("tokenizer", "gpt2"),
         )
     except FileNotFoundError as error:
-        raise UserError(f"{folder} has no config.json: a checkpoint is a folder with both") from error
+        raise UserError(
+            f"{folder} has no config.json: a checkpoint is a folder with that and model.safetensors"
+        ) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error).replace("\n", " ")
         raise UserError(f"{path} is not the config of a GPT-2 model: {reason}") from error

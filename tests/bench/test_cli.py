@@ -487,6 +487,29 @@ def test_no_finished_run_is_replaced_by_one_that_is_not_its_equal(
     assert {path: path.read_bytes() for path in (tmp_path / "study").rglob("*.json")} == files
 
 
+def test_a_part_of_the_study_in_the_folder_leaves_it_whole(
+    bench: Bench, study: list[str], tmp_path: Path, no_report: list[int]
+) -> None:
+    assert bench("run", *study, "--seeds", "2").code == 0
+    manifest = tmp_path / "study" / "study.json"
+    whole = manifest.read_bytes()
+    part = bench("run", *study, "--only", "tfidf", "--seeds", "1")
+    assert part.code == 0
+    assert "whose report stays about all of it (3 rows x 2 seeds)" in part.words
+    assert manifest.read_bytes() == whole
+    changed = bench("run", *study, "--only", "tfidf", "--seeds", "1", "--set", "lr=1e-4")
+    assert "will be about this study alone; other records there are kept" in changed.words
+    assert manifest.read_bytes() != whole
+    assert no_report[1] == no_report[0] < no_report[2]
+
+
+def test_an_out_that_is_a_file_is_named(bench: Bench, study: list[str], tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("")
+    answer = bench("run", *study, "--out", "there")
+    assert answer.code == 2
+    assert "--out there is a file: name a folder, or a name that is free" in answer.err
+
+
 @pytest.mark.usefixtures("no_report")
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"name": "an older version"}'])
 def test_a_damaged_manifest_is_written_anew_by_the_next_run(

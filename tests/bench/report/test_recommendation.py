@@ -44,5 +44,12 @@ def test_the_most_accurate_row_where_every_cheaper_one_is_worse(study: Study, st
     assert sentence.endswith("the most accurate row: every cheaper one is significantly worse.")
 
 
+def test_a_row_that_may_have_learned_nothing_is_said_to(study: Study, studies: ModuleType) -> None:
+    poor = small(study, studies, ("baseline", 0.52, 9.0), ("first-token", 0.5, 1.0))
+    assert "It is not shown to beat always answering the largest class" in recommendation(poor, "")[1]
+    good = small(study, studies, ("baseline", 0.95, 9.0), ("first-token", 0.7, 1.0))
+    assert "largest class" not in recommendation(good, "")[1]
+
+
 def test_nothing_to_recommend_of_one_row(study: Study, studies: ModuleType) -> None:
     assert recommendation(small(study, studies, ("baseline", 0.95, 9.0)), "") == []
