@@ -168,6 +168,7 @@ def test_update_writes_the_baseline(
     assert load_baseline(tmp_path / "ci.json").seeds == study.seeds
 
 
+@pytest.mark.slow
 def test_a_planted_loss_of_accuracy_fails_the_gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole way: the quick study is really run, twice with the same code and once with code that cannot learn."""
     texts = [f"see you at {n} then,ham\nwin {n} free prizes now,spam" for n in range(100)]

@@ -91,6 +91,7 @@ def test_a_probe_that_kills_the_worker_costs_only_its_own_kind(supervisor: Super
     run_well(supervisor)
 
 
+@pytest.mark.slow
 def test_a_probe_that_hangs_is_stopped(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
     run_well(supervisor)  # a worker is there
     with monkeypatch.context() as patch:

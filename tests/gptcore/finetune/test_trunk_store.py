@@ -364,6 +364,7 @@ def compute_in_a_process(folder: Path, ready: object, told: object) -> None:
     told.put(spent_before)  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_two_processes_that_want_the_same_trunk_compute_it_once(files: TrunkFiles) -> None:
     context = multiprocessing.get_context("spawn")
     ready, told = context.Barrier(2), context.Queue()
