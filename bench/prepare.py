@@ -215,6 +215,8 @@ def _manifest(folder: Path, study: Study) -> tuple[Study, list[str]]:
     except UserError:  # there is none, or it is damaged and written anew
         return study, []
     narrow = {name: getattr(study, name) for name in ("rows", "seeds", "command", "warnings")}
+    if there.rows == study.rows and there.seeds == study.seeds:
+        return study, []
     rows = {row.name: row for row in there.rows}
     is_part = there.model_copy(update=narrow) == study and there.seeds[: len(study.seeds)] == study.seeds
     if is_part and all(rows.get(row.name) == row for row in study.rows):

@@ -51,14 +51,15 @@ class LoRALinear(nn.Module):
     @property
     def weight(self) -> Tensor | None:
         """W + scale * B A (out_features, in_features); None while dropout acts, when no one weight does the same."""
-        if self.training and self.dropout:
-            return None
-        return self.linear.weight + self.scale * (self.lora_B @ self.lora_A)
+        return None if self.training and self.dropout else self._updated_weight()
 
     @property
     def bias(self) -> Tensor:
         """b (out_features,)."""
         return self.linear.bias
+
+    def _updated_weight(self) -> Tensor:
+        return self.linear.weight + self.scale * (self.lora_B @ self.lora_A)
 
     def merged(self) -> nn.Linear:
         """One linear layer that computes the same (in evaluation mode, within rounding)."""
@@ -66,7 +67,7 @@ class LoRALinear(nn.Module):
             self.linear.in_features, self.linear.out_features, device=self.linear.weight.device
         )
         with torch.no_grad():
-            linear.weight.copy_(self.linear.weight + self.scale * (self.lora_B @ self.lora_A))
+            linear.weight.copy_(self._updated_weight())
             linear.bias.copy_(self.bias)
         return linear
 

@@ -493,6 +493,7 @@ def test_a_part_of_the_study_in_the_folder_leaves_it_whole(
     assert bench("run", *study, "--seeds", "2").code == 0
     manifest = tmp_path / "study" / "study.json"
     whole = manifest.read_bytes()
+    assert "report" not in bench("plan", *study, "--seeds", "2").words  # the same study is no part of itself
     part = bench("run", *study, "--only", "tfidf", "--seeds", "1")
     assert part.code == 0
     assert "whose report stays about all of it (3 rows x 2 seeds)" in part.words

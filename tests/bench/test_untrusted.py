@@ -38,7 +38,7 @@ from gptcore.models.config import ModelConfig
 from gptcore.models.weights import load_gpt, random_gpt, save_gpt
 
 # Files are written anew for each example, so one folder a test will do.
-fuzzed = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+fuzzed = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
 JSON = st.recursive(
