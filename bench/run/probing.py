@@ -47,6 +47,7 @@ def foretell(
 
     @cache
     def probe_of(kind: str, split_seed: int) -> Probe | None:
+        on_probe(kind, len(kinds) - 1, len(kinds))  # all texts are tokenised: a step of its own
         sample = samples.get(kind)
         return None if sample is None else sample.of(data.with_split(split_seed))
 

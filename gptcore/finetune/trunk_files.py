@@ -84,6 +84,8 @@ class TrunkFiles:
             part.replace(self._description(name))
         except OSError:
             self.remove(name)
+            with contextlib.suppress(OSError):
+                part.unlink()
 
     def find(self, name: str, shape: tuple[int, ...]) -> tuple[Tensor, float] | None:
         """States and the seconds that they took, where a whole file is there; what is not whole is removed."""

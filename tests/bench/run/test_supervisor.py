@@ -76,7 +76,8 @@ def test_the_worker_foretells_and_then_runs(supervisor: Supervisor) -> None:
     probed: list[tuple[int, int]] = []
     plan = [planned(), planned(TFIDF), planned(NANO, 1, "blocked")]
     found = supervisor.foretell(plan, lambda done, n: probed.append((done, n)))
-    assert probed == [(0, 2), (0, 2), (0, 2), (1, 2)]  # each kind of classifier first, to load what it needs
+    # Each kind of classifier first, to load what it needs; both timed; both scaled to the whole data.
+    assert probed == [(0, 2), (0, 2), (0, 2), (1, 2), (1, 2), (1, 2)]
     assert found.keys() == {run.run_id for run in plan[:2]}
     assert all(prediction.seconds > 0 and prediction.mem_bytes > 10**7 for prediction in found.values())
     run_well(supervisor)
