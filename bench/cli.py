@@ -10,6 +10,7 @@ import typer
 
 from bench.report.text import plain
 from gptcore.errors import UserError
+from gptcore.threads import share_cores
 
 if TYPE_CHECKING:
     from bench.run.execute import OnEpoch
@@ -133,7 +134,7 @@ def plan(
 
     prepared = prepare(
         Request(
-            *(matrix, models, data, text_column, label_column, seeds, engine, device, out),
+            *(matrix, models, data, text_column, label_column, seeds, engine, device, out, precision),
             *(only or [], skip or [], changes or []),
             vary=parse_vary(vary or ["init,order,split"]),
         )
@@ -169,7 +170,7 @@ def run(
     Several calls at once share the work.
     """
     from bench.prepare import Request, parse_vary, prepare
-    from bench.progress import foretell, show_messages, show_progress
+    from bench.progress import foretell, show_messages, show_progress, warn_of_mixture
     from bench.run.execute import execute
     from bench.run.store import save_study
     from bench.run.supervisor import Supervisor
@@ -178,7 +179,7 @@ def run(
 
     prepared = prepare(
         Request(
-            *(matrix, models, data, text_column, label_column, seeds, engine, device, out),
+            *(matrix, models, data, text_column, label_column, seeds, engine, device, out, precision),
             *(only or [], skip or [], changes or []),
             vary=parse_vary(vary or ["init,order,split"]),
             retry_failed=retry_failed,
@@ -190,6 +191,7 @@ def run(
     interrupted, failed = False, any(planned.state == "failed" for planned in prepared.plan)
     with Supervisor(spec, timeout) as supervisor:
         planned_runs, predictions = foretell(prepared, supervisor)
+        warn_of_mixture(prepared, supervisor)
 
         def do(planned: PlannedRun, on_epoch: OnEpoch) -> Record:
             return with_prediction(supervisor.run(planned, on_epoch), predictions)
@@ -201,6 +203,13 @@ def run(
             except KeyboardInterrupt:
                 interrupted = True
     report([prepared.folder], margin)
+    if all(planned.state == "blocked" for planned in planned_runs):
+        reasons = "; ".join(dict.fromkeys(planned.reason or "" for planned in planned_runs))
+        typer.echo(
+            f"no run of this study can be done here: {plain(reasons)} (see `python -m bench doctor`)",
+            err=True,
+        )
+        raise typer.Exit(1)
     if interrupted:
         typer.echo("interrupted: every finished run is kept, the same command continues")
         raise typer.Exit(130)
@@ -245,7 +254,9 @@ def compare(
 
 @app.command(epilog="Example: python -m bench show results/embedded/runs/mini-all-last-1a2b3c4d-s0.json")
 def show(
-    run: Annotated[str, typer.Argument(help="a record's file, or the name of a run in results/")],
+    run: Annotated[
+        str, typer.Argument(help="a record's file, or a run in results/: its name, or STUDY/NAME")
+    ],
 ) -> None:
     """One record, readable."""
     from rich.console import Console
@@ -304,9 +315,17 @@ def speed(
     data: DataOption = "sms-spam",
     only: OnlyOption = None,
     skip: SkipOption = None,
-    pairs: Annotated[int, typer.Option(min=1, max=100, help="timings of each engine, in turn")] = 3,
+    pairs: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=100,
+            help="timings of each engine, in turn; 0: none, only add rows done --whole to the page that is there",
+        ),
+    ] = 3,
     whole: Annotated[
-        list[str] | None, typer.Option(help="rows that are also run whole, once with each engine")
+        list[str] | None,
+        typer.Option(help="rows that are also run whole, once with each engine; pages keep them"),
     ] = None,
     out: Annotated[Path, typer.Option(help="folder of the page, its plot and its record")] = Path(
         "results/speed"
@@ -322,14 +341,21 @@ def speed(
     from bench.progress import show_timing
     from bench.report.speed import write_speed
 
-    asked = prepare_speed(models, data, only or [], skip or [], whole or [], device)
-    from bench.run.speed import measure
+    asked = prepare_speed(models, data, only or [], skip or [], whole or [], pairs, device, out)
+    from bench.run.speed import measure, measure_whole
 
-    with show_timing() as on_row:
-        study = measure(
-            models, asked.rows, asked.beyond, asked.whole, asked.data, pairs, asked.device, on_row
-        )
-    typer.echo(f"speed: {write_speed(out, study)}")
+    study = asked.before
+    if pairs:
+        with show_timing() as on_timed:
+            study = measure(asked.models, asked.rows, asked.beyond, asked.data, pairs, asked.device, on_timed)
+        study = study.with_whole_rows_of(asked.before)
+    assert study is not None
+    page = write_speed(out, study)
+    with show_timing() as on_timed:
+        for row in measure_whole(asked.whole, asked.data, asked.device, on_timed):
+            study = study.with_whole_row(row)
+            write_speed(out, study)
+    typer.echo(f"speed: {page}")
 
 
 @app.command(epilog="Example: python -m bench doctor")
@@ -348,6 +374,7 @@ def doctor() -> None:
 
 def main() -> None:
     """Run the command line: bad input is one line and exit code 2, a failed run in a study is exit code 1."""
+    share_cores()
     try:
         app()
     except UserError as error:

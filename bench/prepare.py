@@ -12,7 +12,8 @@ from typing import Literal
 from bench.run.environment import BUSY, BUSY_REMEDY, busy_share, free_memory_bytes, has_cuda
 from bench.run.facts import dataset_facts
 from bench.run.record import Record
-from bench.run.store import load_records, load_study
+from bench.run.speed_record import SpeedStudy
+from bench.run.store import load_records, load_speed, load_study, speed_path
 from bench.study.manifest import Row, Study
 from bench.study.matrix import closest, load_matrix
 from bench.study.plan import PlannedRun, choose_models, make_plan
@@ -43,6 +44,7 @@ class Request:
     engine: Literal["fast", "plain"]
     device: Literal["auto", "cpu", "cuda"]
     out: Path | None
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     only: list[str] = field(default_factory=list)
     skip: list[str] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)
@@ -68,6 +70,10 @@ class Prepared:
 
 def prepare(request: Request) -> Prepared:
     """Resolve matrix and models, load the data, plan against the records in the folder. Raises UserError."""
+    if request.engine == "plain" and request.precision == "bfloat16":
+        raise UserError(
+            "--precision bfloat16: the plain engine is always in float32; leave it out, or --engine fast"
+        )
     matrix = load_matrix(request.matrix)
     models, why = choose_models(request.models, has_cuda, checkpoint_reachable)
     changes = dict(parse_set(text) for text in request.changes)
@@ -118,20 +124,30 @@ def prepare(request: Request) -> Prepared:
 
 @dataclass(frozen=True)
 class PreparedSpeed:
-    """What `speed` times: the rows of one model, those that are also done whole, the data, the device.
+    """What `speed` times: rows of one model of `models`, those that are also done whole, the data, the device.
 
-    beyond: rows that the matrix does not have: all layers and LoRA, reading the last real token.
+    beyond: rows that the matrix does not have: all layers and LoRA, reading the last real token. before: what was
+    measured into the same folder earlier.
     """
 
+    models: str
     rows: list[Row]
     beyond: list[Row]
-    whole: list[str]
+    whole: list[Row]
     data: Dataset
     device: str
+    before: SpeedStudy | None
 
 
 def prepare_speed(
-    models: str, data: str, only: list[str], skip: list[str], whole: list[str], device: str
+    models: str,
+    data: str,
+    only: list[str],
+    skip: list[str],
+    whole: list[str],
+    pairs: int,
+    device: str,
+    out: Path,
 ) -> PreparedSpeed:
     """The rows of the full matrix on the baseline's own model, each recipe once. Raises UserError."""
     models, _ = choose_models(models, has_cuda, checkpoint_reachable)
@@ -149,11 +165,29 @@ def prepare_speed(
         for row in rows.values()
         if row.name in ("all-layers", "lora")
     ]
-    names = [row.name for row in (*rows.values(), *beyond)]
+    timed = {row.name: row for row in (*rows.values(), *beyond)}
     for name in _names(whole):
-        if name not in names:
-            raise UserError(f"--whole {name}: no such row is timed: {closest(name, names)}")
-    return PreparedSpeed(list(rows.values()), beyond, _names(whole), load_dataset(data), _device(device))
+        if name not in timed:
+            raise UserError(f"--whole {name}: no such row is timed: {closest(name, timed)}")
+    path = speed_path(out, models)
+    before = load_speed(path)
+    dataset = load_dataset(data)
+    if not pairs:
+        if not whole:
+            raise UserError("--pairs 0: nothing would be timed: name a row with --whole")
+        if before is None:
+            raise UserError(f"--pairs 0: {path} is not there to be added to: time the rows first, without it")
+        if (before.dataset, before.n_train) != (dataset.name, len(dataset.train)):
+            raise UserError(f"--pairs 0: {path} is about {before.dataset}, not {dataset.name}: give an --out")
+    return PreparedSpeed(
+        models,
+        list(rows.values()),
+        beyond,
+        [timed[name] for name in _names(whole)],
+        dataset,
+        _device(device),
+        before,
+    )
 
 
 def parse_vary(texts: list[str]) -> tuple[Series, ...]:
@@ -196,15 +230,17 @@ def study_name(
 
 
 def find_record(run: str) -> Path:
-    """A record's file by its path, or by the run's name where only one study in results/ has it."""
+    """A record's file by its path, or by the run's name, with its study's before it where several have it."""
     path = Path(run)
     if path.is_file():
         return path
-    found = sorted(RESULTS.glob(f"*/runs/{path.name.removesuffix('.json')}.json"))
+    name, study = path.name.removesuffix(".json"), path.parent.name or "*"
+    found = sorted(RESULTS.glob(f"{study}/runs/{name}.json"))
     if len(found) == 1:
         return found[0]
     if found:
-        raise UserError(f"run {run!r} is in several studies: name one of {', '.join(map(str, found))}")
+        names = ", ".join(f"{each.parts[-3]}/{name}" for each in found)
+        raise UserError(f"run {run!r} is in several studies: name one of {names}")
     raise UserError(f"run {run!r}: no such file, and no record of that name in {RESULTS}/*/runs")
 
 

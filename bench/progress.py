@@ -16,6 +16,7 @@ from rich.text import Text
 
 from bench.prepare import Prepared
 from bench.report.text import plain
+from bench.run.environment import differences
 from bench.run.record import Record
 from bench.study.forecast import Prediction, refuse_too_large
 from bench.study.plan import PlannedRun, downloads
@@ -59,18 +60,19 @@ def show_probes() -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def show_timing() -> Iterator[Callable[[str, int, int], None]]:
-    """A moving line with the time that is left; call it with what is timed, how many are done, and of how many."""
+def show_timing() -> Iterator[Callable[[str, float], None]]:
+    """A moving line with the time that is left; call it with what is timed and how much is done, from 0 to 1."""
     began = time.monotonic()
     with console.status("timing") as status:
 
-        def on_row(row: str, done: int, n: int) -> None:
-            left = f", about {duration((time.monotonic() - began) / done * (n - done))} left" if done else ""
-            status.update(f"timing {shown(row)} ({done + 1} of {n}{left})")
+        def on_timed(what: str, done: float) -> None:
+            left = duration((time.monotonic() - began) / done * (1 - done)) if done else ""
+            line = f"timing {shown(what)} ({done:.0%} done" + (f", about {left} left)" if left else ")")
+            status.update(line)
             if not console.is_terminal:
-                console.print(f"  timing {shown(row)} ({done + 1} of {n}{left})")
+                console.print(f"  {line}")
 
-        yield on_row
+        yield on_timed
 
 
 def foretell(prepared: Prepared, supervisor: Supervisor) -> tuple[list[PlannedRun], dict[str, Prediction]]:
@@ -84,6 +86,18 @@ def foretell(prepared: Prepared, supervisor: Supervisor) -> tuple[list[PlannedRu
         console.print(f"[yellow]{too_large} runs would not fit into memory and are left out[/]")
     show_total(plan, predictions, downloads(plan, download_bytes))
     return plan, predictions
+
+
+def warn_of_mixture(prepared: Prepared, supervisor: Supervisor) -> None:
+    """Say where runs that are done had another machine or precision than those to come, in the same tables."""
+    if all(run.state != "todo" for run in prepared.plan):
+        return
+    done = [record.environment for record in prepared.records.values() if record.status == "done"]
+    if found := differences(done, supervisor.environment):
+        console.print(
+            f"[yellow]warning:[/] runs in {shown(prepared.folder)} were done elsewhere ({shown('; '.join(found))}): "
+            "predictions may differ in a few texts, and times do not compare; another --out keeps them apart"
+        )
 
 
 def show_checks(checks: Iterable[Check]) -> list[str]:

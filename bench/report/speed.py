@@ -11,9 +11,11 @@ from tabulate import tabulate
 
 from bench.report.text import escape, memory, seconds
 from bench.run.files import write_whole
-from bench.run.speed_record import EngineName, RowSpeed, SpeedStudy
+from bench.run.speed_record import EngineName, RowSpeed, SpeedStudy, Whole
+from bench.run.store import save_speed, speed_path
 from gptcore.finetune.recipe import Recipe
 
+ENGINES: tuple[EngineName, ...] = ("plain", "fast")
 SEEDS = (1, 3, 5, 10)
 EPOCHS = (1, 5, 10, 20)
 
@@ -61,11 +63,11 @@ def write_speed(folder: Path, study: SpeedStudy) -> Path:
     """Write MODELS.json, MODELS.md and the plot of how cost grows; the page's path. Raises UserError."""
     from bench.report.plots.speed import draw_growth
 
-    name = Path(study.models).name
-    write_whole(folder / f"{name}.json", study.model_dump_json(indent=1) + "\n")
+    record = speed_path(folder, study.models)
+    save_speed(record, study)
     if study.by_length and study.by_model:
-        draw_growth(study, folder / f"{name}-growth")
-    path = folder / f"{name}.md"
+        draw_growth(study, record.with_name(f"{record.stem}-growth"))
+    path = record.with_suffix(".md")
     write_whole(path, speed_page(study))
     return path
 
@@ -202,25 +204,37 @@ def _met(met: bool) -> str:
 
 
 def _whole(study: SpeedStudy) -> str:
-    rows = []
-    for row in (*study.rows, *study.beyond):
-        for engine, whole in row.whole.items():
-            estimated = _median_total(row, engine)
-            rows.append(
-                [
-                    escape(row.row),
-                    engine,
-                    seconds(whole.total_s),
-                    seconds(estimated),
-                    f"{100 * (estimated / whole.total_s - 1):+.0f}%",
-                    memory(whole.mem_bytes),
-                    "; ".join(f"{name} {seconds(s)}" for name, s in whole.phases.items() if s >= 0.05),
-                ]
-            )
-    if not rows:
+    if not study.whole:
         return "No row was done whole: `--whole ROW` does."
-    headers = ["Row", "Engine", "Whole run, s", "Scaled up, s", "Scaling's error", "Memory", "Phases, s"]
-    return "Done whole, once (memory beyond what the process held before):\n\n" + _table(headers, rows)
+    headers = [
+        *("Row", "Plain, s", "Fast, s", "Plain / fast", "From slices", "Slices' error, plain", "Fast"),
+        *("Memory, plain", "Fast", "Fast: phases, s", "Measured"),
+    ]
+    rows = [
+        [
+            escape(row.row),
+            seconds(row.plain.total_s),
+            seconds(row.fast.total_s),
+            f"{row.ratio:.1f}",
+            f"{row.sliced.ratio:.1f}",
+            *(
+                f"{100 * (row.foretold_s(engine) / row.taken(engine).total_s - 1):+.0f}%"
+                for engine in ENGINES
+            ),
+            *(_memory(row.taken(engine)) for engine in ENGINES),
+            "; ".join(f"{name} {seconds(s)}" for name, s in row.fast.phases.items() if s >= 0.05),
+            f"{row.created_at[:10]}, {escape(row.environment.cpu)}, {row.environment.dtype}",
+        ]
+        for row in study.whole
+    ]
+    return (
+        "Done whole, once with each engine, in processes of their own (memory: the most that was resident, torch "
+        "included; error: that of slices timed just before):\n\n" + _table(headers, rows)
+    )
+
+
+def _memory(whole: Whole) -> str:
+    return "–" if whole.mem_bytes is None else memory(whole.mem_bytes)
 
 
 def _growth(study: SpeedStudy) -> str:

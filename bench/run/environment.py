@@ -9,6 +9,7 @@ import math
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -38,6 +39,20 @@ def describe_environment(device: str, dtype: str, threads: int) -> Environment:
         git_sha=sha,
         git_dirty=dirty,
     )
+
+
+_DECIDE_TIMES = {"device": "device", "cpu": "processor", "dtype": "precision", "threads": "threads"}
+
+
+def differences(before: Iterable[Environment], now: Environment) -> list[str]:
+    """What runs elsewhere had that those here have not, of what decides times: "precision float32, here bfloat16"."""
+    found = []
+    there = list(before)
+    for field, name in _DECIDE_TIMES.items():
+        here = getattr(now, field)
+        if others := sorted({str(getattr(each, field)) for each in there if getattr(each, field) != here}):
+            found.append(f"{name} {' and '.join(others)}, here {here}")
+    return found
 
 
 BUSY = 0.5  # share of the processor beyond which times mean nothing

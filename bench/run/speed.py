@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
-import psutil
 import torch
 
 from bench.run.environment import describe_environment
-from bench.run.speed_record import EngineName, RowSpeed, SpeedStudy, Taken, Whole
+from bench.run.execute import OnEpoch
+from bench.run.record import Environment
+from bench.run.speed_record import EngineName, RowSpeed, SpeedStudy, Taken, Whole, WholeRow
+from bench.run.supervisor import Supervisor
+from bench.run.worker import SessionSpec
 from bench.study.costs import estimate_flops
 from bench.study.manifest import Row
+from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset
+from gptcore.errors import UserError
 from gptcore.finetune.engine import PRODUCT_FLOPS, Engine, probe_precision, product_seconds
-from gptcore.finetune.fit import fit
 from gptcore.finetune.probe import Probe, SliceSize, probe
-from gptcore.finetune.recipe import Recipe
-from gptcore.finetune.view import Precision
+from gptcore.finetune.recipe import Recipe, Seeds
 from gptcore.models.checkpoints import known_config
 from gptcore.models.config import FAMILIES
 
+ENGINES: tuple[EngineName, ...] = ("fast", "plain")
 # The plain engine's slices are small because they are slow; its first epoch warms up, the second is timed.
 SLICES: dict[EngineName, dict[str, SliceSize]] = {
     "plain": {
@@ -37,45 +41,35 @@ OTHER_MODELS = {"gpt2": ("mini", "gpt2-medium"), "embedded": ("nano", "micro")}
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
-OnRow = Callable[[str, int, int], None]  # what is timed; how many are done, of how many
+OnTimed = Callable[[str, float], None]  # what is timed now; how much is done, from 0 to 1
 
 
 def measure(
     models: str,
     rows: Sequence[Row],
     beyond: Sequence[Row],
-    whole: Sequence[str],
     data: Dataset,
     pairs: int,
     device: str,
-    on_row: OnRow,
+    on_timed: OnTimed,
 ) -> SpeedStudy:
-    """Time every row of one model under both engines; `whole`: rows that are also done whole, once.
+    """Time slices of every row of one model under both engines.
 
     beyond: rows that are no part of the matrix and do not count towards its total. Weights are random: they
     decide no time. Rows come in the order of the plan; TF-IDF has no engine.
     """
-    family = "gpt2" if models in ("gpt2", *FAMILIES["gpt2"]) else "embedded"
-    timer = _Timer(data, probe_precision(torch.device(device)), device, family, pairs)
     base = rows[0].recipe
+    timer = _Timer(data, device, base.model)
     lengths = [base.model_copy(update={"context": n}) for n in LENGTHS]
-    others = [base.model_copy(update={"model": model}) for model in OTHER_MODELS[family]]
-    n, done = len(rows) + len(beyond) + len(lengths) + len(others) + len(whole), 0
+    others = [base.model_copy(update={"model": model}) for model in OTHER_MODELS[timer.family]]
+    n, done = len(rows) + len(beyond) + len(lengths) + len(others), 0
 
     def timed(name: str, recipe: Recipe) -> RowSpeed:
         nonlocal done
-        on_row(name, done, n)
+        on_timed(name, done / n)
         done += 1
-        return timer.row(name, recipe)
+        return timer.row(name, recipe, pairs)
 
-    found = [timed(row.name, row.recipe) for row in (*rows, *beyond)]
-    by_length = [timed(f"{n_tokens} tokens", r) for n_tokens, r in zip(LENGTHS, lengths, strict=True)]
-    by_model = [timed(recipe.model, recipe) for recipe in others]
-    for i, row in enumerate((*rows, *beyond)):
-        if row.name in whole:
-            on_row(f"{row.name}, whole", done, n)
-            done += 1
-            found[i] = found[i].model_copy(update={"whole": timer.whole(row.recipe)})
     return SpeedStudy(
         models=models,
         dataset=data.name,
@@ -83,30 +77,58 @@ def measure(
         epochs=base.epochs,
         pairs=pairs,
         precision=timer.engines["fast"].precision,
-        slices={name: _in_words(sizes[family], base) for name, sizes in SLICES.items()},
+        slices={name: _in_words(sizes[timer.family], base) for name, sizes in SLICES.items()},
         rates={name: _rate(dtype, torch.device(device)) for name, dtype in DTYPES.items()},
-        rows=found[: len(rows)],
-        beyond=found[len(rows) :],
-        by_length=by_length,
-        by_model=by_model,
-        environment=describe_environment(device, timer.engines["fast"].precision, torch.get_num_threads()),
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        rows=[timed(row.name, row.recipe) for row in rows],
+        beyond=[timed(row.name, row.recipe) for row in beyond],
+        by_length=[timed(f"{width} tokens", recipe) for width, recipe in zip(LENGTHS, lengths, strict=True)],
+        by_model=[timed(recipe.model, recipe) for recipe in others],
+        environment=timer.environment(),
+        created_at=_now(),
     )
 
 
+def measure_whole(rows: Sequence[Row], data: Dataset, device: str, on_timed: OnTimed) -> Iterator[WholeRow]:
+    """Do every row whole, once with each engine, as soon as the one before is taken; a pair of slices comes first."""
+    if not rows:
+        return
+    timer = _Timer(data, device, rows[0].recipe.model)
+    on_timed(f"slices of {', '.join(row.name for row in rows)}", 0.0)
+    sliced = [timer.row(row.name, row.recipe, pairs=1) for row in rows]
+    total = sum(row.plain[0].total_s + row.fast[0].total_s for row in sliced)
+
+    def tell_epochs(what: str, done: float, share: float, epochs: int) -> OnEpoch:
+        on_timed(what, done)
+        return lambda epoch: on_timed(
+            f"{what}, epoch {epoch.epoch} done", done + share * epoch.epoch / epochs
+        )
+
+    done = 0.0
+    for row in sliced:
+        found: dict[EngineName, Whole] = {}
+        for engine in ENGINES:
+            share = row.taken(engine)[0].total_s / total
+            on_epoch = tell_epochs(f"{row.row}, whole, {engine}", done, share, row.recipe.epochs)
+            found[engine] = timer.whole(row, engine, on_epoch)
+            done += share
+        yield WholeRow(sliced=row, **found, environment=timer.environment(), created_at=_now())
+
+
 class _Timer:
-    """Times recipes under both engines on the same data."""
+    """Times recipes of one model under both engines on the same data."""
 
-    def __init__(self, data: Dataset, precision: Precision, device: str, family: str, pairs: int) -> None:
-        self.data, self.device, self.family, self.pairs = data, device, family, pairs
-        self.engines: dict[EngineName, Engine] = {"plain": Engine("plain"), "fast": Engine("fast", precision)}
+    def __init__(self, data: Dataset, device: str, model: str) -> None:
+        self.data, self.device = data, device
+        self.family = "gpt2" if model in FAMILIES["gpt2"] else "embedded"
+        precision = probe_precision(torch.device(device))
+        self.engines: dict[EngineName, Engine] = {"fast": Engine("fast", precision), "plain": Engine("plain")}
 
-    def row(self, name: str, recipe: Recipe) -> RowSpeed:
+    def row(self, name: str, recipe: Recipe, pairs: int) -> RowSpeed:
+        """Slices of a row, in turn: each pair in the opposite order of the one before."""
         taken: dict[EngineName, list[Taken]] = {"plain": [], "fast": []}
         last: dict[EngineName, Probe] = {}
-        for pair in range(self.pairs):
-            order: tuple[EngineName, ...] = ("plain", "fast") if pair % 2 == 0 else ("fast", "plain")
-            for engine in order:
+        for pair in range(pairs):
+            for engine in ENGINES if pair % 2 else ENGINES[::-1]:
                 size = SLICES[engine][self.family]
                 last[engine] = probe(recipe, self.data, self.engines[engine], self.device, size)
                 taken[engine].append(Taken(phases=last[engine].phases))
@@ -120,15 +142,19 @@ class _Timer:
             trunk_key=None if trunk is None else repr((trunk.rows, trunk.depth)),
         )
 
-    def whole(self, recipe: Recipe) -> dict[EngineName, Whole]:
-        """Do a run whole under each engine, the fast one first."""
-        found: dict[EngineName, Whole] = {}
-        for engine in ("fast", "plain"):
-            made = Engine(engine, self.engines[engine].precision)
-            before = psutil.Process().memory_info().rss
-            result = fit(recipe.model_copy(update={"weights": "random"}), self.data, 0, made, self.device)
-            found[engine] = Whole(phases=result.phases, mem_bytes=max(0, result.peak_mem_bytes - before))
-        return found
+    def whole(self, row: RowSpeed, engine: EngineName, on_epoch: OnEpoch) -> Whole:
+        """A run from start to end, in a process of its own, whose memory is the run's. Raises UserError."""
+        recipe = row.recipe.model_copy(update={"weights": "random"})
+        spec = SessionSpec(self.data, engine, self.engines[engine].precision, self.device)
+        with Supervisor(spec) as supervisor:
+            record = supervisor.run(PlannedRun((row.row,), recipe, 0, Seeds(), "todo"), on_epoch)
+        if record.cost is None or record.cost.peak_mem_bytes is None:
+            raise UserError(f"{row.row} could not be done whole with the {engine} engine: {record.reason}")
+        return Whole(phases=record.cost.phases, mem_bytes=record.cost.peak_mem_bytes)
+
+    def environment(self) -> Environment:
+        """The machine and the code, and the fast engine's precision."""
+        return describe_environment(self.device, self.engines["fast"].precision, torch.get_num_threads())
 
     def _flops(self, recipe: Recipe, plain: Probe) -> float | None:
         config = known_config(recipe.model)
@@ -144,6 +170,10 @@ class _Timer:
 def _rate(dtype: torch.dtype, device: torch.device) -> float:
     """FLOP/s of a large matrix product."""
     return PRODUCT_FLOPS / product_seconds(dtype, device)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _in_words(size: SliceSize, recipe: Recipe) -> str:

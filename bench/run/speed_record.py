@@ -34,10 +34,10 @@ class Taken(_Part):
 
 
 class Whole(_Part):
-    """A run that was done whole, once. mem_bytes: highest resident memory beyond what was there before it."""
+    """A run that was done whole, in a process of its own. mem_bytes: the most that was resident (GPU: allocated)."""
 
     phases: dict[str, float]
-    mem_bytes: int
+    mem_bytes: int | None
 
     @property
     def total_s(self) -> float:
@@ -58,7 +58,6 @@ class RowSpeed(_Part):
     fast: list[Taken]
     plain_flops: float | None
     trunk_key: str | None = None
-    whole: dict[EngineName, Whole] = {}
 
     def taken(self, engine: EngineName) -> list[Taken]:
         """The timings of one engine."""
@@ -80,13 +79,44 @@ class RowSpeed(_Part):
         return [p.total_s / f.total_s for p, f in zip(self.plain, self.fast, strict=True)]
 
 
+class WholeRow(_Part):
+    """A row that was done whole, once with each engine, and what its slices had foretold just before.
+
+    It may take an hour or more, so it is kept where the rows are timed anew, on whatever machine.
+    """
+
+    sliced: RowSpeed
+    plain: Whole
+    fast: Whole
+    environment: Environment
+    created_at: str
+
+    @property
+    def row(self) -> str:
+        """Its name."""
+        return self.sliced.row
+
+    @property
+    def ratio(self) -> float:
+        """Plain's whole run over fast's."""
+        return self.plain.total_s / self.fast.total_s
+
+    def taken(self, engine: EngineName) -> Whole:
+        """The run of one engine."""
+        return self.fast if engine == "fast" else self.plain
+
+    def foretold_s(self, engine: EngineName) -> float:
+        """The whole run, scaled up from the slices: the median of their timings."""
+        return median(taken.total_s for taken in self.sliced.taken(engine))
+
+
 class SpeedStudy(_Part):
     """All rows that were timed, and those that show how cost grows. rates: FLOP/s of a large product by dtype.
 
-    beyond: rows that are no part of the matrix.
+    beyond: rows that are no part of the matrix. whole: rows that were done whole, then or earlier.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     models: str
     dataset: str
     n_train: int
@@ -99,5 +129,16 @@ class SpeedStudy(_Part):
     beyond: list[RowSpeed] = []
     by_length: list[RowSpeed] = []
     by_model: list[RowSpeed] = []
+    whole: list[WholeRow] = []
     environment: Environment
     created_at: str
+
+    def with_whole_row(self, row: WholeRow) -> SpeedStudy:
+        """The same with one more row done whole; an earlier run of that recipe is replaced."""
+        others = [other for other in self.whole if other.sliced.recipe != row.sliced.recipe]
+        return self.model_copy(update={"whole": [*others, row]})
+
+    def with_whole_rows_of(self, before: SpeedStudy | None) -> SpeedStudy:
+        """The same with the rows that were done whole before, where they were on the same data."""
+        same = before and (before.dataset, before.n_train) == (self.dataset, self.n_train)
+        return self.model_copy(update={"whole": before.whole}) if before and same else self

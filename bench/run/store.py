@@ -1,4 +1,4 @@
-"""A study's folder, results/<study>/: study.json and runs/<run_id>.json. Only this module writes records.
+"""What lies in results/: a study's study.json and runs/<run_id>.json, and `speed`'s MODELS.json. Written only here.
 
 Every file is written whole or not at all, so a study can be stopped at any instant. Files of earlier schema
 versions open.
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from bench.run.files import write_whole
 from bench.run.record import SCHEMA_VERSION, Record
+from bench.run.speed_record import SpeedStudy
 from bench.study.manifest import Study
 from gptcore.errors import UserError
 
@@ -82,6 +83,24 @@ def load_study(folder: Path) -> Study:
         raise UserError(f"{folder} holds no study (there is no study.json): `python -m bench run` makes one")
     remedy = "run the study again, which writes it anew and keeps its records"
     return _parse(_read(path, remedy), Study, path, remedy)
+
+
+def speed_path(folder: Path, models: str) -> Path:
+    """Where what `speed` measured of these models lies."""
+    return folder / f"{Path(models).name}.json"
+
+
+def save_speed(path: Path, study: SpeedStudy) -> None:
+    """Write what `speed` measured. Raises UserError if that cannot be done."""
+    write_whole(path, _to_text(study))
+
+
+def load_speed(path: Path) -> SpeedStudy | None:
+    """What `speed` measured, None where there is no such file. Raises UserError if it is none."""
+    if not path.exists():
+        return None
+    remedy = "move it away, and time the rows again"
+    return _parse(_read(path, remedy), SpeedStudy, path, remedy)
 
 
 def migrate(raw: dict[str, Any], path: Path) -> dict[str, Any]:

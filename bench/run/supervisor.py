@@ -17,7 +17,7 @@ from typing import Any
 
 from bench.run.execute import OnEpoch
 from bench.run.facts import record_without_outcome
-from bench.run.record import Record
+from bench.run.record import Environment, Record
 from bench.run.scrub import Tail
 from bench.run.worker import Foretell, Probing, Ready, Refused, SessionSpec, work
 from bench.study.forecast import Prediction
@@ -77,6 +77,11 @@ class Supervisor:
         if record.status == "failed":
             record = record.model_copy(update={"output_tail": worker.tail.lines})
         return record
+
+    @property
+    def environment(self) -> Environment:
+        """Where runs are done. Raises UserError where no worker can start."""
+        return self._ready_worker().environment
 
     def foretell(
         self, plan: Sequence[PlannedRun], on_probe: Callable[[int, int], None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -21,7 +21,7 @@ from gptcore.finetune.recipe import Recipe, Seeds
 from gptcore.finetune.timing import PeakMemory, Phases
 from gptcore.finetune.train import Labelled, total_decay, train
 from gptcore.finetune.trainable import frozen_depth, set_trainable, trained_parameters
-from gptcore.finetune.trunk import FeatureRows, Rows, compute_trunk
+from gptcore.finetune.trunk import FeatureRows, Rows, StateRows, compute_trunk
 from gptcore.finetune.verify import Agreement, verify_sample
 from gptcore.models.checkpoints import checkpoint_folder, read_config
 from gptcore.models.config import REGISTRY
@@ -132,6 +132,9 @@ def _fit_gpt(
     rows, borrowed_s = _frozen_part(
         classifier, recipe, used.rows if used else tokens, fingerprint, engine, phases
     )
+    if phases.device.type == "cuda" and isinstance(rows[0], StateRows):
+        # Above a trunk what counts is how many kernels are launched, and steps of one shape can be one launch.
+        classifier.view = replace(classifier.view, trim=False)
     labels = (data.train.labels, data.validation.labels, data.test.labels)
     splits = [Labelled(part, part_labels) for part, part_labels in zip(rows, labels, strict=True)]
     agreement = _verify(classifier, recipe, splits[0], data, seeds, phases) if check else None

@@ -15,6 +15,7 @@ from gptcore.data.batching import epoch_batches
 from gptcore.finetune.classifier import Classifier
 from gptcore.finetune.epoch import Epoch
 from gptcore.finetune.evaluate import Evaluation, evaluate
+from gptcore.finetune.graphed import GraphedStep, can_be_graphed
 from gptcore.finetune.recipe import Recipe
 from gptcore.finetune.timing import Phases
 from gptcore.finetune.trainable import trained_parameters
@@ -102,6 +103,8 @@ def train(
             f"out of memory: {loop.most_rows} rows at a time; a step still takes "
             f"{recipe.batch_size * recipe.accumulation}"
         )
+    if loop.graphed and loop.graphed.failure:
+        notes.append(f"no CUDA graph ({loop.graphed.failure}): kernels were launched one by one")
     classifier.eval()
     return Training(
         validation=seen,
@@ -145,14 +148,24 @@ class _Loop:
         self.device = self.parameters[0].device
         self.labels = torch.from_numpy(np.array(data.labels)).to(self.device)
         self.order = torch.Generator().manual_seed(order_seed)
+        # As published, also a last, smaller group divides by the full accumulation.
+        self.rows_in_step = min(recipe.batch_size, len(data)) * recipe.accumulation
+        self.positions_per_step = 0
         self.most_rows: int | None = None  # that go through the model at a time, once memory has run out
         n_steps = planned_steps(recipe, len(data))
+        graphed = can_be_graphed(classifier, data.rows, self.device)
         self.optimiser = torch.optim.AdamW(
-            self.parameters, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True
+            self.parameters,
+            # What is recorded reads the rate where it lies, so it must lie on the GPU.
+            lr=torch.tensor(recipe.lr, device=self.device) if graphed else recipe.lr,
+            weight_decay=recipe.weight_decay,
+            fused=True,
+            capturable=graphed,
         )
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimiser, lambda step: lr_factor(recipe, step, n_steps)
         )
+        self.graphed = GraphedStep(lambda rows: self._take([rows])) if graphed else None
 
     def epoch(self) -> tuple[list[float], float]:
         """One epoch: the loss of each optimiser step, and the accuracy of the predictions made on the way."""
@@ -168,31 +181,48 @@ class _Loop:
     def _step(self, group: list[Tensor]) -> tuple[Tensor, Tensor]:
         """One optimiser step on the batches of a group: their mean loss, and how many predictions were right."""
         parts = [torch.cat(group)] if self.classifier.view.whole_steps else group
-        # As published, also a last, smaller group divides by the full accumulation.
-        rows_in_step = len(group[0]) * self.recipe.accumulation
+        parts = [part.to(self.device) for part in parts]
+        if self.graphed:
+            total, correct = self._replayed(self.graphed, parts[0])
+        else:
+            total, correct = self._take(parts)
+        self.schedule.step()
+        return total / sum(len(part) for part in group), correct
+
+    def _replayed(self, graphed: GraphedStep, rows: Tensor) -> tuple[Tensor, ...]:
+        """A step, also where it passes Python by: what Python counts is added."""
+        before = self.classifier.positions_processed
+        made = graphed(rows)
+        if self.classifier.positions_processed == before:
+            self.classifier.positions_processed += self.positions_per_step
+        else:
+            self.positions_per_step = self.classifier.positions_processed - before
+        return made
+
+    def _take(self, parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """The gradients of all parts and the optimiser's step: sum of the losses, right predictions."""
         while True:
+            self.optimiser.zero_grad(set_to_none=True)
             try:
-                total, correct = self._gradients(parts, rows_in_step)
+                total, correct = self._gradients(parts)
                 break
             except torch.OutOfMemoryError:
                 self._halve(parts)
         if self.recipe.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
         self.optimiser.step()
-        self.schedule.step()
-        self.optimiser.zero_grad(set_to_none=True)
-        return total / sum(len(part) for part in group), correct
+        self.optimiser.zero_grad(set_to_none=True)  # evaluation has no use for them
+        return total, correct
 
-    def _gradients(self, parts: Sequence[Tensor], rows_in_step: int) -> tuple[Tensor, Tensor]:
+    def _gradients(self, parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Add up the gradients of the parts: the sum of the losses, and how many predictions were right."""
         total = torch.zeros((), device=self.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
         for part in parts:
             for rows in part.split(self.most_rows or len(part)):
-                index = rows.to(self.device)
-                logits, labels = self.classifier(self.rows.rows(index)), self.labels[index]
+                logits, labels = self.classifier(self.rows.rows(rows)), self.labels[rows]
                 loss = F.cross_entropy(logits, labels, reduction="sum")
-                (loss / rows_in_step).backward()
+                (loss / self.rows_in_step).backward()
                 total += loss.detach()
                 correct += (logits.detach().argmax(dim=1) == labels).sum()
         return total, correct
@@ -203,7 +233,6 @@ class _Loop:
         if at_a_time == 1:
             raise torch.OutOfMemoryError("out of memory with a single row: no smaller step is possible")
         self.most_rows = (at_a_time + 1) // 2
-        self.optimiser.zero_grad(set_to_none=True)
 
 
 def _check_finite(losses: list[float], recipe: Recipe) -> None:

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from gptcore.finetune.classifier import Classifier
+from gptcore.finetune.graphed import WARM_UP
 from gptcore.finetune.lora import lora_layers
 from gptcore.finetune.recipe import Recipe
 from gptcore.finetune.timing import Phases
 from gptcore.finetune.train import Labelled, train
 from gptcore.finetune.view import Precision
 
-SAMPLE_STEPS = 2
+SAMPLE_STEPS = 2  # on a GPU after those that precede a recorded one
 SAMPLE_ROWS = 16  # at least, of which logits are compared
 # Largest disagreement, as a share of the largest value. bfloat16 keeps 8 bits of every product's factors.
 ALLOWED: dict[Precision, float] = {"float32": 1e-4, "bfloat16": 5e-2}
@@ -43,7 +44,8 @@ def verify_sample(
     fast_rows are the rows that the run is about to train on, a shared trunk's states included, so that a wrong
     trunk shows. fast stays as it is, plain is trained. Raises DisagreementError.
     """
-    n_trained = min(len(plain_rows), SAMPLE_STEPS * recipe.batch_size * recipe.accumulation)
+    n_steps = SAMPLE_STEPS + (WARM_UP if fast.head.weight.is_cuda else 0)
+    n_trained = min(len(plain_rows), n_steps * recipe.batch_size * recipe.accumulation)
     n = min(len(plain_rows), max(SAMPLE_ROWS, n_trained))
     fast = copy.deepcopy(fast)
     samples = [_first(part, n) for part in (fast_rows, plain_rows)]

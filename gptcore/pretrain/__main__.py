@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from gptcore.errors import UserError
 from gptcore.models.config import FAMILIES
+from gptcore.threads import share_cores
 
 console = Console()
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -78,6 +79,7 @@ def pretrain(
 
 def main() -> None:
     """Run the command; bad input is one line and exit code 2."""
+    share_cores()
     try:
         app()
     except UserError as error:

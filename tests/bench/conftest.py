@@ -1,15 +1,19 @@
 """Makers of records and studies, shared by the tests of what reads and writes them."""
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
+from bench.run.execute import OnEpoch
 from bench.run.record import DatasetFacts, Environment, Record, run_id
+from bench.run.worker import SessionSpec
+from bench.study.forecast import Prediction
 from bench.study.manifest import Row, Study
+from bench.study.plan import PlannedRun
 from gptcore.finetune.recipe import Recipe, Seeds
 
 DATASET = DatasetFacts(
@@ -93,3 +97,35 @@ def rows() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def in_process() -> type:
+    """A double of the supervisor that does runs in this process, where models may be toys."""
+    from bench.run import probing, runner
+
+    class InProcess:
+        """Stands in for the supervisor, whose worker takes seconds to start; test_long_runs.py has the real one."""
+
+        def __init__(self, spec: SessionSpec, _timeout_s: float | None = None) -> None:
+            self.session = runner.open_session(spec.data, spec.engine, spec.precision, spec.device)
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def run(self, planned: PlannedRun, on_epoch: OnEpoch) -> Record:
+            return runner.run_one(planned, self.session, on_epoch)
+
+        @property
+        def environment(self) -> Environment:
+            return runner.environment_of(self.session)
+
+        def foretell(
+            self, plan: Sequence[PlannedRun], on_probe: Callable[[int, int], None]
+        ) -> dict[str, Prediction]:
+            return probing.foretell(plan, self.session, lambda _kind, done, n: on_probe(done, n))
+
+    return InProcess

@@ -3,29 +3,25 @@
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import pytest
 
 from bench import cli, prepare
 from bench.progress import show_total
-from bench.run import probing, runner, supervisor
-from bench.run.execute import OnEpoch
-from bench.run.record import Record
-from bench.run.store import load_records, load_study, save_record
-from bench.run.worker import SessionSpec
+from bench.run import runner, supervisor
+from bench.run.store import load_records, load_speed, load_study, save_record
 from bench.study.forecast import Prediction
 from bench.study.matrix import matrices
 from bench.study.plan import PlannedRun
 from gptcore.data.datasets import DATASETS
 from gptcore.finetune.recipe import Recipe, Seeds
-from gptcore.models.config import REGISTRY, ModelConfig
+from gptcore.models.config import REGISTRY, ModelConfig, ModelEntry
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("list", "plan", "run", "report", "compare", "show", "regress", "doctor")
+COMMANDS = ("list", "plan", "run", "report", "compare", "show", "regress", "speed", "doctor")
 MATRIX = """
 name = "mine"
 about = "three rows"
@@ -55,32 +51,13 @@ class Answer:
 Bench = Callable[..., Answer]
 
 
-class InProcess:
-    """Stands in for the supervisor, whose worker takes seconds to start; test_long_runs.py has the real one."""
-
-    def __init__(self, spec: SessionSpec, _timeout_s: float | None = None) -> None:
-        self.session = runner.open_session(spec.data, spec.engine, spec.precision, spec.device)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def run(self, planned: PlannedRun, on_epoch: OnEpoch) -> Record:
-        return runner.run_one(planned, self.session, on_epoch)
-
-    def foretell(
-        self, plan: Sequence[PlannedRun], on_probe: Callable[[int, int], None]
-    ) -> dict[str, Prediction]:
-        return probing.foretell(plan, self.session, lambda _kind, done, n: on_probe(done, n))
-
-
 @pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Bench:
+def bench(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, in_process: type
+) -> Bench:
     """Calls `python -m bench` within this process, runs too, in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(supervisor, "Supervisor", InProcess)
+    monkeypatch.setattr(supervisor, "Supervisor", in_process)
     monkeypatch.setattr(runner, "probe_precision", lambda _device: "float32")  # it takes half a second
 
     def call(*arguments: str | Path) -> Answer:
@@ -155,7 +132,7 @@ def test_help_of_every_command_has_an_example(bench: Bench, command: str) -> Non
     assert f"Example: python -m bench {command}" in answer.words
 
 
-@pytest.mark.parametrize("command", ["plan", "run"])
+@pytest.mark.parametrize("command", ["plan", "run", "speed"])
 def test_the_example_is_valid(command: str) -> None:
     """Its options exist and its values parse: an example with --help after it is not refused."""
     from typer.main import get_command
@@ -254,7 +231,8 @@ def test_run_leaves_out_what_does_not_fit(
 ) -> None:
     monkeypatch.setattr(prepare, "free_memory_bytes", lambda _device: 100)
     answer = bench("run", *study)
-    assert answer.code == 0
+    assert answer.code == 1
+    assert "no run of this study can be done here: not enough memory: needs" in " ".join(answer.err.split())
     records = load_records(tmp_path / "study")
     assert {record.status for record in records.values()} == {"skipped"}
     assert all("not enough memory" in str(record.reason) for record in records.values())
@@ -324,10 +302,35 @@ def test_show_finds_a_run_in_results_by_its_name(bench: Bench, toy_record: Calla
     save_record(tmp_path / "results" / "two", record)
     several = bench("show", record.run_id)
     assert several.code == 2
-    assert "is in several studies" in several.err
+    assert f"is in several studies: name one of one/{record.run_id}, two/{record.run_id}" in several.err
+    assert bench("show", f"two/{record.run_id}").code == 0
+    assert bench("show", f"three/{record.run_id}").code == 2
     nowhere = bench("show", "no-such-run")
     assert nowhere.code == 2
     assert "no such file" in nowhere.err
+
+
+def test_the_plain_engine_has_one_precision(bench: Bench, study: list[str], tmp_path: Path) -> None:
+    answer = bench("run", *study, "--engine", "plain", "--precision", "bfloat16")
+    assert answer.code == 2
+    assert "--precision bfloat16: the plain engine is always in float32" in answer.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("no_report")
+def test_runs_from_elsewhere_in_the_same_tables_are_told(
+    bench: Bench, study: list[str], tmp_path: Path
+) -> None:
+    few = [*study, "--only", "tfidf"]
+    assert bench("run", *few, "--seeds", "1").code == 0
+    assert "were done elsewhere" not in bench("run", *few, "--seeds", "2").words
+    for record in load_records(tmp_path / "study").values():
+        place = record.environment.model_copy(update={"threads": 64, "dtype": "bfloat16"})
+        save_record(tmp_path / "study", record.model_copy(update={"environment": place}))
+    assert "were done elsewhere" not in bench("run", *few, "--seeds", "2").words  # nothing is to do
+    told = bench("run", *few, "--seeds", "3")
+    assert told.code == 0
+    assert "were done elsewhere (precision bfloat16, here float32; threads 64, here" in told.words
 
 
 @pytest.mark.usefixtures("no_report")
@@ -572,3 +575,36 @@ def test_a_damaged_record_is_named(bench: Bench, study: list[str], tmp_path: Pat
         assert answer.code == 2
         assert path.name in answer.err
         assert answer.err.count("\n") == 1
+
+
+# --- speed -----------------------------------------------------------------------------------------------
+
+
+def test_speed_times_rows_and_adds_whole_ones_later(
+    bench: Bench, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_process: type
+) -> None:
+    from bench.run import speed
+
+    toy = ModelConfig(d_model=16, n_layer=2, n_head=2, context=256, vocab_size=8192, tokenizer="embedded")
+    for name in ("nano", "micro", "mini"):
+        monkeypatch.setitem(REGISTRY, name, ModelEntry(config=toy, source="bundled", about="a toy"))
+    monkeypatch.setattr(speed, "Supervisor", in_process)
+    monkeypatch.setattr(speed, "probe_precision", lambda _device: "float32")
+    options = ["--models", "embedded", "--data", inputs / "messages.csv", "--out", "pages"]
+    first = bench("speed", *options, "--only", "first-token", "--pairs", "1", "--whole", "first-token")
+    assert first.code == 0, first.err
+    assert "timing first-token, whole, plain, epoch 3 done (100% done" in first.words
+    before = load_speed(tmp_path / "pages" / "embedded.json")
+    assert before is not None
+    assert [row.row for row in before.rows] == ["baseline", "first-token"]
+    second = bench("speed", *options, "--pairs", "0", "--whole", "lora")
+    assert second.code == 0, second.err
+    after = load_speed(tmp_path / "pages" / "embedded.json")
+    assert after is not None
+    assert [row.row for row in after.whole] == ["first-token", "lora"]
+    assert after.model_copy(update={"whole": before.whole}) == before
+    third = bench("speed", *options, "--only", "baseline", "--pairs", "1")
+    assert third.code == 0, third.err
+    page = (tmp_path / "pages" / "embedded.md").read_text()
+    assert page.count("| lora ") == 1  # its slices are gone, what took long is kept
+    assert bench("speed", *options, "--pairs", "0").code == 2

@@ -37,6 +37,7 @@ TORCH_FREE = [
     "gptcore.data.tokenizer",
     "gptcore.finetune",
     "gptcore.finetune.recipe",
+    "gptcore.threads",
 ]
 # Of bench, nothing else: what does the runs, what times real steps, and the gate that runs a study.
 MAY_LOAD_TORCH = {"bench.run.runner", "bench.run.probing", "bench.run.gate", "bench.run.speed"}

@@ -7,7 +7,7 @@ import pytest
 
 from bench.report.speed import GOALS, shared_total, speed_page, write_speed
 from bench.run.record import Environment
-from bench.run.speed_record import RowSpeed, SpeedStudy, Taken, Whole
+from bench.run.speed_record import RowSpeed, SpeedStudy, Taken, Whole, WholeRow
 from gptcore.finetune.recipe import Recipe
 
 PLACE = Environment(
@@ -132,16 +132,37 @@ def test_every_row_has_one_goal() -> None:
     assert goal(train="lora", position="last_real").startswith("`all`, `lora`, reading `last_real`")
 
 
-def test_whole_runs_stand_beside_what_was_scaled_up() -> None:
-    done = BASE.model_copy(
-        update={"whole": {"plain": Whole(phases={"train": 80.0, "load": 0.01}, mem_bytes=2**30)}}
+def whole(
+    sliced: RowSpeed, plain: float, fast: float, created_at: str = "2026-02-03T04:05:06+00:00"
+) -> WholeRow:
+    return WholeRow(
+        sliced=sliced,
+        plain=Whole(phases={"train": plain, "load": 0.01}, mem_bytes=2**30),
+        fast=Whole(phases={"trunk": 1.0, "train": fast - 1.0}, mem_bytes=2**29),
+        environment=PLACE,
+        created_at=created_at,
     )
-    page = speed_page(study([done]))
-    (line,) = [line for line in page.splitlines() if "+25%" in line]
-    assert [cell.strip() for cell in line.strip("|").split("|")] == [
-        *("baseline", "plain", "80.0", "100", "+25%", "1.00 GiB", "train 80.0")
+
+
+def test_whole_runs_stand_beside_what_slices_foretold() -> None:
+    page = speed_page(study([BASE], whole=[whole(BASE, 80, 20)]))
+    (line,) = [line for line in page.splitlines() if "2026-02-03" in line]
+    assert [cell.strip() for cell in line.replace("\\|", "/").strip("|").split("|")] == [
+        *("baseline", "80.0", "20.0", "4.0", "10.0", "+25%", "-50%", "1.00 GiB", "512 MiB"),
+        *("trunk 1.00; train 19.0", "2026-02-03, a / processor, bfloat16"),
     ]
     assert "No row was done whole" in speed_page(study([BASE]))
+
+
+def test_whole_runs_are_kept_until_done_again() -> None:
+    other = row("other", [50], [9], recipe={"train": "all"})
+    before = study([BASE], whole=[whole(BASE, 80, 20), whole(other, 40, 10)])
+    again = study([BASE]).with_whole_rows_of(before)
+    assert again.whole == before.whole
+    assert study([BASE]).with_whole_rows_of(None).whole == []
+    assert study([BASE]).with_whole_rows_of(before.model_copy(update={"n_train": 7})).whole == []
+    newer = whole(BASE, 90, 20)
+    assert again.with_whole_row(newer).whole == [before.whole[1], newer]
 
 
 def test_epochs_scale_training_alone() -> None:

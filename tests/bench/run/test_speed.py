@@ -1,12 +1,15 @@
 """Measuring speed: every row under both engines, in turn, and whole runs where they are asked for."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bench.prepare import prepare_speed
-from bench.run import speed
+from bench.prepare import PreparedSpeed, prepare_speed
+from bench.run import runner, speed
+from bench.run.store import save_speed
 from bench.study.manifest import Row
 from gptcore.data.datasets import Dataset, load_dataset
 from gptcore.errors import UserError
@@ -18,8 +21,9 @@ TOY = ModelConfig(d_model=16, n_layer=2, n_head=2, context=256, vocab_size=8192,
 
 
 @pytest.fixture(autouse=True)
-def toy_models(monkeypatch: pytest.MonkeyPatch) -> None:
+def toy_models(monkeypatch: pytest.MonkeyPatch, in_process: type) -> None:
     """The embedded family at toy size, and slices of a batch."""
+    monkeypatch.setattr(speed, "Supervisor", in_process)
     for name in ("nano", "micro", "mini"):
         monkeypatch.setitem(REGISTRY, name, ModelEntry(config=TOY, source="bundled", about="a toy"))
     small = SliceSize(batches=1, evaluated=4, stand_in=False)
@@ -35,6 +39,16 @@ def toy_data(tmp_path: Path) -> Dataset:
     return load_dataset(path)
 
 
+def prepared(
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    whole: Sequence[str] = (),
+    pairs: int = 1,
+    out: Path = Path("nowhere"),
+) -> PreparedSpeed:
+    return prepare_speed("embedded", "sms-spam", list(only), list(skip), list(whole), pairs, "cpu", out)
+
+
 def rows() -> list[Row]:
     base = Recipe(model="mini", epochs=2)
     return [
@@ -45,14 +59,10 @@ def rows() -> list[Row]:
 
 
 def test_every_row_is_timed_in_pairs(toy_data: Dataset) -> None:
-    told: list[tuple[str, int, int]] = []
+    told: list[tuple[str, float]] = []
     beyond = [Row(name="all-layers-last-real-token", recipe=Recipe(model="mini", train="all", epochs=2))]
-    found = speed.measure(
-        *("mini", rows(), beyond, ["baseline", beyond[0].name], toy_data, 2, "cpu"),
-        lambda *what: told.append(what),
-    )
+    found = speed.measure(*("mini", rows(), beyond, toy_data, 2, "cpu"), lambda *what: told.append(what))
     assert [row.row for row in found.beyond] == ["all-layers-last-real-token"]
-    assert set(found.beyond[0].whole) == {"plain", "fast"}
     assert [row.row for row in found.rows] == ["baseline", "first-token", "all-layers"]
     for row in (*found.rows, *found.beyond, *found.by_length, *found.by_model):
         assert len(row.plain) == len(row.fast) == 2
@@ -60,23 +70,65 @@ def test_every_row_is_timed_in_pairs(toy_data: Dataset) -> None:
         assert all("trunk" not in taken.phases for taken in row.plain)
     assert [row.recipe.context for row in found.by_length] == list(speed.LENGTHS)
     assert [row.recipe.model for row in found.by_model] == ["nano", "micro"]
-    whole = found.rows[0].whole
-    assert set(whole) == {"plain", "fast"}
-    assert "trunk" in whole["fast"].phases
-    assert found.rows[1].whole == {}
     keys = [row.trunk_key for row in found.rows]
     assert keys[2] is None
     assert None not in keys[:2]
     assert keys[0] != keys[1]
-    n = 3 + 1 + len(speed.LENGTHS) + 2 + 2
-    assert [(done, of) for _, done, of in told] == [(i, n) for i in range(n)]
-    assert [name for name, _, _ in told[-2:]] == ["baseline, whole", "all-layers-last-real-token, whole"]
+    n = 3 + 1 + len(speed.LENGTHS) + 2
+    assert [done for _, done in told] == pytest.approx([i / n for i in range(n)])
+    assert told[-1][0] == "micro"
+
+
+def test_whole_rows_come_one_by_one(toy_data: Dataset) -> None:
+    told: list[tuple[str, float]] = []
+    asked = [rows()[2], rows()[0]]
+    measured = speed.measure_whole(asked, toy_data, "cpu", lambda *what: told.append(what))
+    first = next(measured)
+    assert first.row == "all-layers"
+    assert not any(what.startswith("baseline, whole") for what, _ in told)
+    second = next(measured)
+    assert second.sliced.recipe == asked[1].recipe
+    assert "trunk" in second.fast.phases
+    assert "trunk" not in second.plain.phases
+    for whole in (second.fast, second.plain):
+        assert {"train", "evaluate"} <= set(whole.phases)
+        assert whole.total_s > 0
+        assert whole.mem_bytes
+    assert second.environment.dtype == "float32"
+    with pytest.raises(StopIteration):
+        next(measured)
+    assert [what for what, _ in told] == [
+        "slices of all-layers, baseline",
+        *(
+            f"{row}, whole, {engine}{epoch}"
+            for row in ("all-layers", "baseline")
+            for engine in ("fast", "plain")
+            for epoch in ("", ", epoch 1 done", ", epoch 2 done")
+        ),
+    ]
+    shares = [done for _, done in told]
+    assert shares == sorted(shares)
+    assert shares[0] == 0
+    assert shares[-1] == pytest.approx(1)
+
+
+def test_a_whole_run_that_fails_is_told(toy_data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError("too large")
+
+    monkeypatch.setattr(runner, "fit", fail)
+    measured = speed.measure_whole([rows()[0]], toy_data, "cpu", lambda *_: None)
+    with pytest.raises(
+        UserError, match="baseline could not be done whole with the fast engine: MemoryError: too"
+    ):
+        next(measured)
 
 
 def test_rows_of_one_model_each_recipe_once(monkeypatch: pytest.MonkeyPatch, toy_data: Dataset) -> None:
     monkeypatch.setattr("bench.prepare.load_dataset", lambda _name: toy_data)
-    asked = prepare_speed("embedded", "sms-spam", [], ["lora"], ["all-layers,baseline"], "cpu")
-    assert asked.whole == ["all-layers", "baseline"]
+    asked = prepared(skip=["lora"], whole=["all-layers,baseline"])
+    assert asked.models == "embedded"
+    assert [row.name for row in asked.whole] == ["all-layers", "baseline"]
     assert asked.rows[0].name == "baseline"
     names = [row.name for row in asked.rows]
     assert not {"nano", "tfidf", "lora", "ignore-index", "xl"} & set(names)
@@ -88,23 +140,50 @@ def test_all_layers_and_lora_are_also_timed_where_the_real_tokens_alone_matter(
     monkeypatch: pytest.MonkeyPatch, toy_data: Dataset
 ) -> None:
     monkeypatch.setattr("bench.prepare.load_dataset", lambda _name: toy_data)
-    asked = prepare_speed("embedded", "sms-spam", [], [], ["lora-last-real-token"], "cpu")
-    assert asked.whole == ["lora-last-real-token"]
+    asked = prepared(whole=["lora-last-real-token"])
+    assert asked.whole == asked.beyond[1:]
     assert [row.name for row in asked.beyond] == ["all-layers-last-real-token", "lora-last-real-token"]
     assert [row.recipe.position for row in asked.beyond] == ["last_real"] * 2
     assert [row.recipe.train for row in asked.beyond] == ["all", "lora"]
-    assert not prepare_speed("embedded", "sms-spam", ["last-layer"], [], [], "cpu").beyond
+    assert not prepared(only=["last-layer"]).beyond
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"whole": []}, "nothing would be timed: name a row with --whole"),
+        ({"whole": ["baseline"]}, "embedded.json is not there to be added to"),
+    ],
+)
+def test_without_pairs_there_must_be_a_page_and_a_row(
+    monkeypatch: pytest.MonkeyPatch, toy_data: Dataset, given: dict[str, Any], said: str
+) -> None:
+    monkeypatch.setattr("bench.prepare.load_dataset", lambda _name: toy_data)
+    with pytest.raises(UserError, match=f"--pairs 0: .*{said}"):
+        prepared(**given, pairs=0)
+
+
+def test_without_pairs_the_page_must_be_about_the_same_data(
+    monkeypatch: pytest.MonkeyPatch, toy_data: Dataset, tmp_path: Path
+) -> None:
+    study = speed.measure("embedded", rows(), [], toy_data, 1, "cpu", lambda *_: None)
+    save_speed(tmp_path / "embedded.json", study)
+    monkeypatch.setattr("bench.prepare.load_dataset", lambda _name: toy_data)
+    assert prepared(whole=["baseline"], pairs=0, out=tmp_path).before == study
+    monkeypatch.setattr("bench.prepare.load_dataset", lambda _name: replace(toy_data, name="others"))
+    with pytest.raises(UserError, match=r"embedded.json is about messages.csv, not others: give an --out"):
+        prepared(whole=["baseline"], pairs=0, out=tmp_path)
 
 
 def test_a_whole_row_that_is_not_timed_is_named() -> None:
     with pytest.raises(UserError, match="--whole tfidf: no such row is timed"):
-        prepare_speed("embedded", "sms-spam", [], [], ["tfidf"], "cpu")
+        prepared(whole=["tfidf"])
 
 
 def test_the_conventional_work_follows_the_data(toy_data: Dataset) -> None:
-    timer = speed._Timer(toy_data, "float32", "cpu", "embedded", 1)
+    timer = speed._Timer(toy_data, "cpu", "mini")
     recipe = rows()[2].recipe
-    once = timer.row("all-layers", recipe)
+    once = timer.row("all-layers", recipe, 1)
     doubled = replace(
         toy_data,
         train=replace(
@@ -114,7 +193,7 @@ def test_the_conventional_work_follows_the_data(toy_data: Dataset) -> None:
         ),
     )
     timer.data = doubled
-    twice = timer.row("all-layers", recipe)
+    twice = timer.row("all-layers", recipe, 1)
     assert once.plain_flops is not None
     assert twice.plain_flops is not None
     texts = [len(split) for split in (toy_data.train, toy_data.validation, toy_data.test)]
