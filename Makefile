@@ -12,7 +12,7 @@ quick: $(VENV)/installed
 	$(BIN)/python -m bench run --matrix quick --seeds 1
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/test
 
 slow: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m slow

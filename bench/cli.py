@@ -176,6 +176,7 @@ def run(
     from bench.run.supervisor import Supervisor
     from bench.run.worker import SessionSpec
     from bench.study.forecast import with_prediction
+    from bench.study.plan import blocking
 
     prepared = prepare(
         Request(
@@ -190,8 +191,8 @@ def run(
     spec = SessionSpec(prepared.data, engine, precision, prepared.device, verify)
     interrupted, failed = False, any(planned.state == "failed" for planned in prepared.plan)
     with Supervisor(spec, timeout) as supervisor:
-        planned_runs, predictions = foretell(prepared, supervisor)
         warn_of_mixture(prepared, supervisor)
+        planned_runs, predictions = foretell(prepared, supervisor)
 
         def do(planned: PlannedRun, on_epoch: OnEpoch) -> Record:
             return with_prediction(supervisor.run(planned, on_epoch), predictions)
@@ -203,16 +204,13 @@ def run(
             except KeyboardInterrupt:
                 interrupted = True
     report([prepared.folder], margin)
-    if all(planned.state == "blocked" for planned in planned_runs):
-        reasons = "; ".join(dict.fromkeys(planned.reason or "" for planned in planned_runs))
-        typer.echo(
-            f"no run of this study can be done here: {plain(reasons)} (see `python -m bench doctor`)",
-            err=True,
-        )
-        raise typer.Exit(1)
     if interrupted:
         typer.echo("interrupted: every finished run is kept, the same command continues")
         raise typer.Exit(130)
+    if reasons := blocking(planned_runs):
+        others = f" (and {len(reasons) - 1} more reasons)" if len(reasons) > 1 else ""
+        typer.echo(f"no run of this study can be done here: {plain(reasons[0])}{others}", err=True)
+        raise typer.Exit(1)
     if failed:
         raise typer.Exit(1)
 
@@ -373,7 +371,10 @@ def doctor() -> None:
 
 
 def main() -> None:
-    """Run the command line: bad input is one line and exit code 2, a failed run in a study is exit code 1."""
+    """Run the command line: bad input is one line and exit code 2.
+
+    A study with a failed run, or with none that can be done here, is exit code 1.
+    """
     share_cores()
     try:
         app()

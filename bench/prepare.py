@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from glob import escape
 from pathlib import Path
 from typing import Literal
 
@@ -178,7 +179,10 @@ def prepare_speed(
         if before is None:
             raise UserError(f"--pairs 0: {path} is not there to be added to: time the rows first, without it")
         if (before.dataset, before.n_train) != (dataset.name, len(dataset.train)):
-            raise UserError(f"--pairs 0: {path} is about {before.dataset}, not {dataset.name}: give an --out")
+            raise UserError(
+                f"--pairs 0: {path} is about {before.dataset} with {before.n_train} training texts, this is "
+                f"{dataset.name} with {len(dataset.train)}: give an --out"
+            )
     return PreparedSpeed(
         models,
         list(rows.values()),
@@ -234,14 +238,16 @@ def find_record(run: str) -> Path:
     path = Path(run)
     if path.is_file():
         return path
-    name, study = path.name.removesuffix(".json"), path.parent.name or "*"
-    found = sorted(RESULTS.glob(f"{study}/runs/{name}.json"))
+    name = path.name.removesuffix(".json")
+    study = path.parent.parent.name if path.parent.name == "runs" else path.parent.name
+    searched = RESULTS / (escape(study) or "*") / "runs"
+    found = sorted(RESULTS.glob(str((searched / f"{escape(name)}.json").relative_to(RESULTS))))
     if len(found) == 1:
         return found[0]
     if found:
         names = ", ".join(f"{each.parts[-3]}/{name}" for each in found)
         raise UserError(f"run {run!r} is in several studies: name one of {names}")
-    raise UserError(f"run {run!r}: no such file, and no record of that name in {RESULTS}/*/runs")
+    raise UserError(f"run {run!r}: no such file, and no record of that name in {searched}")
 
 
 def _manifest(folder: Path, study: Study) -> tuple[Study, list[str]]:

@@ -95,7 +95,7 @@ def warn_of_mixture(prepared: Prepared, supervisor: Supervisor) -> None:
     done = [record.environment for record in prepared.records.values() if record.status == "done"]
     if found := differences(done, supervisor.environment):
         console.print(
-            f"[yellow]warning:[/] runs in {shown(prepared.folder)} were done elsewhere ({shown('; '.join(found))}): "
+            f"[yellow]warning:[/] runs in {shown(prepared.folder)} were done otherwise ({shown('; '.join(found))}): "
             "predictions may differ in a few texts, and times do not compare; another --out keeps them apart"
         )
 

@@ -11,6 +11,7 @@ from tabulate import tabulate
 
 from bench.report.text import escape, memory, seconds
 from bench.run.files import write_whole
+from bench.run.record import Environment
 from bench.run.speed_record import EngineName, RowSpeed, SpeedStudy, Whole
 from bench.run.store import save_speed, speed_path
 from gptcore.finetune.recipe import Recipe
@@ -93,7 +94,7 @@ def shared_total(study: SpeedStudy, seeds: int = 1) -> float:
     """Seconds of all rows one after the other under the fast engine: a trunk is paid by the first that needs it."""
     total, there = 0.0, set()
     for row in study.rows:
-        first, further = _median_total(row, "fast"), _median_further(row)
+        first, further = row.median_s("fast"), _median_further(row)
         # Random weights are others with every seed: nothing is shared.
         if row.trunk_key is None or row.trunk_key not in there:
             total += first
@@ -103,10 +104,6 @@ def shared_total(study: SpeedStudy, seeds: int = 1) -> float:
             there.add(row.trunk_key)
         total += (seeds - 1) * (first if row.recipe.weights == "random" else further)
     return total
-
-
-def _median_total(row: RowSpeed, engine: EngineName) -> float:
-    return median(taken.total_s for taken in row.taken(engine))
 
 
 def _median_further(row: RowSpeed) -> float:
@@ -138,8 +135,8 @@ def _rows_table(study: SpeedStudy) -> str:
     rows = [
         [
             escape(row.row),
-            seconds(_median_total(row, "plain")),
-            seconds(_median_total(row, "fast")),
+            seconds(row.median_s("plain")),
+            seconds(row.median_s("fast")),
             f"{row.ratio:.1f}",
             f"{min(row.ratios):.1f}, {max(row.ratios):.1f}",
             seconds(_median_further(row)),
@@ -156,11 +153,11 @@ def _share(row: RowSpeed, study: SpeedStudy) -> str:
     # Rows of their own length, and blocks run once instead of every epoch, are not what the formula counts.
     if row.plain_flops is None or row.recipe.padding == "none" or row.recipe.train == "features":
         return "–"
-    return f"{100 * row.plain_flops / _median_total(row, 'plain') / study.rates['float32']:.0f}%"
+    return f"{100 * row.plain_flops / row.median_s('plain') / study.rates['float32']:.0f}%"
 
 
 def _matrix(study: SpeedStudy) -> str:
-    plain = sum(_median_total(row, "plain") for row in study.rows)
+    plain = sum(row.median_s("plain") for row in study.rows)
     lines = []
     for n in (1, 3):
         fast = shared_total(study, n)
@@ -187,7 +184,7 @@ def _goals_table(study: SpeedStudy) -> str:
             if rows and least is not None:
                 lines.append([goal.about, what, f"{least:g}", *_against(rows, least, value)])
     fast = shared_total(study)
-    ratio = sum(_median_total(row, "plain") for row in study.rows) / fast
+    ratio = sum(row.median_s("plain") for row in study.rows) / fast
     lines.append(
         ["the whole matrix, one seed", "", f"{MATRIX_GOAL:g}", f"{ratio:.1f}", _met(ratio >= MATRIX_GOAL), ""]
     )
@@ -218,19 +215,23 @@ def _whole(study: SpeedStudy) -> str:
             f"{row.ratio:.1f}",
             f"{row.sliced.ratio:.1f}",
             *(
-                f"{100 * (row.foretold_s(engine) / row.taken(engine).total_s - 1):+.0f}%"
+                f"{100 * (row.sliced.median_s(engine) / row.taken(engine).total_s - 1):+.0f}%"
                 for engine in ENGINES
             ),
             *(_memory(row.taken(engine)) for engine in ENGINES),
             "; ".join(f"{name} {seconds(s)}" for name, s in row.fast.phases.items() if s >= 0.05),
-            f"{row.created_at[:10]}, {escape(row.environment.cpu)}, {row.environment.dtype}",
+            f"{row.created_at[:10]}, {escape(_place(row.environment))}, {row.environment.dtype}",
         ]
         for row in study.whole
     ]
     return (
-        "Done whole, once with each engine, in processes of their own (memory: the most that was resident, torch "
-        "included; error: that of slices timed just before):\n\n" + _table(headers, rows)
+        "Done whole, once with each engine (memory: the most that a process of its own had resident, torch included; "
+        "error: that of slices timed in the same call):\n\n" + _table(headers, rows)
     )
+
+
+def _place(environment: Environment) -> str:
+    return environment.cpu if environment.device == "cpu" else environment.device
 
 
 def _memory(whole: Whole) -> str:
@@ -239,7 +240,7 @@ def _memory(whole: Whole) -> str:
 
 def _growth(study: SpeedStudy) -> str:
     base = study.rows[0]
-    plain, first, further = _median_total(base, "plain"), _median_total(base, "fast"), _median_further(base)
+    plain, first, further = base.median_s("plain"), base.median_s("fast"), _median_further(base)
     parts = [f"The row {escape(base.row)}; seeds and epochs follow from its phases, the others were timed."]
     parts.append(_growth_table("Seeds", [(str(n), n * plain, first + (n - 1) * further) for n in SEEDS]))
     by_epochs = [(str(n), _epochs(base, "plain", n, study), _epochs(base, "fast", n, study)) for n in EPOCHS]
@@ -249,7 +250,7 @@ def _growth(study: SpeedStudy) -> str:
         parts.append(
             _growth_table(
                 title,
-                [(name, _median_total(row, "plain"), _median_total(row, "fast")) for name, row in named],
+                [(name, row.median_s("plain"), row.median_s("fast")) for name, row in named],
             )
         )
     return "\n\n".join(parts)
@@ -257,7 +258,7 @@ def _growth(study: SpeedStudy) -> str:
 
 def _epochs(row: RowSpeed, engine: EngineName, n: int, study: SpeedStudy) -> float:
     train = _phase(row, engine, "train")
-    return _median_total(row, engine) + (n / study.epochs - 1) * train
+    return row.median_s(engine) + (n / study.epochs - 1) * train
 
 
 def _growth_table(title: str, rows: list[tuple[str, float, float]]) -> str:

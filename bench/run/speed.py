@@ -36,6 +36,7 @@ SLICES: dict[EngineName, dict[str, SliceSize]] = {
         "embedded": SliceSize(batches=16, evaluated=64, stand_in=False),
     },
 }
+WHOLE_PAIRS = 3  # of slices of a row that is then done whole
 LENGTHS = (32, 64, 128, 256)  # tokens a row is padded to, to show how cost grows
 OTHER_MODELS = {"gpt2": ("mini", "gpt2-medium"), "embedded": ("nano", "micro")}
 
@@ -89,13 +90,13 @@ def measure(
 
 
 def measure_whole(rows: Sequence[Row], data: Dataset, device: str, on_timed: OnTimed) -> Iterator[WholeRow]:
-    """Do every row whole, once with each engine, as soon as the one before is taken; a pair of slices comes first."""
+    """Do every row whole, once with each engine, as soon as the one before is taken; slices come first."""
     if not rows:
         return
     timer = _Timer(data, device, rows[0].recipe.model)
     on_timed(f"slices of {', '.join(row.name for row in rows)}", 0.0)
-    sliced = [timer.row(row.name, row.recipe, pairs=1) for row in rows]
-    total = sum(row.plain[0].total_s + row.fast[0].total_s for row in sliced)
+    sliced = [timer.row(row.name, row.recipe, WHOLE_PAIRS) for row in rows]
+    total = sum(row.median_s(engine) for row in sliced for engine in ENGINES)
 
     def tell_epochs(what: str, done: float, share: float, epochs: int) -> OnEpoch:
         on_timed(what, done)
@@ -107,7 +108,7 @@ def measure_whole(rows: Sequence[Row], data: Dataset, device: str, on_timed: OnT
     for row in sliced:
         found: dict[EngineName, Whole] = {}
         for engine in ENGINES:
-            share = row.taken(engine)[0].total_s / total
+            share = row.median_s(engine) / total
             on_epoch = tell_epochs(f"{row.row}, whole, {engine}", done, share, row.recipe.epochs)
             found[engine] = timer.whole(row, engine, on_epoch)
             done += share
@@ -149,7 +150,10 @@ class _Timer:
         with Supervisor(spec) as supervisor:
             record = supervisor.run(PlannedRun((row.row,), recipe, 0, Seeds(), "todo"), on_epoch)
         if record.cost is None or record.cost.peak_mem_bytes is None:
-            raise UserError(f"{row.row} could not be done whole with the {engine} engine: {record.reason}")
+            last = (record.output_tail or [""])[-1]
+            raise UserError(
+                f"{row.row} could not be done whole with the {engine} engine: {record.reason} {last}".rstrip()
+            )
         return Whole(phases=record.cost.phases, mem_bytes=record.cost.peak_mem_bytes)
 
     def environment(self) -> Environment:

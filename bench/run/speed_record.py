@@ -34,7 +34,7 @@ class Taken(_Part):
 
 
 class Whole(_Part):
-    """A run that was done whole, in a process of its own. mem_bytes: the most that was resident (GPU: allocated)."""
+    """A run that was done whole. mem_bytes: the most that it had resident (GPU: allocated) in a process of its own."""
 
     phases: dict[str, float]
     mem_bytes: int | None
@@ -63,6 +63,10 @@ class RowSpeed(_Part):
         """The timings of one engine."""
         return self.fast if engine == "fast" else self.plain
 
+    def median_s(self, engine: EngineName) -> float:
+        """Seconds of the whole run with one engine."""
+        return median(taken.total_s for taken in self.taken(engine))
+
     @property
     def ratio(self) -> float:
         """Median over the pairs of plain's whole run over fast's."""
@@ -80,7 +84,7 @@ class RowSpeed(_Part):
 
 
 class WholeRow(_Part):
-    """A row that was done whole, once with each engine, and what its slices had foretold just before.
+    """A row that was done whole, once with each engine, and what slices timed in the same call foretell.
 
     It may take an hour or more, so it is kept where the rows are timed anew, on whatever machine.
     """
@@ -104,10 +108,6 @@ class WholeRow(_Part):
     def taken(self, engine: EngineName) -> Whole:
         """The run of one engine."""
         return self.fast if engine == "fast" else self.plain
-
-    def foretold_s(self, engine: EngineName) -> float:
-        """The whole run, scaled up from the slices: the median of their timings."""
-        return median(taken.total_s for taken in self.sliced.taken(engine))
 
 
 class SpeedStudy(_Part):

@@ -28,6 +28,21 @@ def _to_version_2(raw: dict[str, Any]) -> dict[str, Any]:
     return raw | {"cost": cost}
 
 
+def _speed_to_version_2(raw: dict[str, Any]) -> dict[str, Any]:
+    """Rows done whole have a list of their own; their memory was that of a process with other runs: unknown."""
+    whole, parts = [], {}
+    for name in ("rows", "beyond", "by_length", "by_model"):
+        parts[name] = [
+            {key: value for key, value in row.items() if key != "whole"} for row in raw.get(name, [])
+        ]
+        for row, bare in zip(raw.get(name, []), parts[name], strict=True):
+            if done := row.get("whole"):
+                found = {engine: run | {"mem_bytes": None} for engine, run in done.items()}
+                where = {key: raw.get(key) for key in ("environment", "created_at")}
+                whole.append({"sliced": bare, **found, **where})
+    return raw | parts | {"whole": whole, "schema_version": 2}
+
+
 # Schema version -> what turns the content of such a file into that of the next version.
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _to_version_2}
 
@@ -100,7 +115,13 @@ def load_speed(path: Path) -> SpeedStudy | None:
     if not path.exists():
         return None
     remedy = "move it away, and time the rows again"
-    return _parse(_read(path, remedy), SpeedStudy, path, remedy)
+    raw = _read(path, remedy)
+    if raw.get("schema_version") == 1:
+        try:
+            raw = _speed_to_version_2(raw)
+        except (AttributeError, TypeError) as error:
+            raise UserError(f"{path} is damaged ({error}): {remedy}") from error
+    return _parse(raw, SpeedStudy, path, remedy)
 
 
 def migrate(raw: dict[str, Any], path: Path) -> dict[str, Any]:

@@ -108,6 +108,13 @@ def _blocks_trained(rows: list[Row]) -> int:
     return TRAINED_BLOCKS.get(rows[0].recipe.train, 0)
 
 
+def blocking(plan: Sequence[PlannedRun]) -> list[str]:
+    """Why no run of the plan can be done here, each reason once; empty where some can or were."""
+    if any(run.state != "blocked" for run in plan):
+        return []
+    return list(dict.fromkeys(run.reason or "" for run in plan))
+
+
 def downloads(plan: Sequence[PlannedRun], size: Callable[[str], int | None]) -> dict[str, int | None]:
     """Model -> bytes of weights that its runs will download (None: unknown), for those that are not here.
 

@@ -16,6 +16,7 @@ from gptcore.finetune.embedding import UsedEmbedding
 from gptcore.finetune.engine import Engine
 from gptcore.finetune.epoch import Epoch
 from gptcore.finetune.evaluate import Evaluation, evaluate
+from gptcore.finetune.graphed import is_at_hand
 from gptcore.finetune.inputs import Inputs, prepare_inputs
 from gptcore.finetune.recipe import Recipe, Seeds
 from gptcore.finetune.timing import PeakMemory, Phases
@@ -132,8 +133,7 @@ def _fit_gpt(
     rows, borrowed_s = _frozen_part(
         classifier, recipe, used.rows if used else tokens, fingerprint, engine, phases
     )
-    if phases.device.type == "cuda" and isinstance(rows[0], StateRows):
-        # Above a trunk what counts is how many kernels are launched, and steps of one shape can be one launch.
+    if phases.device.type == "cuda" and recipe.train == "last_block" and _one_width(classifier, rows):
         classifier.view = replace(classifier.view, trim=False)
     labels = (data.train.labels, data.validation.labels, data.test.labels)
     splits = [Labelled(part, part_labels) for part, part_labels in zip(rows, labels, strict=True)]
@@ -154,6 +154,16 @@ def _fit_gpt(
         "weights_fingerprint": fingerprint,
         "agreement": agreement,
     }
+
+
+def _one_width(classifier: Classifier, rows: list[Rows]) -> bool:
+    """Whether to leave rows at their width on a GPU: only steps of one shape can be recorded, and be one launch.
+
+    In the last block a column that is not cut costs next to nothing where one position is read.
+    """
+    return classifier.view.read_only and all(
+        isinstance(part, StateRows) and is_at_hand(part) for part in rows
+    )
 
 
 def _verify(

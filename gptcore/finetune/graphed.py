@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -11,41 +12,43 @@ from gptcore.data.batching import TokenRows
 from gptcore.finetune.classifier import Classifier
 from gptcore.finetune.trunk import Rows, StateRows
 
-Step = Callable[[Tensor], tuple[Tensor, ...]]
-WARM_UP = 3  # steps before a capture, in which kernels are chosen and the optimiser makes its moments
+Made = tuple[Tensor, ...]
+WARM_UP = 3  # steps before a recording, in which kernels are chosen and the optimiser makes its moments
 
 
 class GraphedStep:
     """Takes a step kernel by kernel a few times, then records it once and replays the recording.
 
-    step: rows (B,) int64 on the GPU -> tensors; a whole training step, gradients cleared at its start, that
-    never waits for the GPU. Every call takes one step. A call with another number of rows, as the last group of an
-    epoch may have, is taken kernel by kernel; so are all where recording fails, and `failure` says why.
+    A step is a whole one, gradients cleared at its start, that never waits for the GPU: rows (B,) int64 on the GPU
+    -> tensors. Every call takes one. A call with another number of rows, as the last group of an epoch may have, is
+    taken kernel by kernel. Where recording fails all are, here and in whatever follows in this process, as a failed
+    recording may leave the GPU's allocator in doubt; `failure` says why.
     """
 
-    def __init__(self, step: Step) -> None:
-        self._step = step
+    failure: ClassVar[str | None] = None
+
+    def __init__(self) -> None:
         self._rows: Tensor | None = None  # what the recording reads
         self._n_warm = 0
-        self._replay: Callable[[], tuple[Tensor, ...]] | None = None
-        self.failure: str | None = None
+        self._replay: Callable[[], Made] | None = None
+        self._stream: torch.cuda.Stream | None = None
 
-    def __call__(self, rows: Tensor) -> tuple[Tensor, ...]:
-        """Take one step on these rows."""
-        if self._rows is None:
-            self._rows = rows.clone()
-        if self.failure is not None or rows.shape != self._rows.shape:
-            return self._step(rows)
+    def __call__(self, step: Callable[[Tensor], Made], rows: Tensor) -> Made:
+        """Take one step on these rows: the same function every time."""
+        fixed = self._rows = rows.clone() if self._rows is None else self._rows
+        if self.failure is not None or rows.shape != fixed.shape:
+            return step(rows)
+        if self._stream is None:
+            self._stream = _new_stream()
         if self._n_warm < WARM_UP:
             self._n_warm += 1
-            return _beside(lambda: self._step(rows))
-        fixed = self._rows
+            return _beside(lambda: step(rows), self._stream)
         if self._replay is None:
             try:
-                self._replay = _record(lambda: self._step(fixed))
+                self._replay = _record(lambda: step(fixed), self._stream)
             except RuntimeError as error:
-                self.failure = str(error).splitlines()[0]
-                return self._step(rows)
+                GraphedStep.failure = _first_line(error.__context__ or error)
+                return step(rows)
         fixed.copy_(rows)
         return tuple(made.clone() for made in self._replay())
 
@@ -56,15 +59,23 @@ def can_be_graphed(classifier: Classifier, rows: Rows, device: torch.device) -> 
     if device.type != "cuda" or not view.whole_steps:
         return False
     if isinstance(rows, TokenRows):
-        return not (view.trim or view.one_by_one)
+        return not view.trim
     if isinstance(rows, StateRows):
-        return not view.trim and rows.states.device == rows.lengths.device  # not in a mapped file
+        return not view.trim and is_at_hand(rows)
     return True
 
 
-def _beside(call: Callable[[], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
-    """Do it on a stream of its own, as whatever is recorded later must have been."""
-    stream = torch.cuda.Stream()
+def is_at_hand(rows: StateRows) -> bool:
+    """Whether the states lie where the steps are done, and not in a mapped file."""
+    return rows.states.device == rows.lengths.device
+
+
+def _new_stream() -> torch.cuda.Stream:
+    return torch.cuda.Stream()
+
+
+def _beside(call: Callable[[], Made], stream: torch.cuda.Stream) -> Made:
+    """Do it on another stream, as what is recorded later must have been."""
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         made = call()
@@ -72,14 +83,21 @@ def _beside(call: Callable[[], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
     return made
 
 
-def _record(call: Callable[[], tuple[Tensor, ...]]) -> Callable[[], tuple[Tensor, ...]]:
+def _record(call: Callable[[], Made], stream: torch.cuda.Stream) -> Callable[[], Made]:
     """Record what `call` launches, without doing it; the function that does it, into the same tensors each time."""
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        made = call()
+    graph, usual = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+    try:
+        with torch.cuda.graph(graph, stream=stream):
+            made = call()
+    finally:
+        torch.cuda.set_stream(usual)  # which a recording that ends in an error leaves behind
 
-    def replay() -> tuple[Tensor, ...]:
+    def replay() -> Made:
         graph.replay()
         return made
 
     return replay
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -22,6 +22,7 @@ from gptcore.data.batching import batches_by_length
 from gptcore.data.datasets import Dataset, Split
 from gptcore.finetune.engine import Engine
 from gptcore.finetune.fit import FitResult, fit
+from gptcore.finetune.graphed import WARM_UP
 from gptcore.finetune.inputs import Inputs, prepare_inputs
 from gptcore.finetune.padding import wanted_paddings
 from gptcore.finetune.recipe import TRAINED_BLOCKS, Recipe
@@ -156,7 +157,9 @@ def take_sample(
         return None
     inputs = prepare_inputs(data, recipe, engine.view(recipe), config)
     small = _stand_in(config, recipe) if size.stand_in else config
-    n_train = recipe.batch_size * max(size.batches, recipe.accumulation)
+    # On a GPU the steps of the second epoch, which is timed, should be recorded ones.
+    n_steps = WARM_UP + 1 if torch.device(device).type == "cuda" else 1
+    n_train = recipe.batch_size * max(size.batches, n_steps * recipe.accumulation)
     part = _slice(data, n_train, size.evaluated, size.evaluated)
     with tempfile.TemporaryDirectory(prefix="gptcore-probe-") as folder:
         (Path(folder) / "config.json").write_text(json.dumps(hf_config(small)), encoding="utf-8")

@@ -19,7 +19,7 @@ from gptcore.finetune.graphed import GraphedStep, can_be_graphed
 from gptcore.finetune.recipe import Recipe
 from gptcore.finetune.timing import Phases
 from gptcore.finetune.trainable import trained_parameters
-from gptcore.finetune.trunk import Rows
+from gptcore.finetune.trunk import FeatureRows, Rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,14 +150,13 @@ class _Loop:
         self.order = torch.Generator().manual_seed(order_seed)
         # As published, also a last, smaller group divides by the full accumulation.
         self.rows_in_step = min(recipe.batch_size, len(data)) * recipe.accumulation
-        self.positions_per_step = 0
         self.most_rows: int | None = None  # that go through the model at a time, once memory has run out
         n_steps = planned_steps(recipe, len(data))
         graphed = can_be_graphed(classifier, data.rows, self.device)
         self.optimiser = torch.optim.AdamW(
             self.parameters,
             # What is recorded reads the rate where it lies, so it must lie on the GPU.
-            lr=torch.tensor(recipe.lr, device=self.device) if graphed else recipe.lr,
+            lr=torch.tensor(recipe.lr, dtype=torch.float32, device=self.device) if graphed else recipe.lr,
             weight_decay=recipe.weight_decay,
             fused=True,
             capturable=graphed,
@@ -165,11 +164,14 @@ class _Loop:
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimiser, lambda step: lr_factor(recipe, step, n_steps)
         )
-        self.graphed = GraphedStep(lambda rows: self._take([rows])) if graphed else None
+        self.graphed = GraphedStep() if graphed else None
 
     def epoch(self) -> tuple[list[float], float]:
         """One epoch: the loss of each optimiser step, and the accuracy of the predictions made on the way."""
-        batches = epoch_batches(len(self.rows), self.recipe.batch_size, self.order)
+        batches = [
+            batch.to(self.device)
+            for batch in epoch_batches(len(self.rows), self.recipe.batch_size, self.order)
+        ]
         steps = [
             self._step(batches[start : start + self.recipe.accumulation])
             for start in range(0, len(batches), self.recipe.accumulation)
@@ -181,7 +183,6 @@ class _Loop:
     def _step(self, group: list[Tensor]) -> tuple[Tensor, Tensor]:
         """One optimiser step on the batches of a group: their mean loss, and how many predictions were right."""
         parts = [torch.cat(group)] if self.classifier.view.whole_steps else group
-        parts = [part.to(self.device) for part in parts]
         if self.graphed:
             total, correct = self._replayed(self.graphed, parts[0])
         else:
@@ -190,13 +191,10 @@ class _Loop:
         return total / sum(len(part) for part in group), correct
 
     def _replayed(self, graphed: GraphedStep, rows: Tensor) -> tuple[Tensor, ...]:
-        """A step, also where it passes Python by: what Python counts is added."""
+        """A step that may pass Python by: what Python counts is set. All rows have the same width."""
         before = self.classifier.positions_processed
-        made = graphed(rows)
-        if self.classifier.positions_processed == before:
-            self.classifier.positions_processed += self.positions_per_step
-        else:
-            self.positions_per_step = self.classifier.positions_processed - before
+        made = graphed(lambda part: self._take([part]), rows)
+        self.classifier.positions_processed = before + len(rows) * _width(self.rows)
         return made
 
     def _take(self, parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -233,6 +231,11 @@ class _Loop:
         if at_a_time == 1:
             raise torch.OutOfMemoryError("out of memory with a single row: no smaller step is possible")
         self.most_rows = (at_a_time + 1) // 2
+
+
+def _width(rows: Rows) -> int:
+    """Positions of a row that go through blocks."""
+    return 0 if isinstance(rows, FeatureRows) else rows.width
 
 
 def _check_finite(losses: list[float], recipe: Recipe) -> None:

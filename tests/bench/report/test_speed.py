@@ -1,5 +1,6 @@
 """The speed page says what was timed, what was scaled up, and which goals are met; its sums are those by hand."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 from bench.report.speed import GOALS, shared_total, speed_page, write_speed
 from bench.run.record import Environment
 from bench.run.speed_record import RowSpeed, SpeedStudy, Taken, Whole, WholeRow
+from bench.run.store import load_speed
+from gptcore.errors import UserError
 from gptcore.finetune.recipe import Recipe
 
 PLACE = Environment(
@@ -163,6 +166,35 @@ def test_whole_runs_are_kept_until_done_again() -> None:
     assert study([BASE]).with_whole_rows_of(before.model_copy(update={"n_train": 7})).whole == []
     newer = whole(BASE, 90, 20)
     assert again.with_whole_row(newer).whole == [before.whole[1], newer]
+
+
+def test_records_of_the_first_schema_open(tmp_path: Path) -> None:
+    new = study([BASE, row("other", [50], [9])], by_model=[row("nano", [3.0], [1.0])])
+    old = json.loads(new.model_dump_json()) | {"schema_version": 1}
+    del old["whole"]
+    for each in (*old["rows"], *old["by_model"]):
+        each["whole"] = {}
+    done = {"phases": {"train": 80.0}, "mem_bytes": 7}
+    old["rows"][0]["whole"] = {"plain": done, "fast": done}
+    path = tmp_path / "gpt2.json"
+    path.write_text(json.dumps(old))
+    opened = load_speed(path)
+    assert opened is not None
+    (kept,) = opened.whole
+    assert (kept.sliced, kept.created_at, kept.environment) == (BASE, new.created_at, PLACE)
+    assert (kept.plain.total_s, kept.plain.mem_bytes) == (80.0, None)  # it was that of a process with others
+    assert opened.model_copy(update={"whole": []}) == new
+    assert "–" in next(line for line in speed_page(opened).splitlines() if "2026-01-01" in line)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"schema_version": 1, "rows": 3}', '{"schema_version": 1, "rows": [3]}', "[]", "{"]
+)
+def test_a_damaged_page_record_is_told(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "gpt2.json"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"gpt2.json .*move it away, and time the rows again"):
+        load_speed(path)
 
 
 def test_epochs_scale_training_alone() -> None:

@@ -171,7 +171,7 @@ def test_without_pairs_the_page_must_be_about_the_same_data(
     monkeypatch.setattr("bench.prepare.load_dataset", lambda _name: toy_data)
     assert prepared(whole=["baseline"], pairs=0, out=tmp_path).before == study
     monkeypatch.setattr("bench.prepare.load_dataset", lambda _name: replace(toy_data, name="others"))
-    with pytest.raises(UserError, match=r"embedded.json is about messages.csv, not others: give an --out"):
+    with pytest.raises(UserError, match=r"about messages.csv with 42 .* this is others with 42: give"):
         prepared(whole=["baseline"], pairs=0, out=tmp_path)
 
 
