@@ -86,8 +86,7 @@ def prepare(request: Request) -> Prepared:
         else study_name(matrix.name, models, data.name, request.engine, request.vary)
     )
     folder = request.out or RESULTS / name
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"--out {folder} is a file: name a folder, or a name that is free")
+    _check_folder(folder)
     study = Study(
         name=name,
         matrix=matrix.name,
@@ -113,7 +112,7 @@ def prepare(request: Request) -> Prepared:
     )
     messages = [why, *data.notes]
     warnings = list(resolved.warnings)
-    if (busy := busy_share()) > BUSY:
+    if any(run.state == "todo" for run in plan) and (busy := busy_share()) > BUSY:
         warnings.append(f"the processor was {busy:.0%} busy over the last minute: {BUSY_REMEDY}")
     free_bytes = free_memory_bytes(device)
     manifest, told = _manifest(folder, study)
@@ -170,6 +169,7 @@ def prepare_speed(
     for name in _names(whole):
         if name not in timed:
             raise UserError(f"--whole {name}: no such row is timed: {closest(name, timed)}")
+    _check_folder(out)
     path = speed_path(out, models)
     before = load_speed(path)
     dataset = load_dataset(data)
@@ -236,8 +236,10 @@ def study_name(
 def find_record(run: str) -> Path:
     """A record's file by its path, or by the run's name, with its study's before it where several have it."""
     path = Path(run)
-    if path.is_file():
-        return path
+    beside = path.parent / "runs" / f"{path.name.removesuffix('.json')}.json"
+    for each in (path, beside):
+        if each.is_file():
+            return each
     name = path.name.removesuffix(".json")
     study = path.parent.parent.name if path.parent.name == "runs" else path.parent.name
     searched = RESULTS / (escape(study) or "*") / "runs"
@@ -256,7 +258,7 @@ def _manifest(folder: Path, study: Study) -> tuple[Study, list[str]]:
         there = load_study(folder)
     except UserError:  # there is none, or it is damaged and written anew
         return study, []
-    narrow = {name: getattr(study, name) for name in ("rows", "seeds", "command", "warnings")}
+    narrow = {name: getattr(study, name) for name in ("name", "rows", "seeds", "command", "warnings")}
     if there.rows == study.rows and there.seeds == study.seeds:
         return study, []
     rows = {row.name: row for row in there.rows}
@@ -267,6 +269,11 @@ def _manifest(folder: Path, study: Study) -> tuple[Study, list[str]]:
     if set(rows) - {row.name for row in study.rows}:
         return study, [f"the report in {folder} will be about this study alone; other records there are kept"]
     return study, []
+
+
+def _check_folder(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--out {folder} is a file: name a folder, or a name that is free")
 
 
 def _check_same_study(folder: Path, study: Study, records: Mapping[str, Record]) -> None:

@@ -225,8 +225,9 @@ def _whole(study: SpeedStudy) -> str:
         for row in study.whole
     ]
     return (
-        "Done whole, once with each engine (memory: the most that a process of its own had resident, torch included; "
-        "error: that of slices timed in the same call):\n\n" + _table(headers, rows)
+        "Done whole, once with each engine (memory: the most that a process of its own had resident, torch included, – "
+        "where one process did several; error: that of slices timed in the same call):\n\n"
+        + _table(headers, rows)
     )
 
 

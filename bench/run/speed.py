@@ -62,7 +62,11 @@ def measure(
     base = rows[0].recipe
     timer = _Timer(data, device, base.model)
     lengths = [base.model_copy(update={"context": n}) for n in LENGTHS]
-    others = [base.model_copy(update={"model": model}) for model in OTHER_MODELS[timer.family]]
+    others = [
+        base.model_copy(update={"model": model})
+        for model in OTHER_MODELS[timer.family]
+        if model != base.model
+    ]
     n, done = len(rows) + len(beyond) + len(lengths) + len(others), 0
 
     def timed(name: str, recipe: Recipe) -> RowSpeed:

@@ -305,6 +305,8 @@ def test_show_finds_a_run_in_results_by_its_name(bench: Bench, toy_record: Calla
     assert f"is in several studies: name one of one/{record.run_id}, two/{record.run_id}" in several.err
     assert bench("show", f"two/{record.run_id}").code == 0
     assert bench("show", f"three/{record.run_id}").code == 2
+    save_record(tmp_path / "elsewhere" / "mine", record)
+    assert bench("show", tmp_path / "elsewhere" / "mine" / record.run_id).code == 0
     nowhere = bench("show", "no-such-run")
     assert nowhere.code == 2
     assert "no such file" in nowhere.err
@@ -502,6 +504,10 @@ def test_a_part_of_the_study_in_the_folder_leaves_it_whole(
     assert part.code == 0
     assert "whose report stays about all of it (3 rows x 2 seeds)" in part.words
     assert manifest.read_bytes() == whole
+    (tmp_path / "study").rename(tmp_path / "copy")  # whatever the folder is called
+    in_copy = bench("plan", *study, "--only", "tfidf", "--seeds", "1", "--out", "copy")
+    assert "whose report stays about all of it (3 rows x 2 seeds)" in in_copy.words
+    (tmp_path / "copy").rename(tmp_path / "study")
     changed = bench("run", *study, "--only", "tfidf", "--seeds", "1", "--set", "lr=1e-4")
     assert "will be about this study alone; other records there are kept" in changed.words
     assert manifest.read_bytes() != whole
@@ -609,3 +615,6 @@ def test_speed_times_rows_and_adds_whole_ones_later(
     page = (tmp_path / "pages" / "embedded.md").read_text()
     assert page.count("| lora ") == 1  # its slices are gone, what took long is kept
     assert bench("speed", *options, "--pairs", "0").code == 2
+    onto_file = bench("speed", *options[:-1], inputs / "messages.csv", "--pairs", "1")
+    assert onto_file.code == 2
+    assert "is a file: name a folder" in " ".join(onto_file.err.split())
