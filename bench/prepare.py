@@ -242,14 +242,13 @@ def find_record(run: str) -> Path:
             return each
     name = path.name.removesuffix(".json")
     study = path.parent.parent.name if path.parent.name == "runs" else path.parent.name
-    searched = RESULTS / (escape(study) or "*") / "runs"
-    found = sorted(RESULTS.glob(str((searched / f"{escape(name)}.json").relative_to(RESULTS))))
+    found = sorted(RESULTS.glob(f"{escape(study) or '*'}/runs/{escape(name)}.json"))
     if len(found) == 1:
         return found[0]
     if found:
         names = ", ".join(f"{each.parts[-3]}/{name}" for each in found)
         raise UserError(f"run {run!r} is in several studies: name one of {names}")
-    raise UserError(f"run {run!r}: no such file, and no record of that name in {searched}")
+    raise UserError(f"run {run!r}: no such file, and no record of that name in {RESULTS}/{study or '*'}/runs")
 
 
 def _manifest(folder: Path, study: Study) -> tuple[Study, list[str]]:

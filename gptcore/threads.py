@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-# About 0.1 ms of waiting; GNU OpenMP's own choice is 300,000, several milliseconds.
+# Rounds of waiting before a thread sleeps; GNU OpenMP's own choice is 300,000.
 SPIN_COUNT = 3_000
 
 
