@@ -135,6 +135,15 @@ def test_positions_that_go_through_blocks_are_counted(toy_classifier):
     assert padded.positions_processed == 2 * 3 * WIDTH
 
 
+@pytest.mark.parametrize("train", ["last_layer", "all", "lora"])
+@pytest.mark.parametrize("position", ["last_real", "mean_real"])
+def test_no_padding_goes_through_blocks_where_it_is_hidden(toy_classifier, train, position):
+    recipe = Recipe(train=train, position=position, lora_rank=4)
+    classifier = toy_classifier(recipe, engine="fast")
+    classifier(rows("right"))
+    assert classifier.positions_processed == 1 + 4 + 6
+
+
 def test_the_gpt_is_taken_over(toy_gpt):
     gpt = toy_gpt(tie_output=False)
     classifier = Classifier(gpt, 2, plain_view(Recipe()), torch.Generator().manual_seed(0))
