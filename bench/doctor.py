@@ -67,7 +67,7 @@ def _machine() -> Iterator[Check]:
     text = f"{physical} cores ({logical} logical), {platform.system()} {platform.machine()}"
     yield Check("machine", "ok", text + (", a CUDA GPU" if has_cuda() else ", no CUDA GPU"))
     if (busy := busy_share()) > BUSY:
-        yield Check("load", "warning", f"the processor was {busy:.0%} busy over the last minute", BUSY_REMEDY)
+        yield Check("load", "warning", f"other programs keep {busy:.0%} of the processor busy", BUSY_REMEDY)
     if threads and threads.isdigit() and int(threads) < physical:
         yield Check("threads", "ok", f"OMP_NUM_THREADS = {threads}: not all cores will be used")
 

@@ -113,7 +113,7 @@ def prepare(request: Request) -> Prepared:
     messages = [why, *data.notes]
     warnings = list(resolved.warnings)
     if any(run.state == "todo" for run in plan) and (busy := busy_share()) > BUSY:
-        warnings.append(f"the processor was {busy:.0%} busy over the last minute: {BUSY_REMEDY}")
+        warnings.append(f"other programs keep {busy:.0%} of the processor busy: {BUSY_REMEDY}")
     free_bytes = free_memory_bytes(device)
     manifest, told = _manifest(folder, study)
     messages += told

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import fmean
 
 from bench.report.results import Results, RowResult
-from bench.report.text import changes, escape, join, percent, points, seconds, stopped
+from bench.report.text import changes, counted, escape, join, percent, points, seconds, stopped
 from bench.run.record import Record
 from bench.study.manifest import Published
 
@@ -55,7 +55,7 @@ def _accuracy(result: RowResult, other: RowResult) -> str:
     text = f"has a test accuracy of {percent(mine)}% against {percent(theirs)}% of {name}, "
     text += f"a difference of {points(fmean(differences))} points"
     if len(pairs) < max(len(result.done), len(other.done)):
-        text += f" over the {_counted(len(pairs), 'seed')} that both have finished"
+        text += f" over the {counted(len(pairs), 'seed')} that both have finished"
     if len(pairs) == 1:
         return text + ". One seed shows no spread."
     each = " · ".join(points(d) for d in differences)
@@ -117,7 +117,3 @@ def _against_majority(results: Results, result: RowResult) -> str:
     if not low <= results.majority <= high:
         return ""
     return f" Its interval holds the accuracy of always answering the largest class ({percent(results.majority)}%)."
-
-
-def _counted(n: int, noun: str) -> str:
-    return f"{n} {noun}" + ("" if n == 1 else "s")

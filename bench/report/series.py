@@ -10,7 +10,7 @@ from typing import Literal
 from bench.evidence.pareto import weigh
 from bench.report.plots.style import BASELINE, FAMILIES, OTHER, Family, family
 from bench.report.results import Results, RowResult
-from bench.report.text import interval, percent, plain, seconds
+from bench.report.text import counted, interval, percent, plain, seconds
 from bench.run.record import Curves, Record
 
 KINDS: tuple[Family, ...] = (BASELINE, *FAMILIES, OTHER)  # a family is its place in this list
@@ -194,7 +194,7 @@ def _mean(result: RowResult, kind: int, x: float, y: float, label: str = "") -> 
     n = len(result.done)
     text = [
         plain(result.name),
-        f"{percent(result.accuracy())}%, mean of {n} seed{'' if n == 1 else 's'}",
+        f"{percent(result.accuracy())}%, mean of {counted(n, 'seed')}",
         f"95% interval {interval(result.interval)}",
     ]
     if result.seconds():

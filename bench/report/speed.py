@@ -9,7 +9,7 @@ from statistics import median
 
 from tabulate import tabulate
 
-from bench.report.text import escape, memory, seconds
+from bench.report.text import counted, escape, memory, seconds
 from bench.run.files import write_whole
 from bench.run.record import Environment
 from bench.run.speed_record import EngineName, RowSpeed, SpeedStudy, Whole
@@ -83,6 +83,7 @@ def speed_page(study: SpeedStudy) -> str:
         _matrix(study),
         "## Goals",
         _goals_table(study),
+        "## Done whole",
         _whole(study),
         "## How cost grows",
         _growth(study),
@@ -121,7 +122,7 @@ def _what(study: SpeedStudy) -> str:
         f"{escape(study.dataset)}, {study.n_train:,} training texts, {study.epochs} epochs, random weights (they "
         f"decide no time). {escape(place.cpu)}, {place.threads} threads; a large matrix product reaches {rates}. "
         f"Fast engine in {study.precision}, plain in float32. Both engines were timed in turn in one process, "
-        f"{study.pairs} pairs a row; a ratio is the median of its pairs.\n\n"
+        f"{counted(study.pairs, 'pair')} a row; a ratio is the median of its pairs.\n\n"
         "**Times of whole runs are scaled up from slices**: plain from "
         f"{study.slices['plain']}; fast from {study.slices['fast']}. Runs that were done whole stand further down."
     )
@@ -162,7 +163,7 @@ def _matrix(study: SpeedStudy) -> str:
     for n in (1, 3):
         fast = shared_total(study, n)
         lines.append(
-            f"{n} seed{'s' if n > 1 else ''}: {seconds(n * plain)} s against {seconds(fast)} s, "
+            f"{counted(n, 'seed')}: {seconds(n * plain)} s against {seconds(fast)} s, "
             f"**{n * plain / fast:.1f} times**"
         )
     others = ", ".join(escape(row.row) for row in study.beyond)
@@ -225,9 +226,8 @@ def _whole(study: SpeedStudy) -> str:
         for row in study.whole
     ]
     return (
-        "Done whole, once with each engine (memory: the most that a process of its own had resident, torch included, – "
-        "where one process did several; error: that of slices timed in the same call):\n\n"
-        + _table(headers, rows)
+        "Once with each engine. Memory: the most that a process of its own had resident, torch included, – where one "
+        "process did several. Error: that of slices timed in the same call.\n\n" + _table(headers, rows)
     )
 
 
@@ -242,7 +242,10 @@ def _memory(whole: Whole) -> str:
 def _growth(study: SpeedStudy) -> str:
     base = study.rows[0]
     plain, first, further = base.median_s("plain"), base.median_s("fast"), _median_further(base)
-    parts = [f"The row {escape(base.row)}; seeds and epochs follow from its phases, the others were timed."]
+    parts = [
+        f"The row {escape(base.row)}; seeds and epochs follow from its phases, the others were timed. A ratio is "
+        "that of the two medians beside it."
+    ]
     parts.append(_growth_table("Seeds", [(str(n), n * plain, first + (n - 1) * further) for n in SEEDS]))
     by_epochs = [(str(n), _epochs(base, "plain", n, study), _epochs(base, "fast", n, study)) for n in EPOCHS]
     parts.append(_growth_table("Epochs", by_epochs))

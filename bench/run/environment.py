@@ -55,6 +55,7 @@ def differences(before: Iterable[Environment], now: Environment) -> list[str]:
     return found
 
 
+_BUSY_SAMPLE_S = 0.1
 BUSY = 0.5  # share of the processor beyond which times mean nothing
 BUSY_REMEDY = (
     "beside other programs a run may take many times as long, and its times do not compare: wait for them, end them, "
@@ -63,9 +64,8 @@ BUSY_REMEDY = (
 
 
 def busy_share() -> float:
-    """How much of the processor programs have kept busy over the last minute, 0 to 1; 0 where nobody says."""
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    return min(1.0, load / (psutil.cpu_count() or 1))
+    """How much of the processor other programs keep busy, 0 to 1, while this one waits a moment to see."""
+    return psutil.cpu_percent(interval=_BUSY_SAMPLE_S) / 100
 
 
 def free_memory_bytes(device: str = "cpu") -> int:

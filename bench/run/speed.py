@@ -186,6 +186,7 @@ def _now() -> str:
 
 def _in_words(size: SliceSize, recipe: Recipe) -> str:
     return (
-        f"two epochs of {size.batches} batches of {recipe.batch_size} (the second is timed), "
+        f"two epochs of {size.batches} batch{'' if size.batches == 1 else 'es'} of {recipe.batch_size} "
+        "(the second is timed), "
         f"{size.evaluated} validation and {size.evaluated} test texts, with all blocks"
     )

@@ -337,6 +337,16 @@ def test_runs_from_elsewhere_in_the_same_tables_are_told(
 
 
 @pytest.mark.usefixtures("no_report")
+def test_other_programs_at_work_are_told_where_something_is_to_be_done(
+    bench: Bench, study: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare, "busy_share", lambda: 0.9)
+    call = ["run", *study, "--only", "tfidf", "--seeds", "1"]
+    assert "other programs keep 90% of the processor busy" in bench(*call).words
+    assert "of the processor busy" not in bench(*call).words  # nothing is to do
+
+
+@pytest.mark.usefixtures("no_report")
 def test_by_default_a_study_lies_in_results(bench: Bench, study: list[str], tmp_path: Path) -> None:
     del study[-2:]  # without --out
     answer = bench("run", *study, "--only", "tfidf", "--skip", "last-layer", "--set", "epochs=1")

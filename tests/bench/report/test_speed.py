@@ -154,6 +154,7 @@ def test_whole_runs_stand_beside_what_slices_foretold() -> None:
         *("baseline", "80.0", "20.0", "4.0", "10.0", "+25%", "-50%", "1.00 GiB", "512 MiB"),
         *("trunk 1.00; train 19.0", "2026-02-03, a / processor, bfloat16"),
     ]
+    assert page.index("## Goals") < page.index("## Done whole") < page.index(line)
     assert "No row was done whole" in speed_page(study([BASE]))
 
 

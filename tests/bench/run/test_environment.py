@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import psutil
 import pytest
 
 from bench.run import environment
-from bench.run.environment import describe_environment, free_memory_bytes, git_state, has_cuda
+from bench.run.environment import busy_share, describe_environment, free_memory_bytes, git_state, has_cuda
 
 
 @pytest.fixture(autouse=True)
@@ -124,6 +125,19 @@ def test_cuda_needs_a_gpu_a_driver_and_a_torch_for_it(
     (tmp_path / "nvidia-smi").unlink()
     monkeypatch.setenv("PATH", str(tmp_path))
     assert not has_cuda()
+
+
+def test_a_busy_processor_is_seen_at_once() -> None:
+    spin = [sys.executable, "-c", "print(flush=True)\nwhile True: pass"]
+    programs = [subprocess.Popen(spin, stdout=subprocess.PIPE) for _ in range(psutil.cpu_count() or 1)]
+    for program in programs:
+        assert program.stdout is not None
+        program.stdout.readline()  # it is at work
+    busy = busy_share()
+    for program in programs:
+        program.kill()
+        program.communicate()
+    assert 0.5 < busy <= 1
 
 
 def test_free_memory_of_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
