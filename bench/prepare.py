@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from glob import escape
 from pathlib import Path
@@ -173,16 +173,12 @@ def prepare_speed(
     path = speed_path(out, models)
     before = load_speed(path)
     dataset = load_dataset(data)
-    if not pairs:
-        if not whole:
-            raise UserError("--pairs 0: nothing would be timed: name a row with --whole")
-        if before is None:
-            raise UserError(f"--pairs 0: {path} is not there to be added to: time the rows first, without it")
-        if (before.dataset, before.n_train) != (dataset.name, len(dataset.train)):
-            raise UserError(
-                f"--pairs 0: {path} is about {before.dataset} with {before.n_train} training texts, this is "
-                f"{dataset.name} with {len(dataset.train)}: give an --out"
-            )
+    if not pairs and not whole:
+        raise UserError("--pairs 0: nothing would be timed: name a row with --whole")
+    if not pairs and before is None:
+        raise UserError(f"--pairs 0: {path} is not there to be added to: time the rows first, without it")
+    if before is not None:
+        _check_nothing_is_lost(path, before, dataset, timed if pairs else None)
     return PreparedSpeed(
         models,
         list(rows.values()),
@@ -192,6 +188,23 @@ def prepare_speed(
         _device(device),
         before,
     )
+
+
+def _check_nothing_is_lost(
+    path: Path, before: SpeedStudy, data: Dataset, timed: Collection[str] | None
+) -> None:
+    """Refuse to write over a page of other data, or of rows that are not timed again; None: all rows are kept."""
+    if (before.dataset, before.n_train) != (data.name, len(data.train)):
+        raise UserError(
+            f"{path} is about {before.dataset} with {before.n_train:,} training texts, this is {data.name} with "
+            f"{len(data.train):,}: give an --out"
+        )
+    names = [row.row for row in (*before.rows, *before.beyond)]
+    lost = [name for name in names if timed is not None and name not in timed]
+    if lost:
+        raise UserError(
+            f"{path} holds rows that this call does not time and would lose, such as {lost[0]}: give an --out"
+        )
 
 
 def parse_vary(texts: list[str]) -> tuple[Series, ...]:

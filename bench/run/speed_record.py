@@ -139,6 +139,5 @@ class SpeedStudy(_Part):
         return self.model_copy(update={"whole": [*others, row]})
 
     def with_whole_rows_of(self, before: SpeedStudy | None) -> SpeedStudy:
-        """The same with the rows that were done whole before, where they were on the same data."""
-        same = before and (before.dataset, before.n_train) == (self.dataset, self.n_train)
-        return self.model_copy(update={"whole": before.whole}) if before and same else self
+        """The same with the rows that were done whole before, on the same data."""
+        return self if before is None else self.model_copy(update={"whole": before.whole})

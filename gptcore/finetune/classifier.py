@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -73,7 +72,6 @@ class Classifier(nn.Module):
             raise TypeError("what the head reads goes through no block")
         rows = self.trimmed(rows)
         states, depth = self._begin(rows)
-        self.positions_processed += len(rows) * rows.width
         return StateRows(states, rows.lengths, rows.side, depth)
 
     def frozen_block(self, i: int) -> Callable[[StateRows], Tensor]:
@@ -102,29 +100,25 @@ class Classifier(nn.Module):
     def _features(self, rows: TokenRows | StateRows) -> Tensor:
         x, start = self._begin(rows)
         read = read_index(self.view, rows)[:, None] if self.view.read_only else None
-        attend = replace(self._attend(rows), packing=self._packing(rows, start))
-        packed = attend.packing
-        self.positions_processed += len(rows) * rows.width if packed is None else len(packed.index)
-        hidden = self.gpt.ln_f(self.gpt.run_blocks(x, attend, start=start, read=read))
+        hidden = self.gpt.ln_f(self.gpt.run_blocks(x, self._attend(rows), start=start, read=read))
         if read is not None:
             out: Tensor = hidden[:, 0]
             return out
         return read_hidden(self.view, hidden, rows)
 
     def _begin(self, rows: TokenRows | StateRows) -> tuple[Tensor, int]:
+        self.positions_processed += int(rows.lengths.sum()) if self.view.trim else len(rows) * rows.width
         if isinstance(rows, StateRows):
             return rows.states, rows.depth
         return self.gpt.embed(rows.tokens, positions_of(self.view, rows)), 0
 
-    def _packing(self, rows: TokenRows | StateRows, start: int) -> Packing | None:
-        """How to leave padding out of the blocks from `start` on that return every position; None: nothing to do."""
-        n_whole = self.gpt.config.n_layer - start - self.view.read_only
-        if not self.view.trim or n_whole <= 0 or int(rows.lengths.min()) == rows.width:
-            return None
-        return Packing.of(rows.real)
-
     def _attend(self, rows: TokenRows | StateRows) -> Attend:
-        return Attend(causal=self.view.causal, real=rows.real if self.view.mask_padding else None)
+        real = rows.real
+        return Attend(
+            causal=self.view.causal,
+            real=real if self.view.mask_padding else None,
+            packing=Packing.of(real) if self.view.trim and not bool(real.all()) else None,
+        )
 
 
 def positions_of(view: View, rows: TokenRows) -> Tensor | None:

@@ -66,7 +66,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, attend: Attend, read: Tensor | None = None) -> Tensor:
         """x (B, T, d_model) -> (B, T, d_model), or (B, R, d_model) for the R positions in `read`.
 
-        Without `read` a packed x is (N, d_model), and so is what comes out.
+        With a packing and no `read`, x is (N, d_model), and so is what comes out.
         """
         # An adapter in the projection's place may have no weight that could be split.
         weight = None if read is None else self.c_attn.weight
@@ -153,8 +153,11 @@ class Block(nn.Module):
     def forward(self, x: Tensor, attend: Attend, read: Tensor | None = None) -> Tensor:
         """x (B, T, d_model) -> (B, T, d_model), or (B, R, d_model) for the R positions in `read`.
 
-        Without `read` a packed x is (N, d_model), and so is what comes out.
+        With a packing and no `read`, what comes out where padding is is zero, whatever went in.
         """
+        if read is None and (packing := attend.packing) is not None:
+            x = packing.pack(x)
+            return packing.unpack(self._run(x, x, attend, None))
         if read is None:
             return self._run(x, x, attend, None)
         # A few rows through large weights: rounding the weights would cost more than bfloat16 products save.
@@ -217,20 +220,13 @@ class GPT(nn.Module):
         """Blocks start .. stop-1 on x (B, T, d_model), without the final norm.
 
         read: (B, R) int64; if given, the last block of the range returns those positions: (B, R, d_model).
-        With a packing, blocks that return every position see no padding; what they return for it is zero.
         """
         stop = self.config.n_layer if stop is None else stop
-        whole = stop if read is None else stop - 1  # up to here blocks return every position
-        packing = attend.packing if start < whole else None
-        if packing is not None:
-            x = packing.pack(x)
-        for i in range(start, whole):
-            x = self.h[i](x, attend)
-        if packing is not None:
-            x = packing.unpack(x)
-        if read is None:
-            return x
-        return self.h[whole](x, attend, read) if start <= whole else gather_positions(x, read)
+        for i in range(start, stop):
+            x = self.h[i](x, attend, read if i == stop - 1 else None)
+        if read is not None and start >= stop:
+            x = gather_positions(x, read)
+        return x
 
     def forward(self, tokens: Tensor, attend: Attend = CAUSAL, positions: Tensor | None = None) -> Tensor:
         """tokens (B, T) int64 -> hidden states after the final norm (B, T, d_model)."""

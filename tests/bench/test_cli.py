@@ -597,6 +597,11 @@ def test_a_damaged_record_is_named(bench: Bench, study: list[str], tmp_path: Pat
 # --- speed -----------------------------------------------------------------------------------------------
 
 
+def one_line(answer: Answer) -> str:
+    """What it complained of, without line breaks."""
+    return " ".join(answer.err.split())
+
+
 def test_speed_times_rows_and_adds_whole_ones_later(
     bench: Bench, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_process: type
 ) -> None:
@@ -620,11 +625,24 @@ def test_speed_times_rows_and_adds_whole_ones_later(
     assert after is not None
     assert [row.row for row in after.whole] == ["first-token", "lora"]
     assert after.model_copy(update={"whole": before.whole}) == before
-    third = bench("speed", *options, "--only", "baseline", "--pairs", "1")
+    narrower = bench("speed", *options, "--only", "baseline", "--pairs", "1")
+    assert narrower.code == 2
+    assert "rows that this call does not time and would lose, such as first-token" in one_line(narrower)
+    assert load_speed(tmp_path / "pages" / "embedded.json") == after
+    third = bench("speed", *options, "--only", "first-token", "--pairs", "1")
     assert third.code == 0, third.err
     page = (tmp_path / "pages" / "embedded.md").read_text()
     assert page.count("| lora ") == 1  # its slices are gone, what took long is kept
     assert bench("speed", *options, "--pairs", "0").code == 2
+    other = tmp_path / "fewer.csv"
+    other.write_text("\n".join((inputs / "messages.csv").read_text().splitlines()[:-4]) + "\n")
+    options[3] = other
+    for more in (("--pairs", "1"), ("--pairs", "0", "--whole", "lora")):
+        on_other_data = bench("speed", *options, *more)
+        assert on_other_data.code == 2
+        assert "embedded.json is about messages.csv with 28 training texts, this is" in one_line(
+            on_other_data
+        )
     onto_file = bench("speed", *options[:-1], inputs / "messages.csv", "--pairs", "1")
     assert onto_file.code == 2
-    assert "is a file: name a folder" in " ".join(onto_file.err.split())
+    assert "is a file: name a folder" in one_line(onto_file)

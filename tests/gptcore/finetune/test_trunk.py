@@ -115,9 +115,17 @@ def test_rows_of_equal_tokens_but_other_lengths_are_not_equal(toy_classifier: Ma
 
 def test_rows_of_like_length_go_together(trimming: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batching, "POSITIONS_AT_A_TIME", WIDTH)
+    begin, shapes = trimming.begin, []
+
+    def noted(rows: Rows) -> StateRows:
+        batch = begin(rows)
+        shapes.append((len(batch), batch.width))
+        return batch
+
+    monkeypatch.setattr(trimming, "begin", noted)
     compute_trunk(trimming, padded(SEQUENCES), 1)
-    # 1 and 3 tokens together (2 x 3), 5 and 8 alone: the padding is one row's two tokens
-    assert trimming.positions_processed == 2 * 3 + 5 + 8
+    assert shapes == [(2, 3), (1, 5), (1, 8)]
+    assert trimming.positions_processed == 1 + 3 + 5 + 8  # the padding that is left is not computed
 
 
 def test_full_width_batches_keep_to_the_limit(
