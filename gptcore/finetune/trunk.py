@@ -100,8 +100,8 @@ def compute_trunk(
     """Run every distinct row through the blocks below `depth`; depth = n_layer gives what the head reads.
 
     base: a shallower trunk of the same rows to start from; out: (N, T, d_model) zeros to fill where the states
-    are not to be in memory. Equal rows are computed once. Where the view trims, rows of like length go together,
-    so that next to no padding is computed; their padding stays zero.
+    are not to be in memory. Equal rows are computed once. Where the view trims, rows of like length go together, and
+    padding is not computed: its states are never read.
     """
     began = time.perf_counter()
     was_training = classifier.training

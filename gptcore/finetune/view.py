@@ -19,10 +19,11 @@ class View:
     """How rows are laid out, which positions may be attended to, and what is read.
 
     side: where rows are padded; causal: the attention mask; mask_padding: padding cannot be attended to;
-    one_by_one: each row alone, unpadded; trim: a batch may be cut to its longest row; one_pad: a row is its text
-    and, where that does not fill it, the padding of its last column alone, which is what is read; read_only: the
-    last block computes queries and MLP only where the head reads; whole_steps: the batches that accumulate to
-    one optimiser step go through the model together.
+    one_by_one: each row alone, unpadded; trim: padding on the right changes nothing: a batch may be cut to its
+    longest row, and blocks leave out what padding is left; one_pad: a row is its text and, where that does not fill
+    it, the padding of its last column alone, which is what is read; read_only: the last block computes queries and
+    MLP only where the head reads; whole_steps: the batches that accumulate to one optimiser step go through the
+    model together.
     """
 
     side: Literal["right", "left"]
