@@ -253,15 +253,12 @@ def _batches(n_rows: int, recipe: Recipe) -> int:
 
 
 def _positions(lengths: Tensor, width: int, view: View) -> int:
-    """Token positions that predicting rows of these lengths (N,) computes, batch by batch."""
-    if view.one_by_one:
-        return int(lengths.sum())
-    if not view.trim:
-        return len(lengths) * width
-    return _trimmed_positions(lengths, width)
+    """Token positions that predicting rows of these lengths (N,) computes."""
+    return int(lengths.sum()) if view.one_by_one or view.trim else len(lengths) * width
 
 
 def _trimmed_positions(lengths: Tensor, width: int) -> int:
+    """Those of batches that are cut to their longest row, for which states are written."""
     batches = batches_by_length(lengths, width, trim=True)
     return sum(len(batch) * int(lengths[batch].max()) for batch in batches)
 

@@ -10,8 +10,9 @@ import torch
 from gptcore.data import batching
 from gptcore.data.datasets import Dataset, load_dataset
 from gptcore.finetune import probe as module
-from gptcore.finetune.engine import Engine
-from gptcore.finetune.fit import FitResult, fit
+from gptcore.finetune.engine import Engine, EngineName
+from gptcore.finetune.evaluate import evaluate
+from gptcore.finetune.fit import FitResult, build_classifier, build_gpt, fit
 from gptcore.finetune.inputs import prepare_inputs
 from gptcore.finetune.padding import other_paddings
 from gptcore.finetune.probe import cost_id, probe, take_sample
@@ -225,6 +226,20 @@ def test_the_states_that_are_kept_are_foretold(
     assert len(states) == len(need.parts)
     n_positions = sum(int((part != 0).any(dim=2).sum()) for part in states)
     assert sum(need.parts.values()) == 4 * TOY.d_model * n_positions
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"position": "last_real"}, {"position": "first"}, {"padding": "none"}]
+)
+@pytest.mark.parametrize("kind", ["fast", "plain"])
+def test_scaled_by_the_positions_that_are_computed(
+    data: Dataset, changes: dict[str, Any], kind: EngineName
+) -> None:
+    recipe, engine = RECIPE.model_copy(update={"train": "all"} | changes), Engine(kind)
+    classifier = build_classifier(build_gpt(recipe, 0)[0], 2, recipe, engine, 0)
+    rows = prepare_inputs(data, recipe, classifier.view, TOY).test
+    evaluate(classifier, rows, data.test.labels)
+    assert classifier.positions_processed == module._positions(rows.lengths, rows.width, classifier.view)
 
 
 def test_nothing_is_left_behind(data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
