@@ -40,7 +40,7 @@ class Classifier(nn.Module):
         self.gpt = gpt
         self.view = view
         self.precision = precision
-        self.positions_processed = 0  # token positions that went through at least one block
+        self.positions_processed = 0  # that went through at least one block, hidden padding not counted
         self.head = nn.Linear(gpt.config.d_model, n_classes)
         nn.init.kaiming_uniform_(self.head.weight, a=math.sqrt(5), generator=generator)
         bound = 1 / math.sqrt(gpt.config.d_model)

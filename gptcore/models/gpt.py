@@ -155,11 +155,11 @@ class Block(nn.Module):
 
         With a packing and no `read`, what comes out where padding is is zero, whatever went in.
         """
-        if read is None and (packing := attend.packing) is not None:
-            x = packing.pack(x)
-            return packing.unpack(self._run(x, x, attend, None))
         if read is None:
-            return self._run(x, x, attend, None)
+            if attend.packing is None:
+                return self._run(x, x, attend, None)
+            packed = attend.packing.pack(x)
+            return attend.packing.unpack(self._run(packed, packed, attend, None))
         # A few rows through large weights: rounding the weights would cost more than bfloat16 products save.
         with torch.autocast(x.device.type, enabled=False):
             return self._run(x, gather_positions(x, read), attend, read)

@@ -8,7 +8,7 @@ from statistics import median
 from matplotlib.axes import Axes
 
 from bench.report.plots.canvas import log_x, log_y, new_figure, save, settings
-from bench.run.speed_record import EngineName, RowSpeed, SpeedStudy
+from bench.run.speed_record import EngineName, SpeedStudy
 
 COLOURS: dict[EngineName, str] = {"plain": "#8A8A8A", "fast": "#1B6CA8"}
 MARKERS: dict[EngineName, str] = {"plain": "s", "fast": "o"}
@@ -21,7 +21,7 @@ def draw_growth(study: SpeedStudy, path: Path) -> None:
     with settings():
         figure = new_figure(3.4, f"{study.models}: seconds of the row {base.row}, plain and fast engine")
         by_seeds, by_length = figure.subplots(1, 2)
-        first = {engine: _median(base, engine) for engine in COLOURS}
+        first = {engine: base.median_s(engine) for engine in COLOURS}
         further: dict[EngineName, float] = {
             "plain": first["plain"],
             "fast": median(taken.further_s for taken in base.fast),
@@ -31,11 +31,11 @@ def draw_growth(study: SpeedStudy, path: Path) -> None:
         for engine in COLOURS:
             seconds[engine] = [first[engine] + (n - 1) * further[engine] for n in SEEDS]
             _line(by_seeds, engine, list(SEEDS), seconds[engine])
-            _line(by_length, engine, lengths, [_median(row, engine) for row in study.by_length])
+            _line(by_length, engine, lengths, [row.median_s(engine) for row in study.by_length])
         by_seeds.set(xlabel="seeds")
         log_y(by_seeds, [*seconds["plain"], *seconds["fast"]], "seconds")
         log_x(by_length, lengths, "tokens a row is padded to")
-        log_y(by_length, [_median(row, engine) for row in study.by_length for engine in COLOURS], "")
+        log_y(by_length, [row.median_s(engine) for row in study.by_length for engine in COLOURS], "")
         by_length.set_xticks(lengths, [str(n) for n in lengths])
         by_seeds.legend()
         for axes in (by_seeds, by_length):
@@ -45,7 +45,3 @@ def draw_growth(study: SpeedStudy, path: Path) -> None:
 
 def _line(axes: Axes, engine: EngineName, x: list[int], y: list[float]) -> None:
     axes.plot(x, y, color=COLOURS[engine], marker=MARKERS[engine], markersize=4, label=engine)
-
-
-def _median(row: RowSpeed, engine: EngineName) -> float:
-    return median(taken.total_s for taken in row.taken(engine))
