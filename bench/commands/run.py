@@ -41,16 +41,14 @@ def run(
     from bench.run.execute import execute
     from bench.run.study_run import open_study
     from bench.run.supervisor import Supervisor
-    from bench.run.worker import SessionSpec
     from bench.study.forecast import with_prediction
     from bench.study.plan import blocking
 
     study_run = open_study(options)
     show_messages(study_run)
     save_study(study_run.folder, study_run.manifest)
-    spec = SessionSpec(study_run.data, options.engine, options.precision, study_run.device, verify)
     interrupted, failed = False, any(planned.state == "failed" for planned in study_run.plan)
-    with Supervisor(spec, timeout) as supervisor:
+    with Supervisor(study_run.session_spec(verify), timeout) as supervisor:
         warn_of_mixture(study_run, supervisor)
         planned_runs, predictions = foretell(study_run, supervisor)
 
