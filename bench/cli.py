@@ -13,8 +13,8 @@ from gptcore.errors import UserError
 from gptcore.threads import share_cores
 
 if TYPE_CHECKING:
+    from bench.records.record import Record
     from bench.run.execute import OnEpoch
-    from bench.run.record import Record
     from bench.study.plan import PlannedRun
 
 app = typer.Typer(
@@ -90,9 +90,9 @@ VerifyOption = Annotated[
 def list_command() -> None:
     """Matrices, models and datasets, a line each."""
     from bench.study.matrix import matrices
+    from gptcore.backbones.config import REGISTRY
     from gptcore.data.datasets import DATASETS
-    from gptcore.finetune.recipe import TFIDF
-    from gptcore.models.config import REGISTRY
+    from gptcore.recipe import TFIDF
 
     models = [(name, entry.about) for name, entry in REGISTRY.items()]
     for title, lines in (
@@ -127,8 +127,8 @@ def plan(
     Time and memory are foretold from a few real steps of every kind of run on this machine, which takes some
     seconds. A study that shares its frozen blocks is foretold with that sharing, run by run.
     """
-    from bench.prepare import Request, parse_vary, prepare
-    from bench.progress import foretell, show_messages, show_plan
+    from bench.commands.progress import foretell, show_messages, show_plan
+    from bench.run.prepare import Request, parse_vary, prepare
     from bench.run.supervisor import Supervisor
     from bench.run.worker import SessionSpec
 
@@ -169,10 +169,10 @@ def run(
 
     Several calls at once share the work.
     """
-    from bench.prepare import Request, parse_vary, prepare
-    from bench.progress import foretell, show_messages, show_progress, warn_of_mixture
+    from bench.commands.progress import foretell, show_messages, show_progress, warn_of_mixture
+    from bench.records.store import save_study
     from bench.run.execute import execute
-    from bench.run.store import save_study
+    from bench.run.prepare import Request, parse_vary, prepare
     from bench.run.supervisor import Supervisor
     from bench.run.worker import SessionSpec
     from bench.study.forecast import with_prediction
@@ -221,10 +221,10 @@ def report(
     margin: MarginOption = 1.0,
 ) -> None:
     """Write report.md, report.html, summary.csv and the plots of a study anew, from its records alone."""
+    from bench.records.files import cannot_write
+    from bench.records.locks import lock
+    from bench.records.store import load_records, load_study
     from bench.report.markdown import write_report
-    from bench.run.files import cannot_write
-    from bench.run.locks import lock
-    from bench.run.store import load_records, load_study
 
     for folder in studies:
         study = load_study(folder)
@@ -259,9 +259,9 @@ def show(
     """One record, readable."""
     from rich.console import Console
 
-    from bench.prepare import find_record
+    from bench.records.store import load_record
     from bench.report.show import show_record
-    from bench.run.store import load_record
+    from bench.run.prepare import find_record
 
     Console().print(show_record(load_record(find_record(run))))
 
@@ -335,9 +335,9 @@ def speed(
     Times slices of real runs with random weights, so nothing but the data and the vocabulary is fetched; the page
     says what was timed and what was scaled up.
     """
-    from bench.prepare import prepare_speed
-    from bench.progress import show_timing
+    from bench.commands.progress import show_timing
     from bench.report.speed import write_speed
+    from bench.run.prepare import prepare_speed
 
     asked = prepare_speed(models, data, only or [], skip or [], whole or [], pairs, device, out)
     from bench.run.speed import measure, measure_whole
@@ -363,8 +363,8 @@ def doctor() -> None:
     Looks at cores, speed, versions, memory, disk, cache, sources of data and weights, and says what
     `run --matrix full` would do. Exit code 1 where something would stop a run; each finding has its remedy.
     """
-    from bench.doctor import examine
-    from bench.progress import show_checks
+    from bench.commands.progress import show_checks
+    from bench.run.doctor import examine
 
     if "problem" in show_checks(examine()):
         raise typer.Exit(1)

@@ -9,21 +9,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gptcore.backbones.gpt import GPT as GPT
     from gptcore.data.datasets import Dataset as Dataset
     from gptcore.data.datasets import load_dataset as load_dataset
-    from gptcore.finetune.fit import FitResult as FitResult
-    from gptcore.finetune.fit import fit as fit
-    from gptcore.finetune.recipe import Recipe as Recipe
-    from gptcore.finetune.recipe import Seeds as Seeds
-    from gptcore.models.gpt import GPT as GPT
+    from gptcore.engine.engine import Engine as Engine
+    from gptcore.recipe import Recipe as Recipe
+    from gptcore.recipe import Seeds as Seeds
+    from gptcore.training.fit import FitResult as FitResult
+    from gptcore.training.fit import fit as fit
 
 _HOME = {
     "Dataset": "gptcore.data.datasets",
-    "FitResult": "gptcore.finetune.fit",
-    "GPT": "gptcore.models.gpt",
-    "Recipe": "gptcore.finetune.recipe",
-    "Seeds": "gptcore.finetune.recipe",
-    "fit": "gptcore.finetune.fit",
+    "Engine": "gptcore.engine.engine",
+    "FitResult": "gptcore.training.fit",
+    "GPT": "gptcore.backbones.gpt",
+    "Recipe": "gptcore.recipe",
+    "Seeds": "gptcore.recipe",
+    "fit": "gptcore.training.fit",
     "load_dataset": "gptcore.data.datasets",
 }
 __all__ = sorted(_HOME)

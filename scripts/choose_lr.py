@@ -17,8 +17,8 @@ from statistics import mean
 
 from tabulate import tabulate
 
-from bench.run.record import EpochPoint
-from bench.run.store import load_records
+from bench.records.record import EpochPoint
+from bench.records.store import load_records
 
 
 def main(folder: Path) -> None:

@@ -17,10 +17,10 @@ import numpy as np
 from tabulate import tabulate
 
 from bench.evidence.paired import paired_bootstrap
-from bench.run.record import Record
-from bench.run.store import load_records
-from gptcore import GPT
-from gptcore.models.config import FAMILIES, REGISTRY
+from bench.records.record import Record
+from bench.records.store import load_records
+from gptcore.backbones.config import FAMILIES, REGISTRY
+from gptcore.backbones.weights import load_gpt
 from gptcore.pretrain.corpus import bytes_per_token, open_tokens
 from gptcore.pretrain.loop import bits_per_byte, held_out_loss
 from gptcore.pretrain.ngrams import bigram_bits, uniform_bits, unigram_bits
@@ -38,7 +38,7 @@ def language_table(work: Path) -> str:
         ["bigram", bigram_bits(train, held_out, vocab_size) / per_token],
     ]
     for size in SIZES:
-        loss = held_out_loss(GPT.from_pretrained(size), held_out, n_windows=len(held_out))
+        loss = held_out_loss(load_gpt(size), held_out, n_windows=len(held_out))
         rows.append([f"{size} ({REGISTRY[size].config.n_params / 1e6:.1f}M)", bits_per_byte(loss, per_token)])
     return tabulate(rows, ["model", "bits per byte of held-out text"], floatfmt=".3f", tablefmt="pipe")
 

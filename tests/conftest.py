@@ -6,8 +6,8 @@ import pytest
 import torch
 from hypothesis import settings
 
-from gptcore.models.config import ModelConfig
-from gptcore.models.gpt import GPT
+from gptcore.backbones.config import ModelConfig
+from gptcore.backbones.gpt import GPT
 
 torch.set_num_threads(1)  # toy tensors gain nothing from threads, and a busy machine makes them slow
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from bench.evidence.machine import same_machine
 from bench.evidence.paired import Difference, Ratio, paired_ratio
+from bench.evidence.results import Results, RowResult
 from bench.evidence.unpaired import difference_of_shares
 from bench.evidence.verdicts import Call, Comparison, compare_rows, decide
-from bench.report.results import Results, RowResult
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from typing import Literal
 from bench.evidence.machine import same_machine
 from bench.evidence.paired import Difference, Ratio, paired_ratio
 from bench.evidence.published import mcnemar_range, right_answers, time_ratio_range, widest_difference
+from bench.evidence.results import Results, RowResult
 from bench.evidence.verdicts import ALPHA, MARGIN, Call, Comparison, compare_rows, decide
-from bench.report.results import Results, RowResult
-from bench.run.record import Record
+from bench.records.record import Record
+from bench.records.study import Published
 from bench.study.claims import Claim, Claims, load_claims, no_op_rows, published_rows
-from bench.study.manifest import Published
 
 _HALF = 0.05  # of the last digit of a stated size
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.evidence.published import right_answers
+from bench.records.study import Published
 from bench.study.claims import Claim, Claims, Split
-from bench.study.manifest import Published
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.run.record import Record
+from bench.records.record import Record
 
 
 def machine(record: Record) -> tuple[str, str, int, float]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.run.record import Predictions, Record
+from bench.records.record import Predictions, Record
 
 N_BINS = 10
 

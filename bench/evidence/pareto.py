@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from bench.evidence.machine import machine
+from bench.evidence.results import Results, RowResult
 from bench.evidence.verdicts import ALPHA, Comparison, compare_rows
-from bench.report.results import Results, RowResult
 
 
 @dataclass(frozen=True)

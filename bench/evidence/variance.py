@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
-from gptcore.finetune.recipe import Seeds
+from gptcore.recipe import Seeds
 
 KINDS = tuple(Seeds.model_fields)  # init, order, split
 

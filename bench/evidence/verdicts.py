@@ -14,8 +14,8 @@ from bench.evidence.paired import Difference, PairedMean, Ratio, p_mcnemar, pair
 from bench.evidence.variance import independent
 
 if TYPE_CHECKING:
-    from bench.report.results import Results, RowResult
-    from bench.run.record import Record
+    from bench.evidence.results import Results, RowResult
+    from bench.records.record import Record
 
 Call = Literal["better", "worse", "no difference", "undecided"]
 

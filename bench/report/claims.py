@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from bench.evidence.claims import ClaimResult, Finding, Judged, judge_claims, published_difference
 from bench.evidence.errata import impossible_percentages, not_of_all, same_figures, without_difference
+from bench.evidence.results import Results
 from bench.evidence.stats import wilson
 from bench.evidence.verdicts import ALPHA
-from bench.report.results import Results
+from bench.records.study import Published
 from bench.report.tables import titled
 from bench.report.text import MISSING, escape, interval, join, percent, points, points_between
 from bench.study.claims import Claim, load_claims, published_rows
-from bench.study.manifest import Published
 
 _IN_A_COUNT: dict[Finding, str] = {
     "holds": "hold",

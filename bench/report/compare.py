@@ -10,11 +10,11 @@ from tabulate import tabulate
 
 from bench.evidence.between import RowBetween, compare_studies
 from bench.evidence.ranks import MIN_DATASETS, MIN_ROWS, Ranks, rank_rows
+from bench.evidence.results import Results, collect
 from bench.evidence.verdicts import ALPHA, MARGIN
-from bench.report.results import Results, collect
+from bench.records.store import load_records, load_study
 from bench.report.tables import facts_rows
 from bench.report.text import MISSING, escape, interval, join, percent, points_between
-from bench.run.store import load_records, load_study
 from gptcore.errors import UserError
 
 _NOT_COMPARED = {"Study", "Runs", "Note"}  # facts that always differ, or that others already say

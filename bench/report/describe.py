@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bench.report.results import Results, RowResult
+from bench.evidence.results import Results, RowResult
+from bench.records.record import PaddingCheck, Record
 from bench.report.text import MISSING, changes, join, memory, percent, plain, plain_sentence
-from bench.run.record import PaddingCheck, Record
 
 
 def study_facts(results: Results) -> list[tuple[str, str]]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from statistics import fmean
 
-from bench.report.results import Results, RowResult
+from bench.evidence.results import Results, RowResult
+from bench.records.record import Record
+from bench.records.study import Published
 from bench.report.text import changes, counted, escape, join, percent, points, seconds, stopped
-from bench.run.record import Record
-from bench.study.manifest import Published
 
 
 def paragraph(results: Results, result: RowResult) -> str:

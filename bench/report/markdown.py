@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench.evidence.results import Results, collect
 from bench.evidence.verdicts import MARGIN
+from bench.records.files import write_whole
+from bench.records.record import Record
+from bench.records.study import Study
 from bench.report.claims import claims_section
 from bench.report.describe import shares_work
 from bench.report.facts import paragraph
@@ -13,7 +17,6 @@ from bench.report.plots import question_plot, write_plots
 from bench.report.prediction import prediction_section
 from bench.report.quality import metrics_section, padding_section
 from bench.report.recommendation import recommendation
-from bench.report.results import Results, collect
 from bench.report.summary import write_summary
 from bench.report.tables import (
     facts_table,
@@ -24,9 +27,6 @@ from bench.report.tables import (
 )
 from bench.report.text import code_block, escape, plain, sentence
 from bench.report.verdicts import scatter_section, verdicts_section, warnings_section
-from bench.run.files import write_whole
-from bench.run.record import Record
-from bench.study.manifest import Study
 
 _OVERVIEW = ("accuracy", "accuracy-time", "curves-loss", "curves-accuracy", "model-size", "padding-context")
 _HOW_TO_READ = """\

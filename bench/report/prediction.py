@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from bench.report.results import Results, RowResult
+from bench.evidence.results import Results, RowResult
+from bench.records.record import Record
 from bench.report.tables import titled
 from bench.report.text import MISSING, escape, memory, percent, seconds
-from bench.run.record import Record
 
 _ABOUT = """\
 Before the first run, `run` times a few real steps of every kind of run, and from these foretells time and peak \

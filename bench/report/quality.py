@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from statistics import fmean
 
 from bench.evidence.metrics import PredictionMetrics, metrics_of
+from bench.evidence.results import Results, RowResult
 from bench.report.describe import other_paddings
-from bench.report.results import Results, RowResult
 from bench.report.tables import titled
 from bench.report.text import MISSING, escape, percent
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.evidence.pareto import Candidate, Tradeoff, weigh
-from bench.report.results import Results
+from bench.evidence.results import Results
 from bench.report.tables import titled
 from bench.report.text import MISSING, count, escape, percent, points_between, seconds
 

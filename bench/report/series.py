@@ -8,10 +8,10 @@ from statistics import fmean
 from typing import Literal
 
 from bench.evidence.pareto import weigh
+from bench.evidence.results import Results, RowResult
+from bench.records.record import Curves, Record
 from bench.report.plots.style import BASELINE, FAMILIES, OTHER, Family, family
-from bench.report.results import Results, RowResult
 from bench.report.text import counted, interval, percent, plain, seconds
-from bench.run.record import Curves, Record
 
 KINDS: tuple[Family, ...] = (BASELINE, *FAMILIES, OTHER)  # a family is its place in this list
 

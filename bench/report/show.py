@@ -6,9 +6,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from bench.records.record import Record
 from bench.report.sheet import Sheet, sheets
 from bench.report.text import plain
-from bench.run.record import Record
 
 _STATUS = {"done": "green", "failed": "red", "skipped": "yellow"}
 

@@ -9,12 +9,12 @@ from statistics import median
 
 from tabulate import tabulate
 
+from bench.records.files import write_whole
+from bench.records.record import Environment
+from bench.records.speed import EngineName, RowSpeed, SpeedStudy, Whole
+from bench.records.store import save_speed, speed_path
 from bench.report.text import counted, escape, memory, seconds
-from bench.run.files import write_whole
-from bench.run.record import Environment
-from bench.run.speed_record import EngineName, RowSpeed, SpeedStudy, Whole
-from bench.run.store import save_speed, speed_path
-from gptcore.finetune.recipe import Recipe
+from gptcore.recipe import Recipe
 
 ENGINES: tuple[EngineName, ...] = ("plain", "fast")
 SEEDS = (1, 3, 5, 10)

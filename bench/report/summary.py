@@ -7,10 +7,10 @@ import io
 from pathlib import Path
 from typing import Any
 
-from bench.report.results import Results, RowResult
+from bench.evidence.results import Results, RowResult
+from bench.records.files import write_whole
+from bench.records.record import Record
 from bench.report.text import changes, plain
-from bench.run.files import write_whole
-from bench.run.record import Record
 
 PHASES = ("load", "tokenise", "trunk", "train", "evaluate", "other")
 _FORMULA = tuple("=+-@＝＋－＠")  # full-width ones too, where a spreadsheet speaks Chinese or Japanese

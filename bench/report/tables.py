@@ -6,8 +6,10 @@ from statistics import fmean
 
 from tabulate import tabulate
 
+from bench.evidence.results import Results
+from bench.records.record import Record
+from bench.records.study import Published
 from bench.report import describe
-from bench.report.results import Results
 from bench.report.text import (
     MISSING,
     count,
@@ -19,8 +21,6 @@ from bench.report.text import (
     seconds,
     superscript,
 )
-from bench.run.record import Record
-from bench.study.manifest import Published
 
 
 def titled(results: Results, title: str, headers: list[str], rows: list[list[str]], align: str) -> str:

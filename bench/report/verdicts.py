@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bench.evidence.paired import Difference, Ratio
+from bench.evidence.results import Results
 from bench.evidence.variance import components, confounded, independent
 from bench.evidence.verdicts import ALPHA, POWER, Verdict, judge
-from bench.report.results import Results
 from bench.report.tables import titled
 from bench.report.text import MISSING, escape, join, percent, points, sentence
 

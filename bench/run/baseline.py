@@ -7,10 +7,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bench.run.record import Environment
-from bench.run.store import dump_json
+from bench.records.record import Environment
+from bench.records.store import dump_json
 from gptcore.errors import UserError
-from gptcore.finetune.recipe import Seeds
+from gptcore.recipe import Seeds
 
 
 class BaselineRow(BaseModel):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.run.record import Environment
+from bench.records.record import Environment
 
 PACKAGES = ("torch", "numpy", "pandas", "scikit-learn", "tiktoken", "safetensors")
 CHECKOUT = Path(__file__).parents[2]  # the project's folder, where it is run from a checkout

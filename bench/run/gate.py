@@ -23,12 +23,12 @@ from bench.evidence.regress import (
     judge_speed,
     median_ratio,
 )
-from bench.prepare import Prepared, Request, prepare
+from bench.records.record import Record
+from bench.records.study import Study
 from bench.run.baseline import Baseline, BaselineRow
-from bench.run.record import Record
+from bench.run.prepare import Prepared, Request, prepare
 from bench.run.runner import open_session, run_one
 from bench.run.timing import checked_out, time_code
-from bench.study.manifest import Study
 from gptcore.errors import UserError
 
 N_SEEDS = 2

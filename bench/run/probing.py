@@ -13,9 +13,9 @@ from bench.run.runner import Session
 from bench.study.forecast import Machine, Prediction, forecast
 from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset
-from gptcore.finetune.engine import Engine
-from gptcore.finetune.probe import Probe, Sample, cost_id, is_logistic, take_sample
-from gptcore.finetune.recipe import Recipe
+from gptcore.engine.engine import Engine
+from gptcore.recipe import Recipe
+from gptcore.training.probe import Probe, Sample, cost_id, is_logistic, take_sample
 
 log = logging.getLogger(__name__)
 

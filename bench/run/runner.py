@@ -10,9 +10,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from bench.run.environment import describe_environment
-from bench.run.facts import record_without_outcome
-from bench.run.record import (
+from bench.records.record import (
     Cost,
     Curves,
     Environment,
@@ -28,17 +26,19 @@ from bench.run.record import (
     Verified,
     WeightsFacts,
 )
-from bench.run.scrub import scrub
+from bench.records.scrub import scrub
+from bench.run.environment import describe_environment
+from bench.run.outcome import record_without_outcome
 from bench.study.costs import estimate_flops
 from bench.study.plan import PlannedRun
+from gptcore.backbones.checkpoints import known_config
+from gptcore.backbones.config import REGISTRY
 from gptcore.data.datasets import Dataset
-from gptcore.finetune.engine import Engine, probe_precision
-from gptcore.finetune.evaluate import Evaluation
-from gptcore.finetune.fit import FitResult, OnEpoch, fit
-from gptcore.finetune.padding import other_paddings
-from gptcore.finetune.view import Precision
-from gptcore.models.checkpoints import known_config
-from gptcore.models.config import REGISTRY
+from gptcore.engine.engine import Engine, probe_precision
+from gptcore.engine.layout import Precision
+from gptcore.training.evaluate import Evaluation
+from gptcore.training.fit import FitResult, OnEpoch, fit
+from gptcore.training.padding import other_paddings
 
 LOSS_EVERY_STEPS = 10
 

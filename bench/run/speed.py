@@ -7,22 +7,22 @@ from datetime import UTC, datetime
 
 import torch
 
+from bench.records.record import Environment
+from bench.records.speed import EngineName, RowSpeed, SpeedStudy, Taken, Whole, WholeRow
+from bench.records.study import Row
 from bench.run.environment import describe_environment
 from bench.run.execute import OnEpoch
-from bench.run.record import Environment
-from bench.run.speed_record import EngineName, RowSpeed, SpeedStudy, Taken, Whole, WholeRow
 from bench.run.supervisor import Supervisor
 from bench.run.worker import SessionSpec
 from bench.study.costs import estimate_flops
-from bench.study.manifest import Row
 from bench.study.plan import PlannedRun
+from gptcore.backbones.checkpoints import known_config
+from gptcore.backbones.config import FAMILIES
 from gptcore.data.datasets import Dataset
+from gptcore.engine.engine import PRODUCT_FLOPS, Engine, probe_precision, product_seconds
 from gptcore.errors import UserError
-from gptcore.finetune.engine import PRODUCT_FLOPS, Engine, probe_precision, product_seconds
-from gptcore.finetune.probe import Probe, SliceSize, probe
-from gptcore.finetune.recipe import Recipe, Seeds
-from gptcore.models.checkpoints import known_config
-from gptcore.models.config import FAMILIES
+from gptcore.recipe import Recipe, Seeds
+from gptcore.training.probe import Probe, SliceSize, probe
 
 ENGINES: tuple[EngineName, ...] = ("fast", "plain")
 # The plain engine's slices are small because they are slow; its first epoch warms up, the second is timed.

@@ -16,7 +16,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Literal
 
-from bench.run.record import Environment
+from bench.records.record import Environment
 from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset
 from gptcore.errors import UserError

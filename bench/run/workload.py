@@ -51,7 +51,11 @@ def main() -> None:
 
     import gptcore
     from gptcore import Recipe, fit, load_dataset
-    from gptcore.finetune.engine import Engine
+
+    try:
+        from gptcore import Engine
+    except ImportError:  # a commit from before it was a public name
+        from gptcore.finetune.engine import Engine  # type: ignore[no-redef,import-not-found]
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bench.study.manifest import Published
+from bench.records.study import Published
 from bench.study.matrix import CLAIMS, load_matrix
 
 Split = Literal["train", "validation", "test"]

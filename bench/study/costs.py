@@ -5,8 +5,8 @@ In float32. Estimates, not bounds: they say whether a run can fit, and how runs 
 
 from __future__ import annotations
 
-from gptcore.finetune.recipe import TRAINED_BLOCKS, Recipe
-from gptcore.models.config import ModelConfig
+from gptcore.backbones.config import ModelConfig
+from gptcore.recipe import TRAINED_BLOCKS, Recipe
 
 FLOAT_BYTES = 4
 EVALUATION_ROWS = 32  # rows that are predicted at a time

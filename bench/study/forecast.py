@@ -9,14 +9,14 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bench.run.record import Record
+from bench.records.record import Record
 from bench.study.costs import estimate_memory
 from bench.study.plan import PlannedRun
-from gptcore.finetune.recipe import Recipe, Seeds
-from gptcore.models.checkpoints import known_config
+from gptcore.backbones.checkpoints import known_config
+from gptcore.recipe import Recipe, Seeds
 
 if TYPE_CHECKING:
-    from gptcore.finetune.probe import Probe, TrunkNeed
+    from gptcore.training.probe import Probe, TrunkNeed
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def _own_bytes(recipe: Recipe, probe: Probe, n_classes: int, skips: bool) -> int
 
 
 class _Trunks:
-    """Which trunks are ready, as `gptcore.finetune.trunk_store` keeps them: in memory up to a budget, then on disk.
+    """Which trunks are ready, as `gptcore.engine.trunk_cache` keeps them: in memory up to a budget, then on disk.
 
     Those of a split are let go when the next one comes, as `bench.run.runner.Session` does.
     """

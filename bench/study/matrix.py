@@ -16,10 +16,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bench.study.manifest import Published
+from bench.records.study import Published
+from gptcore.backbones.config import FAMILIES, REGISTRY
 from gptcore.errors import UserError
-from gptcore.finetune.recipe import Recipe, make_recipe
-from gptcore.models.config import FAMILIES, REGISTRY
+from gptcore.recipe import Recipe, make_recipe
 
 MATRICES = Path(__file__).parents[1] / "matrices"  # the matrices that come with the project
 CLAIMS = MATRICES / "claims.toml"  # what is published of their rows: the one file there that is no matrix

@@ -8,13 +8,13 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from bench.run.record import Record, run_id
-from bench.study.manifest import Row, Study
+from bench.records.record import Record, run_id
+from bench.records.study import Row, Study
 from bench.study.matrix import closest
+from gptcore.backbones.checkpoints import cached_checkpoint, is_hub_id, known_config
+from gptcore.backbones.config import FAMILIES, REGISTRY
 from gptcore.errors import UserError
-from gptcore.finetune.recipe import TRAINED_BLOCKS, Recipe, Seeds
-from gptcore.models.checkpoints import cached_checkpoint, is_hub_id, known_config
-from gptcore.models.config import FAMILIES, REGISTRY
+from gptcore.recipe import TRAINED_BLOCKS, Recipe, Seeds
 
 State = Literal["todo", "done", "failed", "blocked"]
 

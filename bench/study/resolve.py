@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.study.manifest import Row
+from bench.records.study import Row
 from bench.study.matrix import DEFAULT_MODELS, Matrix, RowSpec, closest
+from gptcore.backbones.config import FAMILIES, REGISTRY
 from gptcore.errors import UserError
-from gptcore.finetune.recipe import Recipe, make_recipe
-from gptcore.models.config import FAMILIES, REGISTRY
+from gptcore.recipe import Recipe, make_recipe
 
 ONLY_HELP = "Run only these rows, the baseline, and the rows they are compared with."
 SKIP_HELP = "Leave these rows out; what was compared with one is compared with the row before it."

@@ -128,7 +128,7 @@ def _embedded_encoding() -> tiktoken.Encoding:
     import tiktoken
 
     ranks: dict[bytes, int] = {}
-    vocabulary = files("gptcore") / "models" / "pretrained" / "vocab.tiktoken"
+    vocabulary = files("gptcore") / "backbones" / "pretrained" / "vocab.tiktoken"
     for line in vocabulary.read_bytes().splitlines():
         token, rank = line.split()
         ranks[base64.b64decode(token)] = int(rank)

@@ -9,13 +9,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from gptcore.backbones.config import FAMILIES
 from gptcore.errors import UserError
-from gptcore.models.config import FAMILIES
 from gptcore.threads import share_cores
 
 console = Console()
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-PRETRAINED = Path(__file__).parents[1] / "models" / "pretrained"
+PRETRAINED = Path(__file__).parents[1] / "backbones" / "pretrained"
 
 
 @app.command(epilog="Example: python -m gptcore.pretrain --size nano --corpus ../shared/corpus --minutes 90")

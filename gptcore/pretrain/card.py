@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from gptcore.models.weights import load_gpt, save_gpt, weights_fingerprint
+from gptcore.backbones.weights import load_gpt, save_gpt, weights_fingerprint
 from gptcore.pretrain.corpus import bytes_per_token
 from gptcore.pretrain.loop import Pretraining, bits_per_byte
 

@@ -19,8 +19,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gptcore.backbones.gpt import GPT
+from gptcore.backbones.weights import random_gpt
 from gptcore.errors import UserError
-from gptcore.models.gpt import GPT
 from gptcore.pretrain.corpus import WindowOrder
 
 CHECKPOINT_EVERY_S = 60.0
@@ -105,7 +106,7 @@ class Pretraining:
     def __init__(self, config: PretrainConfig, work: Path, train: np.ndarray, validation: np.ndarray) -> None:
         self.config, self.work, self.validation = config, work, validation
         self.order = WindowOrder(train, config.length, config.batch, config.seed)
-        self.model = GPT.random(config.size, config.seed).to(config.device)
+        self.model = random_gpt(config.size, config.seed).to(config.device)
         self.optimizers = build_optimizers(self.model, config)
         self.base_lrs = [group["lr"] for opt in self.optimizers for group in opt.param_groups]
         self.progress = Progress()

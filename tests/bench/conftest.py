@@ -8,13 +8,14 @@ from typing import Any, Self
 
 import pytest
 
+from bench.evidence.results import Results, collect
+from bench.records.record import DatasetFacts, Environment, Record, run_id
+from bench.records.study import Row, Study
 from bench.run.execute import OnEpoch
-from bench.run.record import DatasetFacts, Environment, Record, run_id
 from bench.run.worker import SessionSpec
 from bench.study.forecast import Prediction
-from bench.study.manifest import Row, Study
 from bench.study.plan import PlannedRun
-from gptcore.finetune.recipe import Recipe, Seeds
+from gptcore.recipe import Recipe, Seeds
 
 DATASET = DatasetFacts(
     name="toy",
@@ -129,3 +130,29 @@ def in_process() -> type:
             return probing.foretell(plan, self.session, lambda _kind, done, n: on_probe(done, n))
 
     return InProcess
+
+
+@pytest.fixture(scope="session")
+def studies() -> ModuleType:
+    """studies.py, beside this file; pytest puts no folder of tests on the path."""
+    spec = importlib.util.spec_from_file_location("studies", Path(__file__).with_name("studies.py"))
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def study(studies: ModuleType) -> Study:
+    return studies.make_study()
+
+
+@pytest.fixture(scope="session")
+def records(studies: ModuleType, study: Study) -> list[Record]:
+    return studies.make_records(study)
+
+
+@pytest.fixture(scope="session")
+def results(study: Study, records: list[Record]) -> Results:
+    return collect(study, records)

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from bench import cli, prepare
-from bench.progress import show_total
-from bench.run import runner, supervisor
-from bench.run.store import load_records, load_speed, load_study, save_record
+from bench import cli
+from bench.commands.progress import show_total
+from bench.records.store import load_records, load_speed, load_study, save_record
+from bench.run import prepare, runner, supervisor
 from bench.study.forecast import Prediction
 from bench.study.matrix import matrices
 from bench.study.plan import PlannedRun
+from gptcore.backbones.config import REGISTRY, ModelConfig, ModelEntry
 from gptcore.data.datasets import DATASETS
-from gptcore.finetune.recipe import Recipe, Seeds
-from gptcore.models.config import REGISTRY, ModelConfig, ModelEntry
+from gptcore.recipe import Recipe, Seeds
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ("list", "plan", "run", "report", "compare", "show", "regress", "speed", "doctor")
@@ -91,7 +91,7 @@ def no_report(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what a user has: messages.csv, mine.toml and the checkpoint toy-gpt."""
-    from gptcore.models.weights import random_gpt, save_gpt
+    from gptcore.backbones.weights import random_gpt, save_gpt
 
     folder = tmp_path_factory.mktemp("inputs")
     write_messages(folder / "messages.csv", 20)

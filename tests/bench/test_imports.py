@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -27,20 +28,22 @@ NETWORK_PARTS = {"urllib.request"}
 TORCH_FREE = [
     "gptcore",
     "gptcore.errors",
-    "gptcore.models",
-    "gptcore.models.config",
-    "gptcore.models.checkpoints",
+    "gptcore.recipe",
+    "gptcore.result",
+    "gptcore.threads",
+    "gptcore.backbones",
+    "gptcore.backbones.config",
+    "gptcore.backbones.checkpoints",
     "gptcore.data",
     "gptcore.data.assets",
     "gptcore.data.datasets",
     "gptcore.data.tables",
     "gptcore.data.tokenizer",
-    "gptcore.finetune",
-    "gptcore.finetune.recipe",
-    "gptcore.threads",
 ]
 # Of bench, nothing else: what does the runs, what times real steps, and the gate that runs a study.
 MAY_LOAD_TORCH = {"bench.run.runner", "bench.run.probing", "bench.run.gate", "bench.run.speed"}
+# From the ground up: a module may import those of its own floor and of the floors below it.
+BENCH_FLOORS = ["records", "study", "evidence", "run", "report", "commands", "cli", "__main__"]
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,32 @@ def offenders(modules: list[str], *packages: str) -> list[str]:
     ]
 
 
+def inside(module: str) -> list[str]:
+    """The project's modules that `module` imports, wherever the import stands, packages left out."""
+    return sorted(
+        name
+        for name in MODULES[module].anywhere
+        if name != module
+        and name in MODULES
+        and not any(is_in(other, name) for other in MODULES if other != name)
+    )
+
+
+def upward_imports(package: str, floors: list[str]) -> list[str]:
+    """ "module imports name" for each import that points to a higher floor. A module on no floor fails."""
+    height = {f"{package}.{floor}": i for i, floor in enumerate(floors)}
+
+    def floor_of(name: str) -> int:
+        return height[".".join(name.split(".")[:2])]
+
+    return [
+        f"{module} imports {name}"
+        for module in matching(f"{package}.*")
+        for name in inside(module)
+        if is_in(name, package) and floor_of(name) > floor_of(module)
+    ]
+
+
 def test_the_reader_sees_what_runs_and_what_does_not() -> None:
     text = """
 import a.b, c as d
@@ -177,9 +206,23 @@ def test_gptcore_never_imports_bench() -> None:
     assert not offenders(matching("gptcore*"), "bench")
 
 
+def test_every_import_within_bench_points_down_its_floors() -> None:
+    assert not upward_imports("bench", BENCH_FLOORS)
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    TopologicalSorter({module: inside(module) for module in MODULES}).prepare()  # raises CycleError
+
+
 def test_models_know_nothing_of_finetuning_and_data_of_neither() -> None:
-    assert not offenders(matching("gptcore.models*"), "gptcore.finetune")
-    assert not offenders(matching("gptcore.data*"), "gptcore.finetune", "gptcore.models")
+    assert not offenders(matching("gptcore.backbones*"), "gptcore.training", "gptcore.engine")
+    assert not offenders(
+        matching("gptcore.data*"),
+        "gptcore.training",
+        "gptcore.engine",
+        "gptcore.methods",
+        "gptcore.backbones",
+    )
 
 
 def test_matplotlib_only_in_plots() -> None:
@@ -189,7 +232,7 @@ def test_matplotlib_only_in_plots() -> None:
 
 def test_network_only_in_assets_and_checkpoints() -> None:
     elsewhere = [
-        name for name in MODULES if name not in ("gptcore.data.assets", "gptcore.models.checkpoints")
+        name for name in MODULES if name not in ("gptcore.data.assets", "gptcore.backbones.checkpoints")
     ]
     assert not offenders(elsewhere, *NETWORK, *NETWORK_PARTS)
 

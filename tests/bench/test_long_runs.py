@@ -14,8 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
-from bench.run.record import Record
-from bench.run.store import load_record, load_records
+from bench.records.record import Record
+from bench.records.store import load_record, load_records
 
 EXCLUDED = {"cost": True, "created_at": True, "curves": True, "environment": {"git_sha", "git_dirty"}}
 ROWS = [f"see you at {n} then,ham\nwin {n} free prizes now,spam" for n in range(20)]

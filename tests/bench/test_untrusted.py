@@ -18,24 +18,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from bench.evidence.results import collect
+from bench.records.record import Record
+from bench.records.store import load_record, load_study
+from bench.records.study import Row, Study
 from bench.report.html import write_html
 from bench.report.markdown import render
-from bench.report.results import collect
 from bench.report.show import show_record
 from bench.report.summary import write_summary
-from bench.run.record import Record
-from bench.run.store import load_record, load_study
-from bench.study.manifest import Row, Study
 from bench.study.matrix import Matrix, load_matrix
 from bench.study.resolve import resolve
+from gptcore.backbones.checkpoints import read_config
+from gptcore.backbones.config import ModelConfig
+from gptcore.backbones.weights import load_gpt, random_gpt, save_gpt
 from gptcore.data.assets import _zip_member
 from gptcore.data.datasets import load_dataset
 from gptcore.data.tables import read_table
 from gptcore.errors import UserError
-from gptcore.finetune.recipe import Recipe, Seeds
-from gptcore.models.checkpoints import read_config
-from gptcore.models.config import ModelConfig
-from gptcore.models.weights import load_gpt, random_gpt, save_gpt
+from gptcore.recipe import Recipe, Seeds
 
 # Files are written anew for each example, so one folder a test will do.
 fuzzed = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

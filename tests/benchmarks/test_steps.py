@@ -11,18 +11,18 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from gptcore.data.batching import TokenRows, pad
+from gptcore.backbones.config import REGISTRY
+from gptcore.backbones.weights import random_gpt
+from gptcore.data.rows import TokenRows, pad
 from gptcore.data.tokenizer import load_tokenizer
-from gptcore.finetune.classifier import Classifier
-from gptcore.finetune.engine import Engine, EngineName
-from gptcore.finetune.evaluate import evaluate
-from gptcore.finetune.fit import build_classifier
-from gptcore.finetune.recipe import Position, Recipe, Train
-from gptcore.finetune.train import Labelled, _Loop
-from gptcore.finetune.trainable import frozen_depth
-from gptcore.finetune.trunk import compute_trunk
-from gptcore.models.config import REGISTRY
-from gptcore.models.weights import random_gpt
+from gptcore.engine.classifier import Classifier
+from gptcore.engine.engine import Engine, EngineName
+from gptcore.engine.trunk import compute_trunk
+from gptcore.methods.trainable import frozen_depth
+from gptcore.recipe import Position, Recipe, Train
+from gptcore.training.evaluate import evaluate
+from gptcore.training.fit import build_classifier
+from gptcore.training.loop import Labelled, _Loop
 
 CONFIG = REGISTRY["nano"].config
 N_ROWS, WIDTH = 8, 64

@@ -7,7 +7,7 @@ import torch
 import transformers
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from gptcore.models.config import ModelConfig
+from gptcore.backbones.config import ModelConfig
 
 transformers.utils.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()

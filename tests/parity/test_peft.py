@@ -10,12 +10,13 @@ import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 
+from gptcore.backbones.gpt import GPT
+from gptcore.backbones.weights import load_gpt
+from gptcore.engine.engine import Engine
 from gptcore.errors import UserError
-from gptcore.finetune.engine import Engine
-from gptcore.finetune.fit import build_classifier
-from gptcore.finetune.lora import inject_lora, load_adapter, lora_layers, save_adapter
-from gptcore.finetune.recipe import Recipe
-from gptcore.models.gpt import GPT
+from gptcore.methods.lora import inject_lora, load_adapter, lora_layers, save_adapter
+from gptcore.recipe import Recipe
+from gptcore.training.fit import build_classifier
 
 # PEFT 0.21 asks transformers 5 by an attribute's old name.
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
@@ -73,7 +74,7 @@ def base(tmp_path, toy_config, hf_gpt2):
     """Their GPT-2 and ours with the same weights, in float64."""
     theirs = hf_gpt2(toy_config())
     theirs.save_pretrained(tmp_path / "base")
-    return theirs.double(), GPT.from_pretrained(tmp_path / "base").double()
+    return theirs.double(), load_gpt(tmp_path / "base").double()
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from gptcore.data.batching import pad
-from gptcore.finetune.classifier import Classifier
-from gptcore.finetune.engine import Engine
-from gptcore.finetune.fit import build_classifier
-from gptcore.finetune.recipe import Recipe
-from gptcore.finetune.timing import Phases
-from gptcore.finetune.train import Labelled, train
+from gptcore.data.rows import pad
+from gptcore.engine.classifier import Classifier
+from gptcore.engine.engine import Engine
+from gptcore.recipe import Recipe
+from gptcore.training.fit import build_classifier
+from gptcore.training.loop import Labelled, train
+from gptcore.training.timing import Phases
 
 N_LAYER, N_HEAD, PAD = 3, 2, 30
 STEPS, BATCH = 10, 8

@@ -4,9 +4,9 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from gptcore.data.batching import pad
-from gptcore.models.gpt import GPT, Attend
-from gptcore.models.weights import save_gpt
+from gptcore.backbones.gpt import Attend
+from gptcore.backbones.weights import load_gpt, save_gpt
+from gptcore.data.rows import pad
 
 TOLERANCE = {"rtol": 0.0, "atol": 1e-4}
 SEQUENCES = [[1, 2, 3, 4, 5, 6, 7, 8, 9], [30, 20, 10], [5, 5, 6, 6, 7]]
@@ -23,7 +23,7 @@ def tokens() -> torch.Tensor:
 def test_their_weights_give_their_logits(tmp_path, toy_config, hf_gpt2, tokens, tie_output, shape):
     theirs = hf_gpt2(toy_config(tie_output=tie_output, **shape))
     theirs.save_pretrained(tmp_path)
-    ours = GPT.from_pretrained(tmp_path)
+    ours = load_gpt(tmp_path)
     expected = theirs(tokens).logits
     assert expected.std() > 1  # far above the tolerance
     torch.testing.assert_close(ours.lm_logits(tokens), expected, **TOLERANCE)
@@ -45,7 +45,7 @@ def test_our_checkpoint_opens_there(tmp_path, toy_gpt, tokens, tie_output):
 def test_padding_is_masked_as_theirs(tmp_path, toy_config, hf_gpt2, side):
     theirs = hf_gpt2(toy_config())
     theirs.save_pretrained(tmp_path)
-    ours = GPT.from_pretrained(tmp_path)
+    ours = load_gpt(tmp_path)
     rows = pad(SEQUENCES, length=10, pad_id=0, side=side)
     positions = (rows.real.cumsum(dim=1) - 1).clamp(min=0)
     expected = theirs.transformer(
@@ -61,7 +61,7 @@ def test_padding_is_masked_as_theirs(tmp_path, toy_config, hf_gpt2, side):
 def test_gradients_are_theirs(tmp_path, toy_config, hf_gpt2, tokens):
     theirs = hf_gpt2(toy_config())
     theirs.save_pretrained(tmp_path)
-    ours = GPT.from_pretrained(tmp_path)
+    ours = load_gpt(tmp_path)
     with torch.enable_grad():
         ours.lm_logits(tokens).logsumexp(dim=2).mean().backward()
         theirs(tokens).logits.logsumexp(dim=2).mean().backward()
@@ -81,6 +81,6 @@ def test_124m_random_weights_give_their_logits(tmp_path):
     torch.manual_seed(0)
     theirs = GPT2LMHeadModel(GPT2Config(attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0)).eval()
     theirs.save_pretrained(tmp_path)
-    ours = GPT.from_pretrained(tmp_path)
+    ours = load_gpt(tmp_path)
     tokens = torch.randint(50257, (2, 128), generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(ours.lm_logits(tokens), theirs(tokens).logits, **TOLERANCE)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.evidence.pareto import weigh
+from bench.evidence.results import Results, RowResult
 from bench.report.plots import style
-from bench.report.results import Results, RowResult
 from bench.report.text import plain
 
 if TYPE_CHECKING:

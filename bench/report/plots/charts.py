@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from bench.evidence.results import Results, RowResult
+from bench.records.record import Curves
 from bench.report.plots import style
 from bench.report.plots.canvas import SMALL, log_x, new_figure
 from bench.report.plots.marks import (
@@ -25,9 +27,7 @@ from bench.report.plots.marks import (
     name_of,
     write_labels,
 )
-from bench.report.results import Results, RowResult
 from bench.report.text import count, percent
-from bench.run.record import Curves
 
 _PANEL_NAME = 22  # characters over a panel when there are five in a line
 

@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from bench.evidence.results import Results, RowResult
 from bench.report.plots import style
 from bench.report.plots.canvas import SMALL
 from bench.report.plots.labels import Box, place
-from bench.report.results import Results, RowResult
 from bench.report.text import fold, percent, plain
 
 MEAN: dict[str, Any] = {"marker": "o", "markersize": 7, "linestyle": "", "markeredgecolor": "white"}

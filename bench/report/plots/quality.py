@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bench.evidence.metrics import metrics_of, reliability
+from bench.evidence.results import Results, RowResult
 from bench.report.plots import style
 from bench.report.plots.canvas import SMALL, new_figure
 from bench.report.plots.marks import BEHIND, family_of, name_of
-from bench.report.results import Results, RowResult
 from bench.report.text import fold, percent, plain
 
 _COLUMNS = 5

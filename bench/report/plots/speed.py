@@ -7,8 +7,8 @@ from statistics import median
 
 from matplotlib.axes import Axes
 
+from bench.records.speed import EngineName, SpeedStudy
 from bench.report.plots.canvas import log_x, log_y, new_figure, save, settings
-from bench.run.speed_record import EngineName, SpeedStudy
 
 COLOURS: dict[EngineName, str] = {"plain": "#8A8A8A", "fast": "#1B6CA8"}
 MARKERS: dict[EngineName, str] = {"plain": "s", "fast": "o"}

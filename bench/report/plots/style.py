@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from bench.study.manifest import Row
+from bench.records.study import Row
 
 REFERENCE = "#6E6E6E"  # what is no row: the majority class, grid and leader lines
 

@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bench.evidence.pareto import Tradeoff
+from bench.evidence.results import Results, RowResult
 from bench.report.plots import style
 from bench.report.plots.canvas import log_x, new_figure
 from bench.report.plots.marks import MEAN, family_of, name_of, write_labels
-from bench.report.results import Results, RowResult
 
 _FRONT: dict[str, Any] = {"color": style.REFERENCE, "linewidth": 1.2, "zorder": 1}
 _RING: dict[str, Any] = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bench.report.results import Results, RowResult
-from bench.run.record import (
+from bench.evidence.results import Results, RowResult
+from bench.records.record import (
     Cost,
     DatasetFacts,
     Environment,
@@ -17,9 +17,9 @@ from bench.run.record import (
     SplitMetrics,
     run_id,
 )
+from bench.records.study import Row, Study
 from bench.study.claims import published_rows
-from bench.study.manifest import Row, Study
-from gptcore.finetune.recipe import Recipe, Seeds
+from gptcore.recipe import Recipe, Seeds
 
 N = 300
 ENVIRONMENT = Environment(

@@ -3,7 +3,7 @@ from types import ModuleType
 import pytest
 
 from bench.evidence.between import RowBetween, compare_studies
-from gptcore.finetune.recipe import Recipe
+from gptcore.recipe import Recipe
 
 
 def only(found: list[RowBetween]) -> RowBetween:

@@ -8,12 +8,12 @@ from bench.evidence.claims import ALPHA, Judged, judge_claims, judge_published, 
 from bench.evidence.errata import impossible_percentages, not_of_all, same_figures, without_difference
 from bench.evidence.paired import Difference, Ratio
 from bench.evidence.published import mcnemar_exact
-from bench.report.results import Results
+from bench.evidence.results import Results
+from bench.records.study import Published
 from bench.study.claims import Claim, Claims, load_claims, no_op_rows, published_rows
-from bench.study.manifest import Published
 from bench.study.matrix import load_matrix, matrices
 from gptcore.errors import UserError
-from gptcore.finetune.recipe import Recipe
+from gptcore.recipe import Recipe
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
 from bench.evidence.metrics import calibration_error, metrics_of, reliability
-from bench.run.record import Metrics, Predictions, Record, SplitMetrics
+from bench.records.record import Metrics, Predictions, Record, SplitMetrics
 
 MakeRecord = Callable[..., Record]
 

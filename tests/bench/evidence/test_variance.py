@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bench.evidence.variance import components, confounded, independent
-from gptcore.finetune.recipe import Seeds
+from gptcore.recipe import Seeds
 
 TOGETHER = [Seeds(init=i, order=i, split=i) for i in range(4)]
 SERIES = [Seeds(), *(Seeds(**{kind: i}) for kind in ("init", "order", "split") for i in (1, 2))]

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from statsmodels.stats.multitest import multipletests
 
+from bench.evidence.results import Results, collect
 from bench.evidence.verdicts import compare_rows, decide, judge, seeds_needed
-from bench.report.results import Results, collect
-from bench.run.record import Cost, Metrics, Predictions, Record, SplitMetrics
-from bench.study.manifest import Row, Study
-from gptcore.finetune.recipe import Recipe, Seeds
+from bench.records.record import Cost, Metrics, Predictions, Record, SplitMetrics
+from bench.records.study import Row, Study
+from gptcore.recipe import Recipe, Seeds
 
 MakeRecord = Callable[..., Record]
 MakeStudy = Callable[..., Study]

@@ -1,42 +1,14 @@
 """Studies and reports, made once: drawing is what takes time."""
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
+from bench.evidence.results import Results
+from bench.records.record import Record
+from bench.records.study import Study
 from bench.report.markdown import render, write_report
 from bench.report.plots import question_plot
-from bench.report.results import Results, collect
-from bench.run.record import Record
-from bench.study.manifest import Study
-
-
-@pytest.fixture(scope="session")
-def studies() -> ModuleType:
-    """studies.py, beside this file; pytest puts no folder of tests on the path."""
-    spec = importlib.util.spec_from_file_location("studies", Path(__file__).with_name("studies.py"))
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="session")
-def study(studies: ModuleType) -> Study:
-    return studies.make_study()
-
-
-@pytest.fixture(scope="session")
-def records(studies: ModuleType, study: Study) -> list[Record]:
-    return studies.make_records(study)
-
-
-@pytest.fixture(scope="session")
-def results(study: Study, records: list[Record]) -> Results:
-    return collect(study, records)
 
 
 @pytest.fixture(scope="session")

@@ -3,9 +3,9 @@ from types import ModuleType
 
 import pytest
 
+from bench.evidence.results import Results, collect
+from bench.records.study import Study
 from bench.report.claims import claims_section
-from bench.report.results import Results, collect
-from bench.study.manifest import Study
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,10 @@ from types import ModuleType
 
 import pytest
 
+from bench.evidence.results import Results, collect
+from bench.records.store import save_record, save_study
+from bench.records.study import Study
 from bench.report.compare import comparison, write_comparison
-from bench.report.results import Results, collect
-from bench.run.store import save_record, save_study
-from bench.study.manifest import Study
 from gptcore.errors import UserError
 
 ROWS = {"baseline": 0.95, "first-token": 0.74, "mean-pooling": 0.96, "all-layers": 0.97}

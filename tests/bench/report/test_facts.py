@@ -1,9 +1,9 @@
 from types import ModuleType
 
+from bench.evidence.results import Results, collect
+from bench.records.record import Metrics, Record, SplitMetrics
+from bench.records.study import Study
 from bench.report.facts import paragraph, shared_seeds
-from bench.report.results import Results, collect
-from bench.run.record import Metrics, Record, SplitMetrics
-from bench.study.manifest import Study
 
 
 def with_correct(record: Record, correct: int) -> Record:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bench.evidence.results import collect
+from bench.records.store import record_path, save_record
+from bench.records.study import Study
 from bench.report.html import write_html
-from bench.report.results import collect
-from bench.run.store import record_path, save_record
-from bench.study.manifest import Study
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

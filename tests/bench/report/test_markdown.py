@@ -9,10 +9,10 @@ from types import ModuleType
 
 import pytest
 
+from bench.evidence.results import Results, collect
+from bench.records.record import Record
+from bench.records.study import Study
 from bench.report.markdown import render, write_report
-from bench.report.results import Results, collect
-from bench.run.record import Record
-from bench.study.manifest import Study
 
 ROOT = Path(__file__).parents[3]
 SMALL = ("baseline", "first-token", "ignore-index")

@@ -2,11 +2,11 @@
 
 from types import ModuleType
 
+from bench.evidence.results import Results, collect
+from bench.records.record import Record
+from bench.records.study import Study
 from bench.report.markdown import render
 from bench.report.prediction import prediction_section
-from bench.report.results import Results, collect
-from bench.run.record import Record
-from bench.study.manifest import Study
 
 
 def foretold(records: list[Record], factor: float) -> list[Record]:

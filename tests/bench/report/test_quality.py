@@ -5,10 +5,10 @@ from statistics import fmean
 import pytest
 
 from bench.evidence.metrics import metrics_of
+from bench.evidence.results import Results, collect
+from bench.records.record import PaddingCheck, Record
+from bench.records.study import Study
 from bench.report.quality import metrics_section, padding_section
-from bench.report.results import Results, collect
-from bench.run.record import PaddingCheck, Record
-from bench.study.manifest import Study
 
 
 def cells_of(section: str, name: str) -> list[str]:

@@ -1,9 +1,9 @@
 from types import ModuleType
 
 from bench.evidence.pareto import weigh
+from bench.evidence.results import Results, collect
+from bench.records.study import Study
 from bench.report.recommendation import recommendation
-from bench.report.results import Results, collect
-from bench.study.manifest import Study
 
 
 def test_one_row_is_recommended_and_marked(results: Results) -> None:

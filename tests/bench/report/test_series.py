@@ -5,10 +5,10 @@ from types import ModuleType
 
 import pytest
 
+from bench.evidence.results import Results, collect
+from bench.records.record import Record
+from bench.records.study import Study
 from bench.report import series
-from bench.report.results import Results, collect
-from bench.run.record import Record
-from bench.study.manifest import Study
 
 
 def test_accuracy_has_a_band_a_row_with_every_seed_below_its_mean(results: Results) -> None:

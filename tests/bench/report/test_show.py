@@ -5,9 +5,9 @@ from types import ModuleType
 from rich.console import Console
 
 from bench.evidence.stats import wilson
+from bench.records.record import Record
+from bench.records.study import Study
 from bench.report.show import show_record
-from bench.run.record import Record
-from bench.study.manifest import Study
 
 
 def shown(record: Record) -> str:

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from bench.records.record import Environment
+from bench.records.speed import RowSpeed, SpeedStudy, Taken, Whole, WholeRow
+from bench.records.store import load_speed
 from bench.report.speed import GOALS, shared_total, speed_page, write_speed
-from bench.run.record import Environment
-from bench.run.speed_record import RowSpeed, SpeedStudy, Taken, Whole, WholeRow
-from bench.run.store import load_speed
 from gptcore.errors import UserError
-from gptcore.finetune.recipe import Recipe
+from gptcore.recipe import Recipe
 
 PLACE = Environment(
     device="cpu",

@@ -4,10 +4,10 @@ from types import ModuleType
 import pandas as pd
 import pytest
 
-from bench.report.results import Results, collect
+from bench.evidence.results import Results, collect
+from bench.records.record import Record
+from bench.records.study import Study
 from bench.report.summary import write_summary
-from bench.run.record import Record
-from bench.study.manifest import Study
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,12 @@ from types import ModuleType
 
 import pytest
 
+from bench.evidence.results import Results, collect
 from bench.evidence.verdicts import judge
-from bench.report.results import Results, collect
+from bench.records.record import Record
+from bench.records.study import Study
 from bench.report.verdicts import scatter_section, verdicts_section, warnings_section
-from bench.run.record import Record
-from bench.study.manifest import Study
-from gptcore.finetune.recipe import Seeds
+from gptcore.recipe import Seeds
 
 
 def lines_of(section: str) -> dict[str, list[str]]:

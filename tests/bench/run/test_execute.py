@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from bench.records.locks import lock
+from bench.records.record import Record
+from bench.records.store import load_records, save_record
 from bench.run import execute as module
 from bench.run.execute import OnEpoch, execute
-from bench.run.locks import lock
-from bench.run.record import Record
-from bench.run.store import load_records, save_record
 from bench.study.plan import PlannedRun, State
-from gptcore.finetune.epoch import Epoch
-from gptcore.finetune.recipe import Recipe, Seeds
+from gptcore.recipe import Recipe, Seeds
+from gptcore.result import Epoch
 
 MakeRecord = Callable[..., Record]
 

@@ -6,17 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import cli, prepare
+from bench import cli
 from bench.evidence.regress import ALL_ROWS, Rounds
-from bench.run import gate
+from bench.records.record import Metrics, Predictions, Record, SplitMetrics
+from bench.records.study import Row, Study
+from bench.run import gate, prepare
 from bench.run.baseline import Baseline, load_baseline, save_baseline
 from bench.run.gate import check_accuracy, check_ratios, make_baseline
-from bench.run.record import Metrics, Predictions, Record, SplitMetrics
-from bench.study.manifest import Row, Study
 from gptcore.data.datasets import load_dataset
 from gptcore.errors import UserError
-from gptcore.finetune import train
-from gptcore.finetune.recipe import Recipe, Seeds
+from gptcore.recipe import Recipe, Seeds
+from gptcore.training import loop as train
 
 N = 300
 LABELS = [i % 2 for i in range(N)]

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.records.store import load_record, save_record
 from bench.run import runner
 from bench.run.runner import Session, open_session, run_one
-from bench.run.store import load_record, save_record
 from bench.study.plan import PlannedRun
+from gptcore.backbones.config import REGISTRY, ModelConfig, ModelEntry
 from gptcore.data.datasets import Dataset, load_dataset
+from gptcore.engine.engine import Engine
 from gptcore.errors import UserError
-from gptcore.finetune import fit as fit_module
-from gptcore.finetune.engine import Engine
-from gptcore.finetune.epoch import Epoch
-from gptcore.finetune.recipe import Recipe, Seeds
-from gptcore.models.config import REGISTRY, ModelConfig, ModelEntry
+from gptcore.recipe import Recipe, Seeds
+from gptcore.result import Epoch
+from gptcore.training import fit as fit_module
 
 TOY = ModelConfig(d_model=16, n_layer=2, n_head=2, context=16, vocab_size=8192, tokenizer="embedded")
 RECIPE = Recipe(model="toy", weights="random", epochs=2, batch_size=4, lr=1e-3)

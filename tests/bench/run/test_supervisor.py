@@ -11,16 +11,16 @@ from typing import Any
 import psutil
 import pytest
 
-from bench.run.record import Record
-from bench.run.scrub import TAIL_LINES
-from bench.run.store import load_record, save_record
+from bench.records.record import Record
+from bench.records.scrub import TAIL_LINES
+from bench.records.store import load_record, save_record
 from bench.run.supervisor import Supervisor
 from bench.run.worker import SessionSpec
 from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset, load_dataset
 from gptcore.errors import UserError
-from gptcore.finetune.epoch import Epoch
-from gptcore.finetune.recipe import Recipe, Seeds
+from gptcore.recipe import Recipe, Seeds
+from gptcore.result import Epoch
 
 NANO = Recipe(model="nano", weights="random", epochs=1, train="last_layer")
 LONG = NANO.model_copy(update={"epochs": 10**6})  # ends only if it is stopped

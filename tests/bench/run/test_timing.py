@@ -154,7 +154,7 @@ def test_an_unknown_commit_is_one_line() -> None:
 def test_a_slowdown_in_the_real_code_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The real workload on a copy whose training step computes its forward pass four times."""
     shutil.copytree(ROOT / "gptcore", tmp_path / "gptcore")
-    path = tmp_path / "gptcore" / "finetune" / "train.py"
+    path = tmp_path / "gptcore" / "training" / "loop.py"
     step = "self.classifier(self.rows.rows(index)),"
     text = path.read_text()
     assert text.count(step) == 1

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from bench.run.record import Cost, Record
+from bench.records.record import Cost, Record
 from bench.study.costs import estimate_memory
 from bench.study.forecast import Machine, Prediction, forecast, refuse_too_large, with_prediction
 from bench.study.plan import PlannedRun
-from gptcore.finetune.probe import Probe, TrunkNeed
-from gptcore.finetune.recipe import Recipe, Seeds
-from gptcore.models.config import REGISTRY
+from gptcore.backbones.config import REGISTRY
+from gptcore.recipe import Recipe, Seeds
+from gptcore.training.probe import Probe, TrunkNeed
 
 BLOCK = Recipe(model="nano", train="last_block")  # three frozen blocks of four
 TWO_BLOCKS = Recipe(model="nano", train="last_two_blocks")

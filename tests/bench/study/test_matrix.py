@@ -7,9 +7,9 @@ import pytest
 
 from bench.study.matrix import load_matrix, matrices
 from bench.study.resolve import resolve
+from gptcore.backbones.config import FAMILIES
 from gptcore.errors import UserError
-from gptcore.finetune.recipe import Recipe, Train
-from gptcore.models.config import FAMILIES
+from gptcore.recipe import Recipe, Train
 
 # row, name, train, validation and test accuracy, minutes: the 19 published rows
 PUBLISHED = """

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from bench.run.record import Record
+from bench.records.record import Record
+from bench.records.study import Row, Study
 from bench.study import plan
-from bench.study.manifest import Row, Study
 from bench.study.plan import PlannedRun, choose_models, make_plan
 from gptcore.errors import UserError
-from gptcore.finetune.recipe import Recipe, Seeds
+from gptcore.recipe import Recipe, Seeds
 
 MakeStudy = Callable[..., Study]
 MakeRecord = Callable[..., Record]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bench.study.matrix import Matrix, load_matrix
 from bench.study.resolve import Resolved, parse_set, resolve
 from gptcore.errors import UserError
-from gptcore.finetune.recipe import Recipe
+from gptcore.recipe import Recipe
 
 
 def matrix(*rows: dict[str, Any], **more: Any) -> Matrix:

@@ -29,7 +29,7 @@ texts = st.text(st.characters(codec="utf-8")) | st.lists(tricky).map("".join)
 @pytest.fixture(scope="module")
 def ranks() -> dict[bytes, int]:
     """The bundled vocabulary read on its own: token -> rank."""
-    lines = files("gptcore").joinpath("models/pretrained/vocab.tiktoken").read_text().splitlines()
+    lines = files("gptcore").joinpath("backbones/pretrained/vocab.tiktoken").read_text().splitlines()
     return {base64.b64decode(token): int(rank) for token, rank in (line.split() for line in lines)}
 
 

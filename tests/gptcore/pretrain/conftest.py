@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from gptcore.models.config import REGISTRY, ModelConfig, ModelEntry
+from gptcore.backbones.config import REGISTRY, ModelConfig, ModelEntry
 from gptcore.pretrain import loop
 from gptcore.pretrain.corpus import split_of
 

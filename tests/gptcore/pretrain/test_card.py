@@ -6,8 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gptcore.models.gpt import GPT
-from gptcore.models.weights import weights_fingerprint
+from gptcore.backbones.weights import load_gpt, weights_fingerprint
 from gptcore.pretrain.card import write_model
 from gptcore.pretrain.loop import PretrainConfig, Pretraining, held_out_loss
 
@@ -29,7 +28,7 @@ def test_weights_open_and_the_card_says_how_they_came_to_be(run, tokens, tmp_pat
     stored = load_file(folder / "model.safetensors")
     assert {tensor.dtype for tensor in stored.values()} == {torch.float16}
 
-    opened = GPT.from_pretrained(folder)
+    opened = load_gpt(folder)
     assert opened.config == run.model.config
     assert weights_fingerprint(opened) == card["weights_fingerprint"]
     assert held_out_loss(opened, tokens[800:]) == pytest.approx(loss, abs=0.001)

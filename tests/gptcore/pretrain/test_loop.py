@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from gptcore.models.gpt import GPT
+from gptcore.backbones.gpt import GPT
+from gptcore.backbones.weights import random_gpt
 from gptcore.pretrain import loop
 from gptcore.pretrain.loop import (
     PretrainConfig,
@@ -71,7 +72,7 @@ def test_the_budget_is_tokens_or_minutes(config):
 
 
 def test_every_parameter_has_one_optimiser(config, toy_config):
-    model = GPT.random(toy_config(tie_output=False), 0)
+    model = random_gpt(toy_config(tie_output=False), 0)
     muon, adamw = build_optimizers(model, config)
     ids = [{id(p) for group in opt.param_groups for p in group["params"]} for opt in (muon, adamw)]
     assert ids[0].isdisjoint(ids[1])

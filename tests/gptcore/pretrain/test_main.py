@@ -6,8 +6,8 @@ import sys
 import pytest
 import torch
 
-from gptcore.models.config import REGISTRY, ModelConfig, ModelEntry
-from gptcore.models.gpt import GPT
+from gptcore.backbones.config import REGISTRY, ModelConfig, ModelEntry
+from gptcore.backbones.weights import load_gpt
 from gptcore.pretrain import __main__ as command
 from gptcore.pretrain import loop
 
@@ -55,7 +55,7 @@ def test_a_call_leaves_a_model_that_opens(call, corpus, tmp_path, monkeypatch):
     assert "bits per byte on held-out text" in printed
     card = json.loads((tmp_path / "out" / "nano" / "card.json").read_text())
     assert card["tokens_seen"] == 2 * 16 * 256
-    assert GPT.from_pretrained(tmp_path / "out" / "nano").config == config
+    assert load_gpt(tmp_path / "out" / "nano").config == config
     code, printed = call(*arguments, *folders)  # nothing is left to do
     assert code == 0
     assert "continuing at step 2" in printed

@@ -86,7 +86,7 @@ def test_training_looks_at_training_documents_only(documents, tmp_path):
 
 
 def test_the_bundled_vocabulary_is_in_this_form(tmp_path):
-    content = (files("gptcore") / "models" / "pretrained" / "vocab.tiktoken").read_bytes()
+    content = (files("gptcore") / "backbones" / "pretrained" / "vocab.tiktoken").read_bytes()
     ranks = read_ranks(content)
     assert len(ranks) == VOCAB_SIZE - 1 == 8191
     write_ranks(ranks, tmp_path / "again.tiktoken")

@@ -7,11 +7,11 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from bench.evidence.results import Results, collect
+from bench.records.study import Study
 from bench.report.plots import charts, write_plots
 from bench.report.plots.canvas import SMALL, settings
-from bench.report.results import Results, collect
-from bench.study.manifest import Study
-from gptcore.finetune.recipe import Recipe
+from gptcore.recipe import Recipe
 
 
 def grid_results(studies: ModuleType) -> Results:

@@ -1,5 +1,5 @@
+from bench.records.study import Study
 from bench.report.plots.style import BASELINE, FAMILIES, OTHER, family, is_about_padding, is_about_size
-from bench.study.manifest import Study
 
 OKABE_ITO = {
     "#000000",

@@ -4,10 +4,10 @@ from types import ModuleType
 from matplotlib.figure import Figure
 
 from bench.evidence.pareto import weigh
+from bench.evidence.results import Results, collect
+from bench.records.study import Study
 from bench.report.plots.canvas import settings
 from bench.report.plots.tradeoff import pareto
-from bench.report.results import Results, collect
-from bench.study.manifest import Study
 
 
 def draw(results: Results) -> Figure:

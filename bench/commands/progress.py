@@ -1,0 +1,237 @@
+"""What the terminal shows of a study: its plan, and runs as they go, with an estimate of the time left."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from bench.records.record import Record
+from bench.report.text import plain
+from bench.run.environment import differences
+from bench.run.prepare import Prepared
+from bench.study.forecast import Prediction, refuse_too_large
+from bench.study.plan import PlannedRun, downloads
+from gptcore.backbones.checkpoints import download_bytes
+from gptcore.result import Epoch
+
+if TYPE_CHECKING:
+    from bench.run.doctor import Check
+    from bench.run.supervisor import Supervisor
+
+console = Console(highlight=False)
+
+
+def shown(text: object) -> str:
+    """Text from outside as it may stand in the terminal: one line, no control sequences, no markup."""
+    return escape(plain(text))
+
+
+def show_messages(prepared: Prepared) -> None:
+    """What the study will be, in a few lines, and what to be warned of."""
+    study, data = prepared.study, prepared.study.dataset
+    for message in prepared.messages:
+        console.print(shown(message))
+    for warning in prepared.warnings:
+        console.print(f"[yellow]warning:[/] {shown(warning)}")
+    console.print(
+        f"study {shown(study.name)}: {len(study.rows)} rows x {len(study.seeds)} seeds on {shown(data.name)} "
+        f"({data.n_train:,} / {data.n_validation:,} / {data.n_test:,} texts) -> {shown(prepared.folder)}"
+    )
+    counts = Counter(run.state for run in prepared.plan)
+    console.print(f"{counts['todo']} runs to do, {counts['done']} done, {counts['blocked']} cannot run here")
+    if counts["failed"]:
+        console.print(f"[red]{counts['failed']} failed before[/] (--retry-failed does them again)")
+
+
+@contextmanager
+def show_probes() -> Iterator[Callable[[int, int], None]]:
+    """A moving line while recipes are timed; call it with how many are done, and of how many."""
+    with console.status("timing a few real steps") as status:
+        yield lambda done, n: status.update(f"timing a few real steps of recipe {done + 1} of {n}")
+
+
+@contextmanager
+def show_timing() -> Iterator[Callable[[str, float], None]]:
+    """A moving line with the time that is left; call it with what is timed and how much is done, from 0 to 1."""
+    began = time.monotonic()
+    with console.status("timing") as status:
+
+        def on_timed(what: str, done: float) -> None:
+            left = duration((time.monotonic() - began) / done * (1 - done)) if done else ""
+            line = f"timing {shown(what)} ({done:.0%} done" + (f", about {left} left)" if left else ")")
+            status.update(line)
+            if not console.is_terminal:
+                console.print(f"  {line}")
+
+        yield on_timed
+
+
+def foretell(prepared: Prepared, supervisor: Supervisor) -> tuple[list[PlannedRun], dict[str, Prediction]]:
+    """The plan without what will not fit into memory, and what its runs will take, by run id. Shows the total."""
+    if all(run.state != "todo" for run in prepared.plan):
+        return prepared.plan, {}
+    with show_probes() as on_probe:
+        predictions = supervisor.foretell(prepared.plan, on_probe)
+    plan = refuse_too_large(prepared.plan, predictions, prepared.free_bytes)
+    if too_large := sum(run != before for run, before in zip(plan, prepared.plan, strict=True)):
+        console.print(f"[yellow]{too_large} runs would not fit into memory and are left out[/]")
+    show_total(plan, predictions, downloads(plan, download_bytes))
+    return plan, predictions
+
+
+def warn_of_mixture(prepared: Prepared, supervisor: Supervisor) -> None:
+    """Say where runs that are done had another machine or precision than those to come, in the same tables."""
+    if all(run.state != "todo" for run in prepared.plan):
+        return
+    done = [record.environment for record in prepared.records.values() if record.status == "done"]
+    if found := differences(done, supervisor.environment):
+        console.print(
+            f"[yellow]warning:[/] runs in {shown(prepared.folder)} were done otherwise ({shown('; '.join(found))}): "
+            "predictions may differ in a few texts, and times do not compare; another --out keeps them apart"
+        )
+
+
+def show_checks(checks: Iterable[Check]) -> list[str]:
+    """What the doctor finds, as it finds it; returns the statuses."""
+    colours = {"ok": "green", "warning": "yellow", "problem": "red"}
+    statuses: list[str] = []
+    for check in checks:
+        statuses.append(check.status)
+        told = f"{shown(check.name)}: {shown(check.finding)}"
+        console.print(f"[{colours[check.status]}]{check.status:<8}[/] {told}", soft_wrap=True)
+        if check.remedy and check.status != "ok":
+            console.print(f"{'':8} -> {shown(check.remedy)}", soft_wrap=True)
+    console.print(f"{statuses.count('problem')} problems, {statuses.count('warning')} warnings")
+    return statuses
+
+
+def show_total(
+    plan: Sequence[PlannedRun], predictions: Mapping[str, Prediction], weights: Mapping[str, int | None]
+) -> None:
+    """What everything that is to do will take: time, the highest peak of memory, downloads."""
+    todo = [run for run in plan if run.state == "todo"]
+    if not todo:
+        return
+    known = [found for run in todo if (found := predictions.get(run.run_id))]
+    parts = []
+    if known:
+        total = sum(found.seconds for found in known)
+        parts.append(
+            f"about {duration(total)}, at most {max(f.mem_bytes for f in known) / 1e9:.1f} GB of memory"
+        )
+    if len(known) < len(todo):
+        parts.append(f"{len(todo) - len(known)} runs of unknown time")
+    size = sum(n_bytes or 0 for n_bytes in weights.values()) / 1e9
+    unknown = [model for model, n_bytes in weights.items() if n_bytes is None]
+    parts.append(f"{size:.1f} GB to download" if size else "nothing to download")
+    if unknown:
+        parts[-1] = f"the weights of {', '.join(unknown)} to download" + (
+            f" and {size:.1f} GB more" if size else ""
+        )
+    console.print(f"foretold for {len(todo)} runs: {shown(', '.join(parts))}")
+
+
+def show_plan(plan: Sequence[PlannedRun], predictions: Mapping[str, Prediction]) -> None:
+    """Every row with its state and what its runs need: seconds of the first that is to do, and of all seeds."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("row", "seeds", "first run", "all seeds", "memory", "state"):
+        table.add_column(column, overflow="fold")
+    by_rows: dict[tuple[str, ...], list[PlannedRun]] = {}
+    for run in plan:
+        by_rows.setdefault(run.rows, []).append(run)
+    for rows, runs in by_rows.items():
+        states = Counter(run.state for run in runs)
+        state = ", ".join(f"{n} {name}" for name, n in states.items())
+        reason = next((run.reason for run in runs if run.reason), None)
+        foretold = [found for run in runs if (found := predictions.get(run.run_id))]
+        needs = max((found.mem_bytes for found in foretold), default=None)
+        table.add_row(
+            shown(", ".join(rows)),
+            str(len(runs)),
+            duration(foretold[0].seconds) if foretold else "",
+            duration(sum(found.seconds for found in foretold)) if foretold else "",
+            f"{needs / 1e9:.1f} GB" if needs else "",
+            shown(state + (f": {reason}" if reason else "")),
+        )
+    console.print(table)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a reader wants them: 0.4 s, 12 s, 4.5 min, 1.2 h."""
+    if seconds < 90:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+class StudyProgress:
+    """A line for each finished run, and one that moves for the run that is on."""
+
+    def __init__(self, planned: Sequence[PlannedRun], live: Live) -> None:
+        self.left = [run for run in planned if run.state == "todo"]
+        self.n_runs, self.n_ended = len(self.left), 0
+        self.live = live
+        self.seconds: dict[str, float] = {}  # by recipe, of its latest run
+        self.current: PlannedRun | None = None
+        self.began = time.monotonic()
+
+    def start(self, run: PlannedRun) -> None:
+        """A run begins."""
+        self.current, self.began = run, time.monotonic()
+        self._show("")
+
+    def epoch(self, epoch: Epoch) -> None:
+        """An epoch of it has ended."""
+        self._show(f"epoch {epoch.epoch}, validation accuracy {100 * epoch.validation_accuracy:.1f}%")
+
+    def end(self, run: PlannedRun, record: Record) -> None:
+        """A run has ended, one way or another."""
+        name = f"{', '.join(run.rows)} seed {run.seed_index}"
+        if record.status == "skipped":
+            if run.seed_index == 0:
+                self.live.console.print(f"  skipped {shown(name)}: {shown(record.reason or '')}")
+            return
+        self.n_ended += 1
+        self.left.remove(run)
+        if record.status == "failed" or record.metrics is None or record.cost is None:
+            self.live.console.print(f"  [red]failed[/] {shown(name)}: {shown(record.reason or '')}")
+            return
+        took = self.seconds[run.recipe.id] = record.cost.marginal_s
+        self.live.console.print(
+            f"  {100 * record.metrics.test.accuracy:5.1f}% test  {took:6.1f} s  {shown(name)}"
+        )
+
+    def wait(self, runs: Sequence[PlannedRun]) -> None:
+        """Another process is at all that is left."""
+        self.live.update(Text(f"waiting for another process, which is at {len(runs)} runs"))
+
+    def _show(self, what: str) -> None:
+        if self.current is None or self.current.state != "todo":
+            return
+        name = f"{', '.join(self.current.rows)} seed {self.current.seed_index}"
+        line = f"[{self.n_ended + 1}/{self.n_runs}] {plain(name)}  {what}  {self._eta()}"
+        self.live.update(Text(line))
+
+    def _eta(self) -> str:
+        """Time left: a recipe takes as long as with the seed before, an unknown one as the mean of the known."""
+        if not self.seconds:
+            return ""
+        mean = sum(self.seconds.values()) / len(self.seconds)
+        total = sum(self.seconds.get(run.recipe.id, mean) for run in self.left)
+        left = max(0.0, total - (time.monotonic() - self.began))
+        return f"about {left / 60:.0f} min left" if left > 90 else f"about {left:.0f} s left"
+
+
+@contextmanager
+def show_progress(planned: Sequence[PlannedRun]) -> Iterator[StudyProgress]:
+    """The moving line, for as long as the runs go on."""
+    with Live(console=console, refresh_per_second=4, transient=True) as live:
+        yield StudyProgress(planned, live)

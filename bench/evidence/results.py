@@ -1,0 +1,193 @@
+"""A study and its records, brought together row by row: what every table, plot and sentence is computed from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import fmean
+
+from bench.evidence.stats import wilson
+from bench.evidence.verdicts import MARGIN
+from bench.records.record import Record
+from bench.records.study import Published, Row, Study
+from gptcore.backbones.config import FAMILIES, REGISTRY
+
+PUBLISHED_DATASET = "sms-spam"
+_PUBLISHED_MODELS = {name for model in FAMILIES["gpt2"] for name in (model, REGISTRY[model].source)}
+
+
+@dataclass(frozen=True)
+class RowResult:
+    """A row with its records, one slot a seed of the study; None where there is no record."""
+
+    row: Row
+    recipe_id: str
+    runs: tuple[Record | None, ...]
+    claimed: Published | None  # published figures, where they are of this dataset
+    published: Published | None  # the same where they are of this model too, and stand beside ours
+
+    @property
+    def name(self) -> str:
+        """The row's name."""
+        return self.row.name
+
+    @cached_property
+    def done(self) -> list[Record]:
+        """The finished runs, in the order of the seeds."""
+        return [run for run in self.runs if run is not None and run.status == "done" and run.metrics]
+
+    @cached_property
+    def by_seed(self) -> dict[int, Record]:
+        """Seed index -> finished run."""
+        return {run.seed_index: run for run in self.done}
+
+    @property
+    def status(self) -> str:
+        """'done' (at least one run is), 'excluded', 'failed', 'skipped' or 'not run'."""
+        if self.done:
+            return "done"
+        if self.row.excluded:
+            return "excluded"
+        statuses = [run.status for run in self.runs if run is not None]
+        return statuses[0] if statuses else "not run"
+
+    @property
+    def reason(self) -> str:
+        """Why nothing is done; empty where something is."""
+        if self.done:
+            return ""
+        reasons = [run.reason for run in self.runs if run is not None and run.reason]
+        return self.row.excluded or (reasons[0] if reasons else "no record yet")
+
+    def accuracies(self, split: str = "test") -> list[float]:
+        """Accuracy of each finished run on a split ('train', 'validation', 'test'), 0 to 1."""
+        return [getattr(run.metrics, split).accuracy for run in self.done]
+
+    def accuracy(self, split: str = "test") -> float | None:
+        """Mean of `accuracies`; None where nothing is done."""
+        return fmean(self.accuracies(split)) if self.done else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95% Wilson interval of the mean test accuracy, with n = the test examples of one seed."""
+        mean = self.accuracy()
+        if mean is None:
+            return None
+        return wilson(min(mean, 1.0), min(run.metrics.test.n for run in self.done if run.metrics))
+
+    def seconds(self, of: str = "alone") -> list[float]:
+        """Seconds of each finished run that has them.
+
+        `of` is "alone" (what the run costs on its own; what rows are compared by), "here" (with what it found
+        ready from earlier runs), or a phase.
+        """
+        costs = [run.cost for run in self.done if run.cost]
+        if of == "alone":
+            return [cost.standalone_s for cost in costs]
+        if of == "here":
+            return [cost.marginal_s for cost in costs]
+        return [cost.phases[of] for cost in costs if of in cost.phases]
+
+    @property
+    def parameters(self) -> tuple[int, int] | None:
+        """(trained, total) parameters; the same in every run of a recipe."""
+        return next(((p.trained, p.total) for run in self.done if (p := run.parameters)), None)
+
+    @property
+    def peak_mem_bytes(self) -> int | None:
+        """The highest peak memory of the finished runs."""
+        peaks = [c.peak_mem_bytes for run in self.done if (c := run.cost) and c.peak_mem_bytes is not None]
+        return max(peaks, default=None)
+
+
+@dataclass(frozen=True)
+class Results:
+    """A study with the result of each of its rows."""
+
+    study: Study
+    rows: tuple[RowResult, ...]
+    n_unused: int  # records of the same recipes that saw other rows or other seeds, and are not shown
+    margin: float = MARGIN  # accuracy; a difference shown to be smaller is called none
+
+    def row(self, name: str) -> RowResult:
+        """The result of the row of that name; KeyError if there is none."""
+        return next(result for result in self.rows if result.name == self.study.row(name).name)
+
+    @property
+    def baseline(self) -> RowResult | None:
+        """The baseline, where it is among the rows."""
+        return next((result for result in self.rows if result.name == self.study.baseline), None)
+
+    def against(self, result: RowResult) -> RowResult | None:
+        """The row that this one is compared with, where it is among the rows."""
+        return next((other for other in self.rows if other.name == result.row.against), None)
+
+    @property
+    def finished(self) -> list[RowResult]:
+        """Rows with at least one finished run."""
+        return [result for result in self.rows if result.done]
+
+    @property
+    def unfinished(self) -> list[RowResult]:
+        """Rows without a finished run."""
+        return [result for result in self.rows if not result.done]
+
+    @cached_property
+    def runs(self) -> list[Record]:
+        """Every record that is shown, once: rows may share a recipe."""
+        return list({run.run_id: run for result in self.rows for run in result.runs if run}.values())
+
+    @property
+    def done(self) -> list[Record]:
+        """The finished runs, each once."""
+        return [run for run in self.runs if run.status == "done"]
+
+    @property
+    def majority(self) -> float:
+        """Test accuracy of always answering the largest class of the test split, 0 to 1; the mean of the splits."""
+        splits = {run.dataset.fingerprint: run.dataset.test_label_counts for run in self.done}
+        shares = [max(counts) / sum(counts) for counts in splits.values()]
+        counts = self.study.dataset.test_label_counts
+        return fmean(shares) if shares else max(counts) / sum(counts)
+
+    @property
+    def untrained(self) -> list[str]:
+        """Models whose pretrained weights a recipe asked for, but whose run started from random values."""
+        names = {
+            run.recipe.model: None
+            for run in self.done
+            if run.recipe.weights == "pretrained" and run.weights and not run.weights.pretrained
+        }
+        return list(names)
+
+    def first_with_recipe(self, result: RowResult) -> RowResult:
+        """The first row of the study with this row's recipe; often the row itself."""
+        return next(other for other in self.rows if other.recipe_id == result.recipe_id)
+
+
+def collect(study: Study, records: list[Record], margin: float = MARGIN) -> Results:
+    """Each row of the study with the records of its recipe, on this study's rows and seeds."""
+    found: dict[tuple[str, int], Record] = {}
+    n_unused = 0
+    recipe_ids = [row.recipe.id for row in study.rows]
+    for record in records:
+        if record.recipe_id not in recipe_ids:
+            continue
+        if _belongs(record, study):
+            found[record.recipe_id, record.seed_index] = record
+        else:
+            n_unused += 1
+    rows = []
+    for row, recipe_id in zip(study.rows, recipe_ids, strict=True):
+        # An excluded row cannot have run, even where its recipe is that of a row that did.
+        keys = [] if row.excluded else [(recipe_id, index) for index in range(len(study.seeds))]
+        claimed = row.published if study.dataset.name == PUBLISHED_DATASET else None
+        published = claimed if row.recipe.model in _PUBLISHED_MODELS and not row.excluded else None
+        rows.append(RowResult(row, recipe_id, tuple(found.get(key) for key in keys), claimed, published))
+    return Results(study, tuple(rows), n_unused, margin)
+
+
+def _belongs(record: Record, study: Study) -> bool:
+    same_data = record.dataset.source_fingerprint == study.dataset.source_fingerprint
+    in_range = 0 <= record.seed_index < len(study.seeds)
+    return same_data and in_range and record.seeds == study.seeds[record.seed_index]

@@ -1,0 +1,24 @@
+"""What a record says of the data that a run saw. Imports no torch."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from bench.records.record import DatasetFacts
+from gptcore.data.datasets import Dataset
+
+
+def dataset_facts(data: Dataset) -> DatasetFacts:
+    """The facts of a loaded dataset."""
+    counts = Counter(data.test.labels.tolist())
+    return DatasetFacts(
+        name=data.name,
+        fingerprint=data.fingerprint,
+        source_fingerprint=data.source_fingerprint,
+        n_train=len(data.train),
+        n_validation=len(data.validation),
+        n_test=len(data.test),
+        label_names=data.label_names,
+        test_label_counts=tuple(counts[label] for label in range(len(data.label_names))),
+        duplicates=data.duplicates,
+    )

@@ -1,0 +1,233 @@
+"""The record: everything that is known of one run, as a versioned schema. Missing is null, failed is failed.
+
+Reports, verdicts and the regression gate read records and nothing else. Imports no torch.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from gptcore.recipe import Recipe, Seeds
+
+SCHEMA_VERSION = 2
+
+# Wider than anything that can be measured: a figure beyond is a hand's, and no arithmetic on it overflows.
+Seconds = Annotated[float, Field(ge=0, le=1e9)]
+Count = Annotated[int, Field(ge=0, le=10**18)]
+Loss = Annotated[float, Field(ge=-1e39, le=1e39)]  # of float32
+
+Status = Literal["done", "failed", "skipped"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="null")
+
+
+class DatasetFacts(_Part):
+    """Which rows a run saw."""
+
+    name: str
+    fingerprint: str = Field(description="SHA-256 over label names and the three splits, in order")
+    source_fingerprint: str = Field(description="SHA-256 over the labelled rows before they were split")
+    n_train: int = Field(ge=1)
+    n_validation: int = Field(ge=1)
+    n_test: int = Field(ge=1)
+    label_names: tuple[str, ...]
+    test_label_counts: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        description="test examples of each class"
+    )
+    duplicates: int = Field(ge=0, description="distinct texts that stand in more than one split")
+
+    @model_validator(mode="after")
+    def _counts_fit(self) -> Self:
+        if len(self.test_label_counts) != len(self.label_names) or not sum(self.test_label_counts):
+            raise ValueError("test_label_counts needs a count for every label, and not only zeros")
+        return self
+
+
+class InputFacts(_Part):
+    """What became of the texts: tokens a row is padded to, texts that were cut."""
+
+    tokenizer: str
+    tokens_per_row: int | None = Field(
+        description="length rows are padded to; null where rows are not padded"
+    )
+    longest_tokens: int = Field(description="tokens of the longest text of any split, before it was cut")
+    n_truncated: int = Field(description="texts of the three splits that were cut")
+
+
+class WeightsFacts(_Part):
+    """Which weights a run started from."""
+
+    source: str = Field(description="'bundled', a hub id, a folder, or 'random'")
+    fingerprint: str | None = Field(description="SHA-256 over the tensors")
+    pretrained: bool
+
+
+class SplitMetrics(_Part):
+    """How well a split was predicted."""
+
+    n: int = Field(ge=1)
+    correct: int = Field(ge=0)
+    accuracy: float = Field(ge=0, le=1, description="share, 0 to 1")
+    log_loss: Loss | None = Field(description="mean cross-entropy in nats")
+
+
+class Metrics(_Part):
+    """Metrics of the three splits after training."""
+
+    train: SplitMetrics
+    validation: SplitMetrics
+    test: SplitMetrics
+
+
+class Predictions(_Part):
+    """Per-example outcome on the test split, in the split's order."""
+
+    labels: list[int]
+    predicted: list[int]
+    examples: list[int] | None = Field(
+        default=None, description="which row of the source each is, so that seeds with other splits compare"
+    )
+    probabilities: list[list[float]] = Field(description="(n, n_classes), rounded to 6 digits")
+
+    @model_validator(mode="after")
+    def _shapes_fit(self) -> Self:
+        widths = {len(row) for row in self.probabilities}
+        if not len(self.labels) == len(self.predicted) == len(self.probabilities) or len(widths) > 1:
+            raise ValueError("labels, predicted and probabilities must be of the same examples and classes")
+        if self.examples is not None and len(self.examples) != len(self.labels):
+            raise ValueError("examples must be those of the labels")
+        if not all(0 <= label < min(widths) for label in (*self.labels, *self.predicted)):
+            raise ValueError("labels and predicted must be numbers of classes")
+        return self
+
+
+class LossPoint(_Part):
+    """Mean training loss over the steps since the point before."""
+
+    step: int = Field(ge=1, le=10**12)
+    loss: Loss
+
+
+class EpochPoint(_Part):
+    """State at the end of an epoch."""
+
+    epoch: int = Field(ge=1, le=10**12)
+    step: int = Field(ge=1, le=10**12)
+    train_accuracy: float = Field(
+        ge=0, le=1, description="of the predictions made while training in this epoch"
+    )
+    validation_accuracy: float = Field(ge=0, le=1)
+    validation_loss: Loss
+    train_s: Seconds = Field(description="training seconds from the start to here, evaluation left out")
+
+
+class Curves(_Part):
+    """How training went."""
+
+    losses: list[LossPoint]
+    epochs: list[EpochPoint]
+    best_epoch: int | None = Field(
+        description="epoch whose weights were kept, where best-epoch restore is on"
+    )
+
+
+class Parameters(_Part):
+    """Parameter counts."""
+
+    total: Count
+    trained: Count
+
+
+class Cost(_Part):
+    """What a run cost. Phases add up to `marginal_s`; `other` is what no phase covers."""
+
+    phases: dict[str, Seconds] = Field(
+        description="seconds by phase: load, tokenise, trunk, train, evaluate, other"
+    )
+    marginal_s: Seconds = Field(
+        ge=1e-6, description="what the run cost here, with what it found ready from earlier runs"
+    )
+    standalone_s: Seconds = Field(
+        ge=1e-6, description="what it would have cost alone: marginal_s and the borrowed trunk's time"
+    )
+    peak_mem_bytes: int | None = Field(
+        ge=0, description="highest resident memory (GPU: allocated) of this run"
+    )
+    predicted_s: Seconds | None = Field(default=None, description="what the plan had foreseen of marginal_s")
+    predicted_mem_bytes: Count | None = Field(default=None, description="and of peak_mem_bytes")
+    tokens_processed: Count | None = Field(description="token positions that went through at least one block")
+    flops: float | None = Field(
+        ge=0, le=1e30, description="floating-point operations of training and evaluation, estimated"
+    )
+
+
+class PaddingCheck(_Part):
+    """The trained classifier on the test texts, padded in another way than it was trained with."""
+
+    padding: Literal["right", "left", "none"]
+    tokens_per_row: int | None = Field(description="length rows were padded to; null without padding")
+    accuracy: float = Field(ge=0, le=1)
+    n_flipped: int = Field(
+        ge=0, description="test predictions that differ from those of the run's own padding"
+    )
+
+
+class Verified(_Part):
+    """Largest relative disagreement with the plain engine on a sample, where the run was asked to verify."""
+
+    n_rows: int
+    n_steps: int
+    logits: float
+    losses: float
+
+
+class Environment(_Part):
+    """Where a run ran. No environment variables, no host names, no paths."""
+
+    device: str
+    cpu: str
+    threads: int
+    memory_bytes: int
+    dtype: str
+    python: str
+    platform: str
+    versions: dict[str, str]
+    git_sha: str | None
+    git_dirty: bool | None
+
+
+class Record(_Part):
+    """One run. `metrics`, `test`, `curves`, `cost` and `parameters` are null unless the status is done."""
+
+    schema_version: int = SCHEMA_VERSION
+    run_id: str = Field(description="recipe id and seed index: the file's name")
+    recipe_id: str
+    recipe: Recipe
+    seed_index: int = Field(ge=0)
+    seeds: Seeds
+    status: Status
+    reason: str | None = Field(default=None, description="why it failed or was skipped, one line")
+    engine: Literal["fast", "plain"] = Field(default="plain", description="see gptcore.engine.engine")
+    dataset: DatasetFacts
+    inputs: InputFacts | None = None
+    weights: WeightsFacts | None = None
+    metrics: Metrics | None = None
+    test: Predictions | None = None
+    padding: list[PaddingCheck] | None = None
+    curves: Curves | None = None
+    parameters: Parameters | None = None
+    cost: Cost | None = None
+    verified: Verified | None = None
+    notes: list[str] = Field(default=[], description="what the engine had to do otherwise than asked")
+    output_tail: list[str] | None = Field(default=None, description="last lines of a failed run's output")
+    environment: Environment
+    created_at: str = Field(description="UTC, ISO 8601")
+
+
+def run_id(recipe: Recipe, seed_index: int) -> str:
+    """The name of the run of this recipe with this seed."""
+    return f"{recipe.id}-s{seed_index}"

@@ -1,0 +1,188 @@
+"""What lies in results/: a study's study.json and runs/<run_id>.json, and `speed`'s MODELS.json. Written only here.
+
+Every file is written whole or not at all, so a study can be stopped at any instant. Files of earlier schema
+versions open.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from bench.records.files import write_whole
+from bench.records.record import SCHEMA_VERSION, Record
+from bench.records.speed import SpeedStudy
+from bench.records.study import Study
+from gptcore.errors import UserError
+
+
+def _to_version_2(raw: dict[str, Any]) -> dict[str, Any]:
+    """`total_s` became `marginal_s`; everything else that is new is optional."""
+    cost = raw.get("cost")
+    if isinstance(cost, dict) and "total_s" in cost:
+        cost = {("marginal_s" if name == "total_s" else name): value for name, value in cost.items()}
+    return raw | {"cost": cost}
+
+
+def _speed_to_version_2(raw: dict[str, Any]) -> dict[str, Any]:
+    """Rows done whole have a list of their own; their memory was that of a process with other runs: unknown."""
+    whole, parts = [], {}
+    for name in ("rows", "beyond", "by_length", "by_model"):
+        parts[name] = [
+            {key: value for key, value in row.items() if key != "whole"} for row in raw.get(name, [])
+        ]
+        for row, bare in zip(raw.get(name, []), parts[name], strict=True):
+            if done := row.get("whole"):
+                found = {engine: run | {"mem_bytes": None} for engine, run in done.items()}
+                where = {key: raw.get(key) for key in ("environment", "created_at")}
+                whole.append({"sliced": bare, **found, **where})
+    return raw | parts | {"whole": whole, "schema_version": 2}
+
+
+# Schema version -> what turns the content of such a file into that of the next version.
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _to_version_2}
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def record_path(folder: Path, run_id: str) -> Path:
+    """Where the record of a run lies in a study's folder."""
+    return folder / "runs" / f"{run_id}.json"
+
+
+def save_record(folder: Path, record: Record) -> Path:
+    """Write a record; an earlier one of the same run is replaced. Raises UserError if that cannot be done."""
+    path = record_path(folder, record.run_id)
+    write_whole(path, _to_text(record))
+    return path
+
+
+def load_record(path: Path) -> Record:
+    """One record. Raises UserError that names the file and the remedy if it is none."""
+    remedy = "move it away, and the run is done again"
+    record = _parse(migrate(_read(path, remedy), path), Record, path, remedy)
+    if path.stem != record.run_id:
+        raise UserError(f"{path} holds the record of {record.run_id}: give it that name or move it away")
+    return record
+
+
+def find_record(folder: Path, run_id: str) -> Record | None:
+    """The record of a run in a study's folder, None where there is none. Raises UserError like `load_record`."""
+    path = record_path(folder, run_id)
+    return load_record(path) if path.exists() else None
+
+
+def load_records(folder: Path) -> dict[str, Record]:
+    """Run id -> record of every finished run in a study's folder, sorted by id; none where nothing ran yet.
+
+    Raises UserError for a file that is damaged or no record.
+    """
+    return {path.stem: load_record(path) for path in sorted((folder / "runs").glob("*.json"))}
+
+
+def save_study(folder: Path, study: Study) -> Path:
+    """Write a study's manifest. Raises UserError if that cannot be done."""
+    path = folder / "study.json"
+    write_whole(path, _to_text(study))
+    return path
+
+
+def load_study(folder: Path) -> Study:
+    """A study's manifest. Raises UserError that names the file and the remedy if there is none."""
+    path = folder / "study.json"
+    if not path.is_file():
+        raise UserError(f"{folder} holds no study (there is no study.json): `python -m bench run` makes one")
+    remedy = "run the study again, which writes it anew and keeps its records"
+    return _parse(_read(path, remedy), Study, path, remedy)
+
+
+def speed_path(folder: Path, models: str) -> Path:
+    """Where what `speed` measured of these models lies."""
+    return folder / f"{Path(models).name}.json"
+
+
+def save_speed(path: Path, study: SpeedStudy) -> None:
+    """Write what `speed` measured. Raises UserError if that cannot be done."""
+    write_whole(path, _to_text(study))
+
+
+def load_speed(path: Path) -> SpeedStudy | None:
+    """What `speed` measured, None where there is no such file. Raises UserError if it is none."""
+    if not path.exists():
+        return None
+    remedy = "move it away, and time the rows again"
+    raw = _read(path, remedy)
+    if raw.get("schema_version") == 1:
+        try:
+            raw = _speed_to_version_2(raw)
+        except (AttributeError, TypeError) as error:
+            raise UserError(f"{path} is damaged ({error}): {remedy}") from error
+    return _parse(raw, SpeedStudy, path, remedy)
+
+
+def migrate(raw: dict[str, Any], path: Path) -> dict[str, Any]:
+    """A record's content as of today's schema. Raises UserError for a version that is unknown here."""
+    version = raw.get("schema_version")
+    if not isinstance(version, int) or version < 1:
+        raise UserError(f"{path} is no record (schema_version is {version!r}): move it away")
+    if version > SCHEMA_VERSION:
+        raise UserError(
+            f"{path} was written by a newer version of this project (schema {version}, known up to "
+            f"{SCHEMA_VERSION}): update the project to read it"
+        )
+    while version < SCHEMA_VERSION:
+        raw = UPGRADES[version](raw)
+        version += 1
+        raw = raw | {"schema_version": version}
+    return raw
+
+
+def dump_json(value: Any, indent: int = 0) -> str:
+    """JSON in the order given, one key a line; what stands in a list stays on one line, to keep diffs small.
+
+    A list of plain values is one line, a list of lists or objects has one line for each of them.
+    """
+    pad = " " * (indent + 1)
+    if isinstance(value, dict) and value:
+        items = [f"{pad}{json.dumps(key)}: {dump_json(item, indent + 1)}" for key, item in value.items()]
+        return "{\n" + ",\n".join(items) + "\n" + " " * indent + "}"
+    if isinstance(value, list) and any(isinstance(item, list | dict) for item in value):
+        lines = [pad + _line(item) for item in value]
+        return "[\n" + ",\n".join(lines) + "\n" + " " * indent + "]"
+    return _line(value)
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _to_text(model: BaseModel) -> str:
+    # Through pydantic's own JSON, which turns what is not finite into null.
+    content = json.loads(model.model_dump_json())
+    type(model).model_validate(content)  # what could not be read again is never written
+    return dump_json(content) + "\n"
+
+
+def _read(path: Path, remedy: str) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:  # no JSON, or no UTF-8
+        raise UserError(f"{path} is damaged ({error}): {remedy}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is no JSON object: {remedy}")
+    return content
+
+
+def _parse(raw: dict[str, Any], model: type[_Model], path: Path, remedy: str) -> _Model:
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{path} does not fit its schema ({field}: {first['msg']}): {remedy}") from error

@@ -1,0 +1,76 @@
+"""The manifest of a study, `study.json`: the resolved matrix, written when it is run, read by the report."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from bench.records.record import DatasetFacts
+from gptcore.recipe import Recipe, Seeds
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Published(_Part):
+    """What the published study reports for a row: accuracies in percent, minutes on an A100, one seed."""
+
+    row: int
+    train_acc: float
+    val_acc: float
+    test_acc: float
+    minutes_a100: float
+
+
+class Row(_Part):
+    """A named recipe of a study."""
+
+    name: str
+    recipe: Recipe
+    against: str | None = Field(
+        default=None, description="the row it is compared with; null for the baseline"
+    )
+    changes: dict[str, Any] = Field(default_factory=dict, description="its differences from that row")
+    question: str | None = Field(default=None, description="id of the question it answers")
+    note: str | None = Field(
+        default=None, description="what a reader must know, such as a quirk of the source"
+    )
+    published: Published | None = None
+    no_op: bool = Field(default=False, description="the same recipe as another row, by construction")
+    excluded: str | None = Field(default=None, description="why the row cannot belong to this model family")
+
+
+class Study(_Part):
+    """A matrix resolved for one model family, one dataset and a list of seeds."""
+
+    name: str
+    matrix: str
+    about: str
+    models: str = Field(description="gpt2, embedded, or the path of a checkpoint")
+    engine: Literal["fast", "plain"] = "fast"
+    baseline: str
+    questions: dict[str, str] = Field(description="question id -> its text, in the order of the report")
+    rows: list[Row]
+    seeds: list[Seeds]
+    dataset: DatasetFacts = Field(description="as the first seed splits it")
+    warnings: list[str] = Field(default=[], description="what a reader should be warned of, a line each")
+    command: str = Field(description="the command line that runs this study again")
+
+    @model_validator(mode="after")
+    def _rows_are_there(self) -> Self:
+        names = [row.name for row in self.rows]
+        wanted = {self.baseline, *(row.against for row in self.rows if row.against is not None)}
+        if len(set(names)) < len(names) or not wanted <= set(names):
+            raise ValueError(
+                "rows need names of their own, and the baseline and what rows are against must be rows"
+            )
+        return self
+
+    def row(self, name: str) -> Row:
+        """The row of that name; KeyError if there is none."""
+        for row in self.rows:
+            if row.name == name:
+                return row
+        raise KeyError(name)

@@ -1,0 +1,234 @@
+"""Can a study run here? Looks at machine, versions, cache, sources, disk and memory. Writes nothing.
+
+Imports no torch: only the check of the machine's speed loads it.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Literal
+
+import psutil
+from packaging.requirements import Requirement
+
+from bench.run.environment import (
+    BUSY,
+    BUSY_REMEDY,
+    CHECKOUT,
+    busy_share,
+    free_memory_bytes,
+    git_state,
+    has_cuda,
+)
+from bench.run.prepare import RESULTS, Request, prepare
+from gptcore.backbones.checkpoints import cached_checkpoint, checkpoint_reachable
+from gptcore.backbones.config import FAMILIES
+from gptcore.data.assets import ASSETS, SMS_SPAM, cache_dir, holds, unreachable
+from gptcore.errors import UserError
+
+DISTRIBUTION = "gpt-classifier-bench"
+NO_MEMORY = 400 * 2**20  # what Python, torch and the tokeniser take before any model
+LITTLE_MEMORY, LITTLE_DISK = 2 * 2**30, 2**30  # bytes; below, larger studies get into trouble
+NO_DISK = 50 * 2**20  # less than a report and its records take
+
+Status = Literal["ok", "warning", "problem"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was found of one thing. A problem stops runs, a warning narrows what can run; both have a remedy."""
+
+    name: str
+    status: Status
+    finding: str
+    remedy: str = ""
+
+
+def examine() -> Iterator[Check]:
+    """Every check, as it is done."""
+    checks: list[Callable[[], Iterator[Check]]] = [
+        *(_machine, _speed, _versions, _code, _memory, _disk, _cache, _sources, _weights, _study)
+    ]
+    for check in checks:
+        yield from check()
+
+
+def _machine() -> Iterator[Check]:
+    physical, logical = psutil.cpu_count(logical=False) or 1, psutil.cpu_count() or 1
+    threads = os.environ.get("OMP_NUM_THREADS")
+    text = f"{physical} cores ({logical} logical), {platform.system()} {platform.machine()}"
+    yield Check("machine", "ok", text + (", a CUDA GPU" if has_cuda() else ", no CUDA GPU"))
+    if (busy := busy_share()) > BUSY:
+        yield Check("load", "warning", f"other programs keep {busy:.0%} of the processor busy", BUSY_REMEDY)
+    if threads and threads.isdigit() and int(threads) < physical:
+        yield Check("threads", "ok", f"OMP_NUM_THREADS = {threads}: not all cores will be used")
+
+
+def _speed() -> Iterator[Check]:
+    try:
+        import torch
+
+        from gptcore.engine.engine import BFLOAT16_GAIN, product_seconds
+    except Exception as error:  # a broken installation shows itself in many ways
+        yield Check("torch", "problem", f"cannot be loaded: {error}", _install())
+        return
+    device = torch.device("cuda" if has_cuda() else "cpu")
+    full, half = (product_seconds(dtype, device) for dtype in (torch.float32, torch.bfloat16))
+    flops = 2 * 1024 * 768 * 3072
+    chosen = "bfloat16" if full / half >= BFLOAT16_GAIN else "float32"
+    yield Check(
+        "speed",
+        "ok",
+        f"{flops / full / 1e9:,.0f} GFLOP/s in float32, {flops / half / 1e9:,.0f} in bfloat16 on {device.type}, "
+        f"{torch.get_num_threads()} threads: `--precision auto` takes {chosen}",
+    )
+
+
+def _versions() -> Iterator[Check]:
+    try:
+        needed = [Requirement(text) for text in requires(DISTRIBUTION) or []]
+    except PackageNotFoundError:
+        yield Check("versions", "warning", f"{DISTRIBUTION} is not installed, so none is checked", _install())
+        return
+    wrong = []
+    for requirement in needed:
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            found = version(requirement.name)
+        except PackageNotFoundError:
+            wrong.append(f"{requirement.name} is missing")
+            continue
+        if not requirement.specifier.contains(found, prereleases=True):
+            wrong.append(f"{requirement.name} is {found}, {requirement.specifier} is needed")
+    if wrong:
+        yield Check("versions", "problem", "; ".join(wrong), _install())
+    else:
+        text = f"Python {platform.python_version()}, torch {version('torch')}, and all that is needed"
+        yield Check("versions", "ok", text)
+
+
+def _install() -> str:
+    return "python -m pip install -c constraints.txt -e ."
+
+
+def _code() -> Iterator[Check]:
+    sha, dirty = git_state(CHECKOUT)
+    if sha is None:
+        yield Check("code", "ok", "no git checkout: records will name no commit")
+    else:
+        yield Check(
+            "code", "ok", f"commit {sha[:10]}" + (", changed since: records will say so" if dirty else "")
+        )
+
+
+def _memory() -> Iterator[Check]:
+    free = free_memory_bytes()
+    text = f"{free / 1e9:.1f} GB free of {psutil.virtual_memory().total / 1e9:.1f} GB"
+    if free < NO_MEMORY:
+        yield Check("memory", "problem", text, "end other programs, or raise the container's limit")
+    elif free < LITTLE_MEMORY:
+        yield Check("memory", "warning", text, "larger models may be refused: end other programs")
+    else:
+        yield Check("memory", "ok", text)
+
+
+def _disk() -> Iterator[Check]:
+    for name, folder in (("results", RESULTS), ("cache", cache_dir())):
+        place = _existing(folder)
+        free = shutil.disk_usage(place).free
+        text = f"{folder}: {free / 1e9:.1f} GB free"
+        option = "--out" if name == "results" else "GPTCORE_CACHE"
+        if not os.access(place, os.W_OK):
+            status: Status = "problem" if name == "results" else "warning"
+            yield Check(name, status, f"{folder} cannot be written", f"choose another folder with {option}")
+        elif free < NO_DISK:
+            yield Check(name, "problem", text, f"make room, or choose another folder with {option}")
+        elif free < LITTLE_DISK:
+            yield Check(name, "warning", text, f"make room, or choose another folder with {option}")
+        else:
+            yield Check(name, "ok", text)
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
+    whole = folder.expanduser().absolute()
+    return next(place for place in (whole, *whole.parents) if place.exists())
+
+
+def _cache() -> Iterator[Check]:
+    for asset in ASSETS:
+        path = cache_dir() / asset.name
+        if holds(path, asset):
+            yield Check("data", "ok", f"{asset.name} is in the cache, verified")
+        elif path.exists():
+            yield Check("data", "warning", f"{path} is damaged", "it is fetched anew when it is needed")
+
+
+def _sources() -> Iterator[Check]:
+    """Each network source, all asked at once; a problem where the default data set is not to be had at all."""
+    sources = [(asset, source) for asset in ASSETS for source in asset.sources]
+    with ThreadPoolExecutor(len(sources)) as pool:
+        reasons = list(pool.map(unreachable, [source for _, source in sources]))
+    for (asset, source), reason in zip(sources, reasons, strict=True):
+        if reason is None:
+            yield Check("source", "ok", f"{asset.name} from {source}: reachable")
+            continue
+        cached = holds(cache_dir() / asset.name, asset)
+        last = all(r is not None for (other, _), r in zip(sources, reasons, strict=True) if other is asset)
+        stops = last and not cached and asset is SMS_SPAM
+        yield Check(
+            "source",
+            "problem" if stops else "ok" if cached else "warning",
+            f"{asset.name} from {source}: {reason}" + (" (not needed: it is in the cache)" if cached else ""),
+            f"go online, or put the file at {cache_dir() / asset.name}" if last and not cached else "",
+        )
+
+
+def _weights() -> Iterator[Check]:
+    for family, models in FAMILIES.items():
+        here = [model for model in models if cached_checkpoint(model) is not None]
+        missing = [model for model in models if model not in here]
+        if not missing:
+            yield Check("weights", "ok", f"{family}: {', '.join(here)} are here")
+        elif family == "embedded":
+            yield Check(
+                "weights", "problem", f"{', '.join(missing)} should come with the package", _install()
+            )
+        elif checkpoint_reachable(missing[0]):
+            yield Check("weights", "ok", f"{family}: {', '.join(missing)} can be downloaded")
+        else:
+            yield Check(
+                "weights",
+                "warning",
+                f"{family}: {', '.join(missing)} are neither here nor can they be downloaded",
+                "go online, set HF_ENDPOINT to a mirror, or pass a folder to --models; embedded runs without",
+            )
+
+
+def _study() -> Iterator[Check]:
+    """What `run --matrix full` would do, where that can be told without fetching anything."""
+    if not holds(cache_dir() / SMS_SPAM.name, SMS_SPAM):
+        yield Check("run --matrix full", "ok", f"would first fetch {SMS_SPAM.name}")
+        return
+    try:
+        prepared = prepare(
+            Request("full", "auto", "sms-spam", None, None, seeds=3, engine="fast", device="auto", out=None)
+        )
+    except UserError as error:
+        yield Check("run --matrix full", "problem", str(error), "see the message")
+        return
+    counts = Counter(run.state for run in prepared.plan)
+    states = ", ".join(f"{n} {state}" for state, n in counts.items())
+    finding = (
+        f"{prepared.messages[0]}; {states} -> {prepared.folder} (`plan --matrix full` foretells its time)"
+    )
+    yield Check("run --matrix full", "ok" if counts["todo"] + counts["done"] else "problem", finding)

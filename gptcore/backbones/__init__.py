@@ -1,0 +1,1 @@
+"""Models that can be fine-tuned: their shapes, their forward pass, their checkpoints."""

@@ -1,0 +1,159 @@
+"""Weights in and out: Hugging Face GPT-2 checkpoints, the bundled models, random initialisation.
+
+A checkpoint is a folder with `config.json` and `model.safetensors` (or `pytorch_model.bin`) in the layout of
+`transformers`' GPT-2, so what we save opens there too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import zipfile
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from gptcore.backbones.checkpoints import WEIGHT_FILES, checkpoint_folder, read_config
+from gptcore.backbones.config import ModelConfig, model_entry
+from gptcore.backbones.gpt import GPT, init_gpt2_weights
+from gptcore.errors import UserError
+
+# GPT-2's checkpoints keep these as Conv1D: (in, out), the transpose of nn.Linear.
+_CONV1D = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
+# Constant causal masks that older checkpoints carry along.
+_BUFFERS = (".attn.bias", ".attn.masked_bias")
+
+
+def random_gpt(model: str | ModelConfig, seed: int) -> GPT:
+    """A GPT with GPT-2's random initialisation from its own generator (the global one stays untouched)."""
+    config = model_entry(model).config if isinstance(model, str) else model
+    gpt = _empty_gpt(config)
+    gpt.to_empty(device="cpu")
+    init_gpt2_weights(gpt, torch.Generator().manual_seed(seed))
+    return gpt
+
+
+def load_gpt(name_or_path: str | Path) -> GPT:
+    """Pretrained GPT in float32 from a registry name, a checkpoint folder, or a hub id.
+
+    Raises UserError where the weights cannot be had or do not fit their config, naming the tensors.
+    """
+    folder = checkpoint_folder(name_or_path)
+    gpt = _empty_gpt(read_config(folder))
+    load_tensors(gpt, _read_tensors(_weight_file(folder)), where=str(folder))
+    return gpt
+
+
+def load_tensors(gpt: GPT, tensors: dict[str, Tensor], where: str) -> None:
+    """Put a checkpoint's tensors into `gpt` as float32.
+
+    Those that are float32 already are not copied: they stay views of the mapped file, transposed where the
+    layouts differ, so that of a large model only what is used comes into memory.
+
+    Raises UserError that names every missing, surplus or misshapen tensor.
+    """
+    tensors = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
+    tensors = {name: tensor for name, tensor in tensors.items() if not name.endswith(_BUFFERS)}
+    if gpt.config.tie_output:
+        tensors.pop("lm_head.weight", None)  # a second copy of wte.weight
+    tensors = {
+        # 1-D here means misshapen, which is reported below.
+        name: tensor.t() if name.endswith(_CONV1D) and tensor.dim() == 2 else tensor
+        for name, tensor in tensors.items()
+    }
+    expected = gpt.state_dict()
+    problems = [f"missing {name}" for name in expected if name not in tensors]
+    problems += [f"surplus {name}" for name in tensors if name not in expected]
+    problems += [
+        f"{name} is {tuple(tensors[name].shape)}, expected {tuple(expected[name].shape)}"
+        for name in expected
+        if name in tensors and tensors[name].shape != expected[name].shape
+    ]
+    if problems:
+        shown = "; ".join(problems[:8]) + (f"; and {len(problems) - 8} more" if len(problems) > 8 else "")
+        raise UserError(f"checkpoint {where} does not fit its config: {shown}")
+    ready = {name: tensors[name].to(torch.float32) for name in expected}
+    gpt.load_state_dict(ready, assign=True)
+    for parameter in gpt.parameters():
+        parameter.requires_grad_(True)
+
+
+def save_gpt(gpt: GPT, folder: Path, dtype: torch.dtype = torch.float32) -> None:
+    """Write `model.safetensors` and `config.json` that `load_gpt` and `transformers` open.
+
+    In float32 the weights come back bit for bit.
+    """
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        name: (tensor.t() if name.endswith(_CONV1D) else tensor).to(dtype).contiguous()
+        for name, tensor in gpt.state_dict().items()
+    }
+    staged = folder / f".{WEIGHT_FILES[0]}.{os.getpid()}"
+    save_file(tensors, staged, metadata={"format": "pt"})
+    staged.replace(folder / WEIGHT_FILES[0])
+    (folder / "config.json").write_text(json.dumps(hf_config(gpt.config), indent=2) + "\n", encoding="utf-8")
+
+
+def weights_fingerprint(gpt: GPT) -> str:
+    """SHA-256 over every tensor's name, shape and float32 bytes."""
+    digest = hashlib.sha256()
+    for name, tensor in gpt.state_dict().items():
+        digest.update(f"{name} {tuple(tensor.shape)}\n".encode())
+        digest.update(memoryview(tensor.detach().to("cpu", torch.float32).contiguous().numpy()).cast("B"))
+    return digest.hexdigest()
+
+
+def _empty_gpt(config: ModelConfig) -> GPT:
+    with torch.device("meta"):  # allocates nothing: every tensor is assigned afterwards
+        return GPT(config)
+
+
+def _weight_file(folder: Path) -> Path:
+    for name in WEIGHT_FILES:
+        if (folder / name).is_file():
+            return folder / name
+    raise UserError(f"{folder} has neither {WEIGHT_FILES[0]} nor {WEIGHT_FILES[1]}")
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        # weights_only: a pickle that holds anything but tensors is refused, never run
+        mmap = zipfile.is_zipfile(path)  # files of torch < 1.6, such as GPT-2's own, cannot be mapped
+        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except pickle.UnpicklingError as error:  # torch's answer to a hostile or foreign file
+        raise UserError(f"{path} holds more than tensors and is refused") from error
+    except Exception as error:  # a damaged file can break its reader in any way
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UserError(f"{path} cannot be read: {reason}") from error
+    if not isinstance(loaded, dict) or not all(isinstance(t, Tensor) for t in loaded.values()):
+        raise UserError(f"{path} is not a state dict of tensors")
+    return loaded
+
+
+def hf_config(config: ModelConfig) -> dict[str, object]:
+    """What a Hugging Face `config.json` of this shape says."""
+    return {
+        "model_type": "gpt2",
+        "architectures": ["GPT2LMHeadModel"],
+        "n_embd": config.d_model,
+        "n_layer": config.n_layer,
+        "n_head": config.n_head,
+        "n_positions": config.context,
+        "n_ctx": config.context,
+        "vocab_size": config.vocab_size,
+        "bos_token_id": config.vocab_size - 1,  # <|endoftext|> is the last id of both vocabularies
+        "eos_token_id": config.vocab_size - 1,
+        "layer_norm_epsilon": config.layer_norm_epsilon,
+        "tie_word_embeddings": config.tie_output,
+        "activation_function": "gelu_new",
+        "tokenizer": config.tokenizer,
+    }

@@ -1,0 +1,41 @@
+"""Train only the rows of the token embedding that the texts use; the others follow by arithmetic.
+
+A row that no text uses never has a gradient, so AdamW's moments of it stay 0 and a step only decays it:
+w <- w (1 - lr_t weight_decay) (Loshchilov and Hutter 2019). Of GPT-2's 50,257 rows a data set uses a few
+thousand: gradients, moments and steps of the rest are never made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from gptcore.data.rows import TokenRows
+from gptcore.engine.classifier import Classifier
+
+
+class UsedEmbedding:
+    """Stands a small table, of the tokens of `splits` alone, in the place of a classifier's token embedding.
+
+    rows: the splits with their tokens renumbered for the small table. `restore` puts the whole table back.
+    """
+
+    def __init__(self, classifier: Classifier, splits: Sequence[TokenRows]) -> None:
+        self._classifier = classifier
+        self._whole = classifier.gpt.wte
+        self._used = torch.unique(torch.cat([rows.tokens.flatten() for rows in splits]))
+        small = nn.Embedding.from_pretrained(self._whole.weight.detach()[self._used], freeze=False)
+        classifier.gpt.wte = small
+        self.rows = [
+            replace(rows, tokens=torch.searchsorted(self._used, rows.tokens.contiguous())) for rows in splits
+        ]
+
+    def restore(self, decay: float) -> None:
+        """Put the whole table back: the trained rows, and the others times `decay`, the product over all steps."""
+        with torch.no_grad():
+            self._whole.weight *= decay
+            self._whole.weight[self._used] = self._classifier.gpt.wte.weight
+        self._classifier.gpt.wte = self._whole

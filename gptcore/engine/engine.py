@@ -1,0 +1,69 @@
+"""How a recipe is computed: the conventional loop, or the same answer from less work."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+
+from gptcore.engine.layout import Precision, View, exact_view, plain_view
+from gptcore.engine.trunk_cache import TrunkStore
+from gptcore.recipe import Recipe
+
+EngineName = Literal["fast", "plain"]
+PRODUCT = (1024, 768, 3072)  # (m, k) x (k, n): the first half of GPT-2's MLP on a batch of 1,024 tokens
+PRODUCT_FLOPS = 2 * math.prod(PRODUCT)
+FEW_ROWS = 32  # of that batch
+BFLOAT16_GAIN = 1.3  # how much faster a product must be for `auto` to take bfloat16
+
+
+@dataclass
+class Engine:
+    """plain: float32, padded, no cache, the reference. fast: every exact rewrite (see docs/engine.md).
+
+    precision: float32, or bfloat16 for matrix products, with weights, optimiser and residual stream in float32.
+    Keep one engine for a whole study: its trunks are what the runs share.
+    """
+
+    name: EngineName = "fast"
+    precision: Precision = "float32"
+    trunks: TrunkStore = field(default_factory=TrunkStore)
+
+    @property
+    def skips(self) -> bool:
+        """Whether work that cannot change the answer is left out."""
+        return self.name == "fast"
+
+    def view(self, recipe: Recipe) -> View:
+        """Which part of the rows this engine computes for that recipe."""
+        return exact_view(recipe) if self.name == "fast" else plain_view(recipe)
+
+
+def probe_precision(device: torch.device) -> Precision:
+    """bfloat16 where a half-second trial finds large products at least 1.3 times faster, else float32."""
+
+    def gain(rows: int, budget_s: float) -> float:
+        full, half = (product_seconds(d, device, rows, budget_s) for d in (torch.float32, torch.bfloat16))
+        return full / half
+
+    # A processor that emulates bfloat16 takes seconds for one large product; a few rows tell as much.
+    emulated = gain(FEW_ROWS, 0.01) < 1 / BFLOAT16_GAIN
+    return "bfloat16" if not emulated and gain(PRODUCT[0], 0.2) >= BFLOAT16_GAIN else "float32"
+
+
+def product_seconds(
+    dtype: torch.dtype, device: torch.device, rows: int = PRODUCT[0], budget_s: float = 0.2
+) -> float:
+    """Fastest of the products of PRODUCT's matrices that fit the budget, in seconds; rows: of the first one."""
+    _, k, n = PRODUCT
+    a = torch.ones(rows, k, dtype=dtype, device=device)
+    b = torch.ones(k, n, dtype=dtype, device=device)
+    fastest, began = float("inf"), time.perf_counter()
+    while time.perf_counter() - began < budget_s:
+        start = time.perf_counter()
+        (a @ b)[0, 0].item()  # reading a value waits for the device
+        fastest = min(fastest, time.perf_counter() - start)
+    return fastest

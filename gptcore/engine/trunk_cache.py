@@ -1,0 +1,151 @@
+"""Trunks kept for later runs: in memory while they fit, else in mapped files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+
+import psutil
+import torch
+from torch import Tensor
+
+from gptcore.data.assets import cache_dir
+from gptcore.data.rows import TokenRows
+from gptcore.engine.classifier import Classifier
+from gptcore.engine.trunk import StateRows, Trunk, compute_trunk
+from gptcore.engine.trunk_files import TrunkFiles
+
+MEMORY_SHARE = 0.3  # of the memory that is free when the store is first asked
+
+STATES_VERSION = 1  # of what the forward pass makes of a row: raise it with every change beyond rounding
+Key = tuple[str, int, str]  # what decides the states; depth; the position that features are read at
+
+
+class TrunkStore:
+    """Trunks by what decides them. Over the budget of memory, the least recently used go to the disk.
+
+    memory_bytes: by default a share of what is free where the states lie; files: by default in the cache folder.
+    """
+
+    def __init__(self, memory_bytes: int | None = None, files: TrunkFiles | None = None) -> None:
+        self._memory_bytes = memory_bytes
+        self.files = files or TrunkFiles(cache_dir() / "trunks")
+        self._in_memory: OrderedDict[Key, Trunk] = OrderedDict()
+        self._on_disk: dict[Key, Trunk] = {}  # those that are mapped by now
+
+    def memory_bytes(self, device: torch.device) -> int:
+        """What the trunks that are kept on a device may take; asked for the first time, a share of what is free."""
+        if self._memory_bytes is None:
+            on_gpu = device.type == "cuda"
+            free = torch.cuda.mem_get_info(device)[0] if on_gpu else psutil.virtual_memory().available
+            self._memory_bytes = int(free * MEMORY_SHARE)
+        return self._memory_bytes
+
+    def get(self, classifier: Classifier, weights: str, rows: TokenRows, depth: int) -> tuple[Trunk, float]:
+        """The trunk of these rows up to block `depth`, and the seconds of it that had been spent before.
+
+        depth = n_layer asks for features, which start from the states before the last block. weights:
+        fingerprint of the frozen weights. A deeper trunk starts from the deepest one there that is shallower.
+        """
+        n_layer = classifier.gpt.config.n_layer
+        same = _digest(classifier, weights, rows)
+        key = (same, depth, classifier.view.position if depth == n_layer else "")
+        if (found := self._known(key)) is not None:
+            return found, found.seconds
+        if depth == n_layer:
+            base, spent_before = None, 0.0
+            if n_layer > 1:
+                base, spent_before = self.get(classifier, weights, rows, n_layer - 1)
+            trunk = compute_trunk(classifier, rows, depth, base)
+            self._keep(key, trunk)
+            return trunk, spent_before
+        shallower = [k for k in (*self._in_memory, *self._on_disk) if k[0] == same and k[1] < depth]
+        base_or_none = self._known(max(shallower, key=lambda k: k[1])) if shallower else None
+        d_model, dtype = classifier.gpt.config.d_model, classifier.gpt.wte.weight.dtype
+        shape = (len(rows), rows.width, d_model)
+        if torch.Size(shape).numel() * dtype.itemsize > self.memory_bytes(rows.tokens.device):
+            return self._through_disk(key, classifier, rows, base_or_none, shape, dtype)
+        trunk = compute_trunk(classifier, rows, depth, base_or_none)
+        self._keep(key, trunk)
+        return trunk, 0.0 if base_or_none is None else base_or_none.seconds
+
+    def forget(self) -> None:
+        """Let go of every trunk: of those on the disk the files stay, for whoever wants the same ones."""
+        self._in_memory.clear()
+        self._on_disk.clear()
+
+    def _known(self, key: Key) -> Trunk | None:
+        if key in self._in_memory:
+            self._in_memory.move_to_end(key)
+            return self._in_memory[key]
+        if key in self._on_disk:
+            self.files.touch(_name(key))
+        return self._on_disk.get(key)
+
+    def _through_disk(
+        self,
+        key: Key,
+        classifier: Classifier,
+        rows: TokenRows,
+        base: Trunk | None,
+        shape: tuple[int, ...],
+        dtype: torch.dtype,
+    ) -> tuple[Trunk, float]:
+        """A trunk that memory has no room for: from its file, or computed into one."""
+        name = _name(key)
+        with self.files.lock(name):
+            if (found := self.files.find(name, shape)) is not None:
+                states, seconds = found
+                trunk = Trunk(StateRows(states, rows.lengths, rows.side, key[1]), seconds)
+                self._on_disk[key] = trunk
+                return trunk, seconds
+            out = self.files.create(name, shape, dtype)
+            trunk = compute_trunk(classifier, rows, key[1], base, out)
+            if out is not None:
+                self.files.commit(name, out, trunk.seconds)
+                self._on_disk[key] = trunk
+            return trunk, 0.0 if base is None else base.seconds
+
+    def _keep(self, key: Key, trunk: Trunk) -> None:
+        self._in_memory[key] = trunk
+        budget = self.memory_bytes(trunk.rows.lengths.device)
+        while len(self._in_memory) > 1 and self._used_bytes() > budget:
+            self._move_to_disk(*self._in_memory.popitem(last=False))
+
+    def _used_bytes(self) -> int:
+        return sum(trunk.rows.n_bytes for trunk in self._in_memory.values())
+
+    def _move_to_disk(self, key: Key, trunk: Trunk) -> None:
+        if not isinstance(trunk.rows, StateRows):
+            return  # features are small and come from the states
+        name, states = _name(key), trunk.rows.states
+        with self.files.lock(name):
+            found = self.files.find(name, tuple(states.shape))
+            mapped: Tensor | None = (
+                found[0] if found else self.files.create(name, tuple(states.shape), states.dtype)
+            )
+            if mapped is None:
+                return  # no room: computed again when it is wanted again
+            if not found:
+                mapped.copy_(states)
+                self.files.commit(name, mapped, trunk.seconds)
+        rows = StateRows(mapped, trunk.rows.lengths, trunk.rows.side, trunk.rows.depth)
+        self._on_disk[key] = Trunk(rows, trunk.seconds)
+
+
+def _name(key: Key) -> str:
+    same, depth, _ = key
+    return f"{same}-{depth}"
+
+
+def _digest(classifier: Classifier, weights: str, rows: TokenRows) -> str:
+    """SHA-256 of everything that decides hidden states, but the depth."""
+    view, device = classifier.view, rows.tokens.device.type
+    parts = (weights, view.causal, view.mask_padding, view.trim, view.one_by_one, rows.side)
+    layout = (tuple(rows.tokens.shape), rows.last_position, device, classifier.precision)
+    # Equal tensors are other models with other heads or another epsilon.
+    model = classifier.gpt.config.model_dump_json()
+    digest = hashlib.sha256(repr((STATES_VERSION, parts, layout, model)).encode())
+    digest.update(rows.tokens.cpu().numpy().tobytes())
+    digest.update(rows.lengths.cpu().numpy().tobytes())
+    return digest.hexdigest()

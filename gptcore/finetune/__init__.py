@@ -1,1 +1,0 @@
-"""Fine-tuning a GPT into a text classifier: recipe, classifier, training, evaluation."""

@@ -1,0 +1,1 @@
+"""Ways of fine-tuning: which layers learn, and adapters."""

@@ -1,1 +1,0 @@
-"""GPT-2 models: their shapes, their forward pass, their weights."""

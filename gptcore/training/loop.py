@@ -1,0 +1,265 @@
+"""The training loop: a classifier and rows in, losses and epochs out. Nothing is written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gptcore.data.rows import epoch_batches
+from gptcore.engine.classifier import Classifier
+from gptcore.engine.cuda_graph import GraphedStep, can_be_graphed
+from gptcore.engine.trunk import FeatureRows, Rows
+from gptcore.methods.trainable import trained_parameters
+from gptcore.recipe import Recipe
+from gptcore.result import Epoch
+from gptcore.training.evaluate import Evaluation, evaluate
+from gptcore.training.timing import Phases
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Rows and their classes. labels: (N,) int64 numpy."""
+
+    rows: Rows
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True)
+class Training:
+    """How training went.
+
+    validation: of the weights that it ends with; losses: mean loss of each optimiser step; notes: what had to be
+    done otherwise.
+    """
+
+    validation: Evaluation
+    losses: list[float]
+    epochs: list[Epoch]
+    best_epoch: int | None
+    notes: list[str]
+
+
+def train(
+    classifier: Classifier,
+    recipe: Recipe,
+    data: Labelled,
+    validation: Labelled,
+    order_seed: int,
+    phases: Phases,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> Training:
+    """Train the marked parameters by the recipe, in place.
+
+    Raises FloatingPointError when the loss is no longer finite.
+    """
+    loop = _Loop(classifier, recipe, data, order_seed)
+    best = _Best(trained_parameters(classifier), keep=recipe.restore_best)
+    losses: list[float] = []
+    epochs: list[Epoch] = []
+    classifier.train()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(order_seed)  # for dropout
+        for epoch in range(1, recipe.epochs + 1):
+            with phases("train"):
+                epoch_losses, accuracy = loop.epoch()
+            losses += epoch_losses
+            _check_finite(losses, recipe)
+            with phases("evaluate"):
+                seen = evaluate(classifier, validation.rows, validation.labels)
+            if not math.isfinite(seen.log_loss):  # the epoch's last step has broken the weights
+                raise FloatingPointError(
+                    f"the validation loss is not finite after epoch {epoch} (lr {recipe.lr:g})"
+                )
+            epochs.append(
+                Epoch(
+                    epoch=epoch,
+                    step=len(losses),
+                    train_accuracy=accuracy,
+                    validation_accuracy=seen.accuracy,
+                    validation_loss=seen.log_loss,
+                    train_s=phases.seconds["train"],
+                )
+            )
+            if on_epoch is not None:
+                on_epoch(epochs[-1])
+            best.update(epoch, seen)
+            if recipe.patience is not None and epoch - best.epoch >= recipe.patience:
+                break
+    if recipe.restore_best:
+        best.restore()
+        seen = best.seen or seen
+    notes = []
+    if loop.most_rows is not None:
+        notes.append(
+            f"out of memory: {loop.most_rows} rows at a time; a step still takes "
+            f"{recipe.batch_size * recipe.accumulation}"
+        )
+    if loop.graphed and loop.graphed.failure:
+        notes.append(f"no CUDA graph ({loop.graphed.failure}): kernels were launched one by one")
+    classifier.eval()
+    return Training(
+        validation=seen,
+        losses=losses,
+        epochs=epochs,
+        best_epoch=best.epoch if recipe.restore_best else None,
+        notes=notes,
+    )
+
+
+def planned_steps(recipe: Recipe, n_rows: int) -> int:
+    """Optimiser steps of all epochs on that many training rows."""
+    n_batches = max(1, n_rows // recipe.batch_size)
+    return math.ceil(n_batches / recipe.accumulation) * recipe.epochs
+
+
+def total_decay(recipe: Recipe, n_rows: int, n_done: int) -> float:
+    """What weight decay alone has made of a weight, as a factor, after `n_done` steps."""
+    n_steps = planned_steps(recipe, n_rows)
+    return math.prod(
+        1 - recipe.lr * lr_factor(recipe, step, n_steps) * recipe.weight_decay for step in range(n_done)
+    )
+
+
+def lr_factor(recipe: Recipe, step: int, n_steps: int) -> float:
+    """Share of `lr` at a step (from 0): linear warm-up, then constant, or half a cosine to zero."""
+    n_warmup = round(recipe.warmup * n_steps)
+    if step < n_warmup:
+        return (step + 1) / n_warmup
+    if recipe.schedule == "constant":
+        return 1.0
+    return 0.5 * (1 + math.cos(math.pi * (step - n_warmup) / max(1, n_steps - n_warmup)))
+
+
+class _Loop:
+    """AdamW over shuffled batches, with accumulation, schedule and clipping."""
+
+    def __init__(self, classifier: Classifier, recipe: Recipe, data: Labelled, order_seed: int) -> None:
+        self.classifier, self.recipe, self.rows = classifier, recipe, data.rows
+        self.parameters = trained_parameters(classifier)
+        self.device = self.parameters[0].device
+        self.labels = torch.from_numpy(np.array(data.labels)).to(self.device)
+        self.order = torch.Generator().manual_seed(order_seed)
+        # As published, also a last, smaller group divides by the full accumulation.
+        self.rows_in_step = min(recipe.batch_size, len(data)) * recipe.accumulation
+        self.most_rows: int | None = None  # that go through the model at a time, once memory has run out
+        n_steps = planned_steps(recipe, len(data))
+        graphed = can_be_graphed(classifier, data.rows, self.device)
+        self.optimiser = torch.optim.AdamW(
+            self.parameters,
+            # What is recorded reads the rate where it lies, so it must lie on the GPU.
+            lr=torch.tensor(recipe.lr, dtype=torch.float32, device=self.device) if graphed else recipe.lr,
+            weight_decay=recipe.weight_decay,
+            fused=True,
+            capturable=graphed,
+        )
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimiser, lambda step: lr_factor(recipe, step, n_steps)
+        )
+        self.graphed = GraphedStep() if graphed else None
+
+    def epoch(self) -> tuple[list[float], float]:
+        """One epoch: the loss of each optimiser step, and the accuracy of the predictions made on the way."""
+        batches = [
+            batch.to(self.device)
+            for batch in epoch_batches(len(self.rows), self.recipe.batch_size, self.order)
+        ]
+        steps = [
+            self._step(batches[start : start + self.recipe.accumulation])
+            for start in range(0, len(batches), self.recipe.accumulation)
+        ]
+        losses, correct = zip(*steps, strict=True)
+        n_seen = sum(len(batch) for batch in batches)
+        return torch.stack(losses).tolist(), float(torch.stack(correct).sum()) / n_seen
+
+    def _step(self, group: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """One optimiser step on the batches of a group: their mean loss, and how many predictions were right."""
+        parts = [torch.cat(group)] if self.classifier.view.whole_steps else group
+        if self.graphed:
+            total, correct = self._replayed(self.graphed, parts[0])
+        else:
+            total, correct = self._take(parts)
+        self.schedule.step()
+        return total / sum(len(part) for part in group), correct
+
+    def _replayed(self, graphed: GraphedStep, rows: Tensor) -> tuple[Tensor, ...]:
+        """A step that may pass Python by: what Python counts is set. All rows have the same width."""
+        before = self.classifier.positions_processed
+        made = graphed(lambda part: self._take([part]), rows)
+        self.classifier.positions_processed = before + len(rows) * _width(self.rows)
+        return made
+
+    def _take(self, parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """The gradients of all parts and the optimiser's step: sum of the losses, right predictions."""
+        while True:
+            self.optimiser.zero_grad(set_to_none=True)
+            try:
+                total, correct = self._gradients(parts)
+                break
+            except torch.OutOfMemoryError:
+                self._halve(parts)
+        if self.recipe.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)  # evaluation has no use for them
+        return total, correct
+
+    def _gradients(self, parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Add up the gradients of the parts: the sum of the losses, and how many predictions were right."""
+        total = torch.zeros((), device=self.device)
+        correct = torch.zeros((), dtype=torch.int64, device=self.device)
+        for part in parts:
+            for rows in part.split(self.most_rows or len(part)):
+                logits, labels = self.classifier(self.rows.rows(rows)), self.labels[rows]
+                loss = F.cross_entropy(logits, labels, reduction="sum")
+                (loss / self.rows_in_step).backward()
+                total += loss.detach()
+                correct += (logits.detach().argmax(dim=1) == labels).sum()
+        return total, correct
+
+    def _halve(self, parts: Sequence[Tensor]) -> None:
+        """From now on at most half as many rows at a time, which changes no sum. Raises where it was one row."""
+        at_a_time = self.most_rows or max(len(part) for part in parts)
+        if at_a_time == 1:
+            raise torch.OutOfMemoryError("out of memory with a single row: no smaller step is possible")
+        self.most_rows = (at_a_time + 1) // 2
+
+
+def _width(rows: Rows) -> int:
+    """Positions of a row that go through blocks."""
+    return 0 if isinstance(rows, FeatureRows) else rows.width
+
+
+def _check_finite(losses: list[float], recipe: Recipe) -> None:
+    for step, loss in enumerate(losses, start=1):
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"the training loss is {loss} at step {step} (lr {recipe.lr:g})")
+
+
+class _Best:
+    """The epoch of lowest validation loss, and its weights where they may be asked for."""
+
+    def __init__(self, parameters: list[torch.nn.Parameter], keep: bool) -> None:
+        self.parameters, self.keep = parameters, keep
+        self.epoch = 0
+        self.seen: Evaluation | None = None
+        self.weights: list[Tensor] = []
+
+    def update(self, epoch: int, seen: Evaluation) -> None:
+        if self.seen is None or seen.log_loss < self.seen.log_loss:
+            self.epoch, self.seen = epoch, seen
+            if self.keep:
+                self.weights = [p.detach().clone() for p in self.parameters]
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        for parameter, weight in zip(self.parameters, self.weights, strict=True):
+            parameter.copy_(weight)

@@ -1,0 +1,192 @@
+"""From a model's name to the folder of its checkpoint, and what its config says. The hub is local."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from gptcore.backbones import checkpoints
+from gptcore.backbones.checkpoints import bundled_folder, checkpoint_folder, read_config
+from gptcore.backbones.config import REGISTRY
+from gptcore.errors import UserError
+
+CONFIG = {"n_embd": 8, "n_layer": 2, "n_head": 2, "n_positions": 16, "vocab_size": 11}
+# The fields of the hub's own config.json files that matter here.
+PUBLISHED = {
+    "gpt2": {"n_embd": 768, "n_layer": 12, "n_head": 12},
+    "gpt2-medium": {"n_embd": 1024, "n_layer": 24, "n_head": 16},
+    "gpt2-large": {"n_embd": 1280, "n_layer": 36, "n_head": 20},
+    "gpt2-xl": {"n_embd": 1600, "n_layer": 48, "n_head": 25},
+}
+
+
+class FakeHub:
+    """A hub with the files in `files`, keyed "owner/name/file"; `asked` keeps method and path."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.asked: list[tuple[str, str]] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def _answer(self) -> bytes:
+                outer.asked.append((self.command, self.path))
+                content = outer.files.get(self.path.lstrip("/").replace("/resolve/main", ""))
+                self.send_response(404 if content is None else 200)
+                self.send_header("X-Repo-Commit", "c" * 40)
+                if content is None:
+                    self.send_header("X-Error-Code", "EntryNotFound")
+                else:
+                    self.send_header("ETag", f'"{hash(content):x}"')
+                self.send_header("Content-Length", str(len(content or b"")))
+                self.end_headers()
+                return content or b""
+
+            def do_HEAD(self) -> None:
+                self._answer()
+
+            def do_GET(self) -> None:
+                self.wfile.write(self._answer())
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Nothing on the terminal."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def add(self, repo: str, weights: str) -> None:
+        self.files[f"{repo}/config.json"] = json.dumps(CONFIG).encode()
+        self.files[f"{repo}/{weights}"] = b"weights"
+
+    def downloads(self) -> list[str]:
+        """Files of repositories that were sent; the library also asks the hub about itself."""
+        got = [path for method, path in self.asked if method == "GET" and "/resolve/" in path]
+        return [path.rpartition("/")[2] for path in got]
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture
+def hub() -> Iterator[FakeHub]:
+    running = FakeHub()
+    yield running
+    running.close()
+
+
+def open_elsewhere(hub: FakeHub, home: Path, name: str, **variables: str) -> str:
+    """What `checkpoint_folder(name)` is in a fresh process, as the hub's library reads its variables once."""
+    code = (
+        "import sys\n"
+        "from gptcore.errors import UserError\n"
+        "from gptcore.backbones.checkpoints import checkpoint_folder\n"
+        "try:\n    print(checkpoint_folder(sys.argv[1]))\n"
+        "except UserError as error:\n    print('UserError:', error)\n"
+    )
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("HF_") and "proxy" not in k.lower()}
+    environment = (
+        clean | {"HF_ENDPOINT": hub.url, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1"} | variables
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, name], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("weights", ["model.safetensors", "pytorch_model.bin"])
+def test_a_hub_checkpoint_is_downloaded_once(hub: FakeHub, tmp_path: Path, weights: str) -> None:
+    hub.add("owner/toy", weights)
+    folder = Path(open_elsewhere(hub, tmp_path, "owner/toy"))
+    assert folder.is_relative_to(tmp_path)
+    assert (folder / weights).read_bytes() == b"weights"
+    assert read_config(folder).d_model == 8
+    assert Path(open_elsewhere(hub, tmp_path, "owner/toy")) == folder
+    assert sorted(hub.downloads()) == sorted(["config.json", weights])
+
+
+def test_safetensors_are_preferred(hub: FakeHub, tmp_path: Path) -> None:
+    hub.add("owner/toy", "model.safetensors")
+    hub.add("owner/toy", "pytorch_model.bin")
+    folder = Path(open_elsewhere(hub, tmp_path, "owner/toy"))
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
+
+
+def test_the_hub_libraries_variables_work(hub: FakeHub, tmp_path: Path) -> None:
+    hub.add("owner/toy", "model.safetensors")
+    offline = open_elsewhere(hub, tmp_path, "owner/toy", HF_HUB_OFFLINE="1")
+    assert offline.startswith("UserError: weights of 'owner/toy' cannot be had")
+    assert not hub.asked
+    folder = open_elsewhere(hub, tmp_path, "owner/toy")
+    assert hub.asked  # HF_ENDPOINT
+    assert Path(folder).is_relative_to(tmp_path)  # HF_HOME
+    assert open_elsewhere(hub, tmp_path, "owner/toy", HF_HUB_OFFLINE="1") == folder
+
+
+def test_a_hub_that_is_gone_is_soon_given_up_and_what_is_cached_opens(hub: FakeHub, tmp_path: Path) -> None:
+    hub.add("owner/toy", "model.safetensors")
+    folder = open_elsewhere(hub, tmp_path / "filled", "owner/toy")
+    nobody = "http://127.0.0.1:1"
+    assert open_elsewhere(hub, tmp_path / "filled", "owner/toy", HF_ENDPOINT=nobody) == folder
+    began = time.monotonic()
+    told = open_elsewhere(hub, tmp_path / "empty", "owner/toy", HF_ENDPOINT=nobody)
+    assert time.monotonic() - began < 15  # the hub's client alone waits for 23 s between its tries
+    assert told.startswith("UserError: weights of 'owner/toy' cannot be had: ")
+    assert "\n" not in told
+
+
+def test_what_the_hub_does_not_have_is_one_line(hub: FakeHub, tmp_path: Path) -> None:
+    hub.files["owner/toy/config.json"] = json.dumps(CONFIG).encode()  # and no weights
+    for name in ("owner/toy", "owner/nothing"):
+        told = open_elsewhere(hub, tmp_path, name)
+        assert told.startswith(f"UserError: weights of '{name}' cannot be had: ")
+        assert "set HF_ENDPOINT to a mirror, or pass a local folder" in told
+        assert "\n" not in told
+
+
+def test_registry_names_lead_to_their_hub_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "_hub_folder", lambda repo: Path("hub") / repo)
+    for name, entry in REGISTRY.items():
+        if not entry.bundled:
+            assert checkpoint_folder(name) == Path("hub") / entry.source
+    assert checkpoint_folder("owner/toy") == Path("hub/owner/toy")
+
+
+def test_a_bundled_model_is_found_in_the_package() -> None:
+    import gptcore
+
+    assert gptcore.__file__ is not None
+    package = Path(gptcore.__file__).parent
+    assert bundled_folder("nano") == package / "backbones" / "pretrained" / "nano"
+
+
+def test_a_name_that_is_nothing_is_refused() -> None:
+    for name in ("gpt5", "./not-there", "a/b/c"):
+        with pytest.raises(UserError, match=f"model '{name}' is neither a known name .*nano.* nor a folder"):
+            checkpoint_folder(name)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_configs_read_as_the_registry(tmp_path: Path, name: str) -> None:
+    shared = {"n_ctx": 1024, "n_positions": 1024, "vocab_size": 50257, "layer_norm_epsilon": 1e-5}
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "gpt2", **shared, **PUBLISHED[name]}))
+    assert read_config(tmp_path) == REGISTRY[name].config
+
+
+def test_a_folder_without_config_or_with_another_models_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"has no config\.json"):
+        read_config(tmp_path)
+    (tmp_path / "config.json").write_text('{"hidden_size": 8, "num_hidden_layers": 2}')
+    with pytest.raises(UserError, match=r"config\.json is not the config of a GPT-2 model: no 'n_embd'"):
+        read_config(tmp_path)

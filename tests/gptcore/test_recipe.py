@@ -1,0 +1,133 @@
+"""Recipes: published defaults, stable ids, and errors that say what to mend."""
+
+import subprocess
+import sys
+
+import pytest
+from pydantic import ValidationError
+
+from gptcore.errors import UserError
+from gptcore.recipe import Recipe, Seeds, make_recipe
+
+
+def test_defaults_are_the_published_baseline():
+    recipe = Recipe()
+    assert (recipe.model, recipe.train, recipe.position) == ("gpt2", "last_block", "last")
+    assert (recipe.attention, recipe.padding, recipe.attend_padding) == ("causal", "right", True)
+    assert (recipe.lr, recipe.weight_decay, recipe.epochs, recipe.batch_size) == (5e-5, 0.1, 5, 8)
+    assert recipe.lora_scaling == "alpha"
+    assert Seeds().model_dump() == {"init": 123, "order": 123, "split": 123}
+
+
+def test_ids_do_not_change():
+    """Records are found by these ids: whoever changes them orphans every record there is."""
+    assert Recipe().id == "gpt2-last_block-last-964e87d8"
+    lora = Recipe(model="mini", train="lora", position="mean_real", lora_rank=8, lr=1e-3, clip_norm=1.0)
+    assert lora.id == "mini-lora-mean_real-19ce3b69"
+
+
+@pytest.mark.parametrize(
+    ("base", "irrelevant"),
+    [
+        ({}, {"lora_rank": 2, "lora_alpha": 3, "lora_dropout": 0.5, "lora_targets": ("c_fc",)}),
+        ({"train": "features"}, {"lr": 1.0, "epochs": 99, "batch_size": 2, "patience": 3, "lora_rank": 2}),
+        ({"padding": "none"}, {"attend_padding": False}),
+        ({"model": "tfidf"}, {"train": "all", "position": "mean", "lr": 1.0, "context": 7}),
+        ({}, {"lr": "5e-5", "epochs": 5.0}),  # the same values, written otherwise
+        ({"train": "lora"}, {"lora_alpha": 16, "lora_targets": ["c_attn", "c_proj", "c_fc"]}),
+    ],
+)
+def test_what_does_not_matter_does_not_change_the_id(base, irrelevant):
+    recipe, other = make_recipe(base), make_recipe(base | irrelevant)
+    assert recipe.choices() == other.choices()
+    assert recipe.id == other.id
+
+
+CHANGES = {
+    "model": "mini",
+    "weights": "random",
+    "train": "all",
+    "position": "first",
+    "attention": "bidirectional",
+    "padding": "left",
+    "attend_padding": False,
+    "context": 64,
+    "lora_rank": 2,
+    "lora_alpha": 3.0,
+    "lora_dropout": 0.5,
+    "lora_targets": ("c_fc",),
+    "lora_scaling": "alpha/rank",
+    "lr": 1e-4,
+    "weight_decay": 0.0,
+    "epochs": 6,
+    "batch_size": 9,
+    "accumulation": 2,
+    "warmup": 0.5,
+    "schedule": "cosine",
+    "clip_norm": 1.0,
+    "patience": 2,
+    "restore_best": True,
+}
+
+
+def test_every_choice_changes_the_id():
+    assert CHANGES.keys() == Recipe.model_fields.keys()
+    for base in ({}, {"train": "lora"}):
+        recipe = Recipe(**base)
+        relevant = [name for name in CHANGES if base or not name.startswith("lora")]
+        ids = {Recipe(**base | {name: CHANGES[name]}).id for name in relevant}
+        assert len(ids | {recipe.id}) == len(relevant) + 1
+
+
+def test_ids_are_file_names_that_start_readably():
+    recipe = Recipe(model="some-one/gpt 2: odd", train="all", position="mean")
+    assert recipe.id.startswith("gpt-2-odd-all-mean-")
+    assert Recipe(model="/a/checkpoint/").id.startswith("checkpoint-last_block-")
+    assert Recipe(model="tfidf").id.startswith("tfidf-")
+    assert Recipe(model="/a/x").id != Recipe(model="/b/x").id
+
+
+def test_differences_are_theirs_and_ours():
+    assert Recipe(lr=1e-3, train="all").differences(Recipe()) == {
+        "lr": (5e-5, 1e-3),
+        "train": ("last_block", "all"),
+    }
+    assert Recipe().differences(Recipe()) == {}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"train": "last"}, r"row 1: train = 'last': .*'last_layer', 'last_block'.*'features'"),
+        ({"position": "middle"}, r"position = 'middle': .*'first', 'last', 'last_real'"),
+        ({"lr": 0}, "lr = 0: Input should be greater than 0"),
+        ({"lr": "fast"}, "lr = 'fast': .*valid number"),
+        ({"epochs": 1.5}, r"epochs = 1\.5: .*integer"),
+        ({"warmup": 1}, "warmup = 1: .*less than 1"),
+        ({"lora_rank": 0, "lr": -1}, r"lora_rank = 0: .*greater than or equal to 1 \(and 1 more\)"),
+        ({"lora_targets": []}, r"lora_targets = \[\]: .*at least 1"),
+        ({"context": "short"}, "context = 'short': .*'longest' or 'model'"),
+        ({"context": 0}, "^row 1: context = 0: .*'longest', 'model' or a number of tokens, at least 1$"),
+        ({"context": True}, "context = True: .*a number of tokens"),
+        ({"lr": float("inf")}, "lr = inf: .*finite"),
+        ({"clip_norm": float("nan")}, "clip_norm = nan: .*finite"),
+        ({"learning_rate": 1}, r"'learning_rate' is no field \(the fields are model, .*, lr, "),
+    ],
+)
+def test_bad_values_name_field_value_and_what_is_allowed(values, message):
+    with pytest.raises(UserError, match=message) as caught:
+        make_recipe(values, where="row 1")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_recipe_cannot_be_changed():
+    recipe = Recipe()
+    with pytest.raises(ValidationError, match="frozen"):
+        recipe.lr = 1.0  # type: ignore[misc]
+    assert make_recipe(recipe.model_dump(mode="json")) == recipe
+
+
+def test_recipes_need_no_torch():
+    code = "import sys, gptcore.recipe; print('torch' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"

@@ -1,0 +1,115 @@
+"""Other paddings of the test texts: those that exist, predicted as by hand, the same with both engines."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from gptcore.backbones.config import REGISTRY, ModelConfig, ModelEntry
+from gptcore.data.datasets import Dataset, Split
+from gptcore.data.rows import pad
+from gptcore.data.tokenizer import load_tokenizer
+from gptcore.engine.classifier import Classifier
+from gptcore.engine.engine import Engine
+from gptcore.engine.layout import plain_view
+from gptcore.recipe import Recipe
+from gptcore.training.fit import FitResult, fit
+from gptcore.training.padding import OtherPadding, other_paddings
+
+CONTEXT = 16
+CONFIG = ModelConfig(d_model=8, n_layer=2, n_head=2, context=CONTEXT, vocab_size=8192, tokenizer="embedded")
+WORDS = [["win", "prize", "now", "free", "call"], ["see", "you", "at", "home", "now"]]
+
+
+def make_split(n: int, seed: int, most: int) -> Split:
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 2
+    texts = tuple(" ".join(rng.choice(WORDS[label], size=rng.integers(1, most))) for label in labels)
+    return Split(texts, labels)
+
+
+DATA = Dataset(
+    *("toy", make_split(32, 0, 5), make_split(8, 1, 5), make_split(40, 2, 7), ("spam", "ham"), "", ""),
+    split_seed=0,
+    duplicates=0,
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def toy_entry() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(REGISTRY, "toy", ModelEntry(config=CONFIG, source="bundled", about="a toy"))
+        yield
+
+
+def fitted(engine: str = "fast", **choices: object) -> tuple[FitResult, list[OtherPadding]]:
+    values = {"model": "toy", "weights": "random", "epochs": 2, "lr": 1e-2, "train": "last_block"}
+    made = Engine(engine)
+    result = fit(Recipe(**values | choices), DATA, 0, made, "cpu")
+    return result, other_paddings(result, DATA, made)
+
+
+def test_the_other_paddings_are_those_that_exist() -> None:
+    result, found = fitted()
+    assert result.inputs is not None
+    length = result.inputs.tokens_per_row
+    assert length is not None
+    doubled = min(2 * length, CONTEXT)
+    assert [(c.padding, c.tokens_per_row) for c in found] == [
+        ("left", length),
+        ("right", doubled),
+        ("none", None),
+    ]
+    _, found = fitted(padding="left", context="model")  # cannot be longer than it is
+    assert [(c.padding, c.tokens_per_row) for c in found] == [("right", CONTEXT), ("none", None)]
+    _, found = fitted(padding="none", position="last_real")
+    assert [c.padding for c in found] == ["right", "left", "right"]
+
+
+@pytest.mark.parametrize("train", ["last_block", "last_two_blocks", "last_layer", "all", "lora"])
+def test_predictions_are_those_by_hand(train: str) -> None:
+    result, found = fitted(train=train, position="last")
+    classifier = result.classifier
+    assert isinstance(classifier, Classifier)
+    assert classifier.view == Engine("fast").view(result.recipe)  # put back
+    tokenizer = load_tokenizer("embedded")
+    assert result.inputs is not None
+    cut = result.inputs.tokens_per_row
+    texts = [text[:cut] for text in tokenizer.encode_batch(DATA.test.texts)]
+    assert result.inputs.n_truncated > 0  # longer padding must not bring more text
+    for check in found:
+        recipe = result.recipe.model_copy(update={"padding": check.padding})
+        classifier.view = plain_view(recipe)
+        length = check.tokens_per_row or CONTEXT
+        rows = pad(texts, length, tokenizer.pad_id, classifier.view.side)
+        with torch.no_grad():
+            predicted = classifier(rows).argmax(dim=1).numpy()
+        assert check.n_flipped == (predicted != result.test.predicted).sum()
+        assert check.accuracy == pytest.approx((predicted == DATA.test.labels).mean())
+
+
+def test_padding_that_is_seen_flips_and_padding_that_is_not_does_not() -> None:
+    assert any(check.n_flipped for check in fitted(position="last")[1])
+    _, found = fitted(position="last_real")
+    unseen = [check for check in found if check.padding != "left"]
+    assert len(unseen) == 2
+    assert [check.n_flipped for check in unseen] == [0, 0]
+
+
+@pytest.mark.parametrize("position", ["last", "mean", "last_real"])
+def test_both_engines_find_the_same(position: str) -> None:
+    assert fitted("plain", position=position)[1] == fitted("fast", position=position)[1]
+
+
+def test_what_pads_nothing_or_trains_no_network_has_none() -> None:
+    assert fitted(train="features")[1] == []
+    assert fitted(model="tfidf")[1] == []
+
+
+def test_the_test_texts_alone_are_predicted() -> None:
+    """What the other splits hold does not matter, once the classifier is trained."""
+    result, found = fitted()
+    other = replace(DATA, train=make_split(4, 5, 3), validation=make_split(4, 6, 3))
+    assert other_paddings(result, other, Engine("fast")) == found

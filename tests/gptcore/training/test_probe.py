@@ -1,0 +1,250 @@
+"""Probes: which recipes share one, that they stand for the whole data and model, and leave nothing behind."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gptcore.backbones.config import REGISTRY, ModelConfig, ModelEntry
+from gptcore.backbones.packing import Packing
+from gptcore.data import rows as batching
+from gptcore.data.datasets import Dataset, load_dataset
+from gptcore.engine.engine import Engine, EngineName
+from gptcore.engine.trunk import StateRows
+from gptcore.recipe import Recipe
+from gptcore.training import probe as module
+from gptcore.training.evaluate import evaluate
+from gptcore.training.fit import FitResult, build_classifier, build_gpt, fit
+from gptcore.training.inputs import prepare_inputs
+from gptcore.training.padding import other_paddings
+from gptcore.training.probe import cost_id, probe, take_sample
+
+TOY = ModelConfig(d_model=16, n_layer=4, n_head=2, context=32, vocab_size=8192, tokenizer="embedded")
+RECIPE = Recipe(model="toy", weights="random", batch_size=2, epochs=3)
+
+
+@pytest.fixture(autouse=True)
+def toy_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(REGISTRY, "toy", ModelEntry(config=TOY, source="bundled", about="a toy"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    lines = ["text,label"]
+    lines += [f"{'see you ' * (hour % 9)}at {hour},ham\nwin {hour} prizes,spam" for hour in range(60)]
+    path = tmp_path_factory.mktemp("data") / "messages.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return load_dataset(path)
+
+
+def test_recipes_that_cost_the_same_share_a_probe() -> None:
+    same = [{"lr": 1.0}, {"weights": "pretrained"}, {"patience": 1}, {"schedule": "cosine"}]
+    other = [
+        {"train": "all"},
+        {"position": "first"},
+        {"batch_size": 4},
+        {"padding": "none"},
+        {"context": 8},
+        {"epochs": 9},
+    ]
+    assert {cost_id(RECIPE.model_copy(update=change)) for change in same} == {cost_id(RECIPE)}
+    assert len({cost_id(RECIPE.model_copy(update=change)) for change in [{}, *other]}) == 1 + len(other)
+
+
+def test_a_slice_has_texts_of_every_length(data: Dataset) -> None:
+    part = module._slice(data, 8, 4, 10**6)
+    assert (len(part.train), len(part.validation), len(part.test)) == (8, 4, len(data.test))
+    lengths = [len(text) for text in part.train.texts]
+    everyone = sorted(len(text) for text in data.train.texts)
+    assert lengths == sorted(lengths)
+    assert lengths[0] <= everyone[len(everyone) // 8]
+    assert lengths[-1] >= everyone[-len(everyone) // 8]
+    by_text = dict(zip(data.train.texts, data.train.labels, strict=True))
+    assert [by_text[text] for text in part.train.texts] == part.train.labels.tolist()
+
+
+@pytest.mark.parametrize("train", ["last_layer", "last_block", "all", "lora", "features"])
+def test_every_phase_of_the_run_is_foretold(data: Dataset, train: str) -> None:
+    recipe = RECIPE.model_copy(update={"train": train})
+    found = probe(recipe, data, Engine(), "cpu")
+    assert found.phases.keys() == fit(recipe, data, 0, Engine(), "cpu").phases.keys()
+    assert all(seconds >= 0 for seconds in found.phases.values())
+
+
+def sample_of(recipe: Recipe, engine: Engine, part: Dataset, n_evaluations: int) -> module.Sample:
+    """As taken by a clock that counts: positions for phases, and 4 for a batch."""
+    inputs = prepare_inputs(part, recipe.model_copy(update={"context": 32}), engine.view(recipe), TOY)
+    n_texts = len(part.train) + len(part.test) + max(1, n_evaluations) * len(part.validation)
+    phases = {"load": 5.0, "train": 8.0, "evaluate": n_texts * 32.0}
+    return module.Sample(recipe, engine, TOY, TOY, phases, inputs, len(part.train), 4.0, n_evaluations)
+
+
+@pytest.mark.parametrize("train", ["all", "features"])
+def test_phases_are_scaled_to_the_whole_data(data: Dataset, train: str) -> None:
+    recipe = RECIPE.model_copy(update={"train": train, "context": 32, "padding": "right"})
+    engine, part = Engine("plain"), module._slice(data, 8, 32, 32)
+    epochs = 0 if train == "features" else recipe.epochs
+    sample = sample_of(recipe, engine, part, 2 if epochs else 0)
+    phases = module._scaled(sample, prepare_inputs(data, recipe, engine.view(recipe), TOY))
+    n_evaluated = len(data.train) + max(1, epochs) * len(data.validation) + len(data.test)
+    assert phases["load"] == 5
+    assert phases["evaluate"] == pytest.approx(n_evaluated * 32)
+    if epochs:
+        assert phases["train"] == pytest.approx(4 * (len(data.train) // 2) * recipe.epochs)
+    else:
+        assert phases["train"] == pytest.approx(8 * len(data.train) / 8)
+
+
+@pytest.mark.parametrize(
+    ("train", "position", "engine", "wider"),
+    [
+        ("all", "last", "fast", 2.0),
+        ("last_two_blocks", "last", "fast", 2.0),
+        ("last_block", "last", "fast", 1.0),  # from its trunk, at one position
+        ("last_block", "last", "plain", 2.0),
+        ("all", "last_real", "fast", 1.0),  # trimmed to their own length
+    ],
+)
+def test_rows_that_are_wider_in_another_split_take_longer(
+    data: Dataset, train: str, position: str, engine: str, wider: float
+) -> None:
+    changes = {"train": train, "position": position, "padding": "right"}
+    recipe, kind = RECIPE.model_copy(update=changes), Engine(engine)  # type: ignore[arg-type]
+    view = kind.view(recipe)
+    part = module._slice(data, 8, 32, 32)
+    sample = sample_of(recipe, kind, part, 2)
+    inputs, wide = (
+        replace(found, train=replace(found.train, tokens=torch.zeros(len(data.train), width)))
+        for width in (16, 32)
+        for found in [prepare_inputs(data, recipe, view, TOY)]
+    )
+    narrow = replace(sample, inputs=inputs)
+    steps = 4 * (len(data.train) // 2) * recipe.epochs
+    assert module._scaled(narrow, wide)["train"] == pytest.approx(steps * wider)
+
+
+def test_a_sample_tells_of_every_split(data: Dataset) -> None:
+    sample = take_sample(RECIPE, data, Engine(), "cpu")
+    assert sample is not None
+    other = data.with_split(7)
+    found = sample.of(other)
+    assert found.trunk is not None
+    assert found.trunk.rows == sample.of(data).trunk.rows  # type: ignore[union-attr]
+    inputs = prepare_inputs(other, RECIPE, Engine().view(RECIPE), TOY)
+    assert found.tokens_per_row == inputs.train.width
+    rows = (inputs.train.tokens, inputs.validation.tokens, inputs.test.tokens)
+    assert found.n_used_tokens == len({token for part in rows for token in part.flatten().tolist()})
+    assert found.phases["train"] == sample.of(data).phases["train"]
+
+
+def test_short_epochs_are_timed_again_with_their_texts_repeated(
+    data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted: list[Dataset] = []
+
+    def counting(recipe: Recipe, part: Dataset, *args: Any) -> FitResult:
+        fitted.append(part)
+        return fit(recipe, part, *args)
+
+    monkeypatch.setattr(module, "fit", counting)
+    probe(RECIPE, data, Engine(), "cpu")  # an epoch of four steps of a toy: a few ms
+    once, again = (part.train for part in fitted)
+    assert 1 < len(again) / len(once) <= module.MOST_TIMES
+    times = len(again) // len(once)
+    assert again.texts == once.texts * times
+    assert again.labels.tolist() == once.labels.tolist() * times
+    monkeypatch.setattr(module, "SHORT_S", 0.0)
+    fitted.clear()
+    probe(RECIPE, data, Engine(), "cpu")
+    assert len(fitted) == 1
+
+
+def test_positions_of_a_view_that_trims(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching, "POSITIONS_AT_A_TIME", 97)
+    view = Engine().view(RECIPE.model_copy(update={"position": "last_real"}))
+    lengths = torch.tensor([3] * 32 + [9] * 2 + [1] * 32)
+    assert module._positions(lengths, 20, view) == 32 * 1 + 32 * 3 + 2 * 9
+    assert module._positions(lengths, 20, Engine("plain").view(RECIPE)) == 66 * 20
+
+
+def test_a_large_model_is_stood_for_by_fewer_blocks(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    xl = REGISTRY["gpt2-xl"].config
+    small = module._stand_in(xl, Recipe(model="gpt2-xl"))
+    assert (small.n_layer, small.d_model, small.vocab_size) == (2, xl.d_model, xl.vocab_size)
+    assert module._stand_in(TOY, RECIPE) == TOY
+    phases = {"trunk": 1.0, "train": 1.0, "evaluate": 1.0, "tokenise": 1.0}
+    block, everything = RECIPE, RECIPE.model_copy(update={"train": "all"})
+    deep, shallow = TOY.model_copy(update={"n_layer": 12}), TOY.model_copy(update={"n_layer": 3})
+    fast, plain = Engine("fast"), Engine("plain")
+    assert module._deepened(phases, block, shallow, deep, fast) == phases | {"trunk": 11 / 2}
+    assert module._deepened(phases, everything, shallow, deep, fast) == phases | {"train": 4, "evaluate": 4}
+    head = RECIPE.model_copy(update={"train": "last_layer"})
+    assert module._deepened(phases, head, shallow, deep, fast) == phases | {"trunk": 4}
+    found = module._deepened(phases, block, shallow, deep, plain)
+    assert found == phases | {"train": (12 + 2) / (3 + 2), "evaluate": 4, "trunk": 11 / 2}
+    # and through the real thing
+    monkeypatch.setattr(module, "STAND_IN_PARAMS", 0)
+    whole = probe(RECIPE, data, fast, "cpu")
+    assert whole.trunk is not None
+    assert whole.trunk.depth == 3
+
+
+def test_the_trunk_that_two_recipes_share(data: Dataset) -> None:
+    def need(**changes: object) -> module.TrunkNeed | None:
+        return probe(RECIPE.model_copy(update=changes), data, Engine(), "cpu").trunk
+
+    block, two, features = need(), need(train="last_two_blocks"), need(train="features")
+    assert block
+    assert two
+    assert features
+    assert (block.rows, block.depth, two.depth, features.depth) == (two.rows, 3, 2, 4)
+    assert features.below is not None
+    assert (features.below.rows, features.below.depth) == (block.rows, block.depth)
+    assert need(train="all") is None
+    assert need(attention="bidirectional").rows != block.rows  # type: ignore[union-attr]
+    assert need(epochs=1, lr=1.0, weights="pretrained") == block  # what tells weights apart is their seed
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"position": "last_real"}, {"padding": "left"}, {"train": "features"}]
+)
+def test_the_states_that_are_kept_are_foretold(
+    data: Dataset, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the run and of its test texts under other paddings; what is never written takes no memory."""
+    # Without packing all that is written can be told from what is not: it is not zero.
+    monkeypatch.setattr(Packing, "of", lambda _real: None)
+    recipe, engine = RECIPE.model_copy(update=changes), Engine()
+    need = probe(recipe, data, engine, "cpu").trunk
+    assert need is not None
+    need = need.below or need
+    other_paddings(fit(recipe, data, 0, engine, "cpu"), data, engine)
+    trunks = [trunk.rows for trunk in engine.trunks._in_memory.values()]
+    states = [rows.states for rows in trunks if isinstance(rows, StateRows)]
+    assert len(states) == len(need.parts)
+    n_positions = sum(int((part != 0).any(dim=2).sum()) for part in states)
+    assert sum(need.parts.values()) == 4 * TOY.d_model * n_positions
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"position": "last_real"}, {"position": "first"}, {"padding": "none"}]
+)
+@pytest.mark.parametrize("kind", ["fast", "plain"])
+def test_scaled_by_the_positions_that_are_computed(
+    data: Dataset, changes: dict[str, Any], kind: EngineName
+) -> None:
+    recipe, engine = RECIPE.model_copy(update={"train": "all"} | changes), Engine(kind)
+    classifier = build_classifier(build_gpt(recipe, 0)[0], 2, recipe, engine, 0)
+    rows = prepare_inputs(data, recipe, classifier.view, TOY).test
+    evaluate(classifier, rows, data.test.labels)
+    assert classifier.positions_processed == module._positions(rows.lengths, rows.width, classifier.view)
+
+
+def test_nothing_is_left_behind(data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    engine = Engine()
+    probe(RECIPE, data, engine, "cpu")
+    assert list(tmp_path.iterdir()) == []
+    assert not engine.trunks._in_memory
