@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from bench.commands.data_options import reads_data
 from bench.report.text import plain
+from gptcore.data.options import ReadOptions
 from gptcore.errors import UserError
 from gptcore.threads import share_cores
 
@@ -34,9 +36,8 @@ ModelsOption = Annotated[
         "auto: gpt2 with a CUDA GPU and weights at hand, else embedded"
     ),
 ]
-DataOption = Annotated[str, typer.Option(help="sms-spam, or a CSV, TSV, JSON Lines or Parquet file")]
-TextOption = Annotated[str | None, typer.Option(help="column of the texts, where its name is not obvious")]
-LabelOption = Annotated[str | None, typer.Option(help="column of the labels, likewise")]
+DataOption = Annotated[str, typer.Option(help="sms-spam, or a CSV, TSV, JSON or Parquet file")]
+Reading = ReadOptions()
 OnlyOption = Annotated[
     list[str] | None,
     typer.Option(help="run only these rows, the baseline and what they are compared with; commas or repeats"),
@@ -106,12 +107,12 @@ def list_command() -> None:
 
 
 @app.command(epilog="Example: python -m bench plan --matrix full --models gpt2")
+@reads_data
 def plan(
     matrix: MatrixOption = "full",
     models: ModelsOption = "auto",
     data: DataOption = "sms-spam",
-    text_column: TextOption = None,
-    label_column: LabelOption = None,
+    reading: ReadOptions = Reading,
     only: OnlyOption = None,
     skip: SkipOption = None,
     seeds: SeedsOption = 3,
@@ -134,7 +135,7 @@ def plan(
 
     prepared = prepare(
         Request(
-            *(matrix, models, data, text_column, label_column, seeds, engine, device, out, precision),
+            *(matrix, models, data, reading, seeds, engine, device, out, precision),
             *(only or [], skip or [], changes or []),
             vary=parse_vary(vary or ["init,order,split"]),
         )
@@ -145,12 +146,12 @@ def plan(
 
 
 @app.command(epilog="Example: python -m bench run --matrix full --only baseline,first-token --seeds 5")
+@reads_data
 def run(
     matrix: MatrixOption = "full",
     models: ModelsOption = "auto",
     data: DataOption = "sms-spam",
-    text_column: TextOption = None,
-    label_column: LabelOption = None,
+    reading: ReadOptions = Reading,
     only: OnlyOption = None,
     skip: SkipOption = None,
     seeds: SeedsOption = 3,
@@ -180,7 +181,7 @@ def run(
 
     prepared = prepare(
         Request(
-            *(matrix, models, data, text_column, label_column, seeds, engine, device, out, precision),
+            *(matrix, models, data, reading, seeds, engine, device, out, precision),
             *(only or [], skip or [], changes or []),
             vary=parse_vary(vary or ["init,order,split"]),
             retry_failed=retry_failed,
@@ -306,11 +307,13 @@ def regress(
 
 
 @app.command(epilog="Example: python -m bench speed --models gpt2 --whole baseline")
+@reads_data
 def speed(
     models: Annotated[
         str, typer.Option(help="gpt2 (its 124M), embedded (mini), or one model's name")
     ] = "gpt2",
     data: DataOption = "sms-spam",
+    reading: ReadOptions = Reading,
     only: OnlyOption = None,
     skip: SkipOption = None,
     pairs: Annotated[
@@ -335,11 +338,12 @@ def speed(
     Times slices of real runs with random weights, so nothing but the data and the vocabulary is fetched; the page
     says what was timed and what was scaled up.
     """
-    from bench.commands.progress import show_timing
+    from bench.commands.progress import show_data, show_timing
     from bench.report.speed import write_speed
     from bench.run.prepare import prepare_speed
 
-    asked = prepare_speed(models, data, only or [], skip or [], whole or [], pairs, device, out)
+    asked = prepare_speed(models, data, reading, only or [], skip or [], whole or [], pairs, device, out)
+    show_data(asked.data)
     from bench.run.speed import measure, measure_whole
 
     study = asked.before

@@ -55,6 +55,7 @@ class Study(_Part):
     rows: list[Row]
     seeds: list[Seeds]
     dataset: DatasetFacts = Field(description="as the first seed splits it")
+    notes: list[str] = Field(default=[], description="how the data was read, a line each")
     warnings: list[str] = Field(default=[], description="what a reader should be warned of, a line each")
     command: str = Field(description="the command line that runs this study again")
 

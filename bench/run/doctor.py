@@ -32,6 +32,7 @@ from bench.run.prepare import RESULTS, Request, prepare
 from gptcore.backbones.checkpoints import cached_checkpoint, checkpoint_reachable
 from gptcore.backbones.config import FAMILIES
 from gptcore.data.assets import ASSETS, SMS_SPAM, cache_dir, holds, unreachable
+from gptcore.data.options import ReadOptions
 from gptcore.errors import UserError
 
 DISTRIBUTION = "gpt-classifier-bench"
@@ -221,7 +222,9 @@ def _study() -> Iterator[Check]:
         return
     try:
         prepared = prepare(
-            Request("full", "auto", "sms-spam", None, None, seeds=3, engine="fast", device="auto", out=None)
+            Request(
+                "full", "auto", "sms-spam", ReadOptions(), seeds=3, engine="fast", device="auto", out=None
+            )
         )
     except UserError as error:
         yield Check("run --matrix full", "problem", str(error), "see the message")

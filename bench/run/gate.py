@@ -29,6 +29,7 @@ from bench.run.baseline import Baseline, BaselineRow
 from bench.run.prepare import Prepared, Request, prepare
 from bench.run.runner import open_session, run_one
 from bench.run.timing import checked_out, time_code
+from gptcore.data.options import ReadOptions
 from gptcore.errors import UserError
 
 N_SEEDS = 2
@@ -130,5 +131,5 @@ def run_quick(say: Say) -> tuple[Study, list[Record]]:
 
 def _prepare_quick(folder: Path) -> Prepared:
     # One split, so that every seed predicts the same messages.
-    request = Request("quick", "embedded", "sms-spam", None, None, N_SEEDS, "fast", "cpu", folder)
+    request = Request("quick", "embedded", "sms-spam", ReadOptions(), N_SEEDS, "fast", "cpu", folder)
     return prepare(replace(request, vary=(("init", "order"),)))

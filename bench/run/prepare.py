@@ -21,7 +21,9 @@ from bench.study.plan import PlannedRun, choose_models, make_plan
 from bench.study.resolve import parse_set, resolve
 from gptcore.backbones.checkpoints import checkpoint_reachable
 from gptcore.data.datasets import Dataset, load_dataset
+from gptcore.data.options import ReadOptions
 from gptcore.errors import UserError
+from gptcore.paths import path_kind
 from gptcore.recipe import Seeds
 
 RESULTS = Path("results")
@@ -39,8 +41,7 @@ class Request:
     matrix: str
     models: str
     data: str
-    text_column: str | None
-    label_column: str | None
+    reading: ReadOptions
     seeds: int
     engine: Literal["fast", "plain"]
     device: Literal["auto", "cpu", "cuda"]
@@ -79,7 +80,8 @@ def prepare(request: Request) -> Prepared:
     models, why = choose_models(request.models, has_cuda, checkpoint_reachable)
     changes = dict(parse_set(text) for text in request.changes)
     resolved = resolve(matrix, models, changes, _names(request.only), _names(request.skip))
-    data = load_dataset(request.data, text_column=request.text_column, label_column=request.label_column)
+    data = load_dataset(request.data, request.reading)
+    _check_varies(data, request.vary)
     name = (
         request.out.name
         if request.out
@@ -87,6 +89,7 @@ def prepare(request: Request) -> Prepared:
     )
     folder = request.out or RESULTS / name
     _check_folder(folder)
+    warnings = [*data.warnings, *resolved.warnings]
     study = Study(
         name=name,
         matrix=matrix.name,
@@ -98,7 +101,8 @@ def prepare(request: Request) -> Prepared:
         rows=list(resolved.rows),
         seeds=make_seeds(request.seeds, request.vary),
         dataset=dataset_facts(data),
-        warnings=list(resolved.warnings),
+        notes=list(data.notes),
+        warnings=warnings,
         command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
     )
     device = _device(request.device)
@@ -111,9 +115,11 @@ def prepare(request: Request) -> Prepared:
         retry_failed=request.retry_failed,
     )
     messages = [why, *data.notes]
-    warnings = list(resolved.warnings)
     if any(run.state == "todo" for run in plan) and (busy := busy_share()) > BUSY:
-        warnings.append(f"other programs keep {busy:.0%} of the processor busy: {BUSY_REMEDY}")
+        warnings = [
+            *warnings,
+            f"other programs keep {busy:.0%} of the processor busy: {BUSY_REMEDY}",
+        ]
     free_bytes = free_memory_bytes(device)
     manifest, told = _manifest(folder, study)
     messages += told
@@ -142,6 +148,7 @@ class PreparedSpeed:
 def prepare_speed(
     models: str,
     data: str,
+    reading: ReadOptions,
     only: list[str],
     skip: list[str],
     whole: list[str],
@@ -172,7 +179,7 @@ def prepare_speed(
     _check_folder(out)
     path = speed_path(out, models)
     before = load_speed(path)
-    dataset = load_dataset(data)
+    dataset = load_dataset(data, reading)
     if not pairs and not whole:
         raise UserError("--pairs 0: nothing would be timed: name a row with --whole")
     if not pairs and before is None:
@@ -251,7 +258,7 @@ def find_record(run: str) -> Path:
     path = Path(run)
     beside = path.parent / "runs" / f"{path.name.removesuffix('.json')}.json"
     for each in (path, beside):
-        if each.is_file():
+        if path_kind(each) == "file":
             return each
     name = path.name.removesuffix(".json")
     study = path.parent.parent.name if path.parent.name == "runs" else path.parent.name
@@ -270,21 +277,41 @@ def _manifest(folder: Path, study: Study) -> tuple[Study, list[str]]:
         there = load_study(folder)
     except UserError:  # there is none, or it is damaged and written anew
         return study, []
-    narrow = {name: getattr(study, name) for name in ("name", "rows", "seeds", "command", "warnings")}
+    # What is said of the data grows with the code; whether it is the same is for the fingerprint to say.
+    of_data = {"dataset": study.dataset, "notes": study.notes}
+    same_data = there.dataset.fingerprint == study.dataset.fingerprint
+    narrow = of_data | {
+        name: getattr(study, name) for name in ("name", "rows", "seeds", "command", "warnings")
+    }
     if there.rows == study.rows and there.seeds == study.seeds:
         return study, []
     rows = {row.name: row for row in there.rows}
-    is_part = there.model_copy(update=narrow) == study and there.seeds[: len(study.seeds)] == study.seeds
+    is_part = (
+        same_data
+        and there.model_copy(update=narrow) == study
+        and there.seeds[: len(study.seeds)] == study.seeds
+    )
     if is_part and all(rows.get(row.name) == row for row in study.rows):
         size = f"{len(there.rows)} rows x {len(there.seeds)} seeds"
-        return there, [f"a part of the study in {folder}, whose report stays about all of it ({size})"]
+        widened = list(dict.fromkeys([*study.warnings, *there.warnings]))
+        return there.model_copy(update=of_data | {"warnings": widened}), [
+            f"a part of the study in {folder}, whose report stays about all of it ({size})"
+        ]
     if set(rows) - {row.name for row in study.rows}:
         return study, [f"the report in {folder} will be about this study alone; other records there are kept"]
     return study, []
 
 
+def _check_varies(data: Dataset, vary: tuple[Series, ...]) -> None:
+    """Refuse seeds of the split alone where every part of the data is given: their runs would be equal."""
+    if "validation" in data.given and ("split",) in vary:
+        raise UserError(
+            "--vary split: train, validation and test rows are given, so nothing would vary: leave it out"
+        )
+
+
 def _check_folder(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
+    if path_kind(folder) == "file":
         raise UserError(f"--out {folder} is a file: name a folder, or a name that is free")
 
 

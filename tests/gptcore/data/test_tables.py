@@ -154,7 +154,10 @@ def test_columns_that_cannot_be_chosen(tmp_path, header, columns, match):
         (b"text,label\n", "no rows below its header"),
         (b"text,label\na,x\n\n\n  ,x\n,y\n", r"line 5: the text is empty \(and 1 more like it\): fix or"),
         (b'text,label\n"a\nb",x\nc,\n', "line 4: the label is missing: fix or"),
-        (b"text,label\na,x\nb,y,z\nc\n", r"line 3: 3 fields where the header has 2 \(and 1 more like it\): put a field that holds the sep"),
+        (
+            b"text,label\na,x\nb,y,z\nc\n",
+            r"line 3: 3 fields where the header has 2 \(and 1 more like it\): put a field that holds the sep",
+        ),
         (b'text,label\na,x\n"b" c,y\n', "line 3: .*twice"),
         (b'text,label\na,x\n"never closed,y\nd,e\n', "line 3: unexpected end of data"),
         (b"text,label\na,x\ncaf\xe9,y\n", r"line 3: byte 18 \(0xe9\) is not UTF-8: name .* with --encoding"),
