@@ -105,6 +105,8 @@ def decode(path: Path, data: bytes, encoding: str | None) -> tuple[str, tuple[st
     except UnicodeDecodeError as error:
         if encoding is None and data.startswith(_LATIN_1_HEADERS):
             return data.decode("latin-1"), (f"{path.name} is not UTF-8: read as latin-1",)
+        if b"\0" in data.split(b"\n", 1)[0]:
+            raise _nul(path) from None
         line = data.count(b"\n", 0, error.start) + 1
         raise UserError(
             f"{path}, line {line}: byte {error.start} (0x{data[error.start]:02x}) is not {asked.upper()}: "
@@ -116,13 +118,17 @@ def decode(path: Path, data: bytes, encoding: str | None) -> tuple[str, tuple[st
         ) from error
     text = text.removeprefix("\ufeff")
     if "\0" in text.split("\n", 1)[0]:
-        raise UserError(
-            f"{path}: NUL characters stand in its first line: if it is UTF-16 without a byte order mark, "
-            "add --encoding utf-16-le (or utf-16-be)"
-        )
+        raise _nul(path)
     if not text.strip():
         raise UserError(f"{path} is empty: it needs a text and a label for every example")
     return text, notes
+
+
+def _nul(path: Path) -> UserError:
+    return UserError(
+        f"{path}: NUL characters stand in its first line: if it is UTF-16 without a byte order mark, "
+        "add --encoding utf-16-le (or utf-16-be)"
+    )
 
 
 def _gunzip(path: Path, data: bytes) -> bytes:

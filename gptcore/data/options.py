@@ -53,7 +53,9 @@ class ReadOptions:
 
 def _check_encoding(encoding: str) -> None:
     try:
-        b"".decode(encoding)
+        bytes(4).decode(encoding)  # long enough for every encoding, and some are looked up only then
+    except UnicodeDecodeError:
+        return
     except (LookupError, ValueError) as error:
         raise UserError(
             f"--encoding {encoding!r}: not an encoding of text: use one such as utf-8, latin-1, cp1252 or utf-16"
