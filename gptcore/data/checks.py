@@ -38,9 +38,14 @@ def label_problem(name: str | None) -> str | None:
     return None if _is_unicode(name) else "the label holds a lone surrogate, which is not Unicode text"
 
 
-def line_breaks(table: RawTable, texts: Sequence[object]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Remarks and warnings on texts of several lines: an open double quote swallows lines yet breaks no rule."""
-    broken = [at for at, text in enumerate(texts) if isinstance(text, str) and "\n" in text]
+def line_breaks(table: RawTable, columns: Iterable[Sequence[object]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Remarks and warnings on texts of several lines: an open double quote swallows lines yet breaks no rule.
+
+    columns: the cells of each column of texts, before they are joined.
+    """
+    broken = sorted(
+        {at for cells in columns for at, cell in enumerate(cells) if isinstance(cell, str) and "\n" in cell}
+    )
     if not broken:
         return (), ()
     first = table.numbers[broken[0]]

@@ -145,7 +145,7 @@ def _table(path: Path, raw: RawTable, options: ReadOptions, notes: tuple[str, ..
     class_names = raw.class_names.get(raw.columns[choice.label], ())
     if class_names and options.label_names is None:
         labels = _named(path, raw, labels, class_names)
-    odd_notes, odd_warnings = line_breaks(raw, texts)
+    odd_notes, odd_warnings = line_breaks(raw, [raw.cells(at) for at in choice.texts])
     unread_notes, unread_warnings = _unread(raw, choice)
     return Table(
         texts=[str(text) for text in texts],

@@ -279,7 +279,9 @@ def test_the_separator_remedy_works(tmp_path: Path) -> None:
 def test_columns_are_joined_without_empty_ones(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text('title,body,label,"a,b"\nT,B,x,1\n,B2,y,2\nT3, ,y,3\n')
-    assert read_table(path, ReadOptions(text_column="title,body")).texts == ["T\nB", "B2", "T3"]
+    table = read_table(path, ReadOptions(text_column="title,body"))
+    assert table.texts == ["T\nB", "B2", "T3"]
+    assert table.notes == ("columns not used: 'a,b'",)  # the joints are no line breaks of the file
     assert read_table(path, ReadOptions(text_column="body, title")).texts[0] == "B\nT"
     assert read_table(path, ReadOptions(text_column="a,b")).texts == ["1", "2", "3"]
     refused(path, "no column 'boddy'", text_column="title,boddy")
