@@ -38,7 +38,9 @@ def label_problem(name: str | None) -> str | None:
     return None if _is_unicode(name) else "the label holds a lone surrogate, which is not Unicode text"
 
 
-def line_breaks(table: RawTable, columns: Iterable[Sequence[object]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def line_breaks(
+    table: RawTable, columns: Iterable[Sequence[object]]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Remarks and warnings on texts of several lines: an open double quote swallows lines yet breaks no rule.
 
     columns: the cells of each column of texts, before they are joined.

@@ -4,12 +4,13 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from bench import cli
-from bench.commands.data_options import reads_data
+from bench.commands.options import with_options
 from bench.evidence.results import collect
 from bench.records.facts import dataset_facts
 from bench.records.store import load_study, save_study
@@ -17,7 +18,8 @@ from bench.records.study import Row, Study
 from bench.report.html import render as render_html
 from bench.report.markdown import render
 from bench.report.text import class_counts, class_name
-from bench.run.prepare import Request, prepare
+from bench.run.options import DataOptions, RunOptions
+from bench.run.study_run import open_study
 from gptcore.data.datasets import load_dataset
 from gptcore.data.options import ReadOptions
 from gptcore.errors import UserError
@@ -37,43 +39,29 @@ def test_every_command_that_takes_data_takes_how_to_read_it(command: str) -> Non
 
 
 def test_options_become_one_value() -> None:
-    found: list[ReadOptions] = []
+    found: list[DataOptions] = []
 
-    @reads_data
-    def command(data: str = "x", reading: ReadOptions = ReadOptions(), more: int = 0) -> None:  # noqa: ARG001
-        found.append(reading)
+    def command(options: DataOptions) -> None:
+        found.append(options)
 
     app = cli.typer.Typer()
-    app.command()(command)
-    result = CliRunner().invoke(
-        app,
-        [
-            *(
-                "--data",
-                "a",
-                "--more",
-                "3",
-                "--text-column",
-                "title,body",
-                "--separator",
-                "tab",
-                "--no-header",
-            ),
-            *("--encoding", "latin-1", "--split-column", "part", "--label-names", "a,b", "--test", "t.csv"),
-        ],
-    )
-    assert result.exit_code == 0, result.output
-    assert found == [
-        ReadOptions(
-            text_column="title,body",
-            separator="\t",
-            header=False,
-            encoding="latin-1",
-            split_column="part",
-            label_names="a,b",
-            test=Path("t.csv"),
-        )
+    app.command()(with_options(command))
+    given = [
+        *("--data", "a", "--text-column", "title,body", "--separator", "tab", "--no-header"),
+        *("--encoding", "latin-1", "--split-column", "part", "--label-names", "a,b", "--test", "t.csv"),
     ]
+    result = CliRunner().invoke(app, given)
+    assert result.exit_code == 0, result.output
+    assert found[0].data == "a"
+    assert found[0].reading() == ReadOptions(
+        text_column="title,body",
+        separator="\t",
+        header=False,
+        encoding="latin-1",
+        split_column="part",
+        label_names="a,b",
+        test=Path("t.csv"),
+    )
 
 
 @pytest.fixture
@@ -118,32 +106,23 @@ def test_manifests_without_the_new_fields_open(toy_study: Callable[..., Study], 
     assert "Classes of the test split" in render(collect(study, []), {})
 
 
-def request(data: Path, out: Path, **changes: object) -> Request:
-    values: dict[str, object] = {
-        "matrix": "quick",
-        "models": "nano",
-        "data": str(data),
-        "reading": ReadOptions(),
-        "seeds": 2,
-        "engine": "fast",
-        "device": "cpu",
-        "out": out,
-    }
-    return Request(**{**values, **changes})  # type: ignore[arg-type]
+def request(data: Path, out: Path, **changes: Any) -> RunOptions:
+    values = {"matrix": "quick", "models": "nano", "data": str(data), "seeds": 2, "device": "cpu", "out": out}
+    return RunOptions(**{**values, **changes})
 
 
-def test_prepare_keeps_notes_and_warnings(odd_file: Path, tmp_path: Path) -> None:
-    prepared = prepare(request(odd_file, tmp_path / "out"))
+def test_a_study_keeps_notes_and_warnings(odd_file: Path, tmp_path: Path) -> None:
+    prepared = open_study(request(odd_file, tmp_path / "out"))
     assert prepared.study.notes == ["columns not used: 'id'"]
     assert any("differ only in blanks" in warning for warning in prepared.study.warnings)
     assert set(prepared.study.warnings) <= set(prepared.warnings)
 
 
 def test_a_part_of_an_older_study_is_still_known_as_one(odd_file: Path, tmp_path: Path) -> None:
-    whole = prepare(request(odd_file, tmp_path / "out"))
+    whole = open_study(request(odd_file, tmp_path / "out"))
     facts = whole.study.dataset.model_copy(update={"label_counts": None, "n_test_seen": None})
     save_study(whole.folder, whole.study.model_copy(update={"notes": [], "warnings": [], "dataset": facts}))
-    part = prepare(request(odd_file, tmp_path / "out", only=["first-token"]))
+    part = open_study(request(odd_file, tmp_path / "out", only=["first-token"]))
     assert len(part.manifest.rows) == len(whole.study.rows)
     assert part.manifest.notes == whole.study.notes
     assert part.manifest.dataset == whole.study.dataset
@@ -155,10 +134,9 @@ def test_seeds_of_a_split_that_is_given_whole_are_refused(tmp_path: Path) -> Non
     path = tmp_path / "a.csv"
     rows = [f"t{i},{'ab'[i // 10 % 2]},{parts[i % 10]}" for i in range(40)]
     path.write_text("\n".join(["text,label,part", *rows]))
-    reading = ReadOptions(split_column="part")
     with pytest.raises(UserError, match=r"--vary split: .*nothing would vary"):
-        prepare(request(path, tmp_path / "out", reading=reading, vary=(("split",),)))
-    prepared = prepare(request(path, tmp_path / "out", reading=reading))
+        open_study(request(path, tmp_path / "out", split_column="part", vary=["split"]))
+    prepared = open_study(request(path, tmp_path / "out", split_column="part"))
     assert any("no seed splits them anew" in note for note in prepared.study.notes)
 
 
@@ -170,7 +148,7 @@ def test_names_that_no_path_can_have_are_one_line(
     value = Path(name) if option == "out" else name
     asked = replace(request(odd_file, tmp_path / "out"), **{option: value})
     with pytest.raises(UserError) as caught:
-        prepare(asked)
+        open_study(asked)
     assert "\n" not in str(caught.value)
 
 
