@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bench.evidence.stats import wilson
 from bench.records.record import Cost, Curves, Environment, Metrics, PaddingCheck, Predictions, Record
 from bench.report.describe import commit
-from bench.report.text import MISSING, count, interval, memory, percent, seconds, value_text
+from bench.report.text import MISSING, class_name, count, interval, memory, percent, seconds, value_text
 from gptcore.recipe import Recipe
 
 
@@ -96,6 +96,7 @@ def _metrics(metrics: Metrics) -> Sheet:
 def _confusion(test: Predictions, names: tuple[str, ...]) -> Sheet:
     """How many test examples of each class (down) were taken for each class (across)."""
     pairs = list(zip(test.labels, test.predicted, strict=True))
+    names = tuple(class_name(name) for name in names)
     rows = [(name, *(f"{pairs.count((i, j)):,}" for j in range(len(names)))) for i, name in enumerate(names)]
     return Sheet("Test examples by class", ("is, taken for", *names), rows)
 
