@@ -221,10 +221,10 @@ def report(
     margin: MarginOption = 1.0,
 ) -> None:
     """Write report.md, report.html, summary.csv and the plots of a study anew, from its records alone."""
-    from bench.records.files import cannot_write
-    from bench.records.locks import lock
     from bench.records.store import load_records, load_study
     from bench.report.markdown import write_report
+    from gptcore.files import cannot_write
+    from gptcore.locks import lock
 
     for folder in studies:
         study = load_study(folder)

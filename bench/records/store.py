@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from bench.records.files import write_whole
 from bench.records.record import SCHEMA_VERSION, Record
 from bench.records.speed import SpeedStudy
 from bench.records.study import Study
 from gptcore.errors import UserError
+from gptcore.files import write_whole
 
 
 def _to_version_2(raw: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from bench.evidence.results import Results, collect
 from bench.evidence.verdicts import MARGIN
-from bench.records.files import write_whole
 from bench.records.record import Record
 from bench.records.study import Study
 from bench.report.claims import claims_section
@@ -27,6 +26,7 @@ from bench.report.tables import (
 )
 from bench.report.text import code_block, escape, plain, sentence
 from bench.report.verdicts import scatter_section, verdicts_section, warnings_section
+from gptcore.files import write_whole
 
 _OVERVIEW = ("accuracy", "accuracy-time", "curves-loss", "curves-accuracy", "model-size", "padding-context")
 _HOW_TO_READ = """\

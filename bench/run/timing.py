@@ -20,7 +20,6 @@ from gptcore.errors import UserError
 
 WORKLOAD = Path(__file__).with_name("workload.py")
 ANSWER_LIMIT_S = 120.0  # a fit takes a fraction of a second
-N_ROUNDS = 12
 
 Runner = Callable[[str, int], float]  # case, round -> seconds
 

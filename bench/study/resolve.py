@@ -17,10 +17,6 @@ from gptcore.backbones.config import FAMILIES, REGISTRY
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe, make_recipe
 
-ONLY_HELP = "Run only these rows, the baseline, and the rows they are compared with."
-SKIP_HELP = "Leave these rows out; what was compared with one is compared with the row before it."
-SET_HELP = "Change the baseline: FIELD=VALUE, such as lr=1e-4. A row's own differences still win."
-
 
 @dataclass(frozen=True)
 class Resolved:
@@ -56,7 +52,8 @@ def resolve(
     """The rows of a matrix on `models`: a family, a registry name, or a checkpoint's path or hub id.
 
     Rows that belong to another family stay, with `excluded` saying so. `overrides` are the fields of --set,
-    `only` and `skip` row names (see ONLY_HELP, SKIP_HELP).
+    `only` names the rows to keep beside the baseline and what they are compared with; `skip` rows to leave out, and
+    what was compared with one is compared with the row before it.
     Raises UserError for unknown names and for values that no recipe allows.
     """
     overrides = dict(overrides or {})

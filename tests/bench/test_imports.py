@@ -28,6 +28,8 @@ NETWORK_PARTS = {"urllib.request"}
 TORCH_FREE = [
     "gptcore",
     "gptcore.errors",
+    "gptcore.files",
+    "gptcore.locks",
     "gptcore.recipe",
     "gptcore.result",
     "gptcore.threads",
@@ -103,7 +105,7 @@ MODULES: dict[str, Imports] = {
         path.read_text(encoding="utf-8"),
         module_name(path) if path.name == "__init__.py" else module_name(path).rpartition(".")[0],
     )
-    for package in ("gptcore", "bench")
+    for package in ("gptcore", "bench", "tools")
     for path in sorted((ROOT / package).rglob("*.py"))
 }
 
@@ -204,6 +206,10 @@ def test_starts_without_torch(module: str) -> None:
 
 def test_gptcore_never_imports_bench() -> None:
     assert not offenders(matching("gptcore*"), "bench")
+
+
+def test_no_package_needs_the_tools_of_a_clone() -> None:
+    assert not offenders(matching("gptcore*", "bench*"), "tools")
 
 
 def test_every_import_within_bench_points_down_its_floors() -> None:

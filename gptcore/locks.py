@@ -1,4 +1,4 @@
-"""Who does which run, where several processes share a study's folder: one lock file a run, `locks/`.
+"""Who works on what, where several processes share a folder (of a study, of trunks): one lock file each, `locks/`.
 
 The locks are the kernel's (flock(2)): they end with the process that holds them, however it ends, so none has to
 expire by a clock. On NFS, Linux keeps them on the server (`docs/robustness.md` says what that means).
@@ -12,15 +12,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bench.records.files import cannot_write
 from gptcore.errors import UserError
+from gptcore.files import cannot_write
 
 FOLDER = "locks"
 
 
 @contextmanager
 def lock(folder: Path, name: str, *, wait: bool = False) -> Iterator[bool]:
-    """Hold the lock `name` of a study's folder; the value is False where another holder has it.
+    """Hold the lock `name` of a folder; the value is False where another holder has it.
 
     wait: until the lock is free instead. Raises UserError where the folder cannot be written, or its file system
     has no locks.
@@ -51,7 +51,7 @@ def _acquire(path: Path, wait: bool) -> int | None:
             os.close(handle)
             raise UserError(
                 f"{path} cannot be locked ({error.strerror}): the file system has no flock; "
-                "choose a folder on another with --out"
+                "choose a folder on another file system"
             ) from error
         # Whoever held it before has removed the file: a lock on what is no longer there excludes nobody.
         if _is_file_of(handle, path):

@@ -11,13 +11,13 @@ from threading import Thread
 
 import pytest
 
-from bench.records.locks import lock
 from gptcore.errors import UserError
+from gptcore.locks import lock
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from bench.records.locks import lock
+from gptcore.locks import lock
 with lock(Path(sys.argv[1]), "run") as mine:
     print(mine, flush=True)
     time.sleep(60)
@@ -73,7 +73,10 @@ def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytes
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with pytest.raises(UserError, match=r"run\.lock cannot be locked .* --out"), lock(tmp_path, "run"):
+    with (
+        pytest.raises(UserError, match=r"run\.lock cannot be locked .* another file system"),
+        lock(tmp_path, "run"),
+    ):
         pass
 
 
