@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gptcore.data.tokenizer import load_tokenizer
 from gptcore.errors import UserError
-from gptcore.pretrain.corpus import (
+from tools.pretrain.corpus import (
     WindowOrder,
     bytes_per_token,
     open_tokens,

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from gptcore.data.tokenizer import GPT2_SPLIT_PATTERN
-from gptcore.pretrain.corpus import split_of
-from gptcore.pretrain.vocabulary import (
+from tools.pretrain.corpus import split_of
+from tools.pretrain.vocabulary import (
     VOCAB_SIZE,
     to_tiktoken_ranks,
     train_bpe,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +21,8 @@ from torch import Tensor
 from gptcore.backbones.gpt import GPT
 from gptcore.backbones.weights import random_gpt
 from gptcore.errors import UserError
-from gptcore.pretrain.corpus import WindowOrder
+from gptcore.files import replacing, write_whole
+from tools.pretrain.corpus import WindowOrder
 
 CHECKPOINT_EVERY_S = 60.0
 LOG_EVERY_STEPS = 50
@@ -114,7 +114,7 @@ class Pretraining:
         work.mkdir(parents=True, exist_ok=True)
         if (work / "checkpoint.pt").exists():
             self._restore()
-        (work / "config.json").write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
+        write_whole(work / "config.json", json.dumps(asdict(config), indent=2) + "\n")
 
     def run(self, report: Callable[[dict[str, float]], None]) -> float:
         """Train to the end of the budget (or until SIGINT/SIGTERM) and return the held-out loss in nats.
@@ -184,9 +184,8 @@ class Pretraining:
             "optimizers": [opt.state_dict() for opt in self.optimizers],
             "progress": asdict(self.progress),
         }
-        staged = self.work / f".checkpoint.{os.getpid()}"
-        torch.save(state, staged)
-        staged.replace(self.work / "checkpoint.pt")
+        with replacing(self.work / "checkpoint.pt") as part:
+            torch.save(state, part)
 
     def _restore(self) -> None:
         state = torch.load(self.work / "checkpoint.pt", map_location=self.config.device, weights_only=True)
@@ -214,7 +213,7 @@ def _drop_log_after(path: Path, step: int) -> None:
         kept = [
             line for line in path.read_text(encoding="utf-8").splitlines() if json.loads(line)["step"] <= step
         ]
-        path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        write_whole(path, "".join(f"{line}\n" for line in kept))
 
 
 @contextmanager

@@ -12,8 +12,8 @@ import torch
 
 from gptcore.backbones.gpt import GPT
 from gptcore.backbones.weights import random_gpt
-from gptcore.pretrain import loop
-from gptcore.pretrain.loop import (
+from tools.pretrain import loop
+from tools.pretrain.loop import (
     PretrainConfig,
     Pretraining,
     Progress,

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from gptcore.backbones.weights import load_gpt, save_gpt, weights_fingerprint
-from gptcore.pretrain.corpus import bytes_per_token
-from gptcore.pretrain.loop import Pretraining, bits_per_byte
+from gptcore.files import write_whole
+from tools.pretrain.corpus import bytes_per_token
+from tools.pretrain.loop import Pretraining, bits_per_byte
 
 
 def write_model(run: Pretraining, work: Path, out: Path, held_out_loss: float) -> dict[str, Any]:
@@ -38,7 +39,6 @@ def write_model(run: Pretraining, work: Path, out: Path, held_out_loss: float) -
         "recipe": asdict(config),
         "corpus": json.loads((work / "corpus.json").read_text(encoding="utf-8")),
     }
-    (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    log = (run.work / "log.jsonl").read_text(encoding="utf-8")
-    (folder / "log.jsonl").write_text(log, encoding="utf-8")
+    write_whole(folder / "card.json", json.dumps(card, indent=2) + "\n")
+    write_whole(folder / "log.jsonl", (run.work / "log.jsonl").read_bytes())
     return card

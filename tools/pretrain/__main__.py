@@ -1,4 +1,4 @@
-"""Command line of the pretraining: `python -m gptcore.pretrain --size nano --corpus DIR --minutes 90`."""
+"""Command line of the pretraining: `python -m tools.pretrain --size nano --corpus DIR --minutes 90`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+import gptcore.backbones
 from gptcore.backbones.config import FAMILIES
 from gptcore.errors import UserError
 from gptcore.threads import share_cores
 
 console = Console()
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-PRETRAINED = Path(__file__).parents[1] / "backbones" / "pretrained"
+PRETRAINED = Path(gptcore.backbones.__file__).parent / "pretrained"
 
 
-@app.command(epilog="Example: python -m gptcore.pretrain --size nano --corpus ../shared/corpus --minutes 90")
+@app.command(epilog="Example: python -m tools.pretrain --size nano --corpus ../shared/corpus --minutes 90")
 def pretrain(
     size: Annotated[str, typer.Option(help=f"one of {', '.join(FAMILIES['embedded'])}")],
     corpus: Annotated[Path, typer.Option(help="folder of .txt or .txt.xz files")],
@@ -38,10 +39,10 @@ def pretrain(
         raise UserError("give one budget: either --minutes or --tokens")
     if size not in FAMILIES["embedded"]:
         raise UserError(f"--size {size}: use one of {', '.join(FAMILIES['embedded'])}")
-    from gptcore.pretrain.card import write_model
-    from gptcore.pretrain.corpus import open_tokens, tokenise
-    from gptcore.pretrain.loop import PretrainConfig, Pretraining
-    from gptcore.pretrain.vocabulary import train_vocabulary
+    from tools.pretrain.card import write_model
+    from tools.pretrain.corpus import open_tokens, tokenise
+    from tools.pretrain.loop import PretrainConfig, Pretraining
+    from tools.pretrain.vocabulary import train_vocabulary
 
     work = work.expanduser()
     vocabulary = PRETRAINED / "vocab.tiktoken"

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gptcore.pretrain.corpus import read_documents, split_of
+from gptcore.files import write_whole
+from tools.pretrain.corpus import read_documents, split_of
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -37,10 +38,9 @@ def to_tiktoken_ranks(bpe: Tokenizer) -> dict[bytes, int]:
 
 def write_ranks(ranks: dict[bytes, int], path: Path) -> None:
     """tiktoken's text format: base64 of the token, a space, its rank; a line each."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     ordered = sorted(ranks.items(), key=lambda item: item[1])
     lines = (f"{base64.b64encode(token).decode()} {rank}\n" for token, rank in ordered)
-    path.write_text("".join(lines), encoding="ascii")
+    write_whole(path, "".join(lines))
 
 
 def train_vocabulary(corpus: Path, path: Path) -> None:

@@ -8,8 +8,8 @@ import torch
 
 from gptcore.backbones.config import REGISTRY, ModelConfig, ModelEntry
 from gptcore.backbones.weights import load_gpt
-from gptcore.pretrain import __main__ as command
-from gptcore.pretrain import loop
+from tools.pretrain import __main__ as command
+from tools.pretrain import loop
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def call(monkeypatch, capsys):
     """Runs the command and returns its exit code and what it printed."""
 
     def run(*arguments: object) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["gptcore.pretrain", *map(str, arguments)])
+        monkeypatch.setattr(sys, "argv", ["tools.pretrain", *map(str, arguments)])
         with pytest.raises(SystemExit) as caught:
             command.main()
         captured = capsys.readouterr()

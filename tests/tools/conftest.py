@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from gptcore.backbones.config import REGISTRY, ModelConfig, ModelEntry
-from gptcore.pretrain import loop
-from gptcore.pretrain.corpus import split_of
+from tools.pretrain import loop
+from tools.pretrain.corpus import split_of
 
 WORDS = [
     "the",

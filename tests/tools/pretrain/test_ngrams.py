@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from gptcore.pretrain.ngrams import bigram_bits, uniform_bits, unigram_bits
+from tools.pretrain.ngrams import bigram_bits, uniform_bits, unigram_bits
 
 
 def test_uniform_bits_are_the_logarithm_of_the_vocabulary() -> None:

@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import load_file
 
 from gptcore.backbones.weights import load_gpt, weights_fingerprint
-from gptcore.pretrain.card import write_model
-from gptcore.pretrain.loop import PretrainConfig, Pretraining, held_out_loss
+from tools.pretrain.card import write_model
+from tools.pretrain.loop import PretrainConfig, Pretraining, held_out_loss
 
 
 @pytest.fixture

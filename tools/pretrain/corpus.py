@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gptcore.errors import UserError
+from gptcore.files import write_whole
 
 SEPARATOR = "<|endoftext|>"
 VALIDATION_SHARE = 100  # one document in so many is held out
@@ -78,7 +79,7 @@ def tokenise(corpus: Path, work: Path) -> dict[str, Path]:
             "bytes": sum(len(text.encode()) for text in texts),
             "tokens": n_tokens,
         }
-    meta_path.write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")  # last: marks the files whole
+    write_whole(meta_path, json.dumps(meta, indent=2) + "\n")  # last: marks the files whole
     return paths
 
 
