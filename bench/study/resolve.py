@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench.published.table import load_table
 from bench.records.study import Row
 from bench.study.matrix import DEFAULT_MODELS, Matrix, RowSpec, closest
 from gptcore.backbones.config import FAMILIES, REGISTRY
@@ -78,6 +79,8 @@ def resolve(
         )
         for name, parent in parents.items()
     ]
+    figures = load_table(matrix.published).rows if matrix.published else {}
+    rows = [row.model_copy(update={"published": figures.get(row.name)}) for row in rows]
     in_grid = {row.name for row in matrix.grid.rows()} if matrix.grid else set()
     warnings = [
         warning
@@ -133,7 +136,7 @@ def _recipe(matrix: Matrix, model: str, values: dict[str, Any], name: str) -> Re
 def _baseline_row(matrix: Matrix, recipe: Recipe, models: str) -> Row:
     spec = matrix.baseline
     excluded = _excluded(recipe, models, recipe.model)
-    return Row(name=spec.name, recipe=recipe, note=spec.note, published=spec.published, excluded=excluded)
+    return Row(name=spec.name, recipe=recipe, note=spec.note, excluded=excluded)
 
 
 def _row(spec: RowSpec, parent: str, recipe: Recipe, against: Recipe, excluded: str | None) -> Row:
@@ -150,7 +153,6 @@ def _row(spec: RowSpec, parent: str, recipe: Recipe, against: Recipe, excluded: 
         changes=changes,
         question=spec.question,
         note=spec.note,
-        published=spec.published,
         no_op=spec.no_op and recipe.choices() == against.choices(),
         excluded=excluded,
     )

@@ -7,7 +7,7 @@ import math
 from scipy.stats import binomtest
 
 from bench.evidence.paired import Difference
-from bench.evidence.unpaired import difference_of_shares
+from bench.evidence.stats import difference_of_shares
 
 
 def right_answers(percent: float, n: int) -> int | None:

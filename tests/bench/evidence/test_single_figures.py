@@ -4,7 +4,7 @@ import pytest
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import confint_proportions_2indep
 
-from bench.evidence.published import (
+from bench.evidence.single_figures import (
     mcnemar_exact,
     mcnemar_range,
     most_discordant,
