@@ -212,6 +212,11 @@ class Environment(_Part):
     git_sha: str | None
     git_dirty: bool | None
 
+    @property
+    def machine(self) -> tuple[str, str, int, float]:
+        """What tells machines apart, whose times do not compare: device, processor, threads, memory in GiB."""
+        return self.device, self.cpu, self.threads, round(self.memory_bytes / 2**30, 1)
+
 
 class Record(_Part):
     """One run. `metrics`, `test`, `curves`, `cost` and `parameters` are null unless the status is done."""

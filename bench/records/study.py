@@ -15,8 +15,9 @@ class _Part(BaseModel):
 
 
 class Published(_Part):
-    """What the published study reports for a row: accuracies in percent, minutes on an A100, one seed."""
+    """What a published study reports for a row: accuracies in percent, minutes on an A100, one seed."""
 
+    table: str = Field(default="llms_from_scratch", description="folder of bench/published that it is from")
     row: int
     train_acc: float
     val_acc: float

@@ -20,12 +20,12 @@ from bench.evidence.pareto import weigh
 from bench.evidence.results import Results
 from bench.evidence.variance import independent
 from bench.evidence.verdicts import judge
-from bench.records.files import write_whole
 from bench.report import describe, series, text
 from bench.report.claims import errata
 from bench.report.sheet import sheets
 from bench.report.summary import PHASES
 from bench.report.tables import mean
+from gptcore.files import write_whole
 
 _SCRIPTS = ("page.js", "tables.js", "scale.js", "plots.js")
 RECORDS_IN_PAGE = 500  # of more the page only links to the files: it would take long to open

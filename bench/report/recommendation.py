@@ -16,8 +16,8 @@ the error to fear is to let a worse row pass. That a row is not significantly wo
 interval says how much it may lack."""
 
 
-def recommendation(results: Results, plot: str) -> list[str]:
-    """The sentence, the table of the rows that are worth considering, `plot`; nothing where none can be weighed."""
+def recommendation(results: Results) -> list[str]:
+    """The sentence and the table of the rows that are worth considering; nothing where none can be weighed."""
     tradeoff = weigh(results)
     if tradeoff is None:
         return []
@@ -30,13 +30,7 @@ def recommendation(results: Results, plot: str) -> list[str]:
     ]
     table = titled(results, "Which row to use", headers, rows, "lrrrrll")
     heading, rest = table.split("\n\n", 1)
-    return [
-        heading,
-        _sentence(tradeoff) + _doubt(results, tradeoff) + _leak(results),
-        rest,
-        plot,
-        _HOW_TO_READ,
-    ]
+    return [heading, _sentence(tradeoff) + _doubt(results, tradeoff) + _leak(results), rest, _HOW_TO_READ]
 
 
 def _sentence(tradeoff: Tradeoff) -> str:

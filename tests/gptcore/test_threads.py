@@ -20,7 +20,7 @@ def test_what_the_user_said_stands(monkeypatch: pytest.MonkeyPatch, said: dict[s
     assert dict(os.environ) == before
 
 
-@pytest.mark.parametrize("module", ["bench.cli", "gptcore.pretrain.__main__"])
+@pytest.mark.parametrize("module", ["bench.cli", "tools.pretrain.__main__"])
 def test_commands_say_it_before_torch_is_loaded(module: str) -> None:
     code = f"""
 import atexit, os, sys
