@@ -85,7 +85,7 @@ def fit(
     phases = Phases(where)
     with PeakMemory(where) as memory:
         if recipe.is_tfidf:
-            parts = _fit_tfidf(data, phases)
+            parts = _fit_tfidf(data, recipe, phases)
         else:
             parts = _fit_gpt(recipe, data, seeds, engine or Engine(), phases, on_epoch, verify)
     return FitResult(
@@ -232,11 +232,12 @@ def _fit_features(classifier: Classifier, splits: list[Labelled], phases: Phases
     return _logistic_parts(found, logistic, sum(p.numel() for p in classifier.gpt.parameters()))
 
 
-def _fit_tfidf(data: Dataset, phases: Phases) -> dict[str, Any]:
+def _fit_tfidf(data: Dataset, recipe: Recipe, phases: Phases) -> dict[str, Any]:
     splits = (data.train, data.validation, data.test)
     with phases("train"):
         logistic = fit_tfidf(
-            data.train.texts, data.train.labels, data.validation.texts, data.validation.labels
+            *(data.train.texts, data.train.labels, data.validation.texts, data.validation.labels),
+            ngrams=recipe.ngrams,
         )
     with phases("evaluate"):
         found = [logistic.evaluate(split.texts, split.labels) for split in splits]
@@ -254,4 +255,5 @@ def _logistic_parts(found: list[Evaluation], logistic: LogisticFit, n_body: int)
         "classifier": logistic,
         "n_total": n_body + logistic.n_params,
         "n_trained": logistic.n_params,
+        "notes": logistic.notes,
     }
