@@ -8,7 +8,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,8 +25,9 @@ from bench.evidence.regress import (
 from bench.records.record import Record
 from bench.records.study import Study
 from bench.run.baseline import Baseline, BaselineRow
-from bench.run.prepare import Prepared, Request, prepare
+from bench.run.options import RunOptions
 from bench.run.runner import open_session, run_one
+from bench.run.study_run import StudyRun, open_study
 from bench.run.timing import checked_out, time_code
 from gptcore.errors import UserError
 
@@ -119,16 +119,24 @@ def predictions(study: Study, records: Sequence[Record]) -> dict[str, BaselineRo
 def run_quick(say: Say) -> tuple[Study, list[Record]]:
     """The `quick` study on the smallest bundled model, fast engine, float32, in a folder that is thrown away."""
     with tempfile.TemporaryDirectory(prefix="bench-gate-") as folder:
-        prepared = _prepare_quick(Path(folder))
-        session = open_session(prepared.data, "fast", "float32", "cpu")
+        study_run = _open_quick(Path(folder))
+        session = open_session(study_run.data, "fast", "float32", "cpu")
         records = []
-        for planned in prepared.plan:
+        for planned in study_run.plan:
             say(f"{', '.join(planned.rows)} seed {planned.seed_index}")
             records.append(run_one(planned, session))
-    return prepared.study, records
+    return study_run.study, records
 
 
-def _prepare_quick(folder: Path) -> Prepared:
+def _open_quick(folder: Path) -> StudyRun:
     # One split, so that every seed predicts the same messages.
-    request = Request("quick", "embedded", "sms-spam", None, None, N_SEEDS, "fast", "cpu", folder)
-    return prepare(replace(request, vary=(("init", "order"),)))
+    return open_study(
+        RunOptions(
+            matrix="quick",
+            models="embedded",
+            seeds=N_SEEDS,
+            vary=["init,order"],
+            device="cpu",
+            out=folder,
+        )
+    )

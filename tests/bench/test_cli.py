@@ -12,7 +12,7 @@ import pytest
 from bench import cli
 from bench.commands.progress import show_total
 from bench.records.store import load_records, load_speed, load_study, save_record
-from bench.run import prepare, runner, supervisor
+from bench.run import runner, study_run, supervisor
 from bench.study.forecast import Prediction
 from bench.study.matrix import matrices
 from bench.study.plan import PlannedRun
@@ -219,7 +219,7 @@ def test_the_total(
 
 
 def test_plan_says_what_cannot_run(bench: Bench, study: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepare, "free_memory_bytes", lambda _device: 100)
+    monkeypatch.setattr(study_run, "free_memory_bytes", lambda _device: 100)
     answer = bench("plan", *study)
     assert answer.code == 0
     assert "6 runs would not fit into memory and are left out" in answer.words
@@ -229,7 +229,7 @@ def test_plan_says_what_cannot_run(bench: Bench, study: list[str], monkeypatch: 
 def test_run_leaves_out_what_does_not_fit(
     bench: Bench, study: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prepare, "free_memory_bytes", lambda _device: 100)
+    monkeypatch.setattr(study_run, "free_memory_bytes", lambda _device: 100)
     answer = bench("run", *study)
     assert answer.code == 1
     assert "no run of this study can be done here: not enough memory: needs" in " ".join(answer.err.split())
@@ -340,7 +340,7 @@ def test_runs_from_elsewhere_in_the_same_tables_are_told(
 def test_other_programs_at_work_are_told_where_something_is_to_be_done(
     bench: Bench, study: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prepare, "busy_share", lambda: 0.9)
+    monkeypatch.setattr(study_run, "busy_share", lambda: 0.9)
     call = ["run", *study, "--only", "tfidf", "--seeds", "1"]
     assert "other programs keep 90% of the processor busy" in bench(*call).words
     assert "of the processor busy" not in bench(*call).words  # nothing is to do
@@ -396,7 +396,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_call_continues(
         patch.setattr(runner, "fit", interrupted)
         answer = bench("run", *study)
     assert answer.code == 130
-    assert "the same command continues" in answer.words
+    assert "the same command resumes" in answer.words
     assert len(load_records(tmp_path / "study")) == 2
     assert no_report == [2]
     rest = bench("run", *study)
@@ -576,7 +576,7 @@ def test_compare_without_two_studies(bench: Bench, tmp_path: Path) -> None:
 
 
 def test_a_gpu_that_is_not_there(bench: Bench, study: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepare, "has_cuda", lambda: False)
+    monkeypatch.setattr(study_run, "has_cuda", lambda: False)
     answer = bench("plan", *study, "--device", "cuda")
     assert answer.code == 2
     assert "no CUDA GPU" in answer.err

@@ -10,7 +10,7 @@ from bench import cli
 from bench.evidence.regress import ALL_ROWS, Rounds
 from bench.records.record import Metrics, Predictions, Record, SplitMetrics
 from bench.records.study import Row, Study
-from bench.run import gate, prepare
+from bench.run import gate, study_run
 from bench.run.baseline import Baseline, load_baseline, save_baseline
 from bench.run.gate import check_accuracy, check_ratios, make_baseline
 from gptcore.data.datasets import load_dataset
@@ -174,7 +174,7 @@ def test_a_planted_loss_of_accuracy_fails_the_gate(tmp_path: Path, monkeypatch: 
     texts = [f"see you at {n} then,ham\nwin {n} free prizes now,spam" for n in range(100)]
     (tmp_path / "messages.csv").write_text("\n".join(["text,label", *texts, ""]))
     data = load_dataset(tmp_path / "messages.csv")
-    monkeypatch.setattr(prepare, "load_dataset", lambda *_, **__: data)
+    monkeypatch.setattr(study_run, "load_dataset", lambda *_, **__: data)
     monkeypatch.setattr(gate, "time_code", lambda *_: (PLAIN, []))
     made = gate.measure_baseline(1, lambda _: None)
     checks, _ = gate.run_gate(made, None, 1, lambda _: None)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.run.prepare import make_seeds, parse_vary, study_name
+from bench.run.study_run import make_seeds, parse_vary, study_name
 from gptcore.errors import UserError
 from gptcore.recipe import Seeds
 
