@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench.evidence.claims import judge_claims
+from bench.evidence.looks import repeated_looks
 from bench.evidence.metrics import PredictionMetrics, metrics_of
 from bench.evidence.pareto import weigh
 from bench.evidence.results import Results
@@ -60,6 +61,7 @@ def render(results: Results) -> str:
         records=results.runs if len(results.runs) <= RECORDS_IN_PAGE else [],
         anchors={result.name: f"row-{i}" for i, result in enumerate(results.finished, start=1)},
         verdicts=judge(results),
+        again=repeated_looks(results.study),
         independent=independent(results.study.seeds),
         metrics=_metrics(results),
         tradeoff=weigh(results),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.evidence.looks import repeated_looks
 from bench.evidence.paired import Difference, Ratio
 from bench.evidence.results import Results
 from bench.evidence.variance import components, confounded, independent
@@ -101,6 +102,8 @@ def _explanations(results: Results, verdicts: dict[str, Verdict]) -> list[str]:
         alpha=f"{ALPHA:.0%}", power=f"{POWER:.0%}", margin=_margin(results.margin), missing=MISSING
     )
     lines = [meanings, _HOW_TO_READ]
+    if again := repeated_looks(results.study):
+        lines.insert(0, f"**{sentence(again)}**")
     if not independent(results.study.seeds):
         lines.append(_DEPENDENT)
     elif any(verdict.n_seeds == 1 for verdict in verdicts.values()):

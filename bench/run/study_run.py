@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from bench.evidence.looks import repeated_looks
 from bench.records.facts import dataset_facts
 from bench.records.record import Record
 from bench.records.store import RESULTS, load_records, load_study
@@ -91,8 +92,10 @@ def open_study(options: RunOptions) -> StudyRun:
     if any(run.state == "todo" for run in plan) and (busy := busy_share()) > BUSY:
         warnings.append(f"other programs keep {busy:.0%} of the processor busy: {BUSY_REMEDY}")
     free_bytes = free_memory_bytes(device)
-    manifest, told = _manifest(folder, study)
+    manifest, told = _manifest(folder, study, records)
     messages += told
+    if (again := repeated_looks(manifest)) and len(manifest.seeds) not in (manifest.looks or []):
+        warnings.append(again)
     return StudyRun(
         folder, study, data, manifest, records, plan, device, free_bytes, messages, tuple(warnings)
     )
@@ -137,13 +140,16 @@ def study_name(
     return "-".join(parts)
 
 
-def _manifest(folder: Path, study: Study) -> tuple[Study, list[str]]:
+def _manifest(folder: Path, study: Study, records: Mapping[str, Record]) -> tuple[Study, list[str]]:
     """The wider study in the folder that this one is a part of, so that its report stays whole; else this one."""
     try:
         there = load_study(folder)
     except UserError:  # there is none, or it is damaged and written anew
-        return study, []
-    narrow = {name: getattr(study, name) for name in ("name", "rows", "seeds", "command", "warnings")}
+        return study.model_copy(update={"looks": []}), []
+    study = study.model_copy(update={"looks": _looks(there, study, records)})
+    narrow = {
+        name: getattr(study, name) for name in ("name", "rows", "seeds", "command", "warnings", "looks")
+    }
     if there.rows == study.rows and there.seeds == study.seeds:
         return study, []
     rows = {row.name: row for row in there.rows}
@@ -154,6 +160,20 @@ def _manifest(folder: Path, study: Study) -> tuple[Study, list[str]]:
     if set(rows) - {row.name for row in study.rows}:
         return study, [f"the report in {folder} will be about this study alone; other records there are kept"]
     return study, []
+
+
+def _looks(there: Study, study: Study, records: Mapping[str, Record]) -> list[int]:
+    """Numbers of seeds with which rows of this study were judged by earlier calls, as far as is known."""
+    common = {row.recipe.id for row in there.rows} & {row.recipe.id for row in study.rows}
+    if not common or any(one != other for one, other in zip(there.seeds, study.seeds, strict=False)):
+        return []
+    if there.looks is not None:
+        return there.looks
+    last = len(there.seeds) - 1
+    done = any(
+        r.status == "done" and r.seed_index == last and r.recipe_id in common for r in records.values()
+    )
+    return [len(there.seeds)] if done else []
 
 
 def check_folder(folder: Path) -> None:
