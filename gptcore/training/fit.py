@@ -23,6 +23,7 @@ from gptcore.engine.verify import Agreement, verify_sample
 from gptcore.methods.trainable import frozen_depth, set_trainable, trained_parameters
 from gptcore.recipe import Recipe, Seeds
 from gptcore.result import Epoch
+from gptcore.threads import warn_if_threads_spin
 from gptcore.training.evaluate import Evaluation, evaluate
 from gptcore.training.inputs import Inputs, prepare_inputs
 from gptcore.training.loop import Labelled, total_decay, train
@@ -80,6 +81,7 @@ def fit(
     plain engine on a sample first. Raises UserError where the weights cannot be had or the recipe does not fit the
     model, FloatingPointError where the loss is no longer finite, DisagreementError where verification fails.
     """
+    warn_if_threads_spin()
     seeds = seed if isinstance(seed, Seeds) else Seeds(init=seed, order=seed)
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     phases = Phases(where)
