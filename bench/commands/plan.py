@@ -20,6 +20,8 @@ def plan(options: RunOptions) -> None:
 
     study_run = open_study(options)
     show_messages(study_run)
-    spec = SessionSpec(study_run.data, options.engine, options.precision, study_run.device)
+    spec = SessionSpec(
+        study_run.data, options.engine, options.precision, study_run.device, baseline=study_run.baseline
+    )
     with Supervisor(spec) as supervisor:
         show_plan(*foretell(study_run, supervisor))

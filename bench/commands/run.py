@@ -48,7 +48,10 @@ def run(
     study_run = open_study(options)
     show_messages(study_run)
     save_study(study_run.folder, study_run.manifest)
-    spec = SessionSpec(study_run.data, options.engine, options.precision, study_run.device, verify)
+    spec = SessionSpec(
+        *(study_run.data, options.engine, options.precision, study_run.device, verify),
+        baseline=study_run.baseline,
+    )
     interrupted, failed = False, any(planned.state == "failed" for planned in study_run.plan)
     with Supervisor(spec, timeout) as supervisor:
         warn_of_mixture(study_run, supervisor)

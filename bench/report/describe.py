@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bench.evidence.results import Results, RowResult
-from bench.records.record import PaddingCheck, Record
+from bench.records.record import DatasetFacts, PaddingCheck, Record
 from bench.report.text import MISSING, changes, join, memory, percent, plain, plain_sentence
+
+_MOST_CLASSES = 20  # that are listed
 
 
 def study_facts(results: Results) -> list[tuple[str, str]]:
     """What was run on what: names and values."""
     study, data = results.study, results.study.dataset
-    shares = ", ".join(
-        f"{name} {percent(n / sum(data.test_label_counts), 1)}%"
-        for name, n in zip(data.label_names, data.test_label_counts, strict=True)
-    )
     largest = data.label_names[data.test_label_counts.index(max(data.test_label_counts))]
     seeds = "; ".join(f"{i}: {s.init}/{s.order}/{s.split}" for i, s in enumerate(study.seeds))
     return [
@@ -23,13 +21,29 @@ def study_facts(results: Results) -> list[tuple[str, str]]:
         ("Models", f"{study.models}: {join(models(results)) or 'none has run yet'}"),
         ("Dataset", f"{data.name}, fingerprint {data.fingerprint[:12]}"),
         ("Examples", f"{data.n_train:,} train, {data.n_validation:,} validation, {data.n_test:,} test"),
-        ("Classes of the test split", shares),
+        ("Classes of the test split", _class_shares(data)),
         ("Majority-class accuracy", f"{percent(results.majority)}% (always answering {largest})"),
         ("Distinct texts in more than one split", f"{data.duplicates:,}"),
         ("Seeds (init/order/split)", seeds),
         ("Runs", run_counts(results)),
         *environment_facts(results.done),
     ]
+
+
+def _class_shares(data: DatasetFacts) -> str:
+    """Every class with its share of the test split, or of many the largest ones."""
+    n = sum(data.test_label_counts)
+    shares = [
+        f"{name} {percent(count / n, 1)}%"
+        for name, count in zip(data.label_names, data.test_label_counts, strict=True)
+    ]
+    if len(shares) <= _MOST_CLASSES:
+        return ", ".join(shares)
+    by_size = sorted(range(len(shares)), key=lambda i: -data.test_label_counts[i])[:_MOST_CLASSES]
+    rest = len(shares) - _MOST_CLASSES
+    return (
+        ", ".join(shares[i] for i in by_size) + f" and {rest:,} smaller {'class' if rest == 1 else 'classes'}"
+    )
 
 
 def models(results: Results) -> list[str]:

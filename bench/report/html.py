@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench.evidence.claims import judge_claims
+from bench.evidence.cut import cut_rows
 from bench.evidence.looks import repeated_looks
 from bench.evidence.metrics import PredictionMetrics, metrics_of
 from bench.evidence.pareto import weigh
@@ -24,6 +25,7 @@ from bench.evidence.verdicts import judge
 from bench.records.files import write_whole
 from bench.report import describe, series, text
 from bench.report.claims import errata
+from bench.report.cut import MARK, cut_sentences
 from bench.report.sheet import sheets
 from bench.report.summary import PHASES
 from bench.report.tables import mean
@@ -62,6 +64,9 @@ def render(results: Results) -> str:
         anchors={result.name: f"row-{i}" for i, result in enumerate(results.finished, start=1)},
         verdicts=judge(results),
         again=repeated_looks(results.study),
+        cut=" ".join(cut_sentences(results)),
+        cut_rows=cut_rows(results),
+        cut_mark=MARK,
         independent=independent(results.study.seeds),
         metrics=_metrics(results),
         tradeoff=weigh(results),
@@ -92,7 +97,10 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page.filters |= {function.__name__: function for function in _FILTERS} | {"count_values": Counter}
+    page.filters |= {function.__name__: function for function in _FILTERS} | {
+        "count_values": Counter,
+        "taken_for": _taken_for,
+    }
     page.globals |= {"calls": _CALLS, "findings": _FINDINGS, "missing": text.MISSING}
     return page
 
@@ -104,6 +112,12 @@ def _metrics(results: Results) -> dict[str, list[PredictionMetrics]]:
         for result in results.finished
     }
     return {name: metrics for name, metrics in found.items() if metrics}
+
+
+def _taken_for(metrics: list[PredictionMetrics], truth: int, guess: int) -> tuple[int, int]:
+    """Examples of a class that were taken for another one, and all of the class, over the seeds."""
+    wrong = sum(one.confusion.get((truth, guess), 0) for one in metrics)
+    return wrong, sum(one.n_of_class(truth) for one in metrics)
 
 
 def _printable(value: Any) -> Any:

@@ -85,9 +85,9 @@ def _confused(metrics: list[PredictionMetrics], names: tuple[str, ...]) -> str:
     """Every kind of mistake with its count: ham as spam 12 of 423, ..."""
     mistakes = []
     for truth, name in enumerate(names):
-        n = sum(sum(m.confusion[truth]) for m in metrics)
+        n = sum(m.n_of_class(truth) for m in metrics)
         for guess, other in enumerate(names):
             if guess != truth:
-                count = sum(m.confusion[truth][guess] for m in metrics)
+                count = sum(m.confusion.get((truth, guess), 0) for m in metrics)
                 mistakes.append(f"{escape(name)} as {escape(other)} {count} of {n}")
     return "; ".join(mistakes)

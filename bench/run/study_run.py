@@ -22,7 +22,7 @@ from bench.study.resolve import parse_set, resolve
 from gptcore.backbones.checkpoints import checkpoint_reachable
 from gptcore.data.datasets import Dataset, load_dataset
 from gptcore.errors import UserError
-from gptcore.recipe import Seeds
+from gptcore.recipe import Recipe, Seeds
 
 FIRST_SEED = 123  # of the published study; further seeds count on from it
 SeedKind = Literal["init", "order", "split"]
@@ -45,6 +45,11 @@ class StudyRun:
     free_bytes: int
     messages: list[str]
     warnings: tuple[str, ...]
+
+    @property
+    def baseline(self) -> Recipe:
+        """The recipe of the study's baseline."""
+        return self.study.row(self.study.baseline).recipe
 
 
 def open_study(options: RunOptions) -> StudyRun:

@@ -20,6 +20,7 @@ from bench.records.record import Environment
 from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset
 from gptcore.errors import UserError
+from gptcore.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class SessionSpec:
     precision: Literal["auto", "float32", "bfloat16"]
     device: str
     verify: bool = False
+    baseline: Recipe | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,9 @@ def work(spec: SessionSpec, connection: Connection, output: Connection) -> None:
     from bench.run.runner import environment_of, open_session, run_one
 
     try:
-        session = open_session(spec.data, spec.engine, spec.precision, spec.device, spec.verify)
+        session = open_session(
+            spec.data, spec.engine, spec.precision, spec.device, spec.verify, spec.baseline
+        )
     except UserError as error:
         connection.send(Refused(str(error)))
         return
