@@ -16,12 +16,8 @@ def plan(options: RunOptions) -> None:
     from bench.commands.progress import foretell, show_messages, show_plan
     from bench.run.study_run import open_study
     from bench.run.supervisor import Supervisor
-    from bench.run.worker import SessionSpec
 
     study_run = open_study(options)
     show_messages(study_run)
-    spec = SessionSpec(
-        study_run.data, options.engine, options.precision, study_run.device, baseline=study_run.baseline
-    )
-    with Supervisor(spec) as supervisor:
+    with Supervisor(study_run.session_spec()) as supervisor:
         show_plan(*foretell(study_run, supervisor))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Exit, Option, echo
 
 from bench.commands.options import Margin, with_options
-from bench.commands.report import report
+from bench.commands.report import report, write_report_of
 from bench.report.text import plain
 from bench.run.options import RunOptions
 
@@ -41,26 +42,21 @@ def run(
     from bench.run.execute import execute
     from bench.run.study_run import open_study
     from bench.run.supervisor import Supervisor
-    from bench.run.worker import SessionSpec
     from bench.study.forecast import with_prediction
     from bench.study.plan import blocking
 
     study_run = open_study(options)
     show_messages(study_run)
     save_study(study_run.folder, study_run.manifest)
-    spec = SessionSpec(
-        *(study_run.data, options.engine, options.precision, study_run.device, verify),
-        baseline=study_run.baseline,
-    )
     interrupted, failed = False, any(planned.state == "failed" for planned in study_run.plan)
-    with Supervisor(spec, timeout) as supervisor:
+    with Supervisor(study_run.session_spec(verify), timeout) as supervisor:
         warn_of_mixture(study_run, supervisor)
         planned_runs, predictions = foretell(study_run, supervisor)
 
         def do(planned: PlannedRun, on_epoch: OnEpoch) -> Record:
             return with_prediction(supervisor.run(planned, on_epoch), predictions)
 
-        with show_progress(planned_runs) as progress:
+        with show_progress(planned_runs, partial(write_report_of, study_run.folder, margin)) as progress:
             try:
                 records = execute(planned_runs, study_run.folder, study_run.records, do, progress)
                 failed |= any(record.status == "failed" for record in records)

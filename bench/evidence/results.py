@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
 
+from bench.evidence.metrics import PredictionMetrics, metrics_of
 from bench.evidence.stats import wilson
 from bench.evidence.verdicts import MARGIN
 from bench.records.record import Record
-from bench.records.study import Published, Row, Study
+from bench.records.study import Published, Row, Study, has_same_checkpoint
 from gptcore.backbones.config import FAMILIES, REGISTRY
 
 PUBLISHED_DATASET = "sms-spam"
@@ -40,6 +41,11 @@ class RowResult:
     def by_seed(self) -> dict[int, Record]:
         """Seed index -> finished run."""
         return {run.seed_index: run for run in self.done}
+
+    @cached_property
+    def prediction_metrics(self) -> list[PredictionMetrics]:
+        """Metrics of the test predictions of each finished run that left them, in the order of the seeds."""
+        return [metrics for run in self.done if (metrics := metrics_of(run))]
 
     @property
     def status(self) -> str:
@@ -189,5 +195,6 @@ def collect(study: Study, records: list[Record], margin: float = MARGIN) -> Resu
 
 def _belongs(record: Record, study: Study) -> bool:
     same_data = record.dataset.source_fingerprint == study.dataset.source_fingerprint
+    same_checkpoint = has_same_checkpoint(record, study)
     in_range = 0 <= record.seed_index < len(study.seeds)
-    return same_data and in_range and record.seeds == study.seeds[record.seed_index]
+    return same_data and same_checkpoint and in_range and record.seeds == study.seeds[record.seed_index]

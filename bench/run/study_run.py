@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,17 +13,20 @@ from typing import Literal
 from bench.evidence.looks import repeated_looks
 from bench.records.facts import dataset_facts
 from bench.records.record import Record
-from bench.records.store import RESULTS, load_records, load_study
+from bench.records.store import RESULTS, load_records
 from bench.records.study import Study
 from bench.run.environment import BUSY, BUSY_REMEDY, busy_share, free_memory_bytes, has_cuda
 from bench.run.options import RunOptions
+from bench.run.same_study import check_same_study, checkpoints_of, reported_study, unknown_checkpoints
+from bench.run.worker import SessionSpec
 from bench.study.matrix import load_matrix
 from bench.study.plan import PlannedRun, choose_models, make_plan
 from bench.study.resolve import parse_set, resolve
 from gptcore.backbones.checkpoints import checkpoint_reachable
+from gptcore.backbones.config import REGISTRY
 from gptcore.data.datasets import Dataset, load_dataset
 from gptcore.errors import UserError
-from gptcore.recipe import Recipe, Seeds
+from gptcore.recipe import Seeds
 
 FIRST_SEED = 123  # of the published study; further seeds count on from it
 SeedKind = Literal["init", "order", "split"]
@@ -45,11 +49,16 @@ class StudyRun:
     free_bytes: int
     messages: list[str]
     warnings: tuple[str, ...]
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
-    @property
-    def baseline(self) -> Recipe:
-        """The recipe of the study's baseline."""
-        return self.study.row(self.study.baseline).recipe
+    def session_spec(self, verify: bool = False) -> SessionSpec:
+        """What a worker opens its session with; verify: compare every run with the plain engine first."""
+        return SessionSpec(
+            *(self.data, self.study.engine, self.precision, self.device),
+            verify=verify,
+            checkpoints=self.study.checkpoints,
+            baseline=self.study.row(self.study.baseline).recipe,
+        )
 
 
 def open_study(options: RunOptions) -> StudyRun:
@@ -80,12 +89,13 @@ def open_study(options: RunOptions) -> StudyRun:
         rows=list(resolved.rows),
         seeds=make_seeds(options.seeds, vary),
         dataset=dataset_facts(data),
+        checkpoints=checkpoints_of(resolved.rows),
         warnings=list(resolved.warnings),
         command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
     )
     device = choose_device(options.device)
     records = load_records(folder)
-    _check_same_study(folder, study, records)
+    check_same_study(folder, study, records)
     plan = make_plan(
         study,
         records,
@@ -93,16 +103,26 @@ def open_study(options: RunOptions) -> StudyRun:
         retry_failed=options.retry_failed,
     )
     messages = [why, *data.notes]
-    warnings = list(resolved.warnings)
+    warnings = [*resolved.warnings, *unknown_checkpoints(folder, study, records)]
     if any(run.state == "todo" for run in plan) and (busy := busy_share()) > BUSY:
         warnings.append(f"other programs keep {busy:.0%} of the processor busy: {BUSY_REMEDY}")
     free_bytes = free_memory_bytes(device)
-    manifest, told = _manifest(folder, study, records)
+    manifest, told = reported_study(folder, study, records)
     messages += told
     if (again := repeated_looks(manifest)) and len(manifest.seeds) not in (manifest.looks or []):
         warnings.append(again)
     return StudyRun(
-        folder, study, data, manifest, records, plan, device, free_bytes, messages, tuple(warnings)
+        folder,
+        study,
+        data,
+        manifest,
+        records,
+        plan,
+        device,
+        free_bytes,
+        messages,
+        tuple(warnings),
+        options.precision,
     )
 
 
@@ -132,8 +152,15 @@ def make_seeds(n: int, vary: tuple[Series, ...]) -> list[Seeds]:
 def study_name(
     matrix: str, models: str, dataset: str, engine: str, vary: tuple[Series, ...] = TOGETHER
 ) -> str:
-    """Folder of a study: its models, and whatever is not the default (full, sms-spam, fast, all seeds vary)."""
-    parts = [Path(models).name]
+    """Folder of a study: its models, and whatever is not the default (full, sms-spam, fast, all seeds vary).
+
+    Of a checkpoint's folder the name and a digest of the whole path, as many checkpoints are called "final".
+    """
+    path = Path(models)
+    parts = [path.name]
+    if path.is_dir() and models not in REGISTRY:
+        path = path.resolve()
+        parts = [f"{path.name}-{hashlib.sha256(str(path).encode()).hexdigest()[:6]}"]
     if matrix != "full":
         parts.append(matrix)
     if dataset != "sms-spam":
@@ -145,63 +172,10 @@ def study_name(
     return "-".join(parts)
 
 
-def _manifest(folder: Path, study: Study, records: Mapping[str, Record]) -> tuple[Study, list[str]]:
-    """The wider study in the folder that this one is a part of, so that its report stays whole; else this one."""
-    try:
-        there = load_study(folder)
-    except UserError:  # there is none, or it is damaged and written anew
-        return study.model_copy(update={"looks": []}), []
-    study = study.model_copy(update={"looks": _looks(there, study, records)})
-    narrow = {
-        name: getattr(study, name) for name in ("name", "rows", "seeds", "command", "warnings", "looks")
-    }
-    if there.rows == study.rows and there.seeds == study.seeds:
-        return study, []
-    rows = {row.name: row for row in there.rows}
-    is_part = there.model_copy(update=narrow) == study and there.seeds[: len(study.seeds)] == study.seeds
-    if is_part and all(rows.get(row.name) == row for row in study.rows):
-        size = f"{len(there.rows)} rows x {len(there.seeds)} seeds"
-        return there, [f"a part of the study in {folder}, whose report stays about all of it ({size})"]
-    if set(rows) - {row.name for row in study.rows}:
-        return study, [f"the report in {folder} will be about this study alone; other records there are kept"]
-    return study, []
-
-
-def _looks(there: Study, study: Study, records: Mapping[str, Record]) -> list[int]:
-    """Numbers of seeds with which rows of this study were judged by earlier calls, as far as is known."""
-    common = {row.recipe.id for row in there.rows} & {row.recipe.id for row in study.rows}
-    if not common or any(one != other for one, other in zip(there.seeds, study.seeds, strict=False)):
-        return []
-    if there.looks is not None:
-        return there.looks
-    last = len(there.seeds) - 1
-    done = any(
-        r.status == "done" and r.seed_index == last and r.recipe_id in common for r in records.values()
-    )
-    return [len(there.seeds)] if done else []
-
-
 def check_folder(folder: Path) -> None:
     """Raises UserError where results cannot go into `folder`."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--out {folder} is a file: name a folder, or a name that is free")
-
-
-def _check_same_study(folder: Path, study: Study, records: Mapping[str, Record]) -> None:
-    """Raises UserError where a run would take the place of a finished one that is not its equal."""
-    for record in records.values():
-        if record.status == "skipped":
-            continue
-        same_seeds = record.seed_index >= len(study.seeds) or record.seeds == study.seeds[record.seed_index]
-        if record.dataset.source_fingerprint != study.dataset.source_fingerprint:
-            what = f"a study on other data ({record.dataset.name})"
-        elif record.engine != study.engine:
-            what = f"runs of the {record.engine} engine"
-        elif not same_seeds:
-            what = f"runs whose seeds vary otherwise ({record.run_id})"
-        else:
-            continue
-        raise UserError(f"{folder} holds {what}: choose another folder with --out")
 
 
 def choose_device(asked: str) -> str:

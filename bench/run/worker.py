@@ -10,7 +10,8 @@ import faulthandler
 import os
 import signal
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from threading import Thread
@@ -32,6 +33,7 @@ class SessionSpec:
     precision: Literal["auto", "float32", "bfloat16"]
     device: str
     verify: bool = False
+    checkpoints: Mapping[str, str] = field(default_factory=dict)
     baseline: Recipe | None = None
 
 
@@ -87,7 +89,10 @@ def work(spec: SessionSpec, connection: Connection, output: Connection) -> None:
 
     try:
         session = open_session(
-            spec.data, spec.engine, spec.precision, spec.device, spec.verify, spec.baseline
+            *(spec.data, spec.engine, spec.precision, spec.device),
+            verify=spec.verify,
+            checkpoints=spec.checkpoints,
+            baseline=spec.baseline,
         )
     except UserError as error:
         connection.send(Refused(str(error)))

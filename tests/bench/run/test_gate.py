@@ -144,7 +144,7 @@ def test_the_command_ends_with_the_verdict(
     again = [
         Rounds(r.name, [s * factor for s in r.ours], [s * factor for s in r.again], r.theirs) for r in PLAIN
     ]
-    monkeypatch.setattr(gate, "run_quick", lambda _say: (study, records(wrong)))
+    monkeypatch.setattr(gate, "run_quick", lambda *_: (study, records(wrong)))
     monkeypatch.setattr(gate, "time_code", lambda *_: (again, []))
     monkeypatch.setattr("sys.argv", ["bench", "regress", "--baseline", str(path)])
     with pytest.raises(SystemExit) as end:
@@ -159,13 +159,24 @@ def test_the_command_ends_with_the_verdict(
 def test_update_writes_the_baseline(
     study: Study, records: Callable[[int], list[Record]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gate, "run_quick", lambda _say: (study, records(3)))
+    monkeypatch.setattr(gate, "run_quick", lambda *_: (study, records(3)))
     monkeypatch.setattr(gate, "time_code", lambda *_: (PLAIN, []))
     monkeypatch.setattr("sys.argv", ["bench", "regress", "--baseline", str(tmp_path / "ci.json"), "--update"])
     with pytest.raises(SystemExit) as end:
         cli.main()
     assert not end.value.code
     assert load_baseline(tmp_path / "ci.json").seeds == study.seeds
+
+
+def test_what_cannot_be_compared_ends_before_anything_runs(
+    study: Study, records: Callable[[int], list[Record]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_baseline(study, records(3), PLAIN)
+    monkeypatch.setattr(gate, "run_one", lambda *_: pytest.fail("a run was started"))
+    with pytest.raises(UserError, match="--base nosuchbranch"):
+        gate.run_gate(made, "nosuchbranch", 8, lambda _: None)
+    with pytest.raises(UserError, match="of other data or seeds"):
+        gate.run_gate(made, None, 8, lambda _: None)
 
 
 @pytest.mark.slow

@@ -1,16 +1,12 @@
 """From the command line's words to seeds and folders."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bench.records.record import Record
-from bench.records.store import save_study
-from bench.records.study import Row, Study
-from bench.run.study_run import TOGETHER, _manifest, make_seeds, parse_vary, study_name
+from bench.run.study_run import make_seeds, parse_vary, study_name
 from gptcore.errors import UserError
-from gptcore.recipe import Recipe, Seeds
+from gptcore.recipe import Seeds
 
 
 def test_the_first_seed_is_the_published_one_and_all_three_count_on() -> None:
@@ -54,24 +50,9 @@ def test_a_study_of_one_seed_kind_has_its_own_folder() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("kept", "status", "looks"),
-    [([1, 2], "done", [1, 2]), ([], "done", []), (None, "done", [2]), (None, "failed", [])],
-    ids=["kept", "never judged", "from before", "from before, unfinished"],
-)
-def test_what_earlier_calls_judged_is_carried_on(
-    tmp_path: Path,
-    toy_study: Callable[..., Study],
-    toy_record: Callable[..., Record],
-    kept: list[int] | None,
-    status: str,
-    looks: list[int],
-) -> None:
-    """`None` is what manifests open with that were written before looks were kept."""
-    seeds = make_seeds(3, TOGETHER)
-    save_study(tmp_path, toy_study(seeds=seeds[:2], looks=kept))
-    record = toy_record(seed_index=1, status=status)
-    found, _ = _manifest(tmp_path, toy_study(seeds=seeds), {record.run_id: record})
-    assert found.looks == looks
-    other = toy_study([Row(name="baseline", recipe=Recipe(lr=1.0))], seeds=seeds)
-    assert _manifest(tmp_path, other, {record.run_id: record})[0].looks == []
+def test_checkpoints_that_are_called_alike_have_folders_of_their_own(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name / "final").mkdir(parents=True)
+    names = {study_name("full", str(tmp_path / name / "final"), "sms-spam", "fast") for name in ("a", "b")}
+    assert len(names) == 2
+    assert all(name.startswith("final-") for name in names)

@@ -1,0 +1,88 @@
+"""What may go on in a folder that holds runs: the same data, engine, seeds and checkpoints."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.evidence.results import collect
+from bench.records.record import Record, WeightsFacts
+from bench.records.store import save_study
+from bench.records.study import Row, Study
+from bench.run.same_study import check_same_study, checkpoints_of, reported_study, unknown_checkpoints
+from bench.run.study_run import TOGETHER, make_seeds
+from gptcore.errors import UserError
+from gptcore.recipe import Recipe
+
+FOLDER = Path("results/mine")
+MakeRecord = Callable[..., Record]
+
+
+def weights(checkpoint: str | None) -> WeightsFacts:
+    return WeightsFacts(source="final", fingerprint="f" * 64, pretrained=True, checkpoint=checkpoint)
+
+
+@pytest.fixture
+def study(toy_study: Callable[..., Study], toy_record: MakeRecord) -> Study:
+    model = toy_record().recipe.model
+    return toy_study().model_copy(update={"checkpoints": {model: "now"}})
+
+
+def test_runs_of_a_checkpoint_that_was_overwritten_are_refused(study: Study, toy_record: MakeRecord) -> None:
+    record = toy_record().model_copy(update={"weights": weights("then")})
+    with pytest.raises(UserError, match=r"other files than it has now .*choose another folder with --out"):
+        check_same_study(FOLDER, study, {record.run_id: record})
+
+
+@pytest.mark.parametrize("checkpoint", ["now", None])
+def test_the_same_or_unknown_files_go_on(
+    study: Study, toy_record: MakeRecord, checkpoint: str | None
+) -> None:
+    record = toy_record().model_copy(update={"weights": weights(checkpoint)})
+    check_same_study(FOLDER, study, {record.run_id: record})
+
+
+def test_a_report_leaves_out_runs_of_other_checkpoint_files(study: Study, toy_record: MakeRecord) -> None:
+    record = toy_record().model_copy(update={"weights": weights("then")})
+    assert collect(study, [record]).n_unused == 1
+    assert not collect(study, [record]).done
+    assert collect(study, [record.model_copy(update={"weights": weights("now")})]).done
+
+
+def test_older_runs_of_a_checkpoint_of_ones_own_are_a_warning(study: Study, toy_record: MakeRecord) -> None:
+    recipe = toy_record().recipe.model_copy(update={"model": "runs/final"})
+    record = toy_record().model_copy(update={"weights": weights(None), "recipe": recipe})
+    guarded = study.model_copy(update={"checkpoints": {"runs/final": "now"}})
+    assert "runs/final has changed" in unknown_checkpoints(FOLDER, guarded, {"x": record})[0]
+    assert not unknown_checkpoints(FOLDER, study, {"x": record})  # a bundled model comes with the package
+
+
+def test_checkpoints_of_models_that_are_at_hand(toy_study: Callable[..., Study]) -> None:
+    row = toy_study().rows[0]
+    nano = row.model_copy(update={"recipe": row.recipe.model_copy(update={"model": "nano"})})
+    tfidf = row.model_copy(update={"recipe": row.recipe.model_copy(update={"model": "tfidf"})})
+    assert list(checkpoints_of([nano, tfidf])) == ["nano"]
+    assert not checkpoints_of([nano.model_copy(update={"excluded": "of another family"})])
+
+
+@pytest.mark.parametrize(
+    ("kept", "status", "looks"),
+    [([1, 2], "done", [1, 2]), ([], "done", []), (None, "done", [2]), (None, "failed", [])],
+    ids=["kept", "never judged", "from before", "from before, unfinished"],
+)
+def test_what_earlier_calls_judged_is_carried_on(
+    tmp_path: Path,
+    toy_study: Callable[..., Study],
+    toy_record: Callable[..., Record],
+    kept: list[int] | None,
+    status: str,
+    looks: list[int],
+) -> None:
+    """`None` is what manifests open with that were written before looks were kept."""
+    seeds = make_seeds(3, TOGETHER)
+    save_study(tmp_path, toy_study(seeds=seeds[:2], looks=kept))
+    record = toy_record(seed_index=1, status=status)
+    found, _ = reported_study(tmp_path, toy_study(seeds=seeds), {record.run_id: record})
+    assert found.looks == looks
+    other = toy_study([Row(name="baseline", recipe=Recipe(lr=1.0))], seeds=seeds)
+    assert reported_study(tmp_path, other, {record.run_id: record})[0].looks == []
