@@ -15,8 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.evidence.cut import cut_of
+from bench.records.facts import dataset_facts
 from bench.records.record import Record
-from bench.report.text import plain
+from bench.report.text import class_counts, plain
 from bench.run.environment import differences
 from bench.run.study_run import StudyRun
 from bench.study.forecast import Prediction, refuse_too_large
@@ -27,6 +28,7 @@ from gptcore.result import CutTexts, Epoch
 if TYPE_CHECKING:
     from bench.run.doctor import Check
     from bench.run.supervisor import Supervisor
+    from gptcore.data.datasets import Dataset
 
 console = Console(highlight=False)
 
@@ -41,16 +43,37 @@ def show_messages(study_run: StudyRun) -> None:
     study, data = study_run.study, study_run.study.dataset
     for message in study_run.messages:
         console.print(shown(message))
-    for warning in study_run.warnings:
-        console.print(f"[yellow]warning:[/] {shown(warning)}")
+    show_warnings(study_run.warnings)
     console.print(
         f"study {shown(study.name)}: {len(study.rows)} rows x {len(study.seeds)} seeds on {shown(data.name)} "
         f"({data.n_train:,} / {data.n_validation:,} / {data.n_test:,} texts) -> {shown(study_run.folder)}"
     )
+    show_classes(study_run.data)
     counts = Counter(run.state for run in study_run.plan)
     console.print(f"{counts['todo']} runs to do, {counts['done']} done, {counts['blocked']} cannot run here")
     if counts["failed"]:
         console.print(f"[red]{counts['failed']} failed before[/] (--retry-failed does them again)")
+
+
+def show_data(data: Dataset) -> None:
+    """How data was read, what is odd about it, and its classes."""
+    for note in data.notes:
+        console.print(shown(note))
+    show_warnings(data.warnings)
+    show_classes(data)
+
+
+def show_warnings(warnings: Iterable[str]) -> None:
+    """A line for each."""
+    for warning in warnings:
+        console.print(f"[yellow]warning:[/] {shown(warning)}")
+
+
+def show_classes(data: Dataset) -> None:
+    """How many classes there are, and which, with their texts in all three splits."""
+    facts = dataset_facts(data)
+    counts = class_counts(facts.label_names, facts.label_counts or ())
+    console.print(f"{len(facts.label_names):,} classes: {shown(counts)}")
 
 
 @contextmanager

@@ -40,11 +40,20 @@ class DatasetFacts(_Part):
         description="test examples of each class"
     )
     duplicates: int = Field(ge=0, description="distinct texts that stand in more than one split")
+    label_counts: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
+        default=None, description="texts of each class in all three splits; null in older records"
+    )
+    n_test_seen: int | None = Field(
+        default=None, ge=0, description="test texts that also stand in train or validation, word for word"
+    )
+    n_test_seen_alike: int | None = Field(default=None, ge=0, description="likewise, but for case and blanks")
 
     @model_validator(mode="after")
     def _counts_fit(self) -> Self:
         if len(self.test_label_counts) != len(self.label_names) or not sum(self.test_label_counts):
             raise ValueError("test_label_counts needs a count for every label, and not only zeros")
+        if self.label_counts is not None and len(self.label_counts) != len(self.label_names):
+            raise ValueError("label_counts needs a count for every label")
         return self
 
 

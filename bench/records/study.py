@@ -55,6 +55,7 @@ class Study(_Part):
     rows: list[Row]
     seeds: list[Seeds]
     dataset: DatasetFacts = Field(description="as the first seed splits it")
+    notes: list[str] = Field(default=[], description="how the data was read, a line each")
     checkpoints: dict[str, str] = Field(
         default={},
         description="model -> SHA-256 over its checkpoint's files, for those that were on this machine",

@@ -36,7 +36,16 @@ _CALLS = {"better": "▲", "worse": "▼", "no difference": "=", "undecided": "?
 _FINDINGS = {"holds": "✓", "contradicted": "✗", "undecided": "?"}
 
 _FILTERS: tuple[Callable[..., Any], ...] = (
-    *(text.changes, text.count, text.interval, text.memory, text.percent, text.points, text.points_between),
+    *(
+        text.changes,
+        text.class_name,
+        text.count,
+        text.interval,
+        text.memory,
+        text.percent,
+        text.points,
+        text.points_between,
+    ),
     *(text.seconds, text.plain_sentence, describe.by_question, describe.change, mean, sheets),
 )
 

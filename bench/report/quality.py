@@ -9,7 +9,7 @@ from bench.evidence.metrics import PredictionMetrics
 from bench.evidence.results import Results
 from bench.report.describe import other_paddings
 from bench.report.tables import titled
-from bench.report.text import MISSING, escape, percent
+from bench.report.text import MISSING, class_name, escape, percent
 
 _MAX_CLASSES = 4  # a larger confusion matrix is a plot's job
 _METRICS = """\
@@ -85,5 +85,5 @@ def _confused(metrics: list[PredictionMetrics], names: tuple[str, ...]) -> str:
         for guess, other in enumerate(names):
             if guess != truth:
                 count = sum(m.confusion.get((truth, guess), 0) for m in metrics)
-                mistakes.append(f"{escape(name)} as {escape(other)} {count} of {n}")
+                mistakes.append(f"{escape(class_name(name))} as {escape(class_name(other))} {count} of {n}")
     return "; ".join(mistakes)

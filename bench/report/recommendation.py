@@ -5,6 +5,7 @@ from __future__ import annotations
 from bench.evidence.pareto import Candidate, Tradeoff, weigh
 from bench.evidence.results import Results
 from bench.report.cut import cut_sentences
+from bench.report.describe import leak
 from bench.report.tables import titled
 from bench.report.text import MISSING, count, escape, percent, points_between, seconds
 
@@ -30,8 +31,14 @@ def recommendation(results: Results, plot: str) -> list[str]:
     ]
     table = titled(results, "Which row to use", headers, rows, "lrrrrll")
     heading, rest = table.split("\n\n", 1)
-    cut = escape(" ".join(cut_sentences(results)))
-    return [heading, _sentence(tradeoff) + _doubt(results, tradeoff), cut, rest, plot, _HOW_TO_READ]
+    return [
+        heading,
+        _sentence(tradeoff) + _doubt(results, tradeoff) + _leak(results),
+        escape(" ".join(cut_sentences(results))),
+        rest,
+        plot,
+        _HOW_TO_READ,
+    ]
 
 
 def _sentence(tradeoff: Tradeoff) -> str:
@@ -59,6 +66,10 @@ def _doubt(results: Results, tradeoff: Tradeoff) -> str:
         " **It is not shown to beat always answering the largest class** "
         f"({percent(results.majority)}%): more texts to test on, or other rows, may tell."
     )
+
+
+def _leak(results: Results) -> str:
+    return f" **{escape(text)}**" if (text := leak(results)) else ""
 
 
 def _difference(one: Candidate) -> str:

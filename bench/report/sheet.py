@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bench.evidence.stats import wilson
 from bench.records.record import Cost, Curves, Environment, Metrics, PaddingCheck, Predictions, Record
 from bench.report.describe import commit
-from bench.report.text import MISSING, count, interval, memory, percent, seconds, value_text
+from bench.report.text import MISSING, class_name, count, interval, memory, percent, seconds, value_text
 from gptcore.recipe import Recipe
 
 _MOST_CLASSES = 12  # of a table of all classes by all classes
@@ -99,6 +99,7 @@ def _metrics(metrics: Metrics) -> Sheet:
 
 def _confusion(test: Predictions, names: tuple[str, ...]) -> Sheet:
     """How many test examples of each class (down) were taken for each class (across); the worst of many classes."""
+    names = tuple(class_name(name) for name in names)
     pairs = Counter(zip(test.labels, test.predicted, strict=True))
     if len(names) > _MOST_CLASSES:
         wrong = sorted((-n, i, j) for (i, j), n in pairs.items() if i != j)[:_MOST_CONFUSIONS]

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bench.records.study import Published
 from gptcore.backbones.config import FAMILIES, REGISTRY
 from gptcore.errors import UserError
+from gptcore.paths import path_kind
 from gptcore.recipe import Recipe, make_recipe
 
 MATRICES = Path(__file__).parents[1] / "matrices"  # the matrices that come with the project
@@ -134,7 +135,7 @@ def _find(name_or_path: str | Path) -> Path:
     if str(name_or_path) in _bundled():
         return MATRICES / f"{name_or_path}.toml"
     path = Path(name_or_path)
-    if path.is_file():
+    if path_kind(path) == "file":
         return path
     raise UserError(
         f"matrix {str(name_or_path)!r} is no file, and none of those that come with the project "

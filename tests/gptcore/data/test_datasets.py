@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gptcore.data import assets
-from gptcore.data.datasets import DATASETS, load_dataset, stratified_parts
+from gptcore.data.datasets import DATASETS, load_dataset
+from gptcore.data.splits import stratified_parts
 from gptcore.errors import UserError
 
 
@@ -87,9 +88,9 @@ def test_label_names_are_sorted_numbers_first(tmp_path):
 
 
 def test_notes_tell_of_texts_that_may_have_swallowed_lines(tmp_path):
-    path = tmp_path / "a.tsv"
-    path.write_text('label\ttext\nham\t"never\nspam\tclosed"\n' + "ham\tx\nspam\ty\n" * 4)
-    assert load_dataset(path).notes == ("1 texts hold line breaks, the first at line 2",)
+    path = tmp_path / "a.csv"
+    path.write_text('label,text\nham,"never\nclosed"\n' + "ham,x\nspam,y\n" * 4)
+    assert load_dataset(path).notes == ("1 text holds line breaks, the first at line 2",)
 
 
 @pytest.mark.parametrize(
