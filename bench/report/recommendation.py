@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bench.evidence.pareto import Candidate, Tradeoff, weigh
 from bench.evidence.results import Results
+from bench.report.cut import cut_sentences
 from bench.report.describe import leak
 from bench.report.tables import titled
 from bench.report.text import MISSING, count, escape, percent, points_between, seconds
@@ -30,7 +31,13 @@ def recommendation(results: Results) -> list[str]:
     ]
     table = titled(results, "Which row to use", headers, rows, "lrrrrll")
     heading, rest = table.split("\n\n", 1)
-    return [heading, _sentence(tradeoff) + _doubt(results, tradeoff) + _leak(results), rest, _HOW_TO_READ]
+    return [
+        heading,
+        _sentence(tradeoff) + _doubt(results, tradeoff) + _leak(results),
+        escape(" ".join(cut_sentences(results))),
+        rest,
+        _HOW_TO_READ,
+    ]
 
 
 def _sentence(tradeoff: Tradeoff) -> str:

@@ -143,7 +143,7 @@ def _row(spec: RowSpec, parent: str, recipe: Recipe, against: Recipe, excluded: 
     # A field that means nothing to this recipe, such as lr to stored features, is no difference.
     changes = {
         field: value
-        for field, value in recipe.choices().items()
+        for field, value in recipe.model_dump(mode="json", include=set(recipe.relevant)).items()
         if getattr(recipe, field) != getattr(against, field)
     }
     return Row(
@@ -196,6 +196,8 @@ def _factors(matrix: Matrix, row: Row, against: Recipe) -> list[str]:
     along: set[str] = set()
     if "model" in row.changes:
         along.update(matrix.models.get(row.recipe.model, {}), matrix.models.get(against.model, {}))
+    if row.recipe.is_tfidf:
+        along.add("ngrams")
     if row.recipe.train == "lora" and "train" in row.changes:
         along.update(field for field in Recipe.model_fields if field.startswith("lora_"))
     return [field for field in row.changes if field not in along]

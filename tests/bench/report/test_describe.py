@@ -47,3 +47,13 @@ def test_an_interval_that_holds_the_majority_rate_is_pointed_out(study: Study, s
     notes = describe.notes(collect(few, records))
     assert "holds the accuracy of always answering the largest class (53.00%)" in notes["first-token"]
     assert "largest class" not in notes.get("baseline", "")
+
+
+def test_of_many_classes_some_are_listed(study: Study) -> None:
+    counts = (1,) * 50 + (30,) + (1,) * 49
+    names = tuple(f"c{i}" for i in range(100))
+    many = study.dataset.model_copy(update={"label_names": names, "test_label_counts": counts})
+    shares = dict(describe.study_facts(collect(study.model_copy(update={"dataset": many}), [])))
+    text = shares["Classes of the test split"]
+    assert text.startswith("c0 0.8%, c1 0.8%, ")
+    assert text.endswith("c19 0.8% and 80 more")

@@ -7,13 +7,14 @@ from bench.report.recommendation import recommendation
 
 
 def test_one_row_is_recommended_and_marked(results: Results) -> None:
-    heading, sentence, table, _ = recommendation(results)
+    heading, sentence, cut, table, _ = recommendation(results)
     assert heading == "## Which row to use"
     tradeoff = weigh(results)
     assert tradeoff
     chosen = tradeoff.recommended
     assert sentence.startswith(f"**Recommended: {chosen.result.name}** (")
     assert sentence.count(". ") == 0
+    assert cut.startswith("23 of 1,494 texts (1.5%) are longer than 120 tokens")
     assert table.count("(recommended)") == 1
     cheaper = [one for one in tradeoff.candidates if one.seconds < chosen.seconds]
     assert cheaper
