@@ -43,7 +43,7 @@ def foretell(
     for done, (kind, recipe) in enumerate(kinds.items()):
         on_probe(kind, done, len(kinds))
         samples[kind] = _sample(recipe, data, engine, device)
-    machine = Machine(floor_bytes, engine.trunks.memory_bytes(torch.device(device)), engine.skips)
+    machine = Machine(floor_bytes, engine.trunks.memory_bytes(torch.device(device)), engine.is_fast)
 
     @cache
     def probe_of(kind: str, split_seed: int) -> Probe | None:

@@ -30,11 +30,11 @@ class Prediction:
 @dataclass(frozen=True)
 class Machine:
     """What is the same for all runs. floor_bytes: of a process that has loaded everything but a model;
-    trunk_bytes: what the trunks that are kept may take together; skips: whether the engine is the fast one."""
+    trunk_bytes: what the trunks that are kept may take together; is_fast: whether the engine is the fast one."""
 
     floor_bytes: int
     trunk_bytes: int
-    skips: bool = True
+    is_fast: bool = True
 
 
 def forecast(
@@ -54,7 +54,7 @@ def forecast(
         if probe.trunk is not None:
             share = trunks.take(probe.trunk, run.recipe, run.seeds)
             seconds -= (1 - share) * probe.phases.get("trunk", 0.0)
-        own_bytes = _own_bytes(run.recipe, probe, n_classes, machine.skips)
+        own_bytes = _own_bytes(run.recipe, probe, n_classes, machine.is_fast)
         mem_bytes = machine.floor_bytes + trunks.held_bytes + own_bytes
         found[run.run_id] = Prediction(seconds, mem_bytes)
     return found
@@ -84,11 +84,11 @@ def with_prediction(record: Record, predictions: Mapping[str, Prediction]) -> Re
     return record.model_copy(update={"cost": record.cost.model_copy(update=foretold)})
 
 
-def _own_bytes(recipe: Recipe, probe: Probe, n_classes: int, skips: bool) -> int:
+def _own_bytes(recipe: Recipe, probe: Probe, n_classes: int, is_fast: bool) -> int:
     config = None if recipe.is_tfidf else known_config(recipe.model)
     if config is None:
         return 0
-    n_used_tokens = probe.n_used_tokens if skips else None
+    n_used_tokens = probe.n_used_tokens if is_fast else None
     return estimate_memory(config, recipe, probe.tokens_per_row, n_classes, n_used_tokens)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.cuda_graph import WARM_UP
 from gptcore.engine.layout import Precision
-from gptcore.methods.lora import lora_layers
+from gptcore.methods.lora_layers import lora_layers
 from gptcore.recipe import Recipe
 from gptcore.training.loop import Labelled, train
 from gptcore.training.timing import Phases
@@ -56,8 +56,8 @@ def verify_sample(
         once = recipe.model_copy(update={"epochs": 1})
         for model, sample in zip((fast, plain), samples, strict=True):
             few = _first(sample, n_trained)
-            for layer in lora_layers(model.gpt).values():
-                layer.dropout = 0.0  # whose draws depend on the shape of what is computed
+            for layer in lora_layers(model.backbone).values():
+                layer.dropout.p = 0.0  # whose draws depend on the shape of what is computed
             done = train(model, once, few, few, 0, Phases(logits[0].device))
             losses.append(torch.tensor(done.losses))
     found = Agreement(
@@ -77,7 +77,7 @@ def verify_sample(
 
 
 def _first(data: Labelled, n: int) -> Labelled:
-    rows = data.rows.rows(torch.arange(n, device=data.rows.lengths.device))
+    rows = data.rows.take(torch.arange(n, device=data.rows.lengths.device))
     return Labelled(rows, data.labels[:n])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from gptcore.engine.classifier import Classifier
-from gptcore.methods.lora import inject_lora
+from gptcore.methods.lora_layers import inject_lora
 from gptcore.recipe import TRAINED_BLOCKS, Recipe
 
 
@@ -21,7 +21,7 @@ def set_trainable(classifier: Classifier, recipe: Recipe, generator: torch.Gener
 
     The head always learns. `last_block` and `last_two_blocks` include the final norm, as published.
     """
-    gpt = classifier.gpt
+    gpt = classifier.backbone
     gpt.requires_grad_(recipe.train == "all")
     if recipe.train == "lora":
         inject_lora(
@@ -34,8 +34,8 @@ def set_trainable(classifier: Classifier, recipe: Recipe, generator: torch.Gener
             generator=generator,
         )
     if TRAINED_BLOCKS.get(recipe.train):
-        gpt.h[frozen_depth(recipe, gpt.config.n_layer) :].requires_grad_(True)
-        gpt.ln_f.requires_grad_(True)
+        gpt.blocks[frozen_depth(recipe, gpt.info.n_blocks) :].requires_grad_(True)
+        gpt.tail.requires_grad_(True)
     for parameter in trained_parameters(classifier):
         # Not a view of the checkpoint's file, which may be transposed and must not be written to.
         parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)

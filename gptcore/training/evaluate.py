@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gptcore.data.rows import batches_by_length
+from gptcore.data.rows import Rows, batches_by_length
 from gptcore.engine.classifier import Classifier
-from gptcore.engine.trunk import FeatureRows, Rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +46,8 @@ def evaluate(classifier: Classifier, rows: Rows, labels: np.ndarray) -> Evaluati
     """Predict every row with dropout off; the classifier's mode is put back afterwards."""
     was_training = classifier.training
     classifier.eval()
-    width = 1 if isinstance(rows, FeatureRows) else rows.width
-    batches = list(batches_by_length(rows.lengths, width, classifier.view.trim))
-    logits = torch.cat([classifier(rows.rows(index)) for index in batches])
+    batches = list(batches_by_length(rows.lengths, max(1, rows.width), classifier.layout.drop_padding))
+    logits = torch.cat([classifier(rows.take(index)) for index in batches])
     classifier.train(was_training)
     return evaluation_of_logits(logits[torch.argsort(torch.cat(batches))], labels)
 

@@ -13,12 +13,11 @@ from gptcore.backbones.config import REGISTRY
 from gptcore.backbones.gpt import GPT
 from gptcore.backbones.weights import load_gpt, random_gpt, weights_fingerprint
 from gptcore.data.datasets import Dataset
-from gptcore.data.rows import TokenRows
+from gptcore.data.rows import Rows
 from gptcore.engine.classifier import Classifier
-from gptcore.engine.cuda_graph import is_at_hand
 from gptcore.engine.embedding import UsedEmbedding
 from gptcore.engine.engine import Engine
-from gptcore.engine.trunk import FeatureRows, Rows, StateRows, compute_trunk
+from gptcore.engine.trunk import compute_trunk
 from gptcore.engine.verify import Agreement, verify_sample
 from gptcore.methods.trainable import frozen_depth, set_trainable, trained_parameters
 from gptcore.recipe import Recipe, Seeds
@@ -105,7 +104,7 @@ def build_gpt(recipe: Recipe, init_seed: int) -> tuple[GPT, str]:
 def build_classifier(gpt: GPT, n_classes: int, recipe: Recipe, engine: Engine, init_seed: int) -> Classifier:
     """The classifier before its first step: new head, adapters in place, trained parameters marked."""
     generator = torch.Generator().manual_seed(init_seed)
-    classifier = Classifier(gpt, n_classes, engine.view(recipe), generator, engine.precision)
+    classifier = Classifier(gpt, n_classes, engine.layout(recipe), generator, engine.precision)
     set_trainable(classifier, recipe, generator)
     return classifier
 
@@ -127,14 +126,14 @@ def _fit_gpt(
         n_total = sum(p.numel() for p in classifier.parameters())
         n_trained = sum(p.numel() for p in trained_parameters(classifier))
     with phases("tokenise"):
-        inputs = prepare_inputs(data, recipe, classifier.view, gpt.config)
+        inputs = prepare_inputs(data, recipe, classifier.layout, gpt.config)
     tokens = [split.to(phases.device) for split in (inputs.train, inputs.validation, inputs.test)]
-    used = UsedEmbedding(classifier, tokens) if recipe.train == "all" and engine.skips else None
+    used = UsedEmbedding(classifier, tokens) if recipe.train == "all" and engine.is_fast else None
     rows, borrowed_s = _frozen_part(
         classifier, recipe, used.rows if used else tokens, fingerprint, engine, phases
     )
-    if phases.device.type == "cuda" and recipe.train == "last_block" and _one_width(classifier, rows):
-        classifier.view = replace(classifier.view, trim=False)
+    if phases.device.type == "cuda" and _one_width(classifier, rows):
+        classifier.layout = replace(classifier.layout, drop_padding=False)
     labels = (data.train.labels, data.validation.labels, data.test.labels)
     splits = [Labelled(part, part_labels) for part, part_labels in zip(rows, labels, strict=True)]
     agreement = _verify(classifier, recipe, splits[0], data, seeds, phases) if check else None
@@ -161,8 +160,9 @@ def _one_width(classifier: Classifier, rows: list[Rows]) -> bool:
 
     In the last block a column that is not cut costs next to nothing where one position is read.
     """
-    return classifier.view.read_only and all(
-        isinstance(part, StateRows) and is_at_hand(part) for part in rows
+    last = classifier.backbone.info.n_blocks - 1
+    return classifier.layout.last_block_at_read_positions and all(
+        part.depth == last and not part.are_tokens and part.in_memory for part in rows
     )
 
 
@@ -174,24 +174,24 @@ def _verify(
         gpt, _ = build_gpt(recipe, seeds.init)
         plain = build_classifier(gpt, len(data.label_names), recipe, Engine("plain"), seeds.init)
         plain.to(phases.device)
-        tokens = prepare_inputs(data, recipe, plain.view, gpt.config).train.to(phases.device)
+        tokens = prepare_inputs(data, recipe, plain.layout, gpt.config).train.to(phases.device)
         return verify_sample(classifier, rows, plain, Labelled(tokens, data.train.labels), recipe)
 
 
 def _frozen_part(
     classifier: Classifier,
     recipe: Recipe,
-    splits: list[TokenRows],
+    splits: list[Rows],
     weights: str,
     engine: Engine,
     phases: Phases,
 ) -> tuple[list[Rows], float]:
     """The three splits as what the first trained layer sees, and the seconds that earlier runs spent on it."""
-    depth = frozen_depth(recipe, classifier.gpt.config.n_layer)
-    if depth == 0 or not (engine.skips or recipe.train == "features"):
+    depth = frozen_depth(recipe, classifier.backbone.info.n_blocks)
+    if depth == 0 or not (engine.is_fast or recipe.train == "features"):
         return list(splits), 0.0
     with phases("trunk"):
-        if engine.skips:
+        if engine.is_fast:
             found = [engine.trunks.get(classifier, weights, rows, depth) for rows in splits]
         else:
             found = [(compute_trunk(classifier, rows, depth), 0.0) for rows in splits]
@@ -224,12 +224,12 @@ def _fit_network(
 
 
 def _fit_features(classifier: Classifier, splits: list[Labelled], phases: Phases) -> dict[str, Any]:
-    features = [split.rows.features.cpu().numpy() for split in splits if isinstance(split.rows, FeatureRows)]
+    features = [split.rows.values.cpu().numpy() for split in splits]
     with phases("train"):
         logistic = fit_features(features[0], splits[0].labels, features[1], splits[1].labels)
     with phases("evaluate"):
         found = [logistic.evaluate(x, split.labels) for x, split in zip(features, splits, strict=True)]
-    return _logistic_parts(found, logistic, sum(p.numel() for p in classifier.gpt.parameters()))
+    return _logistic_parts(found, logistic, sum(p.numel() for p in classifier.backbone.parameters()))
 
 
 def _fit_tfidf(data: Dataset, phases: Phases) -> dict[str, Any]:

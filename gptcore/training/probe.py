@@ -25,7 +25,7 @@ from gptcore.data.datasets import Dataset, Split
 from gptcore.data.rows import batches_by_length
 from gptcore.engine.cuda_graph import WARM_UP
 from gptcore.engine.engine import Engine
-from gptcore.engine.layout import View
+from gptcore.engine.layout import Layout
 from gptcore.methods.trainable import frozen_depth
 from gptcore.recipe import TRAINED_BLOCKS, Recipe
 from gptcore.training.fit import FitResult, fit
@@ -131,10 +131,10 @@ class Sample:
         if self.config is None or self.small is None:
             return Probe({name: s * len(data.train) / self.n_train for name, s in self.phases.items()})
         began = time.perf_counter()
-        inputs = prepare_inputs(data, self.recipe, self.engine.view(self.recipe), self.config)
+        inputs = prepare_inputs(data, self.recipe, self.engine.layout(self.recipe), self.config)
         tokenise_s = time.perf_counter() - began
         phases = _deepened(_scaled(self, inputs), self.recipe, self.small, self.config, self.engine)
-        tokens = torch.cat([part.tokens.flatten() for part in (inputs.train, inputs.validation, inputs.test)])
+        tokens = torch.cat([part.values.flatten() for part in (inputs.train, inputs.validation, inputs.test)])
         return Probe(
             phases | {"tokenise": tokenise_s},
             _trunk_need(self.recipe, inputs, self.config, self.engine),
@@ -155,7 +155,7 @@ def take_sample(
     config = known_config(recipe.model)
     if config is None:
         return None
-    inputs = prepare_inputs(data, recipe, engine.view(recipe), config)
+    inputs = prepare_inputs(data, recipe, engine.layout(recipe), config)
     small = _stand_in(config, recipe) if size.stand_in else config
     # On a GPU the steps of the second epoch, which is timed, should be recorded ones.
     n_steps = WARM_UP + 1 if torch.device(device).type == "cuda" else 1
@@ -220,9 +220,9 @@ def _stand_in(config: ModelConfig, recipe: Recipe) -> ModelConfig:
 def _scaled(sample: Sample, inputs: Inputs) -> dict[str, float]:
     """The slice's seconds as those of the whole data: train by batches, what follows it by positions."""
     assert sample.inputs is not None
-    recipe, view = sample.recipe, sample.engine.view(sample.recipe)
+    recipe, layout = sample.recipe, sample.engine.layout(sample.recipe)
     whole, sliced = (
-        {name: _positions(getattr(of, name).lengths, of.train.width, view) for name in _SPLITS}
+        {name: _positions(getattr(of, name).lengths, of.train.width, layout) for name in _SPLITS}
         for of in (inputs, sample.inputs)
     )
     epochs = recipe.epochs if sample.n_evaluations else 0
@@ -236,8 +236,8 @@ def _scaled(sample: Sample, inputs: Inputs) -> dict[str, float]:
     phases = {name: s * factors.get(name, 1.0) for name, s in sample.phases.items()}
     if sample.n_evaluations:
         # Rows that go through a trained block whole cost what they are wide.
-        one_position = view.read_only and recipe.train in ("last_layer", "last_block")
-        wider = 1.0 if view.trim or one_position else inputs.train.width / sample.inputs.train.width
+        one_position = layout.last_block_at_read_positions and recipe.train in ("last_layer", "last_block")
+        wider = 1.0 if layout.drop_padding or one_position else inputs.train.width / sample.inputs.train.width
         phases["train"] = sample.batch_s * _batches(len(inputs.train), recipe) * recipe.epochs * wider
     return phases
 
@@ -252,14 +252,14 @@ def _batches(n_rows: int, recipe: Recipe) -> int:
     return max(1, n_rows // recipe.batch_size)
 
 
-def _positions(lengths: Tensor, width: int, view: View) -> int:
+def _positions(lengths: Tensor, width: int, layout: Layout) -> int:
     """Token positions that predicting rows of these lengths (N,) computes."""
-    return int(lengths.sum()) if view.one_by_one or view.trim else len(lengths) * width
+    return int(lengths.sum()) if layout.one_by_one or layout.drop_padding else len(lengths) * width
 
 
 def _trimmed_positions(lengths: Tensor, width: int) -> int:
     """Those of batches that are cut to their longest row, for which states are written."""
-    batches = batches_by_length(lengths, width, trim=True)
+    batches = batches_by_length(lengths, width, drop_padding=True)
     return sum(len(batch) * int(lengths[batch].max()) for batch in batches)
 
 
@@ -272,7 +272,7 @@ def _deepened(
 
     def blocks(n_layer: int) -> dict[str, float]:
         frozen = frozen_depth(recipe, n_layer)
-        above = n_layer - (frozen if engine.skips else 0)
+        above = n_layer - (frozen if engine.is_fast else 0)
         backward = n_layer - frozen
         # Backward costs twice what forward does.
         return {"trunk": frozen, "train": above + 2 * backward, "evaluate": above, "load": n_layer}
@@ -284,38 +284,48 @@ def _deepened(
 
 def _trunk_need(recipe: Recipe, inputs: Inputs, config: ModelConfig, engine: Engine) -> TrunkNeed | None:
     depth = frozen_depth(recipe, config.n_layer)
-    if depth == 0 or not engine.skips:
+    if depth == 0 or not engine.is_fast:
         return None
-    view, width = engine.view(recipe), inputs.train.width
-    rows = (recipe.model, view.causal, view.mask_padding, view.trim, view.side, width)
+    layout, width = engine.layout(recipe), inputs.train.width
+    rows = (recipe.model, layout.causal, layout.mask_padding, layout.drop_padding, layout.side, width)
     parts = _state_bytes(recipe, inputs, config, engine)
     if depth < config.n_layer:
         return TrunkNeed(rows, None, depth, parts)
     below = TrunkNeed(rows, None, depth - 1, parts) if depth > 1 else None
     n_rows = len(inputs.train) + len(inputs.validation) + len(inputs.test)
-    last_block = ONE_POSITION if view.read_only else 1.0
-    return TrunkNeed(rows, view.position, depth, {rows: 4 * config.d_model * n_rows}, below, last_block)
+    last_block = ONE_POSITION if layout.last_block_at_read_positions else 1.0
+    return TrunkNeed(rows, layout.position, depth, {rows: 4 * config.d_model * n_rows}, below, last_block)
 
 
 def _state_bytes(recipe: Recipe, inputs: Inputs, config: ModelConfig, engine: Engine) -> dict[Hashable, int]:
     """What the states of each split take, and those of the test texts under other paddings, which stay as well."""
     found: dict[Hashable, int] = {}
 
-    def add(split: str, view: View, width: int) -> None:
+    def add(split: str, layout: Layout, width: int) -> None:
         lengths = getattr(inputs, split).lengths
-        key = (recipe.model, split, view.causal, view.mask_padding, view.trim, view.side, width)
+        key = (
+            recipe.model,
+            split,
+            layout.causal,
+            layout.mask_padding,
+            layout.drop_padding,
+            layout.side,
+            width,
+        )
         # Padding that is not computed is never touched, so it takes no memory.
         n_positions = (
-            _trimmed_positions(lengths.clamp(max=width), width) if view.trim else len(lengths) * width
+            _trimmed_positions(lengths.clamp(max=width), width)
+            if layout.drop_padding
+            else len(lengths) * width
         )
         found[key] = 4 * config.d_model * n_positions
 
     for split in _SPLITS:
-        add(split, engine.view(recipe), inputs.train.width)
+        add(split, engine.layout(recipe), inputs.train.width)
     if recipe.train != "features":
         longest = int(inputs.test.lengths.max())
         for padding, length in wanted_paddings(recipe, inputs, config):
-            view = engine.view(recipe.model_copy(update={"padding": padding}))
-            trimmed = 1 if view.first_token else longest
-            add("test", view, trimmed if view.trim or length is None else length)
+            layout = engine.layout(recipe.model_copy(update={"padding": padding}))
+            trimmed = 1 if layout.first_token else longest
+            add("test", layout, trimmed if layout.drop_padding or length is None else length)
     return found

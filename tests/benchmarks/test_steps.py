@@ -13,7 +13,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from gptcore.backbones.config import REGISTRY
 from gptcore.backbones.weights import random_gpt
-from gptcore.data.rows import TokenRows, pad
+from gptcore.data.rows import Rows, pad
 from gptcore.data.tokenizer import load_tokenizer
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine, EngineName
@@ -34,7 +34,7 @@ def build(train: Train, engine: EngineName, position: Position = "last_real") ->
     return build_classifier(random_gpt(CONFIG, 0), 2, recipe, Engine(engine), 0), recipe
 
 
-def make_rows(n: int) -> TokenRows:
+def make_rows(n: int) -> Rows:
     """Rows of 8 to WIDTH tokens, no two alike."""
     rng = np.random.default_rng(0)
     lengths = rng.integers(8, WIDTH + 1, size=n)
@@ -90,4 +90,4 @@ def test_tokenise(benchmark: BenchmarkFixture) -> None:
     tokenizer = load_tokenizer("embedded")
     rows = benchmark(lambda: pad(tokenizer.encode_batch(texts), WIDTH, tokenizer.pad_id))
     assert len(rows) == 1000
-    assert rows.tokens.dtype == torch.int64
+    assert rows.values.dtype == torch.int64

@@ -14,7 +14,7 @@ from gptcore.backbones.gpt import GPT
 from gptcore.backbones.weights import load_gpt
 from gptcore.engine.engine import Engine
 from gptcore.errors import UserError
-from gptcore.methods.lora import inject_lora, load_adapter, lora_layers, save_adapter
+from gptcore.methods.lora_layers import inject_lora, load_adapter, lora_layers, save_adapter
 from gptcore.recipe import Recipe
 from gptcore.training.fit import build_classifier
 

@@ -6,7 +6,7 @@ import torch
 from bench.study.costs import estimate_flops, estimate_memory, n_trained_params
 from gptcore.backbones.config import REGISTRY, ModelConfig
 from gptcore.backbones.gpt import GPT
-from gptcore.methods.lora import inject_lora
+from gptcore.methods.lora_layers import inject_lora
 from gptcore.recipe import Recipe, Train
 
 TOY = ModelConfig(d_model=8, n_layer=3, n_head=2, context=16, vocab_size=11)

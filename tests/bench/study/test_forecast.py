@@ -117,7 +117,9 @@ def test_states_that_two_recipes_share_lie_in_memory_once() -> None:
 def test_only_the_fast_engine_steps_no_more_than_the_tokens_in_use() -> None:
     recipe = Recipe(model="nano", train="all")
     config = REGISTRY["nano"].config
-    (fast,), (plain,) = (foretold(todo(recipe), machine=Machine(1000, 0, skips)) for skips in (True, False))
+    (fast,), (plain,) = (
+        foretold(todo(recipe), machine=Machine(1000, 0, is_fast)) for is_fast in (True, False)
+    )
     assert fast.mem_bytes == 1000 + estimate_memory(config, recipe, 30, 2, n_used_tokens=200)
     assert plain.mem_bytes == 1000 + estimate_memory(config, recipe, 30, 2)
 

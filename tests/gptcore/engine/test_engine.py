@@ -228,7 +228,7 @@ def test_logits_before_training_by_chance(recipe: Recipe, data: Dataset) -> None
     for engine in (Engine("plain"), Engine("fast")):
         gpt, _ = build_gpt(recipe, 0)
         classifier = build_classifier(gpt, 2, recipe, engine, 0).eval()
-        inputs = prepare_inputs(data, recipe, classifier.view, gpt.config)
+        inputs = prepare_inputs(data, recipe, classifier.layout, gpt.config)
         with torch.no_grad():
             logits[engine.name] = [classifier(rows) for rows in (inputs.train, inputs.test)]
     for plain, fast in zip(logits["plain"], logits["fast"], strict=True):
@@ -240,7 +240,7 @@ def test_logits_before_training_by_chance(recipe: Recipe, data: Dataset) -> None
 def test_engines_tell_the_same_of_the_texts(recipe: Recipe, data: Dataset) -> None:
     facts = []
     for engine in (Engine("plain"), Engine("fast")):
-        inputs = prepare_inputs(data, recipe, engine.view(recipe), REGISTRY["mini"].config)
+        inputs = prepare_inputs(data, recipe, engine.layout(recipe), REGISTRY["mini"].config)
         facts.append((inputs.tokens_per_row, inputs.longest_tokens, inputs.mean_tokens, inputs.n_truncated))
     assert facts[0] == facts[1]
 
@@ -354,10 +354,10 @@ def test_bfloat16_rounds_products_only(monkeypatch: pytest.MonkeyPatch, train: T
     assert {value.dtype for value in kept} == {torch.float32}
 
     outputs: dict[str, list[torch.dtype]] = {"block": [], "product": []}
-    for block in result.classifier.gpt.h:
+    for block in result.classifier.backbone.h:
         block.register_forward_hook(lambda *call: outputs["block"].append(call[2].dtype))
         block.mlp.register_forward_hook(lambda *call: outputs["product"].append(call[2].dtype))
-    inputs = prepare_inputs(DATA, recipe, result.classifier.view, result.classifier.gpt.config)
+    inputs = prepare_inputs(DATA, recipe, result.classifier.layout, result.classifier.backbone.config)
     logits = result.classifier(inputs.test)
     assert logits.dtype == torch.float32
     assert set(outputs["block"]) == {torch.float32}
@@ -398,9 +398,9 @@ def test_precisions_share_no_trunk() -> None:
 
 def test_evaluation_does_not_depend_on_the_order_of_rows() -> None:
     result = fit(Recipe(model="mini", position="last_real", epochs=1), DATA, 0, Engine("fast"), "cpu")
-    inputs = prepare_inputs(DATA, result.recipe, result.classifier.view, result.classifier.gpt.config)
+    inputs = prepare_inputs(DATA, result.recipe, result.classifier.layout, result.classifier.backbone.config)
     order = torch.randperm(len(DATA.train), generator=torch.Generator().manual_seed(0))
-    shuffled = evaluate(result.classifier, inputs.train.rows(order), DATA.train.labels[order])
+    shuffled = evaluate(result.classifier, inputs.train.take(order), DATA.train.labels[order])
     np.testing.assert_allclose(shuffled.probabilities, result.train.probabilities[order], rtol=1e-4)
 
 

@@ -15,14 +15,14 @@ from gptcore.training.timing import Phases
 def block(i: int) -> set[str]:
     """A block's parameters, written out."""
     layers = ("ln_1", "attn.c_attn", "attn.c_proj", "ln_2", "mlp.c_fc", "mlp.c_proj")
-    return {f"gpt.h.{i}.{layer}.{part}" for layer in layers for part in ("weight", "bias")}
+    return {f"backbone.h.{i}.{layer}.{part}" for layer in layers for part in ("weight", "bias")}
 
 
 HEAD = {"head.weight", "head.bias"}
-NORM = {"gpt.ln_f.weight", "gpt.ln_f.bias"}
-EMBEDDINGS = {"gpt.wte.weight", "gpt.wpe.weight"}
+NORM = {"backbone.ln_f.weight", "backbone.ln_f.bias"}
+EMBEDDINGS = {"backbone.wte.weight", "backbone.wpe.weight"}
 ADAPTERS = {
-    f"gpt.h.{i}.{layer}.lora_{part}"
+    f"backbone.h.{i}.{layer}.lora_{part}"
     for i in range(3)
     for layer in ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
     for part in "AB"

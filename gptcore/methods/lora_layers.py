@@ -1,4 +1,4 @@
-"""LoRA (Hu et al. 2021): frozen linear layers with a trained low-rank update, kept in PEFT's adapter layout."""
+"""LoRA's layers (Hu et al. 2021): frozen, with a trained low-rank update, kept in PEFT's adapter layout on disk."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gptcore.backbones.gpt import GPT
+from gptcore.backbones.base import Backbone
 from gptcore.errors import UserError
+from gptcore.methods.adapter import Adapter
 
 ADAPTER_FILE, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
 # PEFT's variants of LoRA, which have other scales or ranks with the same tensor names.
@@ -30,7 +31,7 @@ class LoRALinear(nn.Module):
         self, linear: nn.Linear, rank: int, scale: float, dropout: float, generator: torch.Generator
     ) -> None:
         super().__init__()
-        self.linear, self.scale, self.dropout = linear, scale, dropout
+        self.linear, self.scale, self.dropout = linear, scale, nn.Dropout(dropout)
         linear.requires_grad_(False)
         device = linear.weight.device
         lora_a = torch.empty(rank, linear.in_features)
@@ -42,21 +43,15 @@ class LoRALinear(nn.Module):
         """x (..., in_features) -> (..., out_features)."""
         rows = x.flatten(0, -2)
         out: Tensor = self.linear(rows)
-        low = F.linear(F.dropout(rows, self.dropout, self.training), self.lora_A)  # (N, rank)
+        low = F.linear(self.dropout(rows), self.lora_A)  # (N, rank)
         # The scale goes into the small matrix and the sum into the product, in place: no pass over the outputs is
         # added. Autocast leaves what is in place alone.
         out.addmm_(low.to(out.dtype), (self.scale * self.lora_B).t().to(out.dtype))
         return out.view(*x.shape[:-1], -1)
 
-    @property
-    def weight(self) -> Tensor | None:
-        """W + scale * B A (out_features, in_features); None while dropout acts, when no one weight does the same."""
-        return None if self.training and self.dropout else self._updated_weight()
-
-    @property
-    def bias(self) -> Tensor:
-        """b (out_features,)."""
-        return self.linear.bias
+    def effective_linear(self) -> tuple[Tensor, Tensor] | None:
+        """W + scale * B A (out_features, in_features) and b; None while dropout acts, as no one weight does that."""
+        return None if self.training and self.dropout.p else (self._updated_weight(), self.linear.bias)
 
     def _updated_weight(self) -> Tensor:
         return self.linear.weight + self.scale * (self.lora_B @ self.lora_A)
@@ -68,12 +63,12 @@ class LoRALinear(nn.Module):
         )
         with torch.no_grad():
             linear.weight.copy_(self._updated_weight())
-            linear.bias.copy_(self.bias)
+            linear.bias.copy_(self.linear.bias)
         return linear
 
 
 def inject_lora(
-    gpt: GPT,
+    backbone: Backbone,
     *,
     rank: int,
     alpha: float,
@@ -89,14 +84,14 @@ def inject_lora(
     """
     scale = alpha / rank if scaling == "alpha/rank" else alpha
     unmatched = set(targets)
-    for name, module in list(gpt.h.named_modules()):
+    for name, module in list(backbone.blocks.named_modules()):
         matches = {t for t in targets if name == t or name.endswith(f".{t}")}
         if not matches or not isinstance(module, nn.Linear):
             continue
         unmatched -= matches
         parent, _, attribute = name.rpartition(".")
         lora = LoRALinear(module, rank, scale, dropout, generator)
-        setattr(gpt.h.get_submodule(parent), attribute, lora)
+        setattr(backbone.blocks.get_submodule(parent), attribute, lora)
     if unmatched:
         raise UserError(
             f"lora_targets: {', '.join(sorted(unmatched))} names no linear layer of a block "
@@ -104,23 +99,35 @@ def inject_lora(
         )
 
 
-def lora_layers(gpt: GPT) -> dict[str, LoRALinear]:
-    """Every LoRA layer by its name in the GPT, such as `h.0.attn.c_attn`."""
-    return {name: module for name, module in gpt.named_modules() if isinstance(module, LoRALinear)}
+class LoraAdapter(Adapter):
+    """The low-rank updates that a backbone holds."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self._backbone = (backbone,)  # in a tuple, as it is not a part of this module
+
+    def merge(self) -> None:
+        """Fold every update into its layer."""
+        merge_lora(self._backbone[0])
 
 
-def merge_lora(gpt: GPT) -> None:
+def lora_layers(backbone: Backbone) -> dict[str, LoRALinear]:
+    """Every LoRA layer by its name in the backbone, such as `h.0.attn.c_attn`."""
+    return {name: module for name, module in backbone.named_modules() if isinstance(module, LoRALinear)}
+
+
+def merge_lora(backbone: Backbone) -> None:
     """Fold every adapter into its layer, in place; without adapters nothing changes."""
-    for name, lora in lora_layers(gpt).items():
+    for name, lora in lora_layers(backbone).items():
         parent, _, attribute = name.rpartition(".")
-        setattr(gpt.get_submodule(parent), attribute, lora.merged())
+        setattr(backbone.get_submodule(parent), attribute, lora.merged())
 
 
-def save_adapter(gpt: GPT, folder: Path) -> None:
+def save_adapter(backbone: Backbone, folder: Path) -> None:
     """Write the adapter as PEFT does for `transformers`' GPT-2: adapter_model.safetensors, adapter_config.json."""
     from safetensors.torch import save_file
 
-    layers = lora_layers(gpt)
+    layers = lora_layers(backbone)
     if not layers:
         raise UserError("the model has no LoRA layers to save")
     some = next(iter(layers.values()))
@@ -138,7 +145,7 @@ def save_adapter(gpt: GPT, folder: Path) -> None:
         "peft_type": "LORA",
         "r": rank,
         "lora_alpha": some.scale * rank,  # PEFT divides by the rank
-        "lora_dropout": some.dropout,
+        "lora_dropout": some.dropout.p,
         "target_modules": sorted({name.split(".", 2)[2] for name in layers}),
         "fan_in_fan_out": True,  # transformers keeps GPT-2's layers as Conv1D
         "bias": "none",
@@ -146,7 +153,7 @@ def save_adapter(gpt: GPT, folder: Path) -> None:
     (folder / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
-def load_adapter(gpt: GPT, folder: Path) -> None:
+def load_adapter(backbone: Backbone, folder: Path) -> None:
     """Put an adapter in PEFT's layout on a GPT without one, in place.
 
     Raises UserError where a file is missing or the adapter does not fit, naming the layer.
@@ -162,7 +169,7 @@ def load_adapter(gpt: GPT, folder: Path) -> None:
             )
         tensors = load_file(folder / ADAPTER_FILE)
         inject_lora(
-            gpt,
+            backbone,
             rank=int(config["r"]),
             alpha=float(config["lora_alpha"]),
             dropout=float(config["lora_dropout"]),
@@ -172,7 +179,7 @@ def load_adapter(gpt: GPT, folder: Path) -> None:
         )
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{folder} is no LoRA adapter in PEFT's layout: {error}") from error
-    layers = lora_layers(gpt)
+    layers = lora_layers(backbone)
     expected = {f"base_model.model.transformer.{name}.lora_{part}.weight" for name in layers for part in "AB"}
     if odd := sorted(expected ^ set(tensors)):
         raise UserError(f"{folder}: the adapter and the model do not have the same layers: {odd[0]}")
