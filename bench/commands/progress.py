@@ -17,7 +17,7 @@ from rich.text import Text
 from bench.records.record import Record
 from bench.report.text import plain
 from bench.run.environment import differences
-from bench.run.prepare import Prepared
+from bench.run.study_run import StudyRun
 from bench.study.forecast import Prediction, refuse_too_large
 from bench.study.plan import PlannedRun, downloads
 from gptcore.backbones.checkpoints import download_bytes
@@ -35,18 +35,18 @@ def shown(text: object) -> str:
     return escape(plain(text))
 
 
-def show_messages(prepared: Prepared) -> None:
+def show_messages(study_run: StudyRun) -> None:
     """What the study will be, in a few lines, and what to be warned of."""
-    study, data = prepared.study, prepared.study.dataset
-    for message in prepared.messages:
+    study, data = study_run.study, study_run.study.dataset
+    for message in study_run.messages:
         console.print(shown(message))
-    for warning in prepared.warnings:
+    for warning in study_run.warnings:
         console.print(f"[yellow]warning:[/] {shown(warning)}")
     console.print(
         f"study {shown(study.name)}: {len(study.rows)} rows x {len(study.seeds)} seeds on {shown(data.name)} "
-        f"({data.n_train:,} / {data.n_validation:,} / {data.n_test:,} texts) -> {shown(prepared.folder)}"
+        f"({data.n_train:,} / {data.n_validation:,} / {data.n_test:,} texts) -> {shown(study_run.folder)}"
     )
-    counts = Counter(run.state for run in prepared.plan)
+    counts = Counter(run.state for run in study_run.plan)
     console.print(f"{counts['todo']} runs to do, {counts['done']} done, {counts['blocked']} cannot run here")
     if counts["failed"]:
         console.print(f"[red]{counts['failed']} failed before[/] (--retry-failed does them again)")
@@ -75,27 +75,27 @@ def show_timing() -> Iterator[Callable[[str, float], None]]:
         yield on_timed
 
 
-def foretell(prepared: Prepared, supervisor: Supervisor) -> tuple[list[PlannedRun], dict[str, Prediction]]:
+def foretell(study_run: StudyRun, supervisor: Supervisor) -> tuple[list[PlannedRun], dict[str, Prediction]]:
     """The plan without what will not fit into memory, and what its runs will take, by run id. Shows the total."""
-    if all(run.state != "todo" for run in prepared.plan):
-        return prepared.plan, {}
+    if all(run.state != "todo" for run in study_run.plan):
+        return study_run.plan, {}
     with show_probes() as on_probe:
-        predictions = supervisor.foretell(prepared.plan, on_probe)
-    plan = refuse_too_large(prepared.plan, predictions, prepared.free_bytes)
-    if too_large := sum(run != before for run, before in zip(plan, prepared.plan, strict=True)):
+        predictions = supervisor.foretell(study_run.plan, on_probe)
+    plan = refuse_too_large(study_run.plan, predictions, study_run.free_bytes)
+    if too_large := sum(run != before for run, before in zip(plan, study_run.plan, strict=True)):
         console.print(f"[yellow]{too_large} runs would not fit into memory and are left out[/]")
     show_total(plan, predictions, downloads(plan, download_bytes))
     return plan, predictions
 
 
-def warn_of_mixture(prepared: Prepared, supervisor: Supervisor) -> None:
+def warn_of_mixture(study_run: StudyRun, supervisor: Supervisor) -> None:
     """Say where runs that are done had another machine or precision than those to come, in the same tables."""
-    if all(run.state != "todo" for run in prepared.plan):
+    if all(run.state != "todo" for run in study_run.plan):
         return
-    done = [record.environment for record in prepared.records.values() if record.status == "done"]
+    done = [record.environment for record in study_run.records.values() if record.status == "done"]
     if found := differences(done, supervisor.environment):
         console.print(
-            f"[yellow]warning:[/] runs in {shown(prepared.folder)} were done otherwise ({shown('; '.join(found))}): "
+            f"[yellow]warning:[/] runs in {shown(study_run.folder)} were done otherwise ({shown('; '.join(found))}): "
             "predictions may differ in a few texts, and times do not compare; another --out keeps them apart"
         )
 

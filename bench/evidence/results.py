@@ -9,7 +9,7 @@ from statistics import fmean
 from bench.evidence.stats import wilson
 from bench.evidence.verdicts import MARGIN
 from bench.records.record import Record
-from bench.records.study import Published, Row, Study
+from bench.records.study import Published, Row, Study, has_same_checkpoint
 from gptcore.backbones.config import FAMILIES, REGISTRY
 
 PUBLISHED_DATASET = "sms-spam"
@@ -189,5 +189,6 @@ def collect(study: Study, records: list[Record], margin: float = MARGIN) -> Resu
 
 def _belongs(record: Record, study: Study) -> bool:
     same_data = record.dataset.source_fingerprint == study.dataset.source_fingerprint
+    same_checkpoint = has_same_checkpoint(record, study)
     in_range = 0 <= record.seed_index < len(study.seeds)
-    return same_data and in_range and record.seeds == study.seeds[record.seed_index]
+    return same_data and same_checkpoint and in_range and record.seeds == study.seeds[record.seed_index]

@@ -64,6 +64,10 @@ class WeightsFacts(_Part):
     source: str = Field(description="'bundled', a hub id, a folder, or 'random'")
     fingerprint: str | None = Field(description="SHA-256 over the tensors")
     pretrained: bool
+    checkpoint: str | None = Field(
+        default=None,
+        description="SHA-256 over the checkpoint's files; null where there is none, or in older records",
+    )
 
 
 class SplitMetrics(_Part):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from glob import escape
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,6 +43,8 @@ def _speed_to_version_2(raw: dict[str, Any]) -> dict[str, Any]:
                 whole.append({"sliced": bare, **found, **where})
     return raw | parts | {"whole": whole, "schema_version": 2}
 
+
+RESULTS = Path("results")  # where studies lie unless a folder is named
 
 # Schema version -> what turns the content of such a file into that of the next version.
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _to_version_2}
@@ -82,6 +85,24 @@ def load_records(folder: Path) -> dict[str, Record]:
     Raises UserError for a file that is damaged or no record.
     """
     return {path.stem: load_record(path) for path in sorted((folder / "runs").glob("*.json"))}
+
+
+def named_record(run: str) -> Path:
+    """A record's file by its path, or by the run's name, with its study's before it where several have it."""
+    path = Path(run)
+    beside = path.parent / "runs" / f"{path.name.removesuffix('.json')}.json"
+    for each in (path, beside):
+        if each.is_file():
+            return each
+    name = path.name.removesuffix(".json")
+    study = path.parent.parent.name if path.parent.name == "runs" else path.parent.name
+    found = sorted(RESULTS.glob(f"{escape(study) or '*'}/runs/{escape(name)}.json"))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(f"{each.parts[-3]}/{name}" for each in found)
+        raise UserError(f"run {run!r} is in several studies: name one of {names}")
+    raise UserError(f"run {run!r}: no such file, and no record of that name in {RESULTS}/{study or '*'}/runs")
 
 
 def save_study(folder: Path, study: Study) -> Path:

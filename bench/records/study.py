@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from bench.records.record import DatasetFacts
+from bench.records.record import DatasetFacts, Record
 from gptcore.recipe import Recipe, Seeds
 
 
@@ -55,6 +55,10 @@ class Study(_Part):
     rows: list[Row]
     seeds: list[Seeds]
     dataset: DatasetFacts = Field(description="as the first seed splits it")
+    checkpoints: dict[str, str] = Field(
+        default={},
+        description="model -> SHA-256 over its checkpoint's files, for those that were on this machine",
+    )
     warnings: list[str] = Field(default=[], description="what a reader should be warned of, a line each")
     command: str = Field(description="the command line that runs this study again")
 
@@ -74,3 +78,10 @@ class Study(_Part):
             if row.name == name:
                 return row
         raise KeyError(name)
+
+
+def has_same_checkpoint(record: Record, study: Study) -> bool:
+    """Whether a run read the checkpoint files that the study is about, as far as both are known."""
+    then = record.weights.checkpoint if record.weights else None
+    now = study.checkpoints.get(record.recipe.model)
+    return then is None or now is None or then == now

@@ -74,7 +74,7 @@ def run_counts(results: Results) -> str:
     if excluded := sum(bool(result.row.excluded) for result in results.rows):
         parts.append(f"{excluded} {'row does' if excluded == 1 else 'rows do'} not apply to these models")
     if results.n_unused:
-        parts.append(f"{results.n_unused} records of other data or seeds are not used")
+        parts.append(f"{results.n_unused} records of other data, seeds or checkpoints are not used")
     return "; ".join(parts)
 
 
@@ -100,7 +100,26 @@ def environment_facts(runs: list[Record]) -> list[tuple[str, str]]:
         facts.append(
             ("Note", "the runs were made under more than one of these conditions: times do not compare")
         )
-    return facts
+    if len(set(versions)) > 1:
+        facts.append(
+            (
+                "Note",
+                "the runs were made with different library versions: predictions may differ in a few texts",
+            )
+        )
+    return facts + [
+        ("Warning", f"runs of {plain(model)} started from {n} different sets of weights: its rows mix them")
+        for model, n in mixed_weights(runs).items()
+    ]
+
+
+def mixed_weights(runs: Iterable[Record]) -> dict[str, int]:
+    """Model -> how many different pretrained weights its runs started from, where it is more than one."""
+    found: dict[str, set[str]] = {}
+    for run in runs:
+        if run.weights and run.weights.pretrained and run.weights.fingerprint:
+            found.setdefault(run.recipe.model, set()).add(run.weights.fingerprint)
+    return {model: len(weights) for model, weights in found.items() if len(weights) > 1}
 
 
 def change(results: Results, result: RowResult) -> str:

@@ -19,6 +19,7 @@ from typing import Literal
 import psutil
 from packaging.requirements import Requirement
 
+from bench.records.store import RESULTS
 from bench.run.environment import (
     BUSY,
     BUSY_REMEDY,
@@ -28,7 +29,8 @@ from bench.run.environment import (
     git_state,
     has_cuda,
 )
-from bench.run.prepare import RESULTS, Request, prepare
+from bench.run.options import RunOptions
+from bench.run.study_run import open_study
 from gptcore.backbones.checkpoints import cached_checkpoint, checkpoint_reachable
 from gptcore.backbones.config import FAMILIES
 from gptcore.data.assets import ASSETS, SMS_SPAM, cache_dir, holds, unreachable
@@ -220,15 +222,13 @@ def _study() -> Iterator[Check]:
         yield Check("run --matrix full", "ok", f"would first fetch {SMS_SPAM.name}")
         return
     try:
-        prepared = prepare(
-            Request("full", "auto", "sms-spam", None, None, seeds=3, engine="fast", device="auto", out=None)
-        )
+        study_run = open_study(RunOptions())
     except UserError as error:
         yield Check("run --matrix full", "problem", str(error), "see the message")
         return
-    counts = Counter(run.state for run in prepared.plan)
+    counts = Counter(run.state for run in study_run.plan)
     states = ", ".join(f"{n} {state}" for state, n in counts.items())
     finding = (
-        f"{prepared.messages[0]}; {states} -> {prepared.folder} (`plan --matrix full` foretells its time)"
+        f"{study_run.messages[0]}; {states} -> {study_run.folder} (`plan --matrix full` foretells its time)"
     )
     yield Check("run --matrix full", "ok" if counts["todo"] + counts["done"] else "problem", finding)

@@ -18,7 +18,7 @@ import psutil
 
 from bench.records.record import Environment
 
-PACKAGES = ("torch", "numpy", "pandas", "scikit-learn", "tiktoken", "safetensors")
+PACKAGES = ("torch", "numpy", "pandas", "scikit-learn", "scipy", "tiktoken", "tokenizers", "safetensors")
 CHECKOUT = Path(__file__).parents[2]  # the project's folder, where it is run from a checkout
 _CGROUP = Path("/sys/fs/cgroup")
 _COMMAND_LIMIT_S = 10
@@ -45,13 +45,19 @@ _DECIDE_TIMES = {"device": "device", "cpu": "processor", "dtype": "precision", "
 
 
 def differences(before: Iterable[Environment], now: Environment) -> list[str]:
-    """What runs elsewhere had that those here have not, of what decides times: "precision float32, here bfloat16"."""
+    """What earlier runs had otherwise, of what decides times and predictions: "precision float32, here bfloat16".
+
+    Library versions count where both know them: a package that was not recorded then may have been the same.
+    """
     found = []
     there = list(before)
     for field, name in _DECIDE_TIMES.items():
         here = getattr(now, field)
         if others := sorted({str(getattr(each, field)) for each in there if getattr(each, field) != here}):
             found.append(f"{name} {' and '.join(others)}, here {here}")
+    for package, here in now.versions.items():
+        if others := sorted({v for each in there if (v := each.versions.get(package, here)) != here}):
+            found.append(f"{package} {' and '.join(others)}, here {here}")
     return found
 
 

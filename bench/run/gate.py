@@ -8,7 +8,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,8 +25,9 @@ from bench.evidence.regress import (
 from bench.records.record import Record
 from bench.records.study import Study
 from bench.run.baseline import Baseline, BaselineRow
-from bench.run.prepare import Prepared, Request, prepare
+from bench.run.options import RunOptions
 from bench.run.runner import open_session, run_one
+from bench.run.study_run import StudyRun, open_study
 from bench.run.timing import checked_out, time_code
 from gptcore.errors import UserError
 
@@ -62,34 +62,39 @@ def make_baseline(study: Study, records: Sequence[Record], plain: Sequence[Round
 
 def run_gate(baseline: Baseline, base: str | None, n_rounds: int, say: Say) -> tuple[list[Check], list[str]]:
     """Every check, and notes for the reader. base: a commit to compare the speed with, besides the baseline."""
-    study, records = run_quick(say)
-    checks, notes = check_accuracy(baseline, study, records)
-    with checked_out(base) if base else nullcontext() as tree:
+    with checked_out(base) if base else nullcontext() as tree:  # a commit that is not there ends it at once
+        study, records = run_quick(say, lambda study: check_comparable(baseline, study))
+        checks, notes = check_accuracy(baseline, study, records)
         plain, other = time_code(n_rounds, tree, say)
     checks += check_ratios(baseline, plain)
     checks += [judge_speed(rounds, f"commit {base}", BASE_MARGIN) for rounds in other]
     return checks, notes
 
 
-def check_accuracy(
-    baseline: Baseline, study: Study, records: Sequence[Record]
-) -> tuple[list[Check], list[str]]:
-    """The rows of the baseline against those of today. Raises UserError where they cannot be compared."""
+def check_comparable(baseline: Baseline, study: Study) -> None:
+    """Raises UserError where the baseline is about other data, seeds or recipes than the study."""
     if baseline.dataset_fingerprint != study.dataset.fingerprint or baseline.seeds != study.seeds:
         raise UserError("the baseline is of other data or seeds: make it anew with --update")
-    now = predictions(study, records)
     today = {row.name: row.recipe.id for row in study.rows}
     changed = [name for name, row in baseline.rows.items() if today.get(name) != row.recipe_id]
     if changed:
         raise UserError(
             f"the recipe of {', '.join(changed)} is not the baseline's: make it anew with --update"
         )
+
+
+def check_accuracy(
+    baseline: Baseline, study: Study, records: Sequence[Record]
+) -> tuple[list[Check], list[str]]:
+    """The rows of the baseline against those of today. Raises UserError where they cannot be compared."""
+    check_comparable(baseline, study)
+    now = predictions(study, records)
     checks = judge_accuracy(
         np.array(baseline.labels),
         {name: np.array(row.predicted) for name, row in baseline.rows.items()},
         {name: np.array(row.predicted) for name, row in now.items()},
     )
-    new = [name for name in today if name not in baseline.rows]
+    new = [row.name for row in study.rows if row.name not in baseline.rows]
     return checks, [
         f"Without a baseline, so not judged: {', '.join(new)} (--update takes them in)."
     ] if new else []
@@ -116,19 +121,31 @@ def predictions(study: Study, records: Sequence[Record]) -> dict[str, BaselineRo
     return rows
 
 
-def run_quick(say: Say) -> tuple[Study, list[Record]]:
-    """The `quick` study on the smallest bundled model, fast engine, float32, in a folder that is thrown away."""
+def run_quick(say: Say, check: Callable[[Study], None] = lambda _: None) -> tuple[Study, list[Record]]:
+    """The `quick` study on the smallest bundled model, fast engine, float32, in a folder that is thrown away.
+
+    check: is called with the study before its first run.
+    """
     with tempfile.TemporaryDirectory(prefix="bench-gate-") as folder:
-        prepared = _prepare_quick(Path(folder))
-        session = open_session(prepared.data, "fast", "float32", "cpu")
+        study_run = _open_quick(Path(folder))
+        check(study_run.study)
+        session = open_session(study_run.data, "fast", "float32", "cpu")
         records = []
-        for planned in prepared.plan:
+        for planned in study_run.plan:
             say(f"{', '.join(planned.rows)} seed {planned.seed_index}")
             records.append(run_one(planned, session))
-    return prepared.study, records
+    return study_run.study, records
 
 
-def _prepare_quick(folder: Path) -> Prepared:
+def _open_quick(folder: Path) -> StudyRun:
     # One split, so that every seed predicts the same messages.
-    request = Request("quick", "embedded", "sms-spam", None, None, N_SEEDS, "fast", "cpu", folder)
-    return prepare(replace(request, vary=(("init", "order"),)))
+    return open_study(
+        RunOptions(
+            matrix="quick",
+            models="embedded",
+            seeds=N_SEEDS,
+            vary=["init,order"],
+            device="cpu",
+            out=folder,
+        )
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -33,9 +34,12 @@ from bench.study.costs import estimate_flops
 from bench.study.plan import PlannedRun
 from gptcore.backbones.checkpoints import known_config
 from gptcore.backbones.config import REGISTRY
+from gptcore.backbones.fingerprint import checkpoint_fingerprint
 from gptcore.data.datasets import Dataset
 from gptcore.engine.engine import Engine, probe_precision
 from gptcore.engine.layout import Precision
+from gptcore.errors import UserError
+from gptcore.recipe import Recipe
 from gptcore.training.evaluate import Evaluation
 from gptcore.training.fit import FitResult, OnEpoch, fit
 from gptcore.training.padding import other_paddings
@@ -47,12 +51,16 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Session:
-    """What all runs of one process share: the data, the engine with its trunks, the device."""
+    """What all runs of one process share: the data, the engine with its trunks, the device.
+
+    checkpoints: model -> SHA-256 over its checkpoint's files, as the study was opened with them.
+    """
 
     data: Dataset
     engine: Engine
     device: str
     verify: bool = False
+    checkpoints: Mapping[str, str] = field(default_factory=dict)
     _split_seed: int | None = field(default=None, init=False, repr=False)  # whose trunks are kept
 
     def split(self, split_seed: int) -> Dataset:
@@ -69,12 +77,13 @@ def open_session(
     precision: Literal["auto", "float32", "bfloat16"],
     device: str,
     verify: bool = False,
+    checkpoints: Mapping[str, str] | None = None,
 ) -> Session:
     """A session with a new engine; the plain one is always float32, `auto` probes the machine once."""
     chosen: Precision = "float32"
     if engine == "fast" and precision != "float32":
         chosen = probe_precision(torch.device(device)) if precision == "auto" else "bfloat16"
-    return Session(data, Engine(engine, chosen), device, verify)
+    return Session(data, Engine(engine, chosen), device, verify, checkpoints or {})
 
 
 def environment_of(session: Session) -> Environment:
@@ -104,14 +113,26 @@ def run_one(planned: PlannedRun, session: Session, on_epoch: OnEpoch | None = No
             on_epoch=on_epoch,
             verify=session.verify,
         )
-        outcome = _outcome(result, data, session.engine)
+        outcome = _outcome(result, data, session.engine, _checkpoint(planned.recipe, session))
     except Exception as error:  # whatever went wrong in one run must not end the study
         log.exception("run %s failed", planned.run_id)
         return bare.model_copy(update={"reason": _one_line(error)})
     return bare.model_copy(update={"status": "done", "reason": None} | outcome)
 
 
-def _outcome(result: FitResult, data: Dataset, engine: Engine) -> dict[str, object]:
+def _checkpoint(recipe: Recipe, session: Session) -> str | None:
+    """The digest of the checkpoint that a run has just read. Raises UserError if it is not the study's."""
+    if recipe.is_tfidf:
+        return None
+    found = checkpoint_fingerprint(recipe.model)
+    if found != session.checkpoints.get(recipe.model, found):
+        raise UserError(
+            f"the checkpoint of {recipe.model} changed while the study ran: run the study again with another --out"
+        )
+    return found
+
+
+def _outcome(result: FitResult, data: Dataset, engine: Engine, checkpoint: str | None) -> dict[str, object]:
     """The fields of a record that only a finished run has."""
     marginal_s = sum(result.phases.values())
     padding = [PaddingCheck(**vars(check)) for check in other_paddings(result, data, engine)]
@@ -120,7 +141,7 @@ def _outcome(result: FitResult, data: Dataset, engine: Engine) -> dict[str, obje
         "notes": list(result.notes),
         "verified": None if result.agreement is None else Verified(**vars(result.agreement)),
         "inputs": _input_facts(result),
-        "weights": _weights_facts(result),
+        "weights": _weights_facts(result, checkpoint),
         "metrics": Metrics(
             train=_metrics(result.train), validation=_metrics(result.validation), test=_metrics(result.test)
         ),
@@ -154,7 +175,7 @@ def _input_facts(result: FitResult) -> InputFacts | None:
     )
 
 
-def _weights_facts(result: FitResult) -> WeightsFacts | None:
+def _weights_facts(result: FitResult, checkpoint: str | None) -> WeightsFacts | None:
     if result.weights_source is None:
         return None
     known = result.weights_source in ("bundled", "random") or result.recipe.model in REGISTRY
@@ -163,6 +184,7 @@ def _weights_facts(result: FitResult) -> WeightsFacts | None:
         source=result.weights_source if known else Path(result.weights_source).name,
         fingerprint=result.weights_fingerprint,
         pretrained=result.weights_source != "random",
+        checkpoint=checkpoint,
     )
 
 

@@ -61,7 +61,9 @@ def measure(
     """
     base = rows[0].recipe
     timer = _Timer(data, device, base.model)
-    lengths = [base.model_copy(update={"context": n}) for n in LENGTHS]
+    config = known_config(base.model)
+    widths = [n for n in LENGTHS if config is None or n <= config.context]
+    lengths = [base.model_copy(update={"context": n}) for n in widths]
     others = [
         base.model_copy(update={"model": model})
         for model in OTHER_MODELS[timer.family]
@@ -86,7 +88,7 @@ def measure(
         rates={name: _rate(dtype, torch.device(device)) for name, dtype in DTYPES.items()},
         rows=[timed(row.name, row.recipe) for row in rows],
         beyond=[timed(row.name, row.recipe) for row in beyond],
-        by_length=[timed(f"{width} tokens", recipe) for width, recipe in zip(LENGTHS, lengths, strict=True)],
+        by_length=[timed(f"{width} tokens", recipe) for width, recipe in zip(widths, lengths, strict=True)],
         by_model=[timed(recipe.model, recipe) for recipe in others],
         environment=timer.environment(),
         created_at=_now(),

@@ -10,7 +10,8 @@ import faulthandler
 import os
 import signal
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from threading import Thread
@@ -31,6 +32,7 @@ class SessionSpec:
     precision: Literal["auto", "float32", "bfloat16"]
     device: str
     verify: bool = False
+    checkpoints: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,9 @@ def work(spec: SessionSpec, connection: Connection, output: Connection) -> None:
     from bench.run.runner import environment_of, open_session, run_one
 
     try:
-        session = open_session(spec.data, spec.engine, spec.precision, spec.device, spec.verify)
+        session = open_session(
+            spec.data, spec.engine, spec.precision, spec.device, spec.verify, spec.checkpoints
+        )
     except UserError as error:
         connection.send(Refused(str(error)))
         return

@@ -9,10 +9,10 @@ import json
 from importlib import resources
 from pathlib import Path
 
+from gptcore.backbones.checkpoint_files import WEIGHT_FILES, weight_files
 from gptcore.backbones.config import REGISTRY, ModelConfig
 from gptcore.errors import UserError
 
-WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 PROBES = 2  # a single connection may be cut off
 PROBE_LIMIT_S = 5.0  # how long to wait for an answer of the hub before it counts as out of reach
 
@@ -64,8 +64,11 @@ def cached_checkpoint(name_or_path: str | Path) -> Path | None:
         if cached is None:
             return None
         folder = cached.parent
-    complete = any((folder / file).is_file() for file in WEIGHT_FILES)
-    return folder if complete else None
+    try:
+        weight_files(folder)
+    except UserError:
+        return None
+    return folder
 
 
 def checkpoint_reachable(name_or_path: str | Path) -> bool:

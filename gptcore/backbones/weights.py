@@ -16,7 +16,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from gptcore.backbones.checkpoints import WEIGHT_FILES, checkpoint_folder, read_config
+from gptcore.backbones.checkpoint_files import WEIGHT_FILES
+from gptcore.backbones.checkpoints import checkpoint_folder, read_config
 from gptcore.backbones.config import ModelConfig, model_entry
 from gptcore.backbones.gpt import GPT, init_gpt2_weights
 from gptcore.errors import UserError

@@ -1,6 +1,7 @@
 """The command line from end to end, on a toy checkpoint and a small CSV file."""
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import pytest
 from bench import cli
 from bench.commands.progress import show_total
 from bench.records.store import load_records, load_speed, load_study, save_record
-from bench.run import prepare, runner, supervisor
+from bench.run import runner, study_run, supervisor
 from bench.study.forecast import Prediction
 from bench.study.matrix import matrices
 from bench.study.plan import PlannedRun
@@ -219,7 +220,7 @@ def test_the_total(
 
 
 def test_plan_says_what_cannot_run(bench: Bench, study: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepare, "free_memory_bytes", lambda _device: 100)
+    monkeypatch.setattr(study_run, "free_memory_bytes", lambda _device: 100)
     answer = bench("plan", *study)
     assert answer.code == 0
     assert "6 runs would not fit into memory and are left out" in answer.words
@@ -229,7 +230,7 @@ def test_plan_says_what_cannot_run(bench: Bench, study: list[str], monkeypatch: 
 def test_run_leaves_out_what_does_not_fit(
     bench: Bench, study: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prepare, "free_memory_bytes", lambda _device: 100)
+    monkeypatch.setattr(study_run, "free_memory_bytes", lambda _device: 100)
     answer = bench("run", *study)
     assert answer.code == 1
     assert "no run of this study can be done here: not enough memory: needs" in " ".join(answer.err.split())
@@ -340,7 +341,7 @@ def test_runs_from_elsewhere_in_the_same_tables_are_told(
 def test_other_programs_at_work_are_told_where_something_is_to_be_done(
     bench: Bench, study: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prepare, "busy_share", lambda: 0.9)
+    monkeypatch.setattr(study_run, "busy_share", lambda: 0.9)
     call = ["run", *study, "--only", "tfidf", "--seeds", "1"]
     assert "other programs keep 90% of the processor busy" in bench(*call).words
     assert "of the processor busy" not in bench(*call).words  # nothing is to do
@@ -351,13 +352,13 @@ def test_by_default_a_study_lies_in_results(bench: Bench, study: list[str], tmp_
     del study[-2:]  # without --out
     answer = bench("run", *study, "--only", "tfidf", "--skip", "last-layer", "--set", "epochs=1")
     assert answer.code == 0
-    assert (tmp_path / "results" / "toy-gpt-mine-messages" / "study.json").is_file()
+    assert next((tmp_path / "results").glob("toy-gpt-*-mine-messages/study.json")).is_file()
 
 
 def test_the_plain_engine_has_a_study_of_its_own(bench: Bench, study: list[str]) -> None:
     del study[-2:]
     answer = bench("plan", *study, "--engine", "plain")
-    assert "results/toy-gpt-mine-messages-plain" in answer.words
+    assert re.search(r"results/toy-gpt-[0-9a-f]{6}-mine-messages-plain", answer.words)
 
 
 def test_a_failed_run_makes_exit_code_1(
@@ -396,7 +397,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_call_continues(
         patch.setattr(runner, "fit", interrupted)
         answer = bench("run", *study)
     assert answer.code == 130
-    assert "the same command continues" in answer.words
+    assert "the same command resumes" in answer.words
     assert len(load_records(tmp_path / "study")) == 2
     assert no_report == [2]
     rest = bench("run", *study)
@@ -467,6 +468,28 @@ def test_what_varies_between_seeds_is_asked_for(bench: Bench, study: list[str]) 
     refused = bench("plan", *study, "--vary", "weights")
     assert refused.code == 2
     assert "--vary 'weights': no seed is called 'weights': use one or more of init,order,split" in refused.err
+
+
+@pytest.mark.usefixtures("no_report")
+def test_an_overwritten_checkpoint_is_refused(
+    bench: Bench, study: list[str], inputs: Path, tmp_path: Path
+) -> None:
+    from gptcore.backbones.weights import load_gpt, random_gpt, save_gpt
+
+    final = tmp_path / "final"
+    shutil.copytree(inputs / "toy-gpt", final)
+    call = ["run", *study, "--models", str(final), "--only", "last-layer", "--seeds", "1"]
+    assert bench(*call).code == 0
+    before = load_study(tmp_path / "study")
+    save_gpt(random_gpt(load_gpt(final).config, seed=7), final)
+    answer = bench(*call, "--seeds", "2")
+    assert answer.code == 2
+    assert f"holds runs of {final} with other files than it has now" in answer.err
+    assert "--out" in answer.err
+    assert load_study(tmp_path / "study") == before
+    assert bench(*call, "--out", "other").code == 0
+    checkpoints = [load_study(tmp_path / name).checkpoints[str(final)] for name in ("study", "other")]
+    assert checkpoints[0] != checkpoints[1]
 
 
 @pytest.mark.usefixtures("no_report")
@@ -576,7 +599,7 @@ def test_compare_without_two_studies(bench: Bench, tmp_path: Path) -> None:
 
 
 def test_a_gpu_that_is_not_there(bench: Bench, study: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepare, "has_cuda", lambda: False)
+    monkeypatch.setattr(study_run, "has_cuda", lambda: False)
     answer = bench("plan", *study, "--device", "cuda")
     assert answer.code == 2
     assert "no CUDA GPU" in answer.err

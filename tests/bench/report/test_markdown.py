@@ -226,7 +226,7 @@ assert (Path({str(tmp_path)!r}) / "plots" / "accuracy.svg").is_file()
 for module in ("torch", "bench.run.runner", "matplotlib.pyplot"):
     assert module not in sys.modules, module
 """
-    path = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "bench")])
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         env=os.environ | {"PYTHONPATH": path},

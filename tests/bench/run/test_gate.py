@@ -10,7 +10,7 @@ from bench import cli
 from bench.evidence.regress import ALL_ROWS, Rounds
 from bench.records.record import Metrics, Predictions, Record, SplitMetrics
 from bench.records.study import Row, Study
-from bench.run import gate, prepare
+from bench.run import gate, study_run
 from bench.run.baseline import Baseline, load_baseline, save_baseline
 from bench.run.gate import check_accuracy, check_ratios, make_baseline
 from gptcore.data.datasets import load_dataset
@@ -144,7 +144,7 @@ def test_the_command_ends_with_the_verdict(
     again = [
         Rounds(r.name, [s * factor for s in r.ours], [s * factor for s in r.again], r.theirs) for r in PLAIN
     ]
-    monkeypatch.setattr(gate, "run_quick", lambda _say: (study, records(wrong)))
+    monkeypatch.setattr(gate, "run_quick", lambda *_: (study, records(wrong)))
     monkeypatch.setattr(gate, "time_code", lambda *_: (again, []))
     monkeypatch.setattr("sys.argv", ["bench", "regress", "--baseline", str(path)])
     with pytest.raises(SystemExit) as end:
@@ -159,7 +159,7 @@ def test_the_command_ends_with_the_verdict(
 def test_update_writes_the_baseline(
     study: Study, records: Callable[[int], list[Record]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gate, "run_quick", lambda _say: (study, records(3)))
+    monkeypatch.setattr(gate, "run_quick", lambda *_: (study, records(3)))
     monkeypatch.setattr(gate, "time_code", lambda *_: (PLAIN, []))
     monkeypatch.setattr("sys.argv", ["bench", "regress", "--baseline", str(tmp_path / "ci.json"), "--update"])
     with pytest.raises(SystemExit) as end:
@@ -168,13 +168,24 @@ def test_update_writes_the_baseline(
     assert load_baseline(tmp_path / "ci.json").seeds == study.seeds
 
 
+def test_what_cannot_be_compared_ends_before_anything_runs(
+    study: Study, records: Callable[[int], list[Record]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_baseline(study, records(3), PLAIN)
+    monkeypatch.setattr(gate, "run_one", lambda *_: pytest.fail("a run was started"))
+    with pytest.raises(UserError, match="--base nosuchbranch"):
+        gate.run_gate(made, "nosuchbranch", 8, lambda _: None)
+    with pytest.raises(UserError, match="of other data or seeds"):
+        gate.run_gate(made, None, 8, lambda _: None)
+
+
 @pytest.mark.slow
 def test_a_planted_loss_of_accuracy_fails_the_gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole way: the quick study is really run, twice with the same code and once with code that cannot learn."""
     texts = [f"see you at {n} then,ham\nwin {n} free prizes now,spam" for n in range(100)]
     (tmp_path / "messages.csv").write_text("\n".join(["text,label", *texts, ""]))
     data = load_dataset(tmp_path / "messages.csv")
-    monkeypatch.setattr(prepare, "load_dataset", lambda *_, **__: data)
+    monkeypatch.setattr(study_run, "load_dataset", lambda *_, **__: data)
     monkeypatch.setattr(gate, "time_code", lambda *_: (PLAIN, []))
     made = gate.measure_baseline(1, lambda _: None)
     checks, _ = gate.run_gate(made, None, 1, lambda _: None)

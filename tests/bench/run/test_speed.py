@@ -10,7 +10,8 @@ import pytest
 from bench.records.store import save_speed
 from bench.records.study import Row
 from bench.run import runner, speed
-from bench.run.prepare import PreparedSpeed, prepare_speed
+from bench.run.options import SpeedOptions
+from bench.run.speed_run import SpeedRun, open_speed
 from gptcore.backbones.config import FAMILIES, REGISTRY, ModelConfig, ModelEntry
 from gptcore.data.datasets import Dataset, load_dataset
 from gptcore.errors import UserError
@@ -45,8 +46,18 @@ def prepared(
     whole: Sequence[str] = (),
     pairs: int = 1,
     out: Path = Path("nowhere"),
-) -> PreparedSpeed:
-    return prepare_speed("embedded", "sms-spam", list(only), list(skip), list(whole), pairs, "cpu", out)
+) -> SpeedRun:
+    return open_speed(
+        SpeedOptions(
+            models="embedded",
+            only=list(only),
+            skip=list(skip),
+            whole=list(whole),
+            pairs=pairs,
+            device="cpu",
+            out=out,
+        )
+    )
 
 
 def rows() -> list[Row]:
@@ -125,7 +136,7 @@ def test_a_whole_run_that_fails_is_told(toy_data: Dataset, monkeypatch: pytest.M
 
 
 def test_rows_of_one_model_each_recipe_once(monkeypatch: pytest.MonkeyPatch, toy_data: Dataset) -> None:
-    monkeypatch.setattr("bench.run.prepare.load_dataset", lambda _name: toy_data)
+    monkeypatch.setattr("bench.run.speed_run.load_dataset", lambda _name, **_columns: toy_data)
     asked = prepared(skip=["lora"], whole=["all-layers,baseline"])
     assert asked.models == "embedded"
     assert [row.name for row in asked.whole] == ["all-layers", "baseline"]
@@ -139,7 +150,7 @@ def test_rows_of_one_model_each_recipe_once(monkeypatch: pytest.MonkeyPatch, toy
 def test_all_layers_and_lora_are_also_timed_where_the_real_tokens_alone_matter(
     monkeypatch: pytest.MonkeyPatch, toy_data: Dataset
 ) -> None:
-    monkeypatch.setattr("bench.run.prepare.load_dataset", lambda _name: toy_data)
+    monkeypatch.setattr("bench.run.speed_run.load_dataset", lambda _name, **_columns: toy_data)
     asked = prepared(whole=["lora-last-real-token"])
     assert asked.whole == asked.beyond[1:]
     assert [row.name for row in asked.beyond] == ["all-layers-last-real-token", "lora-last-real-token"]
@@ -158,7 +169,7 @@ def test_all_layers_and_lora_are_also_timed_where_the_real_tokens_alone_matter(
 def test_without_pairs_there_must_be_a_page_and_a_row(
     monkeypatch: pytest.MonkeyPatch, toy_data: Dataset, given: dict[str, Any], said: str
 ) -> None:
-    monkeypatch.setattr("bench.run.prepare.load_dataset", lambda _name: toy_data)
+    monkeypatch.setattr("bench.run.speed_run.load_dataset", lambda _name, **_columns: toy_data)
     with pytest.raises(UserError, match=f"--pairs 0: .*{said}"):
         prepared(**given, pairs=0)
 
@@ -168,9 +179,11 @@ def test_without_pairs_the_page_must_be_about_the_same_data(
 ) -> None:
     study = speed.measure("embedded", rows(), [], toy_data, 1, "cpu", lambda *_: None)
     save_speed(tmp_path / "embedded.json", study)
-    monkeypatch.setattr("bench.run.prepare.load_dataset", lambda _name: toy_data)
+    monkeypatch.setattr("bench.run.speed_run.load_dataset", lambda _name, **_columns: toy_data)
     assert prepared(whole=["baseline"], pairs=0, out=tmp_path).before == study
-    monkeypatch.setattr("bench.run.prepare.load_dataset", lambda _name: replace(toy_data, name="others"))
+    monkeypatch.setattr(
+        "bench.run.speed_run.load_dataset", lambda _name, **_columns: replace(toy_data, name="others")
+    )
     with pytest.raises(UserError, match=r"about messages.csv with 42 .* this is others with 42: give"):
         prepared(whole=["baseline"], pairs=0, out=tmp_path)
 

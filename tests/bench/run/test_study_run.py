@@ -1,8 +1,10 @@
 """From the command line's words to seeds and folders."""
 
+from pathlib import Path
+
 import pytest
 
-from bench.run.prepare import make_seeds, parse_vary, study_name
+from bench.run.study_run import make_seeds, parse_vary, study_name
 from gptcore.errors import UserError
 from gptcore.recipe import Seeds
 
@@ -46,3 +48,11 @@ def test_a_study_of_one_seed_kind_has_its_own_folder() -> None:
     assert study_name("full", "nano", "sms-spam", "fast", (("init", "order"), ("split",))) == (
         "nano-vary-init+order-split"
     )
+
+
+def test_checkpoints_that_are_called_alike_have_folders_of_their_own(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name / "final").mkdir(parents=True)
+    names = {study_name("full", str(tmp_path / name / "final"), "sms-spam", "fast") for name in ("a", "b")}
+    assert len(names) == 2
+    assert all(name.startswith("final-") for name in names)

@@ -1,0 +1,23 @@
+"""`python -m bench list`."""
+
+from __future__ import annotations
+
+from typer import echo
+
+
+def list_command() -> None:
+    """Matrices, models and datasets, a line each."""
+    from bench.study.matrix import matrices
+    from gptcore.backbones.config import REGISTRY
+    from gptcore.data.datasets import DATASETS
+    from gptcore.recipe import TFIDF
+
+    models = [(name, entry.about) for name, entry in REGISTRY.items()]
+    for title, lines in (
+        ("matrices", matrices()),
+        ("models", [*models, (TFIDF, "no GPT: TF-IDF and logistic regression")]),
+        ("datasets", list(DATASETS.items())),
+    ):
+        echo(f"{title}:")
+        for name, about in lines:
+            echo(f"  {name:<12}  {about}")

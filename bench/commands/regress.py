@@ -1,0 +1,45 @@
+"""`python -m bench regress`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Exit, Option, echo
+
+
+def regress(
+    baseline: Annotated[
+        Path, Option(help="file with the predictions and time ratios to compare with")
+    ] = Path("results/baselines/ci.json"),
+    update: Annotated[
+        bool, Option("--update", help="measure, and write the baseline instead of judging")
+    ] = False,
+    base: Annotated[
+        str | None, Option(help="also time this commit, in turn with the code here: main, HEAD~1, a SHA")
+    ] = None,
+    rounds: Annotated[int, Option(min=8, max=1000, help="of timing; more see smaller slowdowns")] = 12,
+) -> None:
+    """Is this code worse than before? Prints a Markdown table; exit code 1 where accuracy or speed was lost.
+
+    Accuracy: the rows of the quick study against the baseline's predictions, message by message. Speed: ratios
+    only, of small fits that are timed in turn on this machine, judged by how far equal code strays here. After a
+    change that is meant to change results: --update, and commit the file.
+    """
+    from bench.evidence.regress import as_markdown
+    from bench.run.baseline import load_baseline, save_baseline
+
+    def say(what: str) -> None:
+        echo(f"  {what}", err=True)
+
+    before = None if update else load_baseline(baseline)
+    from bench.run.gate import measure_baseline, run_gate
+
+    if before is None:
+        save_baseline(baseline, measure_baseline(rounds, say))
+        echo(f"baseline: {baseline}")
+        return
+    checks, notes = run_gate(before, base, rounds, say)
+    echo(as_markdown(checks, notes))
+    if any(check.failed for check in checks):
+        raise Exit(1)

@@ -1,0 +1,73 @@
+"""`python -m bench run`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Exit, Option, echo
+
+from bench.commands.options import Margin, with_options
+from bench.commands.report import report
+from bench.report.text import plain
+from bench.run.options import RunOptions
+
+if TYPE_CHECKING:
+    from bench.records.record import Record
+    from bench.run.execute import OnEpoch
+    from bench.study.plan import PlannedRun
+
+
+@with_options
+def run(
+    options: RunOptions,
+    verify: Annotated[
+        bool,
+        Option(
+            "--verify",
+            help="compare every run with the plain engine on a sample first; it fails on disagreement",
+        ),
+    ] = False,
+    timeout: Annotated[
+        float | None, Option(min=0.001, help="seconds that one run may take; one that takes longer fails")
+    ] = None,
+    margin: Margin = 1.0,
+) -> None:
+    """Run whatever is missing from a study and write its report. Safe to interrupt: the same command resumes.
+
+    Several calls at once share the work.
+    """
+    from bench.commands.progress import foretell, show_messages, show_progress, warn_of_mixture
+    from bench.records.store import save_study
+    from bench.run.execute import execute
+    from bench.run.study_run import open_study
+    from bench.run.supervisor import Supervisor
+    from bench.study.forecast import with_prediction
+    from bench.study.plan import blocking
+
+    study_run = open_study(options)
+    show_messages(study_run)
+    save_study(study_run.folder, study_run.manifest)
+    interrupted, failed = False, any(planned.state == "failed" for planned in study_run.plan)
+    with Supervisor(study_run.session_spec(verify), timeout) as supervisor:
+        warn_of_mixture(study_run, supervisor)
+        planned_runs, predictions = foretell(study_run, supervisor)
+
+        def do(planned: PlannedRun, on_epoch: OnEpoch) -> Record:
+            return with_prediction(supervisor.run(planned, on_epoch), predictions)
+
+        with show_progress(planned_runs) as progress:
+            try:
+                records = execute(planned_runs, study_run.folder, study_run.records, do, progress)
+                failed |= any(record.status == "failed" for record in records)
+            except KeyboardInterrupt:
+                interrupted = True
+    report([study_run.folder], margin)
+    if interrupted:
+        echo("interrupted: every finished run is kept, the same command resumes")
+        raise Exit(130)
+    if reasons := blocking(planned_runs):
+        others = f" (and {len(reasons) - 1} more reasons)" if len(reasons) > 1 else ""
+        echo(f"no run of this study can be done here: {plain(reasons[0])}{others}", err=True)
+        raise Exit(1)
+    if failed:
+        raise Exit(1)

@@ -1,0 +1,92 @@
+"""The options of a study: what `plan` and `run` take, and what Python code passes to `open_study`.
+
+Each field's annotation is the command line's help, so an option is described once. Imports no torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from typer import Option
+
+Matrix = Annotated[str, Option(help="full, quick, or the path of a TOML file of your own")]
+Models = Annotated[
+    str,
+    Option(
+        help="gpt2, embedded, one model's name, a checkpoint folder or a hub id; "
+        "auto: gpt2 with a CUDA GPU and weights at hand, else embedded"
+    ),
+]
+Data = Annotated[str, Option(help="sms-spam, or a CSV, TSV, JSON Lines or Parquet file")]
+TextColumn = Annotated[str | None, Option(help="column of the texts, where its name is not obvious")]
+LabelColumn = Annotated[str | None, Option(help="column of the labels, where its name is not obvious")]
+Only = Annotated[
+    list[str],
+    Option(help="run only these rows, the baseline and what they are compared with; commas or repeats"),
+]
+Skip = Annotated[list[str], Option(help="leave these rows out; commas or repeats")]
+Device = Annotated[Literal["auto", "cpu", "cuda"], Option(help="auto: a CUDA GPU where there is one")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Which rows of which matrix run, on which models and data, with which seeds, and how."""
+
+    matrix: Matrix = "full"
+    models: Models = "auto"
+    data: Data = "sms-spam"
+    text_column: TextColumn = None
+    label_column: LabelColumn = None
+    only: Only = field(default_factory=list)
+    skip: Skip = field(default_factory=list)
+    seeds: Annotated[int, Option(min=1, max=1000, help="runs per row, paired by seed")] = 3
+    vary: Annotated[
+        list[str],
+        Option(
+            help="what differs between seeds, together. Repeated, one series of seeds for each, which splits "
+            "the variance of the accuracy between them"
+        ),
+    ] = field(default_factory=lambda: ["init,order,split"])
+    changes: Annotated[
+        list[str], Option("--set", help="change the baseline: FIELD=VALUE, such as lr=1e-4; repeats")
+    ] = field(default_factory=list)
+    engine: Annotated[
+        Literal["fast", "plain"],
+        Option(help="fast: skip what cannot change the answer; plain: skip nothing"),
+    ] = "fast"
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16"],
+        Option(help="of matrix products (plain: always float32); auto: bfloat16 if 1.3 times faster here"),
+    ] = "auto"
+    out: Annotated[
+        Path | None, Option(help="folder of the study; by default results/ and what is run on what")
+    ] = None
+    device: Device = "auto"
+    retry_failed: Annotated[bool, Option("--retry-failed", help="re-run failed runs")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeedOptions:
+    """What `speed` times, and where its page goes."""
+
+    models: Annotated[str, Option(help="gpt2 (its 124M), embedded (mini), or one model's name")] = "gpt2"
+    data: Data = "sms-spam"
+    text_column: TextColumn = None
+    label_column: LabelColumn = None
+    only: Only = field(default_factory=list)
+    skip: Skip = field(default_factory=list)
+    pairs: Annotated[
+        int,
+        Option(
+            min=0,
+            max=100,
+            help="timings of each engine, in turn; 0: none, only add rows done --whole to the page that is there",
+        ),
+    ] = 3
+    whole: Annotated[
+        list[str], Option(help="rows that are also run whole, once with each engine; pages keep them")
+    ] = field(default_factory=list)
+    out: Annotated[Path, Option(help="folder of the page, its plot and its record")] = Path("results/speed")
+    device: Device = "auto"

@@ -1,0 +1,77 @@
+"""Whether a study may go on in a folder that holds runs already. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from bench.records.record import Record
+from bench.records.store import load_study
+from bench.records.study import Row, Study, has_same_checkpoint
+from gptcore.backbones.config import REGISTRY
+from gptcore.backbones.fingerprint import checkpoint_fingerprint
+from gptcore.errors import UserError
+
+
+def checkpoints_of(rows: Iterable[Row]) -> dict[str, str]:
+    """Model -> SHA-256 over its checkpoint's files, for those of the rows' models that are on this machine.
+
+    Raises UserError where a checkpoint cannot be read.
+    """
+    models = dict.fromkeys(row.recipe.model for row in rows if not (row.excluded or row.recipe.is_tfidf))
+    found = {model: checkpoint_fingerprint(model) for model in models}
+    return {model: digest for model, digest in found.items() if digest is not None}
+
+
+def check_same_study(folder: Path, study: Study, records: Mapping[str, Record]) -> None:
+    """Raises UserError where new runs would replace, or stand beside, runs that they do not compare with."""
+    for record in records.values():
+        if record.status == "skipped":
+            continue
+        same_seeds = record.seed_index >= len(study.seeds) or record.seeds == study.seeds[record.seed_index]
+        if record.dataset.source_fingerprint != study.dataset.source_fingerprint:
+            what = f"a study on other data ({record.dataset.name})"
+        elif record.engine != study.engine:
+            what = f"runs of the {record.engine} engine"
+        elif not same_seeds:
+            what = f"runs whose seeds vary otherwise ({record.run_id})"
+        elif not has_same_checkpoint(record, study):
+            what = f"runs of {record.recipe.model} with other files than it has now ({record.run_id})"
+        else:
+            continue
+        raise UserError(f"{folder} holds {what}: choose another folder with --out")
+
+
+def unknown_checkpoints(folder: Path, study: Study, records: Mapping[str, Record]) -> list[str]:
+    """A warning for each checkpoint whose finished runs do not say which files they read."""
+    models = {
+        record.recipe.model: None
+        for record in records.values()
+        if record.weights and record.weights.checkpoint is None and record.recipe.model not in REGISTRY
+    }
+    return [
+        f"runs in {folder} were made before checkpoints were guarded: if {model} has changed since, give an --out"
+        for model in models
+        if model in study.checkpoints
+    ]
+
+
+def reported_study(folder: Path, study: Study) -> tuple[Study, list[str]]:
+    """The wider study in the folder that this one is a part of, so that its report stays whole; else this one."""
+    try:
+        there = load_study(folder)
+    except UserError:  # there is none, or it is damaged and written anew
+        return study, []
+    narrow = {
+        name: getattr(study, name) for name in ("name", "rows", "seeds", "command", "warnings", "checkpoints")
+    }
+    if there.rows == study.rows and there.seeds == study.seeds:
+        return study, []
+    rows = {row.name: row for row in there.rows}
+    is_part = there.model_copy(update=narrow) == study and there.seeds[: len(study.seeds)] == study.seeds
+    if is_part and all(rows.get(row.name) == row for row in study.rows):
+        size = f"{len(there.rows)} rows x {len(there.seeds)} seeds"
+        return there, [f"a part of the study in {folder}, whose report stays about all of it ({size})"]
+    if set(rows) - {row.name for row in study.rows}:
+        return study, [f"the report in {folder} will be about this study alone; other records there are kept"]
+    return study, []

@@ -1,0 +1,96 @@
+"""From the options of `speed` to rows, data and the page that is there. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.records.speed import SpeedStudy
+from bench.records.store import load_speed, speed_path
+from bench.records.study import Row
+from bench.run.environment import has_cuda
+from bench.run.options import SpeedOptions
+from bench.run.study_run import check_folder, choose_device, split_names
+from bench.study.matrix import closest, load_matrix
+from bench.study.plan import choose_models
+from bench.study.resolve import resolve
+from gptcore.backbones.checkpoints import checkpoint_reachable
+from gptcore.data.datasets import Dataset, load_dataset
+from gptcore.errors import UserError
+
+
+@dataclass(frozen=True)
+class SpeedRun:
+    """What `speed` times: rows of one model of `models`, those that are also done whole, the data, the device.
+
+    beyond: rows that the matrix does not have: all layers and LoRA, reading the last real token. before: what was
+    measured into the same folder earlier.
+    """
+
+    models: str
+    rows: list[Row]
+    beyond: list[Row]
+    whole: list[Row]
+    data: Dataset
+    device: str
+    before: SpeedStudy | None
+
+
+def open_speed(options: SpeedOptions) -> SpeedRun:
+    """The rows of the full matrix on the baseline's own model, each recipe once. Raises UserError."""
+    models, _ = choose_models(options.models, has_cuda, checkpoint_reachable)
+    resolved = resolve(load_matrix("full"), models, {}, split_names(options.only), split_names(options.skip))
+    model = resolved.rows[0].recipe.model
+    rows: dict[str, Row] = {}
+    for row in resolved.rows:
+        if row.recipe.model == model and row.excluded is None:
+            rows.setdefault(row.recipe.id, row)
+    beyond = [
+        Row(
+            name=f"{row.name}-last-real-token",
+            recipe=row.recipe.model_copy(update={"position": "last_real"}),
+        )
+        for row in rows.values()
+        if row.name in ("all-layers", "lora")
+    ]
+    timed = {row.name: row for row in (*rows.values(), *beyond)}
+    for name in split_names(options.whole):
+        if name not in timed:
+            raise UserError(f"--whole {name}: no such row is timed: {closest(name, timed)}")
+    check_folder(options.out)
+    path = speed_path(options.out, models)
+    before = load_speed(path)
+    dataset = load_dataset(options.data, text_column=options.text_column, label_column=options.label_column)
+    if not options.pairs and not options.whole:
+        raise UserError("--pairs 0: nothing would be timed: name a row with --whole")
+    if not options.pairs and before is None:
+        raise UserError(f"--pairs 0: {path} is not there to be added to: time the rows first, without it")
+    if before is not None:
+        _check_nothing_is_lost(path, before, dataset, timed if options.pairs else None)
+    return SpeedRun(
+        models,
+        list(rows.values()),
+        beyond,
+        [timed[name] for name in split_names(options.whole)],
+        dataset,
+        choose_device(options.device),
+        before,
+    )
+
+
+def _check_nothing_is_lost(
+    path: Path, before: SpeedStudy, data: Dataset, timed: Collection[str] | None
+) -> None:
+    """Refuse to write over a page of other data, or of rows that are not timed again; None: all rows are kept."""
+    if (before.dataset, before.n_train) != (data.name, len(data.train)):
+        raise UserError(
+            f"{path} is about {before.dataset} with {before.n_train:,} training texts, this is {data.name} with "
+            f"{len(data.train):,}: give an --out"
+        )
+    names = [row.row for row in (*before.rows, *before.beyond)]
+    lost = [name for name in names if timed is not None and name not in timed]
+    if lost:
+        raise UserError(
+            f"{path} holds rows that this call does not time and would lose, such as {lost[0]}: give an --out"
+        )

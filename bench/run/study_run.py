@@ -1,0 +1,186 @@
+"""From what the command line asks to a study, its data, its folder and its plan. Imports no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+import sys
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bench.records.facts import dataset_facts
+from bench.records.record import Record
+from bench.records.store import RESULTS, load_records
+from bench.records.study import Study
+from bench.run.environment import BUSY, BUSY_REMEDY, busy_share, free_memory_bytes, has_cuda
+from bench.run.options import RunOptions
+from bench.run.same_study import check_same_study, checkpoints_of, reported_study, unknown_checkpoints
+from bench.run.worker import SessionSpec
+from bench.study.matrix import load_matrix
+from bench.study.plan import PlannedRun, choose_models, make_plan
+from bench.study.resolve import parse_set, resolve
+from gptcore.backbones.checkpoints import checkpoint_reachable
+from gptcore.backbones.config import REGISTRY
+from gptcore.data.datasets import Dataset, load_dataset
+from gptcore.errors import UserError
+from gptcore.recipe import Seeds
+
+FIRST_SEED = 123  # of the published study; further seeds count on from it
+SeedKind = Literal["init", "order", "split"]
+Series = tuple[SeedKind, ...]  # what differs between the seeds of a series, together
+SEED_KINDS: Series = ("init", "order", "split")
+TOGETHER: tuple[Series, ...] = (SEED_KINDS,)
+
+
+@dataclass(frozen=True)
+class StudyRun:
+    """Everything that a run needs. free_bytes: of memory; `messages` and `warnings` are for the user's eyes."""
+
+    folder: Path
+    study: Study
+    data: Dataset
+    manifest: Study  # what the report is about: the study, or a wider one in the folder that it is a part of
+    records: dict[str, Record]  # by run id, as the plan knew them
+    plan: list[PlannedRun]
+    device: str
+    free_bytes: int
+    messages: list[str]
+    warnings: tuple[str, ...]
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+
+    def session_spec(self, verify: bool = False) -> SessionSpec:
+        """What a worker opens its session with; verify: compare every run with the plain engine first."""
+        return SessionSpec(
+            self.data, self.study.engine, self.precision, self.device, verify, self.study.checkpoints
+        )
+
+
+def open_study(options: RunOptions) -> StudyRun:
+    """Resolve matrix and models, load the data, plan against the records in the folder. Raises UserError."""
+    if options.engine == "plain" and options.precision == "bfloat16":
+        raise UserError(
+            "--precision bfloat16: the plain engine is always in float32; leave it out, or --engine fast"
+        )
+    matrix = load_matrix(options.matrix)
+    models, why = choose_models(options.models, has_cuda, checkpoint_reachable)
+    changes = dict(parse_set(text) for text in options.changes)
+    vary = parse_vary(options.vary)
+    resolved = resolve(matrix, models, changes, split_names(options.only), split_names(options.skip))
+    data = load_dataset(options.data, text_column=options.text_column, label_column=options.label_column)
+    name = (
+        options.out.name if options.out else study_name(matrix.name, models, data.name, options.engine, vary)
+    )
+    folder = options.out or RESULTS / name
+    check_folder(folder)
+    study = Study(
+        name=name,
+        matrix=matrix.name,
+        about=matrix.about,
+        models=models,
+        engine=options.engine,
+        baseline=resolved.baseline,
+        questions=matrix.questions,
+        rows=list(resolved.rows),
+        seeds=make_seeds(options.seeds, vary),
+        dataset=dataset_facts(data),
+        checkpoints=checkpoints_of(resolved.rows),
+        warnings=list(resolved.warnings),
+        command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
+    )
+    device = choose_device(options.device)
+    records = load_records(folder)
+    check_same_study(folder, study, records)
+    plan = make_plan(
+        study,
+        records,
+        reachable=checkpoint_reachable,
+        retry_failed=options.retry_failed,
+    )
+    messages = [why, *data.notes]
+    warnings = [*resolved.warnings, *unknown_checkpoints(folder, study, records)]
+    if any(run.state == "todo" for run in plan) and (busy := busy_share()) > BUSY:
+        warnings.append(f"other programs keep {busy:.0%} of the processor busy: {BUSY_REMEDY}")
+    free_bytes = free_memory_bytes(device)
+    manifest, told = reported_study(folder, study)
+    messages += told
+    return StudyRun(
+        folder,
+        study,
+        data,
+        manifest,
+        records,
+        plan,
+        device,
+        free_bytes,
+        messages,
+        tuple(warnings),
+        options.precision,
+    )
+
+
+def parse_vary(texts: list[str]) -> tuple[Series, ...]:
+    """From ["init,order"] to what varies together, one series a text. Raises UserError for other names."""
+    series = []
+    for text in texts:
+        asked = split_names([text])
+        if not asked or (unknown := set(asked) - set(SEED_KINDS)):
+            what = f"no seed is called {sorted(unknown)[0]!r}" if asked else "nothing would vary"
+            raise UserError(f"--vary {text!r}: {what}: use one or more of {','.join(SEED_KINDS)}")
+        series.append(tuple(kind for kind in SEED_KINDS if kind in asked))
+    return tuple(dict.fromkeys(series))
+
+
+def make_seeds(n: int, vary: tuple[Series, ...]) -> list[Seeds]:
+    """The seeds of a study: the published one, then n - 1 for each series, further by one in what varies."""
+    seeds = [Seeds(init=FIRST_SEED, order=FIRST_SEED, split=FIRST_SEED)]
+    seeds += [
+        seeds[0].model_copy(update=dict.fromkeys(kinds, FIRST_SEED + i))
+        for kinds in vary
+        for i in range(1, n)
+    ]
+    return seeds
+
+
+def study_name(
+    matrix: str, models: str, dataset: str, engine: str, vary: tuple[Series, ...] = TOGETHER
+) -> str:
+    """Folder of a study: its models, and whatever is not the default (full, sms-spam, fast, all seeds vary).
+
+    Of a checkpoint's folder the name and a digest of the whole path, as many checkpoints are called "final".
+    """
+    path = Path(models)
+    parts = [path.name]
+    if path.is_dir() and models not in REGISTRY:
+        path = path.resolve()
+        parts = [f"{path.name}-{hashlib.sha256(str(path).encode()).hexdigest()[:6]}"]
+    if matrix != "full":
+        parts.append(matrix)
+    if dataset != "sms-spam":
+        parts.append(Path(dataset).stem)
+    if engine != "fast":
+        parts.append(engine)
+    if vary != TOGETHER:
+        parts += ["vary", *("+".join(kinds) for kinds in vary)]
+    return "-".join(parts)
+
+
+def check_folder(folder: Path) -> None:
+    """Raises UserError where results cannot go into `folder`."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--out {folder} is a file: name a folder, or a name that is free")
+
+
+def choose_device(asked: str) -> str:
+    """ "cpu" or "cuda" from an option that may say "auto". Raises UserError where there is no GPU."""
+    if asked == "auto":
+        return "cuda" if has_cuda() else "cpu"
+    if asked == "cuda" and not has_cuda():
+        raise UserError("--device cuda: no CUDA GPU is usable here; use cpu, or install torch with CUDA")
+    return asked
+
+
+def split_names(values: Collection[str]) -> list[str]:
+    """From ["a,b", "c"] to ["a", "b", "c"]."""
+    return [name.strip() for value in values for name in value.split(",") if name.strip()]
