@@ -17,12 +17,12 @@ from statistics import mean
 
 from tabulate import tabulate
 
-from bench.records.record import EpochPoint
 from bench.records.store import load_records
+from gptcore.result import Epoch
 
 
 def main(folder: Path) -> None:
-    points: dict[tuple[float, int], dict[str, list[EpochPoint]]] = defaultdict(lambda: defaultdict(list))
+    points: dict[tuple[float, int], dict[str, list[Epoch]]] = defaultdict(lambda: defaultdict(list))
     for record in load_records(folder).values():
         if record.curves is not None and record.status == "done":
             for epoch in record.curves.epochs:

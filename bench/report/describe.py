@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bench.evidence.results import Results, RowResult
-from bench.records.record import PaddingCheck, Record
+from bench.records.record import Record
 from bench.report.text import MISSING, changes, join, memory, percent, plain, plain_sentence
+from gptcore.result import PaddingCheck
 
 
 def study_facts(results: Results) -> list[tuple[str, str]]:

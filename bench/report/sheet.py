@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.evidence.stats import wilson
-from bench.records.record import Cost, Curves, Environment, Metrics, PaddingCheck, Predictions, Record
+from bench.records.record import Cost, Curves, Environment, Metrics, Predictions, Record
 from bench.report.describe import commit
 from bench.report.text import MISSING, count, interval, memory, percent, seconds, value_text
 from gptcore.recipe import Recipe
+from gptcore.result import PaddingCheck
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from gptcore.backbones.base import Attend, Backbone, gather_positions
 from gptcore.data.rows import READ, Rows
 from gptcore.engine.attention import Packing, RowAttention
 from gptcore.engine.layout import Layout, Precision
+from gptcore.methods.adapter import Adapter
+from gptcore.methods.base import Method
 
 
 class Classifier(nn.Module):
@@ -37,12 +39,24 @@ class Classifier(nn.Module):
         self.backbone = backbone
         self.layout = layout
         self.precision = precision
+        self.adapter = Adapter()
         self.positions_processed = 0  # that went through at least one block, hidden padding not counted
         width = backbone.info.width
         self.head = nn.Linear(width, n_classes)
         nn.init.kaiming_uniform_(self.head.weight, a=math.sqrt(5), generator=generator)
         bound = 1 / math.sqrt(width)
         nn.init.uniform_(self.head.bias, -bound, bound, generator=generator)
+
+    def attach(self, method: Method, generator: torch.Generator) -> None:
+        """Let a method mark what learns in the backbone, beside the head, which always does."""
+        self.adapter = method.attach(self.backbone, generator)
+        for parameter in self.trained_parameters():
+            # Not a view of the checkpoint's file, which may be transposed and must not be written to.
+            parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)
+
+    def trained_parameters(self) -> list[nn.Parameter]:
+        """The parameters that learn, in the model's order."""
+        return [p for p in self.parameters() if p.requires_grad]
 
     def forward(self, rows: Rows) -> Tensor:
         """B rows -> class logits (B, n_classes) in float32."""

@@ -14,10 +14,9 @@ from torch import Tensor
 from gptcore.data.rows import Rows, epoch_batches
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.cuda_graph import GraphedStep, can_be_graphed
-from gptcore.methods.trainable import trained_parameters
 from gptcore.recipe import Recipe
-from gptcore.result import Epoch
-from gptcore.training.evaluate import Evaluation, evaluate
+from gptcore.result import Epoch, Evaluation
+from gptcore.training.evaluate import evaluate
 from gptcore.training.timing import Phases
 
 
@@ -61,7 +60,7 @@ def train(
     Raises FloatingPointError when the loss is no longer finite.
     """
     loop = _Loop(classifier, recipe, data, order_seed)
-    best = _Best(trained_parameters(classifier), keep=recipe.restore_best)
+    best = _Best(classifier.trained_parameters(), keep=recipe.restore_best)
     losses: list[float] = []
     epochs: list[Epoch] = []
     classifier.train()
@@ -143,7 +142,7 @@ class _Loop:
 
     def __init__(self, classifier: Classifier, recipe: Recipe, data: Labelled, order_seed: int) -> None:
         self.classifier, self.recipe, self.rows = classifier, recipe, data.rows
-        self.parameters = trained_parameters(classifier)
+        self.parameters = classifier.trained_parameters()
         self.device = self.parameters[0].device
         self.labels = torch.from_numpy(np.array(data.labels)).to(self.device)
         self.order = torch.Generator().manual_seed(order_seed)
@@ -152,7 +151,7 @@ class _Loop:
         self.max_micro_batch: int | None = (
             None  # that go through the model at a time, once memory has run out
         )
-        n_steps = planned_steps(recipe, len(data))
+        self.n_steps, self.n_done = planned_steps(recipe, len(data)), 0
         graphed = can_be_graphed(classifier, data.rows, self.device)
         self.optimiser = torch.optim.AdamW(
             self.parameters,
@@ -163,7 +162,7 @@ class _Loop:
             capturable=graphed,
         )
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimiser, lambda step: lr_factor(recipe, step, n_steps)
+            self.optimiser, lambda step: lr_factor(recipe, step, self.n_steps)
         )
         self.graphed = GraphedStep() if graphed else None
 
@@ -189,6 +188,8 @@ class _Loop:
         else:
             total, correct = self._optimizer_step(parts)
         self.schedule.step()
+        self.n_done += 1
+        self.classifier.adapter.after_step(self.n_done, self.n_steps)
         return total / sum(len(part) for part in group), correct
 
     def _graph_step(self, graphed: GraphedStep, rows: Tensor) -> tuple[Tensor, ...]:
@@ -217,6 +218,8 @@ class _Loop:
         """Add up the gradients of the parts: the sum of the losses, and how many predictions were right."""
         total = torch.zeros((), device=self.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
+        if (extra := self.classifier.adapter.extra_loss()) is not None:
+            extra.backward()
         for part in parts:
             for rows in part.split(self.max_micro_batch or len(part)):
                 logits, labels = self.classifier(self.rows.take(rows)), self.labels[rows]

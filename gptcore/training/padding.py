@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from gptcore.backbones.info import BackboneInfo
@@ -11,26 +10,15 @@ from gptcore.data.rows import Rows
 from gptcore.data.tokenizer import load_tokenizer
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine
-from gptcore.methods.trainable import frozen_depth
 from gptcore.recipe import Recipe
+from gptcore.result import Fit, PaddingCheck
 from gptcore.training.evaluate import evaluate
-from gptcore.training.fit import FitResult
 from gptcore.training.inputs import Inputs, lay_out
 
 Padding = Literal["right", "left", "none"]
 
 
-@dataclass(frozen=True)
-class OtherPadding:
-    """Test predictions under another padding. tokens_per_row: None without padding; n_flipped: other than before."""
-
-    padding: Padding
-    tokens_per_row: int | None
-    accuracy: float
-    n_flipped: int
-
-
-def other_paddings(result: FitResult, data: Dataset, engine: Engine) -> list[OtherPadding]:
+def other_paddings(result: Fit, data: Dataset, engine: Engine) -> list[PaddingCheck]:
     """The test split on the other side, twice as long (up to the model's context), and without padding.
 
     Everything else stays as the recipe says. Empty where no network was trained (TF-IDF, `features`).
@@ -50,7 +38,9 @@ def other_paddings(result: FitResult, data: Dataset, engine: Engine) -> list[Oth
         rows = _rows(result, tokens, engine)
         seen = evaluate(classifier, rows, data.test.labels)
         flipped = int((seen.predicted != result.test.predicted).sum())
-        found.append(OtherPadding(padding, length, seen.accuracy, flipped))
+        found.append(
+            PaddingCheck(padding=padding, tokens_per_row=length, accuracy=seen.accuracy, n_flipped=flipped)
+        )
     classifier.layout = own_layout
     return found
 
@@ -75,11 +65,11 @@ def _own_length(inputs: Inputs, info: BackboneInfo) -> int:
     return inputs.tokens_per_row or min(inputs.longest_tokens, info.context)
 
 
-def _rows(result: FitResult, tokens: Rows, engine: Engine) -> Rows:
+def _rows(result: Fit, tokens: Rows, engine: Engine) -> Rows:
     """The texts as the first trained layer sees them; the frozen part is shared with the runs beside this one."""
     classifier, weights = result.classifier, result.weights_fingerprint
     tokens = tokens.to(classifier.head.weight.device)
-    depth = frozen_depth(result.recipe, classifier.backbone.info.n_blocks)
+    depth = result.recipe.method.frozen_below(classifier.backbone.info.n_blocks)
     if depth == 0 or not engine.is_fast or weights is None:
         return tokens
     return engine.trunks.get(classifier, weights, tokens, depth)[0].rows

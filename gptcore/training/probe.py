@@ -26,9 +26,10 @@ from gptcore.data.rows import batches_by_length
 from gptcore.engine.cuda_graph import WARM_UP
 from gptcore.engine.engine import Engine
 from gptcore.engine.layout import Layout
-from gptcore.methods.trainable import frozen_depth
-from gptcore.recipe import TRAINED_BLOCKS, Recipe
-from gptcore.training.fit import FitResult, fit
+from gptcore.recipe import Recipe
+from gptcore.result import Fit
+from gptcore.training.costs import estimate_memory
+from gptcore.training.fit import fit
 from gptcore.training.inputs import Inputs, prepare_inputs
 from gptcore.training.padding import wanted_paddings
 
@@ -42,7 +43,7 @@ _SPLITS = ("train", "validation", "test")
 # else share a probe. Patience may end a run early; the whole of it is foretold.
 _NEUTRAL = {
     **{"weights": "random", "lr": 1e-6, "weight_decay": 0.0, "schedule": "constant", "warmup": 0.0},
-    **{"lora_alpha": 1.0, "lora_scaling": "alpha/rank", "patience": None},
+    "patience": None,
 }
 
 
@@ -80,23 +81,22 @@ class TrunkNeed:
 class Probe:
     """What a run costs alone. phases: seconds by name; trunk: the part that it may find ready, if any.
 
-    tokens_per_row: width of the rows that are computed; n_used_tokens: distinct tokens of all texts.
+    tokens_per_row: width of the rows that are computed; own_bytes: peak memory that it adds, trunks left out.
     """
 
     phases: dict[str, float]
     trunk: TrunkNeed | None = None
     tokens_per_row: int = 1
-    n_used_tokens: int = 1
-
-
-def is_logistic(recipe: Recipe) -> bool:
-    """Whether a logistic regression is the classifier, and no network."""
-    return recipe.is_tfidf or recipe.train == "features"
+    own_bytes: int = 0
 
 
 def cost_id(recipe: Recipe) -> str:
     """Equal for recipes that one probe can stand for."""
-    return recipe.model_copy(update=_NEUTRAL).id
+    return _cheap(recipe).id
+
+
+def _cheap(recipe: Recipe) -> Recipe:
+    return recipe.model_copy(update=_NEUTRAL).with_method(recipe.method.same_cost())
 
 
 def probe(recipe: Recipe, data: Dataset, engine: Engine, device: str, size: SliceSize = SliceSize()) -> Probe:
@@ -134,13 +134,21 @@ class Sample:
         inputs = prepare_inputs(data, self.recipe, self.engine.layout(self.recipe), self.config)
         tokenise_s = time.perf_counter() - began
         phases = _deepened(_scaled(self, inputs), self.recipe, self.small, self.config, self.engine)
-        tokens = torch.cat([part.values.flatten() for part in (inputs.train, inputs.validation, inputs.test)])
         return Probe(
             phases | {"tokenise": tokenise_s},
             _trunk_need(self.recipe, inputs, self.config, self.engine),
             inputs.train.width,
-            len(torch.unique(tokens)),
+            self._own_bytes(inputs, len(data.label_names)),
         )
+
+    def _own_bytes(self, inputs: Inputs, n_classes: int) -> int:
+        """What the run adds to its process, trunks left out."""
+        assert self.config is not None
+        n_used = None
+        if self.engine.is_fast:
+            splits = (inputs.train, inputs.validation, inputs.test)
+            n_used = len(torch.unique(torch.cat([part.values.flatten() for part in splits])))
+        return estimate_memory(self.config, self.recipe, inputs.train.width, n_classes, n_used)
 
 
 def take_sample(
@@ -148,11 +156,11 @@ def take_sample(
 ) -> Sample | None:
     """Fit a slice of `data`; None where the model's shape is not known. Raises UserError as `probe` does."""
     fresh = Engine(engine.name, engine.precision)
-    if recipe.is_tfidf:
+    if recipe.backbone is None:
         part = _slice(data, TFIDF_TEXTS, TFIDF_TEXTS, TFIDF_TEXTS)
         result = fit(recipe, part, 0, fresh, device)
         return Sample(recipe, fresh, None, None, result.phases, None, len(part.train), 0.0, 0)
-    config = known_config(recipe.model)
+    config = known_config(recipe.backbone)
     if config is None:
         return None
     inputs = prepare_inputs(data, recipe, engine.layout(recipe), config)
@@ -164,7 +172,7 @@ def take_sample(
     with tempfile.TemporaryDirectory(prefix="gptcore-probe-") as folder:
         (Path(folder) / "config.json").write_text(json.dumps(hf_config(small)), encoding="utf-8")
         context = inputs.tokens_per_row or recipe.context
-        cheap = recipe.model_copy(update=_NEUTRAL | {"model": folder, "context": context, "epochs": 2})
+        cheap = _cheap(recipe).model_copy(update={"model": folder, "context": context, "epochs": 2})
         result = fit(cheap, part, 0, fresh, device)
         batch_s = _batch_seconds(result, len(part.train))
         if result.epochs and (epoch_s := batch_s * _batches(len(part.train), recipe)) < SHORT_S:
@@ -178,7 +186,7 @@ def take_sample(
     )
 
 
-def _batch_seconds(result: FitResult, n_train: int) -> float:
+def _batch_seconds(result: Fit, n_train: int) -> float:
     """Seconds of a training batch of the second epoch, as the first warms up; 0 where there is none."""
     if not result.epochs:
         return 0.0
@@ -212,7 +220,8 @@ def _slice(data: Dataset, *sizes: int) -> Dataset:
 
 def _stand_in(config: ModelConfig, recipe: Recipe) -> ModelConfig:
     """The model itself, or one of its width with as many blocks as STAND_IN_PARAMS allows."""
-    fewest = min(config.n_layer, 1 + TRAINED_BLOCKS.get(recipe.train, 1))
+    upper = recipe.method.upper_blocks  # and one below them; two blocks where all of them learn
+    fewest = min(config.n_layer, 1 + (1 if upper is None else upper))
     too_many = max(0, config.n_params - STAND_IN_PARAMS) / config.n_block_params
     return config.model_copy(update={"n_layer": max(fewest, config.n_layer - int(np.ceil(too_many)))})
 
@@ -236,7 +245,8 @@ def _scaled(sample: Sample, inputs: Inputs) -> dict[str, float]:
     phases = {name: s * factors.get(name, 1.0) for name, s in sample.phases.items()}
     if sample.n_evaluations:
         # Rows that go through a trained block whole cost what they are wide.
-        one_position = layout.last_block_at_read_positions and recipe.train in ("last_layer", "last_block")
+        upper = recipe.method.upper_blocks
+        one_position = layout.last_block_at_read_positions and upper is not None and upper <= 1
         wider = 1.0 if layout.drop_padding or one_position else inputs.train.width / sample.inputs.train.width
         phases["train"] = sample.batch_s * _batches(len(inputs.train), recipe) * recipe.epochs * wider
     return phases
@@ -271,7 +281,7 @@ def _deepened(
         return phases
 
     def blocks(n_layer: int) -> dict[str, float]:
-        frozen = frozen_depth(recipe, n_layer)
+        frozen = recipe.method.frozen_below(n_layer)
         above = n_layer - (frozen if engine.is_fast else 0)
         backward = n_layer - frozen
         # Backward costs twice what forward does.
@@ -283,7 +293,7 @@ def _deepened(
 
 
 def _trunk_need(recipe: Recipe, inputs: Inputs, config: ModelConfig, engine: Engine) -> TrunkNeed | None:
-    depth = frozen_depth(recipe, config.n_layer)
+    depth = recipe.method.frozen_below(config.n_layer)
     if depth == 0 or not engine.is_fast:
         return None
     layout, width = engine.layout(recipe), inputs.train.width
@@ -322,7 +332,7 @@ def _state_bytes(recipe: Recipe, inputs: Inputs, config: ModelConfig, engine: En
 
     for split in _SPLITS:
         add(split, engine.layout(recipe), inputs.train.width)
-    if recipe.train != "features":
+    if recipe.trainer == "network":
         longest = int(inputs.test.lengths.max())
         for padding, length in wanted_paddings(recipe, inputs, config):
             layout = engine.layout(recipe.model_copy(update={"padding": padding}))

@@ -18,10 +18,9 @@ from gptcore.data.tokenizer import load_tokenizer
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine, EngineName
 from gptcore.engine.trunk import compute_trunk
-from gptcore.methods.trainable import frozen_depth
 from gptcore.recipe import Position, Recipe, Train
+from gptcore.training.build import build_classifier
 from gptcore.training.evaluate import evaluate
-from gptcore.training.fit import build_classifier
 from gptcore.training.loop import Labelled, _Loop
 
 CONFIG = REGISTRY["nano"].config
@@ -60,7 +59,7 @@ def test_trunk(benchmark: BenchmarkFixture, depth: int) -> None:
 def test_tail_step(benchmark: BenchmarkFixture, train: Train) -> None:
     """A step of the trained blocks above a trunk."""
     classifier, recipe = build(train, "fast")
-    trunk = compute_trunk(classifier, make_rows(N_ROWS), frozen_depth(recipe, CONFIG.n_layer))
+    trunk = compute_trunk(classifier, make_rows(N_ROWS), recipe.method.frozen_below(CONFIG.n_layer))
     loss = benchmark(step_of(classifier, recipe, Labelled(trunk.rows, np.arange(N_ROWS) % 2)))
     assert np.isfinite(loss)
 

@@ -16,7 +16,7 @@ from gptcore.data.rows import pad
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine
 from gptcore.recipe import Recipe
-from gptcore.training.fit import build_classifier
+from gptcore.training.build import build_classifier
 from gptcore.training.loop import Labelled, train
 from gptcore.training.timing import Phases
 

@@ -6,9 +6,10 @@ import pytest
 
 from bench.evidence.metrics import metrics_of
 from bench.evidence.results import Results, collect
-from bench.records.record import PaddingCheck, Record
+from bench.records.record import Record
 from bench.records.study import Study
 from bench.report.quality import metrics_section, padding_section
+from gptcore.result import PaddingCheck
 
 
 def cells_of(section: str, name: str) -> list[str]:

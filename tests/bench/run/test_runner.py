@@ -20,7 +20,7 @@ from gptcore.engine.engine import Engine
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe, Seeds
 from gptcore.result import Epoch
-from gptcore.training import fit as fit_module
+from gptcore.training import build as build_module
 
 TOY = ModelConfig(d_model=16, n_layer=2, n_head=2, context=16, vocab_size=8192, tokenizer="embedded")
 RECIPE = Recipe(model="toy", weights="random", epochs=2, batch_size=4, lr=1e-3)
@@ -292,7 +292,7 @@ def test_a_run_that_disagrees_with_the_plain_engine_fails(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The trunk holds the states of other weights: everything after it would be wrong, and nothing would say so."""
-    monkeypatch.setattr(fit_module, "weights_fingerprint", lambda _gpt: "the same for all")
+    monkeypatch.setattr(build_module, "weights_fingerprint", lambda _gpt: "the same for all")
     other = planned(seeds=Seeds(init=5, order=123))
     session.verify = True
     assert run_one(planned(), session).status == "done"

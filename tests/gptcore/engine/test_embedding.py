@@ -12,7 +12,7 @@ from gptcore.data.rows import Rows
 from gptcore.engine.embedding import UsedEmbedding
 from gptcore.engine.engine import Engine
 from gptcore.recipe import Recipe
-from gptcore.training.fit import build_classifier
+from gptcore.training.build import build_classifier
 from gptcore.training.loop import Labelled, total_decay, train
 from gptcore.training.timing import Phases
 

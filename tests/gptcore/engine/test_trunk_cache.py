@@ -22,7 +22,7 @@ from gptcore.engine.engine import Engine
 from gptcore.engine.trunk_cache import TrunkStore
 from gptcore.engine.trunk_files import TrunkFiles
 from gptcore.recipe import Recipe
-from gptcore.training.fit import build_classifier
+from gptcore.training.build import build_classifier
 
 N_LAYER, WIDTH, D_MODEL = 3, 8, 16  # of the toy
 PAD = 30

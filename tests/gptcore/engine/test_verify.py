@@ -12,7 +12,7 @@ from gptcore.engine.engine import Engine
 from gptcore.engine.trunk import compute_trunk
 from gptcore.engine.verify import SAMPLE_ROWS, SAMPLE_STEPS, Agreement, DisagreementError, verify_sample
 from gptcore.recipe import Recipe
-from gptcore.training.fit import build_classifier
+from gptcore.training.build import build_classifier
 from gptcore.training.loop import Labelled
 
 DEPTH = 2  # blocks below the last of the toy's three

@@ -15,8 +15,9 @@ from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine
 from gptcore.engine.layout import plain_layout
 from gptcore.recipe import Recipe
-from gptcore.training.fit import FitResult, fit
-from gptcore.training.padding import OtherPadding, other_paddings
+from gptcore.result import Fit
+from gptcore.training.fit import fit
+from gptcore.training.padding import PaddingCheck, other_paddings
 
 CONTEXT = 16
 CONFIG = ModelConfig(d_model=8, n_layer=2, n_head=2, context=CONTEXT, vocab_size=8192, tokenizer="embedded")
@@ -44,7 +45,7 @@ def toy_entry() -> Iterator[None]:
         yield
 
 
-def fitted(engine: str = "fast", **choices: object) -> tuple[FitResult, list[OtherPadding]]:
+def fitted(engine: str = "fast", **choices: object) -> tuple[Fit, list[PaddingCheck]]:
     values = {"model": "toy", "weights": "random", "epochs": 2, "lr": 1e-2, "train": "last_block"}
     made = Engine(engine)
     result = fit(Recipe(**values | choices), DATA, 0, made, "cpu")

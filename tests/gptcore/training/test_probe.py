@@ -13,9 +13,12 @@ from gptcore.data.datasets import Dataset, load_dataset
 from gptcore.engine.attention import Packing
 from gptcore.engine.engine import Engine, EngineName
 from gptcore.recipe import Recipe
+from gptcore.result import Fit
 from gptcore.training import probe as module
+from gptcore.training.build import build_backbone, build_classifier
+from gptcore.training.costs import estimate_memory
 from gptcore.training.evaluate import evaluate
-from gptcore.training.fit import FitResult, build_classifier, build_gpt, fit
+from gptcore.training.fit import fit
 from gptcore.training.inputs import prepare_inputs
 from gptcore.training.padding import other_paddings
 from gptcore.training.probe import cost_id, probe, take_sample
@@ -134,8 +137,18 @@ def test_a_sample_tells_of_every_split(data: Dataset) -> None:
     inputs = prepare_inputs(other, RECIPE, Engine().layout(RECIPE), TOY)
     assert found.tokens_per_row == inputs.train.width
     rows = (inputs.train.values, inputs.validation.values, inputs.test.values)
-    assert found.n_used_tokens == len({token for part in rows for token in part.flatten().tolist()})
+    n_used = len({token for part in rows for token in part.flatten().tolist()})
+    assert found.own_bytes == estimate_memory(TOY, RECIPE, inputs.train.width, 2, n_used)
     assert found.phases["train"] == sample.of(data).phases["train"]
+
+
+def test_only_the_fast_engine_steps_no_more_than_the_tokens_in_use(data: Dataset) -> None:
+    recipe = RECIPE.model_copy(update={"train": "all"})
+    fast, plain = (take_sample(recipe, data, Engine(name), "cpu") for name in ("fast", "plain"))
+    assert fast is not None
+    assert plain is not None
+    unused = (TOY.vocab_size - 100) * TOY.d_model
+    assert plain.of(data).own_bytes - fast.of(data).own_bytes > 12 * unused
 
 
 def test_short_epochs_are_timed_again_with_their_texts_repeated(
@@ -143,7 +156,7 @@ def test_short_epochs_are_timed_again_with_their_texts_repeated(
 ) -> None:
     fitted: list[Dataset] = []
 
-    def counting(recipe: Recipe, part: Dataset, *args: Any) -> FitResult:
+    def counting(recipe: Recipe, part: Dataset, *args: Any) -> Fit:
         fitted.append(part)
         return fit(recipe, part, *args)
 
@@ -235,7 +248,7 @@ def test_scaled_by_the_positions_that_are_computed(
     data: Dataset, changes: dict[str, Any], kind: EngineName
 ) -> None:
     recipe, engine = RECIPE.model_copy(update={"train": "all"} | changes), Engine(kind)
-    classifier = build_classifier(build_gpt(recipe, 0)[0], 2, recipe, engine, 0)
+    classifier = build_classifier(build_backbone(recipe, 0)[0], 2, recipe, engine, 0)
     rows = prepare_inputs(data, recipe, classifier.layout, TOY).test
     evaluate(classifier, rows, data.test.labels)
     assert classifier.positions_processed == module._positions(rows.lengths, rows.width, classifier.layout)
