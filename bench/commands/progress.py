@@ -175,7 +175,8 @@ def duration(seconds: float) -> str:
 class StudyProgress:
     """A line for each finished run, and one that moves for the run that is on."""
 
-    def __init__(self, planned: Sequence[PlannedRun], live: Live) -> None:
+    def __init__(self, planned: Sequence[PlannedRun], live: Live, write_report: Callable[[], object]) -> None:
+        self.write_report = write_report
         self.left = [run for run in planned if run.state == "todo"]
         self.n_runs, self.n_ended = len(self.left), 0
         self.live = live
@@ -213,6 +214,11 @@ class StudyProgress:
         """Another process is at all that is left."""
         self.live.update(Text(f"waiting for another process, which is at {len(runs)} runs"))
 
+    def seed(self, seed_index: int) -> None:
+        """Every row has its run of a seed: the report says what can be said so far."""
+        self.live.update(Text(f"writing the report with seed {seed_index}"))
+        self.write_report()
+
     def _show(self, what: str) -> None:
         if self.current is None or self.current.state != "todo":
             return
@@ -231,7 +237,9 @@ class StudyProgress:
 
 
 @contextmanager
-def show_progress(planned: Sequence[PlannedRun]) -> Iterator[StudyProgress]:
-    """The moving line, for as long as the runs go on."""
+def show_progress(
+    planned: Sequence[PlannedRun], write_report: Callable[[], object]
+) -> Iterator[StudyProgress]:
+    """The moving line, for as long as the runs go on; the report is written whenever a seed is complete."""
     with Live(console=console, refresh_per_second=4, transient=True) as live:
-        yield StudyProgress(planned, live)
+        yield StudyProgress(planned, live, write_report)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
 
+from bench.evidence.metrics import PredictionMetrics, metrics_of
 from bench.evidence.stats import wilson
 from bench.evidence.verdicts import MARGIN
 from bench.records.record import Record
@@ -40,6 +41,11 @@ class RowResult:
     def by_seed(self) -> dict[int, Record]:
         """Seed index -> finished run."""
         return {run.seed_index: run for run in self.done}
+
+    @cached_property
+    def prediction_metrics(self) -> list[PredictionMetrics]:
+        """Metrics of the test predictions of each finished run that left them, in the order of the seeds."""
+        return [metrics for run in self.done if (metrics := metrics_of(run))]
 
     @property
     def status(self) -> str:

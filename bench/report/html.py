@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench.evidence.claims import judge_claims
-from bench.evidence.metrics import PredictionMetrics, metrics_of
+from bench.evidence.metrics import PredictionMetrics
 from bench.evidence.pareto import weigh
 from bench.evidence.results import Results
 from bench.evidence.variance import independent
@@ -97,11 +97,9 @@ def _templates() -> Environment:
 
 def _metrics(results: Results) -> dict[str, list[PredictionMetrics]]:
     """Row name -> metrics of each run that left its predictions, for rows that have any."""
-    found = {
-        result.name: [metrics for run in result.done if (metrics := metrics_of(run))]
-        for result in results.finished
+    return {
+        result.name: result.prediction_metrics for result in results.finished if result.prediction_metrics
     }
-    return {name: metrics for name, metrics in found.items() if metrics}
 
 
 def _printable(value: Any) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from statistics import fmean
 
-from bench.evidence.metrics import PredictionMetrics, metrics_of
-from bench.evidence.results import Results, RowResult
+from bench.evidence.metrics import PredictionMetrics
+from bench.evidence.results import Results
 from bench.report.describe import other_paddings
 from bench.report.tables import titled
 from bench.report.text import MISSING, escape, percent
@@ -26,7 +26,7 @@ the model's context; texts stay cut as they were."""
 
 def metrics_section(results: Results) -> str:
     """A line of metrics a row; empty where no run left its predictions."""
-    found = [(result, _metrics(result)) for result in results.finished]
+    found = [(result, result.prediction_metrics) for result in results.finished]
     n_classes = len(results.study.dataset.label_names)
     shows_confusion = n_classes <= _MAX_CLASSES
     rows = [
@@ -68,10 +68,6 @@ def padding_section(results: Results) -> str:
         return ""
     headers = ["Row", "Padded", "Test accuracy, %", "With its own padding, %", "Flipped, %"]
     return "\n\n".join([titled(results, "Other padding", headers, rows, "llrrr"), _PADDING])
-
-
-def _metrics(result: RowResult) -> list[PredictionMetrics]:
-    return [metrics for run in result.done if (metrics := metrics_of(run))]
 
 
 def _mean(values: Iterable[float | None], digits: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -31,6 +32,9 @@ class Listener(Protocol):
     def wait(self, runs: Sequence[PlannedRun]) -> None:
         """Other processes are at all that is left."""
 
+    def seed(self, seed_index: int) -> None:
+        """All that was to do with a seed has ended, and runs of other seeds are still to do."""
+
 
 def execute(
     plan: Sequence[PlannedRun],
@@ -48,14 +52,19 @@ def execute(
     """
     records: list[Record] = []
     left = [planned for planned in plan if planned.state in ("todo", "blocked")]
+    of_seed = Counter(planned.seed_index for planned in left if planned.state == "todo")
     while left:
         elsewhere = []
         for planned in left:
             with lock(folder, planned.run_id) as mine:
-                if mine:
-                    records.append(_one(planned, folder, seen.get(planned.run_id), run, listener))
-                else:
+                if not mine:
                     elsewhere.append(planned)
+                    continue
+                records.append(_one(planned, folder, seen.get(planned.run_id), run, listener))
+            if planned.state == "todo":
+                of_seed[planned.seed_index] -= 1
+                if not of_seed[planned.seed_index] and of_seed.total():
+                    listener.seed(planned.seed_index)
         left = elsewhere
         if left:
             listener.wait(left)

@@ -1,4 +1,4 @@
-"""The plots of a report, as SVG and PNG. The only package that knows matplotlib, loaded when it draws."""
+"""The plots of a report, as SVG. The only package that knows matplotlib, loaded when it draws."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Planned = tuple[str, str, "Callable[[str], Figure]"]  # name, title, what draws 
 
 
 def write_plots(folder: Path, results: Results) -> dict[str, str]:
-    """Draw what there is to show into `folder`, as NAME.svg and NAME.png; returns name -> title.
+    """Draw what there is to show into `folder`, as NAME.svg; returns name -> title.
 
     Plots of an earlier report that are not drawn this time are removed.
     """

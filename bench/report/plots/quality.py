@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.evidence.metrics import metrics_of, reliability
+from bench.evidence.metrics import reliability
 from bench.evidence.results import Results, RowResult
 from bench.report.plots import style
 from bench.report.plots.canvas import SMALL, new_figure
@@ -36,7 +36,7 @@ def reliability_plot(results: Results, title: str) -> Figure:
         for b in bins:
             face = colour if b.n >= _FEW else "white"
             axes.plot(100 * b.confidence, 100 * b.accuracy, "o", ms=4.5, color=colour, markerfacecolor=face)
-        errors = [m.calibration_error for run in row.done if (m := metrics_of(run))]
+        errors = [m.calibration_error for m in row.prediction_metrics]
         _name(axes, row, f"calibration error {percent(fmean(errors), 1)}%")
         axes.set(xlim=(0, 103), ylim=(-3, 103), xticks=[0, 50, 100], yticks=[0, 50, 100], aspect="equal")
         axes.grid()
@@ -57,7 +57,7 @@ def confusion_plot(results: Results, title: str) -> Figure:
     names = [fold(plain(name), 12, 1) for name in results.study.dataset.label_names]
     places = range(len(names)) if len(names) <= 2 * _WRITTEN else []
     for axes, row in zip(panels, rows, strict=True):
-        counts = np.sum([m.confusion for run in row.done if (m := metrics_of(run))], axis=0)
+        counts = np.sum([m.confusion for m in row.prediction_metrics], axis=0)
         shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
         if len(names) <= _WRITTEN:

@@ -90,7 +90,7 @@ def test_ranks_over_four_datasets(study: Study, studies: ModuleType, tmp_path: P
     assert lines[-1] == "first-token"
     assert "![Average ranks over 4 datasets](comparison-ranks.svg)" in ranks
     assert "critical difference 2.35" in (tmp_path / "comparison-ranks.svg").read_text()
-    assert (tmp_path / "comparison-ranks.png").is_file()
+    assert (tmp_path / "comparison-ranks.svg").is_file()
 
 
 def test_four_studies_on_three_datasets_are_not_ranked(study: Study, studies: ModuleType) -> None:

@@ -106,7 +106,7 @@ def test_plots_are_there_if_and_only_if_the_report_shows_them(report: Path) -> N
     shown = set(re.findall(r"!\[[^]]*\]\((plots/[^)]*)\)", report.read_text()))
     there = {f"plots/{path.name}" for path in (report.parent / "plots").glob("*.svg")}
     assert shown == there
-    assert {Path(name).stem for name in there} == {path.stem for path in report.parent.glob("plots/*.png")}
+    assert {Path(name).stem for name in there} == {path.stem for path in report.parent.glob("plots/*.svg")}
     assert {
         "accuracy",
         "accuracy-time",
@@ -188,7 +188,7 @@ def test_hostile_texts_stay_texts(study: Study, tmp_path: Path, studies: ModuleT
     assert not re.search(r"(?<!\\)!\[x\]", prose)
     for rows_found in tables(prose).values():
         assert rows_found  # every line has as many cells as its header: `tables` is strict
-    assert (tmp_path / "plots" / "question-1-q-b.png").is_file()
+    assert (tmp_path / "plots" / "question-1-q-b.svg").is_file()
 
 
 def test_the_same_records_give_the_same_bytes_in_any_order(
