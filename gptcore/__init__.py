@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from gptcore.engine.engine import Engine as Engine
     from gptcore.recipe import Recipe as Recipe
     from gptcore.recipe import Seeds as Seeds
-    from gptcore.training.fit import FitResult as FitResult
+    from gptcore.result import Fit as Fit
     from gptcore.training.fit import fit as fit
 
 _HOME = {
     "Dataset": "gptcore.data.datasets",
     "Engine": "gptcore.engine.engine",
-    "FitResult": "gptcore.training.fit",
+    "Fit": "gptcore.result",
     "GPT": "gptcore.backbones.gpt",
     "Recipe": "gptcore.recipe",
     "Seeds": "gptcore.recipe",

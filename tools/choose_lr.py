@@ -18,37 +18,38 @@ from statistics import fmean
 
 from tabulate import tabulate
 
-from bench.records.record import EpochPoint, Record
+from bench.records.record import Record
 from bench.records.store import load_records
+from gptcore.result import Epoch
 
 TRAINED = ("last_block", "all")
 Setting = tuple[float, int]  # learning rate, epoch
 
 
-def points_by_setting(records: Iterable[Record]) -> dict[Setting, dict[str, list[EpochPoint]]]:
+def points_by_setting(records: Iterable[Record]) -> dict[Setting, dict[str, list[Epoch]]]:
     """(learning rate, epoch) -> what was trained -> the epoch of every finished run."""
-    points: dict[Setting, dict[str, list[EpochPoint]]] = defaultdict(lambda: defaultdict(list))
+    points: dict[Setting, dict[str, list[Epoch]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
         if record.curves is not None and record.status == "done":
             for epoch in record.curves.epochs:
-                points[record.recipe.lr, epoch.epoch][record.recipe.train].append(epoch)
+                points[record.recipe.lr, epoch.epoch][str(record.recipe.train)].append(epoch)
     return dict(sorted(points.items()))
 
 
-def mean_loss(by_train: dict[str, list[EpochPoint]]) -> float | None:
+def mean_loss(by_train: dict[str, list[Epoch]]) -> float | None:
     """Mean over both ways of training of the mean validation loss; None unless both have finished runs."""
     if not by_train.keys() >= set(TRAINED):
         return None
     return fmean(fmean(point.validation_loss for point in by_train[train]) for train in TRAINED)
 
 
-def choose(points: dict[Setting, dict[str, list[EpochPoint]]]) -> Setting | None:
+def choose(points: dict[Setting, dict[str, list[Epoch]]]) -> Setting | None:
     """The setting of the lowest mean loss; None where none is complete."""
     losses = {setting: loss for setting, by in points.items() if (loss := mean_loss(by)) is not None}
     return min(losses, key=losses.__getitem__) if losses else None
 
 
-def table(points: dict[Setting, dict[str, list[EpochPoint]]]) -> str:
+def table(points: dict[Setting, dict[str, list[Epoch]]]) -> str:
     """Markdown: validation loss and accuracy at every setting."""
     rows = [
         [lr, epoch, *(_cell(by[t]) if t in by else "" for t in TRAINED), mean_loss(by)]
@@ -57,7 +58,7 @@ def table(points: dict[Setting, dict[str, list[EpochPoint]]]) -> str:
     return tabulate(rows, ["lr", "epoch", *TRAINED, "mean loss"], floatfmt=".4g", tablefmt="pipe")
 
 
-def _cell(points: list[EpochPoint]) -> str:
+def _cell(points: list[Epoch]) -> str:
     loss, accuracy = (
         fmean(getattr(p, f"validation_{name}") for p in points) for name in ("loss", "accuracy")
     )

@@ -128,7 +128,7 @@ def show_cut_texts(study_run: StudyRun, predictions: Mapping[str, Prediction]) -
         by_cut.setdefault(cut, []).append(model)
     for cut, models in by_cut.items():
         line = f"{cut} and are cut there by {shown(', '.join(models))}"
-        if cut.matters and any(run.recipe.is_tfidf for run in study_run.plan):
+        if cut.matters and any(run.recipe.backbone is None for run in study_run.plan):
             line += "; TF-IDF reads them whole, and is tried on the cut ones too"
         console.print(f"[yellow]warning:[/] {line}" if cut.matters else line)
 

@@ -14,8 +14,8 @@ from bench.run.options import RunOptions
 
 if TYPE_CHECKING:
     from bench.records.record import Record
-    from bench.run.execute import OnEpoch
     from bench.study.plan import PlannedRun
+    from gptcore.result import OnEpoch
 
 
 @with_options

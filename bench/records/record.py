@@ -8,22 +8,15 @@ from __future__ import annotations
 from math import inf
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from gptcore.recipe import Recipe, Seeds
+from gptcore.result import Agreement, Count, Epoch, Loss, PaddingCheck, Seconds
+from gptcore.result import Part as _Part
 
 SCHEMA_VERSION = 2
 
-# Wider than anything that can be measured: a figure beyond is a hand's, and no arithmetic on it overflows.
-Seconds = Annotated[float, Field(ge=0, le=1e9)]
-Count = Annotated[int, Field(ge=0, le=10**18)]
-Loss = Annotated[float, Field(ge=-1e39, le=1e39)]  # of float32
-
 Status = Literal["done", "failed", "skipped"]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="null")
 
 
 class DatasetFacts(_Part):
@@ -143,24 +136,11 @@ class LossPoint(_Part):
     loss: Loss
 
 
-class EpochPoint(_Part):
-    """State at the end of an epoch."""
-
-    epoch: int = Field(ge=1, le=10**12)
-    step: int = Field(ge=1, le=10**12)
-    train_accuracy: float = Field(
-        ge=0, le=1, description="of the predictions made while training in this epoch"
-    )
-    validation_accuracy: float = Field(ge=0, le=1)
-    validation_loss: Loss
-    train_s: Seconds = Field(description="training seconds from the start to here, evaluation left out")
-
-
 class Curves(_Part):
     """How training went."""
 
     losses: list[LossPoint]
-    epochs: list[EpochPoint]
+    epochs: list[Epoch]
     best_epoch: int | None = Field(
         description="epoch whose weights were kept, where best-epoch restore is on"
     )
@@ -196,17 +176,6 @@ class Cost(_Part):
     )
 
 
-class PaddingCheck(_Part):
-    """The trained classifier on the test texts, padded in another way than it was trained with."""
-
-    padding: Literal["right", "left", "none"]
-    tokens_per_row: int | None = Field(description="length rows were padded to; null without padding")
-    accuracy: float = Field(ge=0, le=1)
-    n_flipped: int = Field(
-        ge=0, description="test predictions that differ from those of the run's own padding"
-    )
-
-
 class CutTextsCheck(_Part):
     """TF-IDF fitted and tested on texts as a model of the study reads them, cut at its context."""
 
@@ -215,15 +184,6 @@ class CutTextsCheck(_Part):
     n_cut: Count = Field(description="texts of the three splits that were cut")
     n_texts: Count
     test: SplitMetrics
-
-
-class Verified(_Part):
-    """Largest relative disagreement with the plain engine on a sample, where the run was asked to verify."""
-
-    n_rows: int
-    n_steps: int
-    logits: float
-    losses: float
 
 
 class Environment(_Part):
@@ -268,7 +228,7 @@ class Record(_Part):
     curves: Curves | None = None
     parameters: Parameters | None = None
     cost: Cost | None = None
-    verified: Verified | None = None
+    verified: Agreement | None = None
     notes: list[str] = Field(default=[], description="what the engine had to do otherwise than asked")
     output_tail: list[str] | None = Field(default=None, description="last lines of a failed run's output")
     environment: Environment

@@ -24,7 +24,7 @@ def cut_sentences(results: Results) -> list[str]:
         f"{cut} and were cut there by {_named(names)}: what follows further down in a text was not read."
         for cut, names in by_cut.items()
     ]
-    return lines + [_whole(result) for result in results.finished if result.row.recipe.is_tfidf]
+    return lines + [_whole(result) for result in results.finished if result.row.recipe.backbone is None]
 
 
 def _whole(result: RowResult) -> str:

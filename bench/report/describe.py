@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bench.evidence.results import Results, RowResult
-from bench.records.record import DatasetFacts, PaddingCheck, Record
+from bench.records.record import DatasetFacts, Record
 from bench.report.text import (
     MISSING,
     changes,
@@ -18,6 +18,7 @@ from bench.report.text import (
     plain_sentence,
 )
 from gptcore.data.checks import leak_warning
+from gptcore.result import PaddingCheck
 
 _MOST_CLASSES = 20  # of which the facts name each
 

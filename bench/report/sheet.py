@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.evidence.stats import wilson
-from bench.records.record import Cost, Curves, Environment, Metrics, PaddingCheck, Predictions, Record
+from bench.records.record import Cost, Curves, Environment, Metrics, Predictions, Record
 from bench.report.describe import commit
 from bench.report.text import MISSING, class_name, count, interval, memory, percent, seconds, value_text
 from gptcore.recipe import Recipe
+from gptcore.result import PaddingCheck
 
 _MOST_CLASSES = 12  # of a table of all classes by all classes
 _MOST_CONFUSIONS = 20

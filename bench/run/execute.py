@@ -12,10 +12,9 @@ from bench.records.record import Record
 from bench.records.store import find_record, save_record
 from bench.study.plan import PlannedRun
 from gptcore.locks import lock
-from gptcore.result import Epoch
+from gptcore.result import Epoch, OnEpoch
 
 WAIT_S = 0.5  # between two looks at what other processes do
-OnEpoch = Callable[[Epoch], None]
 
 
 class Listener(Protocol):

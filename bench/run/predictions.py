@@ -10,7 +10,7 @@ from bench.evidence.metrics import roc_auc
 from bench.records.record import Predictions
 
 if TYPE_CHECKING:
-    from gptcore.training.evaluate import Evaluation
+    from gptcore.result import Evaluation
 
 ALL_CLASSES = (
     50  # up to which every probability is kept: 1,000 classes and 5,000 texts would be 45 MB a record

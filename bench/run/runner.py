@@ -16,22 +16,18 @@ from bench.records.record import (
     Curves,
     CutTextsCheck,
     Environment,
-    EpochPoint,
     InputFacts,
     LossPoint,
     Metrics,
-    PaddingCheck,
     Parameters,
     Record,
     SplitMetrics,
-    Verified,
     WeightsFacts,
 )
 from bench.records.scrub import scrub
 from bench.run.environment import describe_environment
 from bench.run.outcome import record_without_outcome
 from bench.run.predictions import predictions_of
-from bench.study.costs import estimate_flops
 from bench.study.plan import PlannedRun
 from gptcore.backbones.checkpoints import known_config
 from gptcore.backbones.config import REGISTRY
@@ -41,9 +37,10 @@ from gptcore.engine.engine import Engine, probe_precision
 from gptcore.engine.layout import Precision
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
+from gptcore.result import Evaluation, Fit, OnEpoch
+from gptcore.training.costs import estimate_flops
 from gptcore.training.cut import cut_texts
-from gptcore.training.evaluate import Evaluation
-from gptcore.training.fit import FitResult, OnEpoch, fit
+from gptcore.training.fit import fit
 from gptcore.training.padding import other_paddings
 
 LOSS_EVERY_STEPS = 10
@@ -128,9 +125,9 @@ def run_one(planned: PlannedRun, session: Session, on_epoch: OnEpoch | None = No
 
 def _checkpoint(recipe: Recipe, session: Session) -> str | None:
     """The digest of the checkpoint that a run has just read. Raises UserError if it is not the study's."""
-    if recipe.is_tfidf:
+    if recipe.backbone is None:
         return None
-    found = checkpoint_fingerprint(recipe.model)
+    found = checkpoint_fingerprint(recipe.backbone)
     if found != session.checkpoints.get(recipe.model, found):
         raise UserError(
             f"the checkpoint of {recipe.model} changed while the study ran: run the study again with another --out"
@@ -138,14 +135,13 @@ def _checkpoint(recipe: Recipe, session: Session) -> str | None:
     return found
 
 
-def _outcome(result: FitResult, data: Dataset, engine: Engine, checkpoint: str | None) -> dict[str, object]:
+def _outcome(result: Fit, data: Dataset, engine: Engine, checkpoint: str | None) -> dict[str, object]:
     """The fields of a record that only a finished run has."""
     marginal_s = sum(result.phases.values())
-    padding = [PaddingCheck(**vars(check)) for check in other_paddings(result, data, engine)]
     return {
-        "padding": padding or None,
+        "padding": other_paddings(result, data, engine) or None,
         "notes": list(result.notes),
-        "verified": None if result.agreement is None else Verified(**vars(result.agreement)),
+        "verified": result.agreement,
         "inputs": _input_facts(result),
         "weights": _weights_facts(result, checkpoint),
         "metrics": Metrics(
@@ -165,9 +161,9 @@ def _outcome(result: FitResult, data: Dataset, engine: Engine, checkpoint: str |
     }
 
 
-def _on_cut_texts(result: FitResult, data: Dataset, baseline: Recipe | None) -> CutTextsCheck | None:
+def _on_cut_texts(result: Fit, data: Dataset, baseline: Recipe | None) -> CutTextsCheck | None:
     """TF-IDF once more where the study's baseline reads only the beginning of many texts; None elsewhere."""
-    if not result.recipe.is_tfidf or baseline is None or baseline.is_tfidf:
+    if result.recipe.backbone is not None or baseline is None or baseline.backbone is None:
         return None
     try:
         found = cut_texts(data, baseline)
@@ -187,7 +183,7 @@ def _on_cut_texts(result: FitResult, data: Dataset, baseline: Recipe | None) -> 
     )
 
 
-def _input_facts(result: FitResult) -> InputFacts | None:
+def _input_facts(result: Fit) -> InputFacts | None:
     if result.inputs is None:
         return None
     return InputFacts(
@@ -198,7 +194,7 @@ def _input_facts(result: FitResult) -> InputFacts | None:
     )
 
 
-def _weights_facts(result: FitResult, checkpoint: str | None) -> WeightsFacts | None:
+def _weights_facts(result: Fit, checkpoint: str | None) -> WeightsFacts | None:
     if result.weights_source is None:
         return None
     known = result.weights_source in ("bundled", "random") or result.recipe.model in REGISTRY
@@ -220,29 +216,25 @@ def _metrics(evaluation: Evaluation) -> SplitMetrics:
     )
 
 
-def _curves(result: FitResult) -> Curves:
+def _curves(result: Fit) -> Curves:
     losses = [
         LossPoint(step=start + len(part), loss=round(float(np.mean(part)), 6))
         for start in range(0, len(result.losses), LOSS_EVERY_STEPS)
         if (part := result.losses[start : start + LOSS_EVERY_STEPS])
     ]
     epochs = [
-        EpochPoint(
-            epoch=epoch.epoch,
-            step=epoch.step,
-            train_accuracy=epoch.train_accuracy,
-            validation_accuracy=epoch.validation_accuracy,
-            validation_loss=round(epoch.validation_loss, 6),
-            train_s=round(epoch.train_s, 4),
+        epoch.model_copy(
+            update={"validation_loss": round(epoch.validation_loss, 6), "train_s": round(epoch.train_s, 4)}
         )
         for epoch in result.epochs
     ]
     return Curves(losses=losses, epochs=epochs, best_epoch=result.best_epoch)
 
 
-def _conventional_flops(result: FitResult, data: Dataset) -> float | None:
+def _conventional_flops(result: Fit, data: Dataset) -> float | None:
     """What the plain loop takes for this recipe, so that rows can be compared whatever the engine."""
-    config = None if result.recipe.is_tfidf else known_config(result.recipe.model)
+    model = result.recipe.backbone
+    config = None if model is None else known_config(model)
     if config is None or result.inputs is None:
         return None
     n_epochs = len(result.epochs)

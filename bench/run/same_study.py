@@ -18,7 +18,7 @@ def checkpoints_of(rows: Iterable[Row]) -> dict[str, str]:
 
     Raises UserError where a checkpoint cannot be read.
     """
-    models = dict.fromkeys(row.recipe.model for row in rows if not (row.excluded or row.recipe.is_tfidf))
+    models = dict.fromkeys(m for row in rows if not row.excluded and (m := row.recipe.backbone) is not None)
     found = {model: checkpoint_fingerprint(model) for model in models}
     return {model: digest for model, digest in found.items() if digest is not None}
 

@@ -11,11 +11,9 @@ from bench.records.record import Environment
 from bench.records.speed import EngineName, RowSpeed, SpeedStudy, Taken, Whole, WholeRow
 from bench.records.study import Row
 from bench.run.environment import describe_environment
-from bench.run.execute import OnEpoch
 from bench.run.supervisor import Supervisor
 from bench.run.timing import Runner, take_rounds
 from bench.run.worker import SessionSpec
-from bench.study.costs import estimate_flops
 from bench.study.plan import PlannedRun
 from gptcore.backbones.checkpoints import known_config
 from gptcore.backbones.config import FAMILIES
@@ -23,6 +21,8 @@ from gptcore.data.datasets import Dataset
 from gptcore.engine.engine import PRODUCT_FLOPS, Engine, probe_precision, product_seconds
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe, Seeds
+from gptcore.result import OnEpoch
+from gptcore.training.costs import estimate_flops
 from gptcore.training.probe import Probe, SliceSize, probe
 
 ENGINES: tuple[EngineName, ...] = ("fast", "plain")

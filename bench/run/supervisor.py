@@ -17,13 +17,12 @@ from typing import Any
 
 from bench.records.record import Environment, Record
 from bench.records.scrub import Tail
-from bench.run.execute import OnEpoch
 from bench.run.outcome import record_without_outcome
 from bench.run.worker import Foretell, Probing, Ready, Refused, SessionSpec, work
 from bench.study.forecast import Prediction
 from bench.study.plan import PlannedRun
 from gptcore.errors import UserError
-from gptcore.result import Epoch
+from gptcore.result import Epoch, OnEpoch
 
 PROBE_LIMIT_S = 600.0  # a recipe whose probe takes longer is not foretold
 _START_TRIES = 3

@@ -245,6 +245,8 @@ def _grid_name(chosen: dict[str, Any]) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, dict):
+        return "-".join(_shown(item) for item in value.values())
     if isinstance(value, list):
         return "+".join(str(item) for item in value)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -14,7 +14,7 @@ from gptcore.backbones.checkpoints import cached_checkpoint, is_hub_id, known_co
 from gptcore.backbones.config import FAMILIES, REGISTRY
 from gptcore.errors import UserError
 from gptcore.paths import path_kind
-from gptcore.recipe import TRAINED_BLOCKS, Recipe, Seeds
+from gptcore.recipe import Recipe, Seeds
 
 State = Literal["todo", "done", "failed", "blocked"]
 
@@ -82,8 +82,8 @@ def make_plan(
     reachable = cache(reachable)
     sharing: dict[str, list[Row]] = {}
     for row in study.rows:
-        if not row.recipe.is_tfidf:
-            _check_model(row.recipe.model, f"row {row.name!r}: model")
+        if row.recipe.backbone is not None:
+            _check_model(row.recipe.backbone, f"row {row.name!r}: model")
         sharing.setdefault(row.recipe.id, []).append(row)
 
     def planned(rows: list[Row], seed_index: int, seeds: Seeds) -> PlannedRun:
@@ -105,7 +105,8 @@ def make_plan(
 
 def _blocks_trained(rows: list[Row]) -> int:
     """A trunk of fewer blocks comes first, as one of more starts from it."""
-    return TRAINED_BLOCKS.get(rows[0].recipe.train, 0)
+    recipe = rows[0].recipe
+    return 0 if recipe.backbone is None else recipe.method.upper_blocks or 0
 
 
 def blocking(plan: Sequence[PlannedRun]) -> list[str]:
@@ -123,7 +124,7 @@ def downloads(plan: Sequence[PlannedRun], size: Callable[[str], int | None]) -> 
     models = {
         run.recipe.model: None
         for run in plan
-        if run.state == "todo" and not run.recipe.is_tfidf and run.recipe.weights == "pretrained"
+        if run.state == "todo" and run.recipe.backbone is not None and run.recipe.weights == "pretrained"
     }
     return {model: size(model) for model in models if cached_checkpoint(model) is None}
 
@@ -149,10 +150,10 @@ def _obstacle(rows: list[Row], reachable: Callable[[str], bool]) -> str | None:
     recipe = rows[0].recipe
     if all(row.excluded for row in rows):
         return rows[0].excluded
-    if recipe.is_tfidf:
+    if recipe.backbone is None:
         return None
     try:
-        config = known_config(recipe.model)
+        config = known_config(recipe.backbone)
     except UserError as error:
         return str(error)
     needs_file = config is None or recipe.weights == "pretrained"

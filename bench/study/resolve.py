@@ -16,7 +16,7 @@ from bench.records.study import Row
 from bench.study.matrix import DEFAULT_MODELS, Matrix, RowSpec, closest
 from gptcore.backbones.config import FAMILIES, REGISTRY
 from gptcore.errors import UserError
-from gptcore.recipe import Recipe, make_recipe
+from gptcore.recipe import METHOD_FIELDS, Recipe, make_recipe, spell_out
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,14 @@ def resolve(
     what was compared with one is compared with the row before it.
     Raises UserError for unknown names and for values that no recipe allows.
     """
-    overrides = dict(overrides or {})
+    overrides = spell_out(overrides or {})
     if "model" in overrides:
         raise UserError(f"--set model={overrides['model']}: choose the model with --models")
     make_recipe(overrides, where="--set")
     specs = {row.name: row for row in matrix.all_rows()}
     parents = _parents(matrix, specs, only, skip)
     base_model = matrix.families.get(models) or DEFAULT_MODELS.get(models, models)
-    base_values = {**matrix.baseline.changes, **overrides}
+    base_values = {**spell_out(matrix.baseline.changes), **overrides}
 
     recipes = {matrix.baseline.name: _recipe(matrix, base_model, base_values, matrix.baseline.name)}
     for name in parents:
@@ -123,7 +123,7 @@ def _parents(
 def _changes_on_the_way(matrix: Matrix, specs: Mapping[str, RowSpec], name: str) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     while name != matrix.baseline.name:
-        changes = {**specs[name].changes, **changes}
+        changes = {**spell_out(specs[name].changes), **changes}
         name = specs[name].against or matrix.baseline.name
     return changes
 
@@ -196,8 +196,8 @@ def _factors(matrix: Matrix, row: Row, against: Recipe) -> list[str]:
     along: set[str] = set()
     if "model" in row.changes:
         along.update(matrix.models.get(row.recipe.model, {}), matrix.models.get(against.model, {}))
-    if row.recipe.is_tfidf:
+    if row.recipe.backbone is None:
         along.add("ngrams")
-    if row.recipe.train == "lora" and "train" in row.changes:
-        along.update(field for field in Recipe.model_fields if field.startswith("lora_"))
+    if "train" in row.changes:
+        along.update(METHOD_FIELDS)
     return [field for field in row.changes if field not in along]

@@ -40,6 +40,21 @@ class ModelConfig(BaseModel):
         return self.d_model // self.n_head
 
     @property
+    def n_blocks(self) -> int:
+        """The field's name for n_layer; see `BackboneInfo`."""
+        return self.n_layer
+
+    @property
+    def width(self) -> int:
+        """The field's name for d_model; see `BackboneInfo`."""
+        return self.d_model
+
+    @property
+    def identity(self) -> str:
+        """The whole config as text."""
+        return self.model_dump_json()
+
+    @property
     def n_block_params(self) -> int:
         """Parameters of one block: two norms, attention (4 d^2 + 4 d) and MLP (8 d^2 + 5 d)."""
         d = self.d_model

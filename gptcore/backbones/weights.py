@@ -13,7 +13,7 @@ import zipfile
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gptcore.backbones.checkpoint_files import WEIGHT_FILES
 from gptcore.backbones.checkpoints import checkpoint_folder, read_config
@@ -98,10 +98,10 @@ def save_gpt(gpt: GPT, folder: Path, dtype: torch.dtype = torch.float32) -> None
     write_whole(folder / "config.json", json.dumps(hf_config(gpt.config), indent=2) + "\n")
 
 
-def weights_fingerprint(gpt: GPT) -> str:
+def weights_fingerprint(backbone: nn.Module) -> str:
     """SHA-256 over every tensor's name, shape and float32 bytes."""
     digest = hashlib.sha256()
-    for name, tensor in gpt.state_dict().items():
+    for name, tensor in backbone.state_dict().items():
         digest.update(f"{name} {tuple(tensor.shape)}\n".encode())
         digest.update(memoryview(tensor.detach().to("cpu", torch.float32).contiguous().numpy()).cast("B"))
     return digest.hexdigest()

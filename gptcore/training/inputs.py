@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from gptcore.backbones.config import ModelConfig
+from gptcore.backbones.info import BackboneInfo
 from gptcore.data.datasets import Dataset
-from gptcore.data.rows import TokenRows, pad
+from gptcore.data.rows import Rows, pad
 from gptcore.data.tokenizer import load_tokenizer
-from gptcore.engine.layout import View
+from gptcore.engine.layout import Layout
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
 
@@ -23,9 +23,9 @@ class Inputs:
     cut; n_truncated: texts that were cut.
     """
 
-    train: TokenRows
-    validation: TokenRows
-    test: TokenRows
+    train: Rows
+    validation: Rows
+    test: Rows
     tokenizer: str
     tokens_per_row: int | None
     mean_tokens: float
@@ -33,16 +33,18 @@ class Inputs:
     n_truncated: int
 
 
-def prepare_inputs(data: Dataset, recipe: Recipe, view: View, config: ModelConfig) -> Inputs:
+def prepare_inputs(data: Dataset, recipe: Recipe, layout: Layout, info: BackboneInfo) -> Inputs:
     """Tokenise and pad. Raises UserError where `context` asks for more tokens than the model can take."""
-    tokenizer = load_tokenizer(config.tokenizer)
+    tokenizer = load_tokenizer(info.tokenizer)
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
     sequences = {name: tokenizer.encode_batch(split.texts) for name, split in splits.items()}
     longest = max(len(s) for rows in sequences.values() for s in rows)
     length = row_length(
-        recipe, config, longest_training=max(len(s) for s in sequences["train"]), longest=longest
+        recipe, info, longest_training=max(len(s) for s in sequences["train"]), longest=longest
     )
-    rows = {name: lay_out(part, length, longest, tokenizer.pad_id, view) for name, part in sequences.items()}
+    rows = {
+        name: lay_out(part, length, longest, tokenizer.pad_id, layout) for name, part in sequences.items()
+    }
     return Inputs(
         **rows,
         tokenizer=tokenizer.name,
@@ -54,35 +56,35 @@ def prepare_inputs(data: Dataset, recipe: Recipe, view: View, config: ModelConfi
 
 
 def lay_out(
-    sequences: Sequence[Sequence[int]], length: int, longest: int, pad_id: int, view: View
-) -> TokenRows:
-    """Token sequences as rows of `length` tokens, without the columns that `view` does not look at.
+    sequences: Sequence[Sequence[int]], length: int, longest: int, pad_id: int, layout: Layout
+) -> Rows:
+    """Token sequences as rows of `length` tokens, without the columns that `layout` does not look at.
 
     longest: tokens of the longest sequence there is, also of other splits.
     """
-    if view.one_pad:
+    if layout.keep_one_pad:
         # An empty text has one padding token as its own, as `pad` does it.
         sequences = [[*(s or [pad_id]), pad_id] if len(s) < length else s for s in sequences]
         longest += 1
-    # Beyond the longest text there is only padding, which a view that trims does not look at.
-    width = min(length, longest) if view.trim else length
-    rows = pad(sequences, max(1, width), pad_id, view.side)
-    if view.one_pad:
+    # Beyond the longest text there is only padding, which a layout that drops padding does not look at.
+    width = min(length, longest) if layout.drop_padding else length
+    rows = pad(sequences, max(1, width), pad_id, layout.side)
+    if layout.keep_one_pad:
         rows = replace(rows, last_position=length - 1)
-    return rows.columns(1) if view.first_token else rows
+    return rows.columns(1) if layout.first_token else rows
 
 
-def row_length(recipe: Recipe, config: ModelConfig, longest_training: int, longest: int) -> int:
+def row_length(recipe: Recipe, info: BackboneInfo, longest_training: int, longest: int) -> int:
     """Tokens in a row: the recipe's context, never more than the model's. Raises UserError."""
     if isinstance(recipe.context, int):
-        if recipe.context > config.context:
+        if recipe.context > info.context:
             raise UserError(
-                f"context = {recipe.context}: {recipe.model} takes at most {config.context} tokens; "
+                f"context = {recipe.context}: {recipe.model} takes at most {info.context} tokens; "
                 "use that or less, 'longest' or 'model'"
             )
         return recipe.context
     if recipe.context == "model":
-        return config.context
+        return info.context
     # Without padding nothing is gained by cutting to the training texts: only the model's limit holds.
     wanted = longest if recipe.padding == "none" else longest_training
-    return max(1, min(wanted, config.context))
+    return max(1, min(wanted, info.context))

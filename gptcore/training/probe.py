@@ -25,11 +25,11 @@ from gptcore.data.datasets import Dataset, Split
 from gptcore.data.rows import batches_by_length
 from gptcore.engine.cuda_graph import WARM_UP
 from gptcore.engine.engine import Engine
-from gptcore.engine.layout import View
-from gptcore.methods.trainable import frozen_depth
-from gptcore.recipe import TRAINED_BLOCKS, Recipe
-from gptcore.result import CutTexts
-from gptcore.training.fit import FitResult, fit
+from gptcore.engine.layout import Layout
+from gptcore.recipe import Recipe
+from gptcore.result import CutTexts, Fit
+from gptcore.training.costs import estimate_memory
+from gptcore.training.fit import fit
 from gptcore.training.inputs import Inputs, prepare_inputs, row_length
 from gptcore.training.padding import wanted_paddings
 
@@ -43,7 +43,7 @@ _SPLITS = ("train", "validation", "test")
 # else share a probe. Patience may end a run early; the whole of it is foretold.
 _NEUTRAL = {
     **{"weights": "random", "lr": 1e-6, "weight_decay": 0.0, "schedule": "constant", "warmup": 0.0},
-    **{"lora_alpha": 1.0, "lora_scaling": "alpha/rank", "patience": None},
+    "patience": None,
 }
 
 
@@ -81,26 +81,24 @@ class TrunkNeed:
 class Probe:
     """What a run costs alone. phases: seconds by name; trunk: the part that it may find ready, if any.
 
-    tokens_per_row: width of the rows that are computed; n_used_tokens: distinct tokens of all texts; n_train:
-    training texts; cut: how many texts are longer than what is read of them.
+    tokens_per_row: width of the rows that are computed; own_bytes: peak memory that it adds, trunks left out; cut:
+    how many texts are longer than what is read of them.
     """
 
     phases: dict[str, float]
     trunk: TrunkNeed | None = None
     tokens_per_row: int = 1
-    n_used_tokens: int = 1
-    n_train: int | None = None
+    own_bytes: int = 0
     cut: CutTexts | None = None
-
-
-def is_logistic(recipe: Recipe) -> bool:
-    """Whether a logistic regression is the classifier, and no network."""
-    return recipe.is_tfidf or recipe.train == "features"
 
 
 def cost_id(recipe: Recipe) -> str:
     """Equal for recipes that one probe can stand for."""
-    return recipe.model_copy(update=_NEUTRAL).id
+    return _cheap(recipe).id
+
+
+def _cheap(recipe: Recipe) -> Recipe:
+    return recipe.model_copy(update=_NEUTRAL).with_method(recipe.method.same_cost())
 
 
 def probe(recipe: Recipe, data: Dataset, engine: Engine, device: str, size: SliceSize = SliceSize()) -> Probe:
@@ -135,17 +133,26 @@ class Sample:
         if self.config is None or self.small is None:
             return Probe({name: s * len(data.train) / self.n_train for name, s in self.phases.items()})
         began = time.perf_counter()
-        inputs = prepare_inputs(data, self.recipe, self.engine.view(self.recipe), self.config)
+        inputs = prepare_inputs(data, self.recipe, self.engine.layout(self.recipe), self.config)
         tokenise_s = time.perf_counter() - began
         phases = _deepened(_scaled(self, inputs), self.recipe, self.small, self.config, self.engine)
-        tokens = torch.cat([part.tokens.flatten() for part in (inputs.train, inputs.validation, inputs.test)])
         return Probe(
             phases | {"tokenise": tokenise_s},
             _trunk_need(self.recipe, inputs, self.config, self.engine),
             inputs.train.width,
-            len(torch.unique(tokens)),
-            len(data.train),
+            self._own_bytes(inputs, len(data.label_names)),
             _cut(inputs, self.recipe, self.config),
+        )
+
+    def _own_bytes(self, inputs: Inputs, n_classes: int) -> int:
+        """What the run adds to its process, trunks left out."""
+        assert self.config is not None
+        n_used = None
+        if self.engine.is_fast:
+            splits = (inputs.train, inputs.validation, inputs.test)
+            n_used = len(torch.unique(torch.cat([part.values.flatten() for part in splits])))
+        return estimate_memory(
+            self.config, self.recipe, inputs.train.width, n_classes, n_used, len(inputs.train)
         )
 
 
@@ -160,14 +167,14 @@ def take_sample(
 ) -> Sample | None:
     """Fit a slice of `data`; None where the model's shape is not known. Raises UserError as `probe` does."""
     fresh = Engine(engine.name, engine.precision)
-    if recipe.is_tfidf:
+    if recipe.backbone is None:
         part = _slice(data, TFIDF_TEXTS, TFIDF_TEXTS, TFIDF_TEXTS)
         result = fit(recipe, part, 0, fresh, device)
         return Sample(recipe, fresh, None, None, result.phases, None, len(part.train), 0.0, 0)
-    config = known_config(recipe.model)
+    config = known_config(recipe.backbone)
     if config is None:
         return None
-    inputs = prepare_inputs(data, recipe, engine.view(recipe), config)
+    inputs = prepare_inputs(data, recipe, engine.layout(recipe), config)
     small = _stand_in(config, recipe) if size.stand_in else config
     # On a GPU the steps of the second epoch, which is timed, should be recorded ones.
     n_steps = WARM_UP + 1 if torch.device(device).type == "cuda" else 1
@@ -176,7 +183,7 @@ def take_sample(
     with tempfile.TemporaryDirectory(prefix="gptcore-probe-") as folder:
         (Path(folder) / "config.json").write_text(json.dumps(hf_config(small)), encoding="utf-8")
         context = inputs.tokens_per_row or recipe.context
-        cheap = recipe.model_copy(update=_NEUTRAL | {"model": folder, "context": context, "epochs": 2})
+        cheap = _cheap(recipe).model_copy(update={"model": folder, "context": context, "epochs": 2})
         result = fit(cheap, part, 0, fresh, device)
         batch_s = _batch_seconds(result, len(part.train))
         if result.epochs and (epoch_s := batch_s * _batches(len(part.train), recipe)) < SHORT_S:
@@ -190,7 +197,7 @@ def take_sample(
     )
 
 
-def _batch_seconds(result: FitResult, n_train: int) -> float:
+def _batch_seconds(result: Fit, n_train: int) -> float:
     """Seconds of a training batch of the second epoch, as the first warms up; 0 where there is none."""
     if not result.epochs:
         return 0.0
@@ -225,7 +232,8 @@ def _slice(data: Dataset, *sizes: int) -> Dataset:
 
 def _stand_in(config: ModelConfig, recipe: Recipe) -> ModelConfig:
     """The model itself, or one of its width with as many blocks as STAND_IN_PARAMS allows."""
-    fewest = min(config.n_layer, 1 + TRAINED_BLOCKS.get(recipe.train, 1))
+    upper = recipe.method.upper_blocks  # and one below them; two blocks where all of them learn
+    fewest = min(config.n_layer, 1 + (1 if upper is None else upper))
     too_many = max(0, config.n_params - STAND_IN_PARAMS) / config.n_block_params
     return config.model_copy(update={"n_layer": max(fewest, config.n_layer - int(np.ceil(too_many)))})
 
@@ -233,9 +241,9 @@ def _stand_in(config: ModelConfig, recipe: Recipe) -> ModelConfig:
 def _scaled(sample: Sample, inputs: Inputs) -> dict[str, float]:
     """The slice's seconds as those of the whole data: train by batches, what follows it by positions."""
     assert sample.inputs is not None
-    recipe, view = sample.recipe, sample.engine.view(sample.recipe)
+    recipe, layout = sample.recipe, sample.engine.layout(sample.recipe)
     whole, sliced = (
-        {name: _positions(getattr(of, name).lengths, of.train.width, view) for name in _SPLITS}
+        {name: _positions(getattr(of, name).lengths, of.train.width, layout) for name in _SPLITS}
         for of in (inputs, sample.inputs)
     )
     epochs = recipe.epochs if sample.n_evaluations else 0
@@ -249,8 +257,9 @@ def _scaled(sample: Sample, inputs: Inputs) -> dict[str, float]:
     phases = {name: s * factors.get(name, 1.0) for name, s in sample.phases.items()}
     if sample.n_evaluations:
         # Rows that go through a trained block whole cost what they are wide.
-        one_position = view.read_only and recipe.train in ("last_layer", "last_block")
-        wider = 1.0 if view.trim or one_position else inputs.train.width / sample.inputs.train.width
+        upper = recipe.method.upper_blocks
+        one_position = layout.last_block_at_read_positions and upper is not None and upper <= 1
+        wider = 1.0 if layout.drop_padding or one_position else inputs.train.width / sample.inputs.train.width
         phases["train"] = sample.batch_s * _batches(len(inputs.train), recipe) * recipe.epochs * wider
     return phases
 
@@ -265,14 +274,14 @@ def _batches(n_rows: int, recipe: Recipe) -> int:
     return max(1, n_rows // recipe.batch_size)
 
 
-def _positions(lengths: Tensor, width: int, view: View) -> int:
+def _positions(lengths: Tensor, width: int, layout: Layout) -> int:
     """Token positions that predicting rows of these lengths (N,) computes."""
-    return int(lengths.sum()) if view.one_by_one or view.trim else len(lengths) * width
+    return int(lengths.sum()) if layout.one_by_one or layout.drop_padding else len(lengths) * width
 
 
 def _trimmed_positions(lengths: Tensor, width: int) -> int:
     """Those of batches that are cut to their longest row, for which states are written."""
-    batches = batches_by_length(lengths, width, trim=True)
+    batches = batches_by_length(lengths, width, drop_padding=True)
     return sum(len(batch) * int(lengths[batch].max()) for batch in batches)
 
 
@@ -284,8 +293,8 @@ def _deepened(
         return phases
 
     def blocks(n_layer: int) -> dict[str, float]:
-        frozen = frozen_depth(recipe, n_layer)
-        above = n_layer - (frozen if engine.skips else 0)
+        frozen = recipe.method.frozen_below(n_layer)
+        above = n_layer - (frozen if engine.is_fast else 0)
         backward = n_layer - frozen
         # Backward costs twice what forward does.
         return {"trunk": frozen, "train": above + 2 * backward, "evaluate": above, "load": n_layer}
@@ -296,39 +305,49 @@ def _deepened(
 
 
 def _trunk_need(recipe: Recipe, inputs: Inputs, config: ModelConfig, engine: Engine) -> TrunkNeed | None:
-    depth = frozen_depth(recipe, config.n_layer)
-    if depth == 0 or not engine.skips:
+    depth = recipe.method.frozen_below(config.n_layer)
+    if depth == 0 or not engine.is_fast:
         return None
-    view, width = engine.view(recipe), inputs.train.width
-    rows = (recipe.model, view.causal, view.mask_padding, view.trim, view.side, width)
+    layout, width = engine.layout(recipe), inputs.train.width
+    rows = (recipe.model, layout.causal, layout.mask_padding, layout.drop_padding, layout.side, width)
     parts = _state_bytes(recipe, inputs, config, engine)
     if depth < config.n_layer:
         return TrunkNeed(rows, None, depth, parts)
     below = TrunkNeed(rows, None, depth - 1, parts) if depth > 1 else None
     n_rows = len(inputs.train) + len(inputs.validation) + len(inputs.test)
-    last_block = ONE_POSITION if view.read_only else 1.0
-    return TrunkNeed(rows, view.position, depth, {rows: 4 * config.d_model * n_rows}, below, last_block)
+    last_block = ONE_POSITION if layout.last_block_at_read_positions else 1.0
+    return TrunkNeed(rows, layout.position, depth, {rows: 4 * config.d_model * n_rows}, below, last_block)
 
 
 def _state_bytes(recipe: Recipe, inputs: Inputs, config: ModelConfig, engine: Engine) -> dict[Hashable, int]:
     """What the states of each split take, and those of the test texts under other paddings, which stay as well."""
     found: dict[Hashable, int] = {}
 
-    def add(split: str, view: View, width: int) -> None:
+    def add(split: str, layout: Layout, width: int) -> None:
         lengths = getattr(inputs, split).lengths
-        key = (recipe.model, split, view.causal, view.mask_padding, view.trim, view.side, width)
+        key = (
+            recipe.model,
+            split,
+            layout.causal,
+            layout.mask_padding,
+            layout.drop_padding,
+            layout.side,
+            width,
+        )
         # Padding that is not computed is never touched, so it takes no memory.
         n_positions = (
-            _trimmed_positions(lengths.clamp(max=width), width) if view.trim else len(lengths) * width
+            _trimmed_positions(lengths.clamp(max=width), width)
+            if layout.drop_padding
+            else len(lengths) * width
         )
         found[key] = 4 * config.d_model * n_positions
 
     for split in _SPLITS:
-        add(split, engine.view(recipe), inputs.train.width)
-    if recipe.train != "features":
+        add(split, engine.layout(recipe), inputs.train.width)
+    if recipe.trainer == "network":
         longest = int(inputs.test.lengths.max())
         for padding, length in wanted_paddings(recipe, inputs, config):
-            view = engine.view(recipe.model_copy(update={"padding": padding}))
-            trimmed = 1 if view.first_token else longest
-            add("test", view, trimmed if view.trim or length is None else length)
+            layout = engine.layout(recipe.model_copy(update={"padding": padding}))
+            trimmed = 1 if layout.first_token else longest
+            add("test", layout, trimmed if layout.drop_padding or length is None else length)
     return found

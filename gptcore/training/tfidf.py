@@ -1,4 +1,4 @@
-"""Logistic regression (scikit-learn) on TF-IDF or on a frozen GPT's features: the cheap ends of the table."""
+"""Logistic regression (scikit-learn) on TF-IDF or on a frozen model's features: the cheap ends of the table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from gptcore.training.evaluate import Evaluation
+from gptcore.result import Evaluation, Fit
+from gptcore.training.task import Task
 
 Ngrams = Literal["words", "auto"]
 INVERSE_PENALTIES = (0.1, 1.0, 10.0, 100.0)  # scikit-learn's C; the validation split chooses
@@ -38,6 +39,30 @@ class LogisticFit:
         """Coefficients and intercepts."""
         model = self.pipeline[-1]
         return int(model.coef_.size + model.intercept_.size)
+
+
+def fit(task: Task) -> Fit:
+    """The trainer of logistic regressions on TF-IDF: no network, no device, no seed."""
+    data = task.data
+    splits = (data.train, data.validation, data.test)
+    with task.phases("train"):
+        logistic = fit_tfidf(
+            *(data.train.texts, data.train.labels, data.validation.texts, data.validation.labels),
+            ngrams=task.recipe.ngrams,
+        )
+    with task.phases("evaluate"):
+        train, validation, test = (logistic.evaluate(split.texts, split.labels) for split in splits)
+    return Fit(
+        recipe=task.recipe,
+        seeds=task.seeds,
+        train=train,
+        validation=validation,
+        test=test,
+        classifier=logistic,
+        n_total=logistic.n_params,
+        n_trained=logistic.n_params,
+        notes=logistic.notes,
+    )
 
 
 class _Candidate(NamedTuple):

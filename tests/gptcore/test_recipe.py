@@ -101,6 +101,35 @@ def test_every_choice_changes_the_id():
         assert len(ids | {recipe.id}) == len(relevant) + 1
 
 
+@pytest.mark.parametrize(
+    ("table", "older"),
+    [
+        ({"method": "top_blocks", "k": 0}, {"train": "last_layer"}),
+        ({"method": "top_blocks", "k": 1}, {"train": "last_block"}),
+        ({"method": "top_blocks", "k": 2}, {"train": "last_two_blocks"}),
+        ({"method": "all"}, {"train": "all"}),
+        ({"method": "features"}, {"train": "features"}),
+        ({"method": "lora"}, {"train": "lora"}),
+        (
+            {"method": "lora", "rank": 4, "targets": ["c_fc"], "scaling": "alpha/rank"},
+            {"train": "lora", "lora_rank": 4, "lora_targets": ["c_fc"], "lora_scaling": "alpha/rank"},
+        ),
+    ],
+)
+def test_both_spellings_of_a_method_are_one_recipe(table, older):
+    recipe, expected = make_recipe({"train": table}), make_recipe(older)
+    assert recipe == expected
+    assert recipe.id == expected.id
+    assert recipe.model_dump_json() == expected.model_dump_json()
+
+
+def test_a_method_without_an_older_name_has_an_id_of_its_own():
+    recipe = make_recipe({"train": {"method": "top_blocks", "k": 3}})
+    assert recipe.id == "gpt2-top_blocks-3-last-62e8ddca"
+    assert len({recipe.id, Recipe().id, Recipe(train={"method": "top_blocks", "k": 4}).id}) == 3
+    assert hash(recipe) == hash(Recipe.model_validate_json(recipe.model_dump_json()))
+
+
 def test_ids_are_file_names_that_start_readably():
     recipe = Recipe(model="some-one/gpt 2: odd", train="all", position="mean")
     assert recipe.id.startswith("gpt-2-odd-all-mean-")
@@ -121,6 +150,13 @@ def test_differences_are_theirs_and_ours():
     ("values", "message"),
     [
         ({"train": "last"}, r"row 1: train = 'last': .*'last_layer', 'last_block'.*'features'"),
+        ({"train": {"method": "lore"}}, "train = .*: method = 'lore': use one of top_blocks, all, lora"),
+        ({"train": {"rank": 4}}, "train = .*: method = None: use one of"),
+        ({"train": {"method": "lora", "rank": 0}}, "train = .*: rank = 0: .*greater than or equal to 1"),
+        ({"train": {"method": "top_blocks"}}, "train = .*: k is missing"),
+        ({"train": {"method": "all", "k": 1}}, "train = .*'k' is no field"),
+        ({"train": {"method": "lora", "rank": 4}, "lora_rank": 8}, "contradicts lora_rank = 8: give one"),
+        ({"train": 3}, "train = 3: Input should be 'last_layer'"),
         ({"position": "middle"}, r"position = 'middle': .*'first', 'last', 'last_real'"),
         ({"lr": 0}, "lr = 0: Input should be greater than 0"),
         ({"lr": "fast"}, "lr = 'fast': .*valid number"),

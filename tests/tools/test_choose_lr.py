@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from bench.records.record import EpochPoint
+from gptcore.result import Epoch
 from tools import choose_lr
 
 
-def point(loss: float, epoch: int) -> EpochPoint:
-    fields: dict[str, Any] = dict.fromkeys(EpochPoint.model_fields, 0.5)
-    return EpochPoint(**(fields | {"epoch": epoch, "step": 1, "validation_loss": loss}))
+def point(loss: float, epoch: int) -> Epoch:
+    fields: dict[str, Any] = dict.fromkeys(Epoch.model_fields, 0.5)
+    return Epoch(**(fields | {"epoch": epoch, "step": 1, "validation_loss": loss}))
 
 
 def test_the_lowest_mean_of_both_is_taken_and_half_a_setting_is_not() -> None:

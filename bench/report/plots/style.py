@@ -56,4 +56,4 @@ def is_about_padding(row: Row, baseline: Row) -> bool:
 def is_about_size(row: Row, baseline: Row) -> bool:
     """Whether a row differs from the baseline in its GPT, and in nothing that does not come with it."""
     changed = row.recipe.differences(baseline.recipe).keys()
-    return not row.recipe.is_tfidf and "model" in changed and changed <= {"model", "lr", "epochs"}
+    return row.recipe.backbone is not None and "model" in changed and changed <= {"model", "lr", "epochs"}

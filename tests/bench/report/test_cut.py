@@ -24,7 +24,7 @@ def make(study: Study, studies: ModuleType, n_cut: int, check: CutTextsCheck | N
         for seed in range(2)
     ]
     return collect(
-        few, [r.model_copy(update={"cut_texts": check}) if r.recipe.is_tfidf else r for r in records]
+        few, [r.model_copy(update={"cut_texts": check}) if r.recipe.backbone is None else r for r in records]
     )
 
 
@@ -63,7 +63,7 @@ def test_tfidf_has_a_second_figure(study: Study, studies: ModuleType) -> None:
 
 @pytest.mark.parametrize("n", [6, 7])
 def test_many_rows_are_counted(study: Study, studies: ModuleType, n: int) -> None:
-    rows = [row for row in study.rows if not row.recipe.is_tfidf and not row.no_op][:n]
+    rows = [row for row in study.rows if row.recipe.backbone is not None and not row.no_op][:n]
     few = study.model_copy(update={"rows": rows})
     inputs = InputFacts(tokenizer="gpt2", tokens_per_row=256, longest_tokens=900, n_truncated=747)
     records = [studies.make_record(row, 0, 0.9, 5.0, inputs=inputs) for row in rows]

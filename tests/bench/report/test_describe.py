@@ -1,9 +1,9 @@
 from types import ModuleType
 
 from bench.evidence.results import Results, collect
-from bench.records.record import PaddingCheck
 from bench.records.study import Study
 from bench.report import describe
+from gptcore.result import PaddingCheck
 
 
 def test_rows_stand_under_their_questions_and_the_others_last(results: Results, study: Study) -> None:

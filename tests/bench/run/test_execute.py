@@ -8,11 +8,11 @@ import pytest
 from bench.records.record import Record
 from bench.records.store import load_records, save_record
 from bench.run import execute as module
-from bench.run.execute import OnEpoch, execute
+from bench.run.execute import execute
 from bench.study.plan import PlannedRun, State
 from gptcore.locks import lock
 from gptcore.recipe import Recipe, Seeds
-from gptcore.result import Epoch
+from gptcore.result import Epoch, OnEpoch
 
 MakeRecord = Callable[..., Record]
 

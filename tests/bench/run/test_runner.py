@@ -20,8 +20,9 @@ from gptcore.engine.engine import Engine
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe, Seeds
 from gptcore.result import Epoch
-from gptcore.training import fit as fit_module
+from gptcore.training import build as build_module
 from gptcore.training.cut import cut_texts
+from gptcore.training.fit import fit
 
 TOY = ModelConfig(d_model=16, n_layer=2, n_head=2, context=16, vocab_size=8192, tokenizer="embedded")
 RECIPE = Recipe(model="toy", weights="random", epochs=2, batch_size=4, lr=1e-3)
@@ -293,7 +294,7 @@ def test_a_run_that_disagrees_with_the_plain_engine_fails(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The trunk holds the states of other weights: everything after it would be wrong, and nothing would say so."""
-    monkeypatch.setattr(fit_module, "weights_fingerprint", lambda _gpt: "the same for all")
+    monkeypatch.setattr(build_module, "weights_fingerprint", lambda _gpt: "the same for all")
     other = planned(seeds=Seeds(init=5, order=123))
     session.verify = True
     assert run_one(planned(), session).status == "done"
@@ -325,7 +326,7 @@ def test_tfidf_is_tried_on_the_texts_that_the_baseline_reads(data: Dataset) -> N
     assert (record.cut_texts.model, record.cut_texts.tokens, record.cut_texts.n_texts) == ("toy", 2, 40)
     found = cut_texts(data, short)
     assert found
-    again = fit_module.fit(TFIDF, found[0])
+    again = fit(TFIDF, found[0])
     assert record.cut_texts.test.correct == again.test.correct
     for baseline in (None, TFIDF):
         session = open_session(data, "plain", "float32", "cpu", baseline=baseline)

@@ -1,5 +1,6 @@
 """From a matrix to rows: precedence, narrowing, families, warnings."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from bench.study.matrix import Matrix, load_matrix
 from bench.study.resolve import Resolved, parse_set, resolve
 from gptcore.errors import UserError
+from gptcore.methods.layers import TopBlocks
 from gptcore.recipe import Recipe
 
 
@@ -247,3 +249,24 @@ def test_what_tfidf_counts_comes_along_with_it_and_is_a_change_of_its_own_elsewh
         {"model": "tfidf", "ngrams": "auto"},
         {"ngrams": "words"},
     ]
+
+
+def test_a_method_may_be_spelled_as_a_table(tmp_path: Path) -> None:
+    """The later value is the stronger one in either spelling, and a table is one change."""
+    path = tmp_path / "methods.toml"
+    path.write_text(
+        '[baseline]\nset = { train = { method = "lora", rank = 8 } }\n'
+        '[[row]]\nname = "rank"\nset = { lora_rank = 2 }\n'
+        '[[row]]\nname = "alpha"\nset = { train = { method = "lora", rank = 8, alpha = 1 } }\n'
+        '[[row]]\nname = "three"\nset = { train = { method = "top_blocks", k = 3 } }\n'
+        '[grid]\naxes = { train = [{ method = "top_blocks", k = 4 }] }\n'
+    )
+    found = resolve(load_matrix(path), "embedded")
+    assert found.warnings == ()
+    rows = {row.name: row for row in found.rows}
+    assert rows["rank"].changes == {"lora_rank": 2}
+    assert rows["alpha"].changes == {"lora_alpha": 1.0}
+    assert rows["three"].changes == {"train": {"method": "top_blocks", "k": 3}}
+    assert rows["train=top_blocks-4"].recipe.method == TopBlocks(k=4)
+    overridden = resolve(load_matrix(path), "embedded", {"lora_rank": 32})
+    assert overridden.rows[0].recipe.lora_rank == 32

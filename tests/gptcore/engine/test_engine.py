@@ -25,10 +25,12 @@ from gptcore.engine.engine import Engine, probe_precision
 from gptcore.engine.trunk_cache import TrunkStore
 from gptcore.engine.trunk_files import TrunkFiles
 from gptcore.recipe import Position, Recipe, Train
-from gptcore.training import fit as fit_module
+from gptcore.result import Fit
+from gptcore.training import build as build_module
 from gptcore.training import inputs as inputs_module
+from gptcore.training.build import build_backbone, build_classifier
 from gptcore.training.evaluate import evaluate
-from gptcore.training.fit import FitResult, build_classifier, build_gpt, fit
+from gptcore.training.fit import fit
 from gptcore.training.inputs import prepare_inputs
 from gptcore.training.tfidf import LogisticFit
 
@@ -67,7 +69,7 @@ def toy_models(toy_gpt: Callable[..., GPT]) -> Iterator[None]:
         for name, shape in SIZES.items():
             config = ModelConfig.model_validate(shape)
             patch.setitem(REGISTRY, name, ModelEntry(config=config, source="bundled", about="a toy"))
-        patch.setattr(fit_module, "load_gpt", load_toy)
+        patch.setattr(build_module, "load_gpt", load_toy)
         patch.setattr(inputs_module, "load_tokenizer", lambda _name: Numbers())
         yield
 
@@ -101,14 +103,14 @@ DATA = make_data(
 )
 
 
-def weights_of(result: FitResult) -> dict[str, np.ndarray]:
+def weights_of(result: Fit) -> dict[str, np.ndarray]:
     if isinstance(result.classifier, LogisticFit):
         model = result.classifier.pipeline[-1]
         return {"coefficients": model.coef_, "intercepts": model.intercept_}
     return {name: tensor.numpy() for name, tensor in result.classifier.state_dict().items()}
 
 
-def assert_same_outcome(plain: FitResult, fast: FitResult, rtol: float) -> None:
+def assert_same_outcome(plain: Fit, fast: Fit, rtol: float) -> None:
     """The loss of every step, the epochs, and the probabilities of every text."""
     assert len(fast.losses) == len(plain.losses)
     np.testing.assert_allclose(fast.losses, plain.losses, rtol=rtol, err_msg="losses")
@@ -120,9 +122,7 @@ def assert_same_outcome(plain: FitResult, fast: FitResult, rtol: float) -> None:
         np.testing.assert_allclose(found.probabilities, expected.probabilities, rtol=rtol, err_msg=split)
 
 
-def assert_same_weights(
-    plain: FitResult, fast: FitResult, rtol: float, atol: float, skip: str | None = None
-) -> None:
+def assert_same_weights(plain: Fit, fast: Fit, rtol: float, atol: float, skip: str | None = None) -> None:
     expected, found = weights_of(plain), weights_of(fast)
     assert list(found) == list(expected)
     for name, weight in expected.items():
@@ -170,7 +170,7 @@ def test_what_learns_moves(train: Train) -> None:
     """Guards the comparisons: weights that nobody trained would agree as well."""
     recipe = Recipe(model="mini", train=train, epochs=1, lr=1e-3)
     result = fit(recipe, DATA, 0, Engine("fast"), "cpu")
-    start = build_classifier(build_gpt(recipe, 0)[0], 2, recipe, Engine("fast"), 0)
+    start = build_classifier(build_backbone(recipe, 0)[0], 2, recipe, Engine("fast"), 0)
     learns = {name for name, parameter in start.named_parameters() if parameter.requires_grad}
     moved = {
         name
@@ -226,9 +226,9 @@ def test_training_by_chance(recipe: Recipe, data: Dataset) -> None:
 def test_logits_before_training_by_chance(recipe: Recipe, data: Dataset) -> None:
     logits = {}
     for engine in (Engine("plain"), Engine("fast")):
-        gpt, _ = build_gpt(recipe, 0)
+        gpt, _ = build_backbone(recipe, 0)
         classifier = build_classifier(gpt, 2, recipe, engine, 0).eval()
-        inputs = prepare_inputs(data, recipe, classifier.view, gpt.config)
+        inputs = prepare_inputs(data, recipe, classifier.layout, gpt.config)
         with torch.no_grad():
             logits[engine.name] = [classifier(rows) for rows in (inputs.train, inputs.test)]
     for plain, fast in zip(logits["plain"], logits["fast"], strict=True):
@@ -240,7 +240,7 @@ def test_logits_before_training_by_chance(recipe: Recipe, data: Dataset) -> None
 def test_engines_tell_the_same_of_the_texts(recipe: Recipe, data: Dataset) -> None:
     facts = []
     for engine in (Engine("plain"), Engine("fast")):
-        inputs = prepare_inputs(data, recipe, engine.view(recipe), REGISTRY["mini"].config)
+        inputs = prepare_inputs(data, recipe, engine.layout(recipe), REGISTRY["mini"].config)
         facts.append((inputs.tokens_per_row, inputs.longest_tokens, inputs.mean_tokens, inputs.n_truncated))
     assert facts[0] == facts[1]
 
@@ -354,10 +354,10 @@ def test_bfloat16_rounds_products_only(monkeypatch: pytest.MonkeyPatch, train: T
     assert {value.dtype for value in kept} == {torch.float32}
 
     outputs: dict[str, list[torch.dtype]] = {"block": [], "product": []}
-    for block in result.classifier.gpt.h:
+    for block in result.classifier.backbone.h:
         block.register_forward_hook(lambda *call: outputs["block"].append(call[2].dtype))
         block.mlp.register_forward_hook(lambda *call: outputs["product"].append(call[2].dtype))
-    inputs = prepare_inputs(DATA, recipe, result.classifier.view, result.classifier.gpt.config)
+    inputs = prepare_inputs(DATA, recipe, result.classifier.layout, result.classifier.backbone.config)
     logits = result.classifier(inputs.test)
     assert logits.dtype == torch.float32
     assert set(outputs["block"]) == {torch.float32}
@@ -398,9 +398,9 @@ def test_precisions_share_no_trunk() -> None:
 
 def test_evaluation_does_not_depend_on_the_order_of_rows() -> None:
     result = fit(Recipe(model="mini", position="last_real", epochs=1), DATA, 0, Engine("fast"), "cpu")
-    inputs = prepare_inputs(DATA, result.recipe, result.classifier.view, result.classifier.gpt.config)
+    inputs = prepare_inputs(DATA, result.recipe, result.classifier.layout, result.classifier.backbone.config)
     order = torch.randperm(len(DATA.train), generator=torch.Generator().manual_seed(0))
-    shuffled = evaluate(result.classifier, inputs.train.rows(order), DATA.train.labels[order])
+    shuffled = evaluate(result.classifier, inputs.train.take(order), DATA.train.labels[order])
     np.testing.assert_allclose(shuffled.probabilities, result.train.probabilities[order], rtol=1e-4)
 
 

@@ -15,7 +15,9 @@ from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe, Seeds
-from gptcore.training.fit import FitResult, build_gpt, fit
+from gptcore.result import Fit
+from gptcore.training.build import build_backbone
+from gptcore.training.fit import fit
 from gptcore.training.tfidf import LogisticFit
 
 CONFIG = ModelConfig(d_model=8, n_layer=2, n_head=2, context=16, vocab_size=8192, tokenizer="embedded")
@@ -55,7 +57,7 @@ def recipe_of(**choices: object) -> Recipe:
     return Recipe(**values | choices)
 
 
-def fit_toy(seed: int | Seeds = 0, engine: str = "plain", **choices: object) -> FitResult:
+def fit_toy(seed: int | Seeds = 0, engine: str = "plain", **choices: object) -> Fit:
     return fit(recipe_of(**choices), DATA, seed, Engine(engine), "cpu")
 
 
@@ -117,7 +119,7 @@ def test_weights_that_are_not_there_are_an_error():
     with pytest.raises(UserError, match="'toy': no pretrained weights"):
         fit_toy(weights="pretrained")
     with pytest.raises(UserError, match="neither a known name"):
-        build_gpt(Recipe(model="no-such-model"), 0)
+        build_backbone(Recipe(model="no-such-model"), 0)
     with pytest.raises(UserError, match="context = 17: toy takes at most 16"):
         fit_toy(context=17)
 
@@ -155,10 +157,10 @@ def test_epochs_are_told_as_they_end():
 
 def test_the_public_face():
     assert set(gptcore.__all__) == {
-        *("Dataset", "Engine", "FitResult", "GPT", "Recipe", "Seeds", "fit", "load_dataset"),
+        *("Dataset", "Engine", "Fit", "GPT", "Recipe", "Seeds", "fit", "load_dataset"),
     }
     result = gptcore.fit(gptcore.Recipe(**recipe_of().model_dump()), DATA, seed=0)
-    assert isinstance(result, gptcore.FitResult)
+    assert isinstance(result, gptcore.Fit)
     assert result.test.accuracy > 0.5
     with pytest.raises(AttributeError, match="no attribute 'finetune_all'"):
         gptcore.finetune_all  # noqa: B018

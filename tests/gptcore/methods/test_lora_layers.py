@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from gptcore.backbones.gpt import GPT
 from gptcore.errors import UserError
-from gptcore.methods.lora import inject_lora, load_adapter, lora_layers, merge_lora, save_adapter
+from gptcore.methods.lora_layers import inject_lora, load_adapter, lora_layers, merge_lora, save_adapter
 
 TARGETS = ("c_attn", "c_proj", "c_fc")
 TOKENS = torch.randint(31, (4, 9), generator=torch.Generator().manual_seed(1))
@@ -132,7 +132,7 @@ def test_an_adapter_comes_back_bit_for_bit(toy_gpt, tmp_path, scaling):
     assert torch.equal(back.eval()(TOKENS), gpt.eval()(TOKENS))
     assert lora_layers(back).keys() == lora_layers(gpt).keys()
     layer = back.h[0].attn.c_attn
-    assert (layer.scale, layer.dropout) == (gpt.h[0].attn.c_attn.scale, 0.25)
+    assert (layer.scale, layer.dropout.p) == (gpt.h[0].attn.c_attn.scale, 0.25)
 
 
 def test_a_model_without_adapters_has_none_to_save(toy_gpt, tmp_path):

@@ -1,0 +1,91 @@
+"""From a recipe to the parts of a network before its first step: backbone, classifier, rows of tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from gptcore.backbones.base import Backbone
+from gptcore.backbones.checkpoints import checkpoint_folder, read_config
+from gptcore.backbones.config import REGISTRY
+from gptcore.backbones.weights import load_gpt, random_gpt, weights_fingerprint
+from gptcore.data.rows import Rows
+from gptcore.engine.classifier import Classifier
+from gptcore.engine.engine import Engine
+from gptcore.engine.trunk import compute_trunk
+from gptcore.recipe import Recipe
+from gptcore.training.inputs import Inputs, prepare_inputs
+from gptcore.training.task import Task
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """A network before its first step, and the texts as tokens.
+
+    tokens: rows of the three splits, where they are computed; source: where the weights come from; fingerprint: of
+    the weights as they were loaded; n_total, n_trained: parameters.
+    """
+
+    classifier: Classifier
+    inputs: Inputs
+    tokens: tuple[Rows, Rows, Rows]
+    source: str
+    fingerprint: str
+    n_total: int
+    n_trained: int
+
+
+def build_backbone(recipe: Recipe, init_seed: int) -> tuple[Backbone, str]:
+    """The backbone that a recipe starts from, and where its weights come from. Raises UserError."""
+    known = recipe.model in REGISTRY
+    if recipe.weights == "random":
+        config = REGISTRY[recipe.model].config if known else read_config(checkpoint_folder(recipe.model))
+        return random_gpt(config, init_seed), "random"
+    return load_gpt(recipe.model), REGISTRY[recipe.model].source if known else recipe.model
+
+
+def build_classifier(
+    backbone: Backbone, n_classes: int, recipe: Recipe, engine: Engine, init_seed: int
+) -> Classifier:
+    """The classifier before its first step: new head, the method attached, what learns marked."""
+    generator = torch.Generator().manual_seed(init_seed)
+    classifier = Classifier(backbone, n_classes, engine.layout(recipe), generator, engine.precision)
+    classifier.attach(recipe.method, generator)
+    return classifier
+
+
+def start(task: Task) -> Start:
+    """Load, build and tokenise. Raises UserError."""
+    with task.phases("load"):
+        backbone, source = build_backbone(task.recipe, task.seeds.init)
+        fingerprint = weights_fingerprint(backbone)
+        n_classes = len(task.data.label_names)
+        classifier = build_classifier(backbone, n_classes, task.recipe, task.engine, task.seeds.init)
+        classifier.to(task.device)
+        n_total = sum(p.numel() for p in classifier.parameters())
+        n_trained = sum(p.numel() for p in classifier.trained_parameters())
+    with task.phases("tokenise"):
+        inputs = prepare_inputs(task.data, task.recipe, classifier.layout, backbone.info)
+    train, validation, test = (
+        part.to(task.device) for part in (inputs.train, inputs.validation, inputs.test)
+    )
+    return Start(classifier, inputs, (train, validation, test), source, fingerprint, n_total, n_trained)
+
+
+def through_frozen(
+    task: Task, classifier: Classifier, fingerprint: str, splits: tuple[Rows, ...]
+) -> tuple[list[Rows], float]:
+    """The splits as what the first trained layer sees, and the seconds that earlier runs spent on that.
+
+    fingerprint: of the frozen weights. Rows stay as they are where nothing is frozen.
+    """
+    depth = task.recipe.method.frozen_below(classifier.backbone.info.n_blocks)
+    if depth == 0:
+        return list(splits), 0.0
+    with task.phases("trunk"):
+        if task.engine.is_fast:
+            found = [task.engine.trunks.get(classifier, fingerprint, rows, depth) for rows in splits]
+        else:
+            found = [(compute_trunk(classifier, rows, depth), 0.0) for rows in splits]
+    return [trunk.rows for trunk, _ in found], sum(spent_before for _, spent_before in found)
