@@ -8,7 +8,7 @@ from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from gptcore.training.tfidf import fit_features, fit_tfidf
+from gptcore.training.logistic import fit_features, fit_tfidf
 
 WORDS = (["win", "prize", "now", "call"], ["see", "you", "at", "home"], ["rain", "sun", "wind", "now"])
 
