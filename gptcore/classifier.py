@@ -17,10 +17,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gptcore.backbones.weights import weights_fingerprint
-from gptcore.data.assets import write_atomically
 from gptcore.data.tokenizer import load_tokenizer
 from gptcore.engine.engine import Engine
 from gptcore.errors import UserError
+from gptcore.files import write_whole
 from gptcore.recipe import Recipe, first_problem
 from gptcore.training.build import Base, build_backbone, build_classifier
 from gptcore.training.logistic import LogisticFit
@@ -74,8 +74,8 @@ class TextClassifier:
             details=self.predictor.details(),
         )
         (folder / DESCRIPTION).unlink(missing_ok=True)  # half of a pair must not pass for a whole
-        write_atomically(folder / TENSORS, save(self.predictor.learned()))
-        write_atomically(folder / DESCRIPTION, (about.model_dump_json(indent=1) + "\n").encode())
+        write_whole(folder / TENSORS, save(self.predictor.learned()))
+        write_whole(folder / DESCRIPTION, about.model_dump_json(indent=1) + "\n")
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> TextClassifier:

@@ -47,6 +47,15 @@ _OPTIMISER = (
     *("lr", "weight_decay", "epochs", "batch_size", "accumulation", "warmup", "schedule"),
     *("clip_norm", "patience", "restore_best"),
 )
+# Hashed into every id. A field that is not listed came later: it is hashed only where it differs from its default,
+# so that the records from before it are still found. Never add to this list.
+_ALWAYS_HASHED = frozenset(
+    (
+        *("model", "weights", "train", "position", "attention", "padding", "attend_padding", "context"),
+        *METHOD_FIELDS,
+        *_OPTIMISER,
+    )
+)
 
 
 class Recipe(BaseModel):
@@ -55,6 +64,11 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     model: str = Field(default="gpt2", description="registry name, checkpoint folder, hub id, or 'tfidf'")
+    ngrams: Literal["words", "auto"] = Field(
+        default="words",
+        description="of 'tfidf': words and word pairs, as published; auto: words, characters or both, "
+        "whichever predicts the validation texts best",
+    )
     weights: Literal["pretrained", "random"] = "pretrained"
     train: Train | Method = Field(
         default="last_block", description="what learns: a name, or { method = ..., its fields }"
@@ -134,6 +148,11 @@ class Recipe(BaseModel):
             return Lora(**{name.removeprefix("lora_"): getattr(self, name) for name in METHOD_FIELDS})
         return _NAMED[self.train]
 
+    @property
+    def train_name(self) -> str:
+        """The method's name, as in ids."""
+        return self.train.slug if isinstance(self.train, Method) else self.train
+
     def with_method(self, method: Method) -> Recipe:
         """The same recipe with another way of fine-tuning."""
         return self.model_copy(update=_older_fields(method) or {"train": method})
@@ -148,29 +167,43 @@ class Recipe(BaseModel):
         """Who fits this recipe: a training loop, or a logistic regression on a frozen model's features or on TF-IDF."""
         return "tfidf" if self.backbone is None else self.method.trainer
 
-    def choices(self) -> dict[str, Any]:
-        """The fields that matter to this recipe's outcome: two recipes with equal choices are the same run."""
-        if self.trainer == "tfidf":
-            return {"model": self.model}
-        ignored: set[str] = set()
+    @property
+    def relevant(self) -> tuple[str, ...]:
+        """Names of the fields that matter to this recipe's outcome, in the order of the schema."""
+        fields = tuple(type(self).model_fields)
+        if self.backbone is None:
+            return tuple(name for name in fields if name in ("model", "ngrams"))
+        ignored = {"ngrams"}
         if self.train != Lora.kind:
             ignored.update(METHOD_FIELDS)
         if self.trainer == "features":
             ignored.update(_OPTIMISER)
         if self.padding == "none":
             ignored.add("attend_padding")
-        return self.model_dump(mode="json", exclude=ignored)
+        return tuple(name for name in fields if name not in ignored)
+
+    def choices(self) -> dict[str, Any]:
+        """The values of `relevant` fields: two recipes with equal choices are the same run.
+
+        Fields that came after the first records are left out while they have their default.
+        """
+        fields = type(self).model_fields
+        chosen = {
+            name
+            for name in self.relevant
+            if name in _ALWAYS_HASHED or getattr(self, name) != fields[name].get_default()
+        }
+        return self.model_dump(mode="json", include=chosen)
 
     @property
     def id(self) -> str:
         """Stable, readable id: model, layers and position, then a hash of all choices."""
         digest = hashlib.sha256(json.dumps(self.choices(), sort_keys=True).encode()).hexdigest()[:8]
-        if self.trainer == "tfidf":
+        if self.backbone is None:
             return f"{TFIDF}-{digest}"
         # A path is named by its last part.
         model = re.sub(r"[^A-Za-z0-9._]+", "-", Path(self.model).name).strip("-.") or "model"
-        train = self.train.slug if isinstance(self.train, Method) else self.train
-        return f"{model}-{train}-{self.position}-{digest}"
+        return f"{model}-{self.train_name}-{self.position}-{digest}"
 
     def differences(self, other: Recipe) -> dict[str, tuple[Any, Any]]:
         """Field -> (theirs, ours), for the fields in which this recipe differs from `other`."""

@@ -24,6 +24,8 @@ Seconds = Annotated[float, Field(ge=0, le=1e9)]
 Count = Annotated[int, Field(ge=0, le=10**18)]
 Loss = Annotated[float, Field(ge=-1e39, le=1e39)]  # of float32
 
+CUT_SHARE = 0.01  # of the texts, from which on it is warned that they are cut
+
 
 class Part(BaseModel):
     """A part of a record."""
@@ -65,6 +67,29 @@ class PaddingCheck(Part):
     n_flipped: int = Field(
         ge=0, description="test predictions that differ from those of the run's own padding"
     )
+
+
+@dataclass(frozen=True)
+class CutTexts:
+    """How many texts of the three splits are longer than the `tokens` that a model reads of each."""
+
+    n_cut: int
+    n_texts: int
+    tokens: int
+
+    @property
+    def share(self) -> float:
+        """Of all texts, 0 to 1."""
+        return self.n_cut / self.n_texts
+
+    @property
+    def matters(self) -> bool:
+        """Whether it is worth a warning: `context = longest` cuts single texts of the other splits."""
+        return self.share >= CUT_SHARE
+
+    def __str__(self) -> str:
+        share = f"{self.share:.0%}" if self.share >= 0.1 else f"{100 * self.share:.2g}%"
+        return f"{self.n_cut:,} of {self.n_texts:,} texts ({share}) are longer than {self.tokens:,} tokens"
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,10 +24,10 @@ def write_report_of(folder: Path, margin: float) -> Path:
 
     Raises UserError where the folder holds no study or cannot be written.
     """
-    from bench.records.files import cannot_write
-    from bench.records.locks import lock
     from bench.records.store import load_records, load_study
     from bench.report.markdown import write_report
+    from gptcore.files import cannot_write
+    from gptcore.locks import lock
 
     study = load_study(folder)
     with lock(folder, "report", wait=True):  # one writer at a time, with the records as they are then

@@ -66,6 +66,7 @@ def run(
     if interrupted:
         echo("interrupted: every finished run is kept, the same command resumes")
         raise Exit(130)
+    save_study(study_run.folder, study_run.manifest.with_look())
     if reasons := blocking(planned_runs):
         others = f" (and {len(reasons) - 1} more reasons)" if len(reasons) > 1 else ""
         echo(f"no run of this study can be done here: {plain(reasons[0])}{others}", err=True)

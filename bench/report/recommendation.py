@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bench.evidence.pareto import Candidate, Tradeoff, weigh
 from bench.evidence.results import Results
+from bench.report.cut import cut_sentences
+from bench.report.describe import leak
 from bench.report.tables import titled
 from bench.report.text import MISSING, count, escape, percent, points_between, seconds
 
@@ -15,8 +17,8 @@ the error to fear is to let a worse row pass. That a row is not significantly wo
 interval says how much it may lack."""
 
 
-def recommendation(results: Results, plot: str) -> list[str]:
-    """The sentence, the table of the rows that are worth considering, `plot`; nothing where none can be weighed."""
+def recommendation(results: Results) -> list[str]:
+    """The sentence and the table of the rows that are worth considering; nothing where none can be weighed."""
     tradeoff = weigh(results)
     if tradeoff is None:
         return []
@@ -29,7 +31,13 @@ def recommendation(results: Results, plot: str) -> list[str]:
     ]
     table = titled(results, "Which row to use", headers, rows, "lrrrrll")
     heading, rest = table.split("\n\n", 1)
-    return [heading, _sentence(tradeoff) + _doubt(results, tradeoff), rest, plot, _HOW_TO_READ]
+    return [
+        heading,
+        _sentence(tradeoff) + _doubt(results, tradeoff) + _leak(results),
+        escape(" ".join(cut_sentences(results))),
+        rest,
+        _HOW_TO_READ,
+    ]
 
 
 def _sentence(tradeoff: Tradeoff) -> str:
@@ -57,6 +65,10 @@ def _doubt(results: Results, tradeoff: Tradeoff) -> str:
         " **It is not shown to beat always answering the largest class** "
         f"({percent(results.majority)}%): more texts to test on, or other rows, may tell."
     )
+
+
+def _leak(results: Results) -> str:
+    return f" **{escape(text)}**" if (text := leak(results)) else ""
 
 
 def _difference(one: Candidate) -> str:

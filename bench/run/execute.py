@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from bench.records.locks import lock
 from bench.records.record import Record
 from bench.records.store import find_record, save_record
 from bench.study.plan import PlannedRun
+from gptcore.locks import lock
 from gptcore.result import Epoch, OnEpoch
 
 WAIT_S = 0.5  # between two looks at what other processes do

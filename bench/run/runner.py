@@ -14,12 +14,12 @@ import torch
 from bench.records.record import (
     Cost,
     Curves,
+    CutTextsCheck,
     Environment,
     InputFacts,
     LossPoint,
     Metrics,
     Parameters,
-    Predictions,
     Record,
     SplitMetrics,
     WeightsFacts,
@@ -27,6 +27,7 @@ from bench.records.record import (
 from bench.records.scrub import scrub
 from bench.run.environment import describe_environment
 from bench.run.outcome import record_without_outcome
+from bench.run.predictions import predictions_of
 from bench.study.plan import PlannedRun
 from gptcore.backbones.checkpoints import known_config
 from gptcore.backbones.config import REGISTRY
@@ -38,6 +39,7 @@ from gptcore.errors import UserError
 from gptcore.recipe import Recipe
 from gptcore.result import Evaluation, Fit, OnEpoch
 from gptcore.training.costs import estimate_flops
+from gptcore.training.cut import cut_texts
 from gptcore.training.fit import fit
 from gptcore.training.padding import other_paddings
 
@@ -50,7 +52,8 @@ log = logging.getLogger(__name__)
 class Session:
     """What all runs of one process share: the data, the engine with its trunks, the device.
 
-    checkpoints: model -> SHA-256 over its checkpoint's files, as the study was opened with them.
+    checkpoints: model -> SHA-256 over its checkpoint's files, as the study was opened with them; baseline: of the
+    study, as whose model reads the texts TF-IDF is also tried on them.
     """
 
     data: Dataset
@@ -58,6 +61,7 @@ class Session:
     device: str
     verify: bool = False
     checkpoints: Mapping[str, str] = field(default_factory=dict)
+    baseline: Recipe | None = None
     _split_seed: int | None = field(default=None, init=False, repr=False)  # whose trunks are kept
 
     def split(self, split_seed: int) -> Dataset:
@@ -75,12 +79,13 @@ def open_session(
     device: str,
     verify: bool = False,
     checkpoints: Mapping[str, str] | None = None,
+    baseline: Recipe | None = None,
 ) -> Session:
     """A session with a new engine; the plain one is always float32, `auto` probes the machine once."""
     chosen: Precision = "float32"
     if engine == "fast" and precision != "float32":
         chosen = probe_precision(torch.device(device)) if precision == "auto" else "bfloat16"
-    return Session(data, Engine(engine, chosen), device, verify, checkpoints or {})
+    return Session(data, Engine(engine, chosen), device, verify, checkpoints or {}, baseline)
 
 
 def environment_of(session: Session) -> Environment:
@@ -111,6 +116,7 @@ def run_one(planned: PlannedRun, session: Session, on_epoch: OnEpoch | None = No
             verify=session.verify,
         )
         outcome = _outcome(result, data, session.engine, _checkpoint(planned.recipe, session))
+        outcome["cut_texts"] = _on_cut_texts(result, data, session.baseline)
     except Exception as error:  # whatever went wrong in one run must not end the study
         log.exception("run %s failed", planned.run_id)
         return bare.model_copy(update={"reason": _one_line(error)})
@@ -141,12 +147,7 @@ def _outcome(result: Fit, data: Dataset, engine: Engine, checkpoint: str | None)
         "metrics": Metrics(
             train=_metrics(result.train), validation=_metrics(result.validation), test=_metrics(result.test)
         ),
-        "test": Predictions(
-            labels=result.test.labels.tolist(),
-            predicted=result.test.predicted.tolist(),
-            examples=None if data.test.rows is None else data.test.rows.tolist(),
-            probabilities=result.test.probabilities.round(6).tolist(),
-        ),
+        "test": predictions_of(result.test, data.test.rows),
         "curves": _curves(result),
         "parameters": Parameters(total=result.n_total, trained=result.n_trained),
         "cost": Cost(
@@ -158,6 +159,28 @@ def _outcome(result: Fit, data: Dataset, engine: Engine, checkpoint: str | None)
             flops=_conventional_flops(result, data),
         ),
     }
+
+
+def _on_cut_texts(result: Fit, data: Dataset, baseline: Recipe | None) -> CutTextsCheck | None:
+    """TF-IDF once more where the study's baseline reads only the beginning of many texts; None elsewhere."""
+    if result.recipe.backbone is not None or baseline is None or baseline.backbone is None:
+        return None
+    try:
+        found = cut_texts(data, baseline)
+    except UserError as error:  # the baseline's own runs say so; this one needs no vocabulary
+        log.info("no check on cut texts: %s", error)
+        return None
+    if found is None or not found[1].matters:
+        return None
+    texts, cut = found
+    again = fit(result.recipe, texts, result.seeds)
+    return CutTextsCheck(
+        model=Path(baseline.model).name,
+        tokens=cut.tokens,
+        n_cut=cut.n_cut,
+        n_texts=cut.n_texts,
+        test=_metrics(again.test),
+    )
 
 
 def _input_facts(result: Fit) -> InputFacts | None:

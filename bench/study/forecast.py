@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from bench.records.record import Record
 from bench.study.plan import PlannedRun
 from gptcore.recipe import Recipe, Seeds
+from gptcore.result import CutTexts
 
 if TYPE_CHECKING:
     from gptcore.training.probe import Probe, TrunkNeed
@@ -19,10 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a run will cost: seconds here (a record's `marginal_s`), and its process's peak memory."""
+    """What a run will cost: seconds here (a record's `marginal_s`), and its process's peak memory.
+
+    cut: how many texts are longer than what the run will read of them; None where it reads no tokens.
+    """
 
     seconds: float
     mem_bytes: int
+    cut: CutTexts | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ def forecast(
             share = trunks.take(probe.trunk, run.recipe, run.seeds)
             seconds -= (1 - share) * probe.phases.get("trunk", 0.0)
         mem_bytes = machine.floor_bytes + trunks.held_bytes + probe.own_bytes
-        found[run.run_id] = Prediction(seconds, mem_bytes)
+        found[run.run_id] = Prediction(seconds, mem_bytes, probe.cut)
     return found
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Literal
 
 from bench.records.record import Record, run_id
@@ -14,6 +13,7 @@ from bench.study.matrix import closest
 from gptcore.backbones.checkpoints import cached_checkpoint, is_hub_id, known_config
 from gptcore.backbones.config import FAMILIES, REGISTRY
 from gptcore.errors import UserError
+from gptcore.paths import path_kind
 from gptcore.recipe import Recipe, Seeds
 
 State = Literal["todo", "done", "failed", "blocked"]
@@ -130,7 +130,7 @@ def downloads(plan: Sequence[PlannedRun], size: Callable[[str], int | None]) -> 
 
 
 def _check_model(model: str, where: str) -> None:
-    if model in FAMILIES or model in REGISTRY or is_hub_id(model) or Path(model).is_dir():
+    if model in FAMILIES or model in REGISTRY or is_hub_id(model) or path_kind(model) == "folder":
         return
     known = closest(model, [*FAMILIES, *REGISTRY])
     raise UserError(f"{where} {model!r} is no known model, no folder and no hub id 'owner/name': {known}")

@@ -12,6 +12,7 @@ from pathlib import Path
 from gptcore.backbones.checkpoint_files import WEIGHT_FILES, weight_files
 from gptcore.backbones.config import REGISTRY, ModelConfig
 from gptcore.errors import UserError
+from gptcore.paths import path_kind
 
 PROBES = 2  # a single connection may be cut off
 PROBE_LIMIT_S = 5.0  # how long to wait for an answer of the hub before it counts as out of reach
@@ -31,7 +32,7 @@ def checkpoint_folder(name_or_path: str | Path) -> Path:
         if not (folder / WEIGHT_FILES[0]).is_file():
             raise UserError(f"model {name!r}: no pretrained weights in {folder}; use weights = 'random'")
         return folder
-    if Path(name).is_dir():
+    if path_kind(name) == "folder":
         return Path(name)
     if is_hub_id(name):
         return _hub_folder(name)
@@ -56,7 +57,7 @@ def cached_checkpoint(name_or_path: str | Path) -> Path | None:
     name = str(name_or_path)
     if name in REGISTRY and REGISTRY[name].bundled:
         folder = bundled_folder(name)
-    elif name not in REGISTRY and Path(name).is_dir():
+    elif name not in REGISTRY and path_kind(name) == "folder":
         folder = Path(name)
     else:
         repo = _hub_repo(name)
@@ -109,7 +110,7 @@ def known_config(name_or_path: str | Path) -> ModelConfig | None:
     name = str(name_or_path)
     if name in REGISTRY:
         return REGISTRY[name].config
-    if Path(name).is_dir():
+    if path_kind(name) == "folder":
         return read_config(Path(name))
     folder = cached_checkpoint(name)
     return None if folder is None else read_config(folder)

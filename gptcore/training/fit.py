@@ -10,6 +10,7 @@ from gptcore.data.datasets import Dataset
 from gptcore.engine.engine import Engine
 from gptcore.recipe import Recipe, Seeds
 from gptcore.result import Fit, OnEpoch
+from gptcore.threads import warn_if_threads_spin
 from gptcore.training import features, network, tfidf
 from gptcore.training.task import Task, Trainer
 from gptcore.training.timing import PeakMemory, Phases
@@ -33,6 +34,7 @@ def fit(
     plain engine on a sample first. Raises UserError where the weights cannot be loaded or the recipe does not fit the
     model, FloatingPointError where the loss is no longer finite, DisagreementError where verification fails.
     """
+    warn_if_threads_spin()
     seeds = seed if isinstance(seed, Seeds) else Seeds(init=seed, order=seed)
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     phases = Phases(where)

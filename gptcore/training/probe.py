@@ -27,10 +27,10 @@ from gptcore.engine.cuda_graph import WARM_UP
 from gptcore.engine.engine import Engine
 from gptcore.engine.layout import Layout
 from gptcore.recipe import Recipe
-from gptcore.result import Fit
+from gptcore.result import CutTexts, Fit
 from gptcore.training.costs import estimate_memory
 from gptcore.training.fit import fit
-from gptcore.training.inputs import Inputs, prepare_inputs
+from gptcore.training.inputs import Inputs, prepare_inputs, row_length
 from gptcore.training.padding import wanted_paddings
 
 TFIDF_TEXTS = 2000  # TF-IDF is cheap, and its time is not in proportion to the texts
@@ -81,13 +81,15 @@ class TrunkNeed:
 class Probe:
     """What a run costs alone. phases: seconds by name; trunk: the part that it may find ready, if any.
 
-    tokens_per_row: width of the rows that are computed; own_bytes: peak memory that it adds, trunks left out.
+    tokens_per_row: width of the rows that are computed; own_bytes: peak memory that it adds, trunks left out; cut: how
+    many texts are longer than what is read of them.
     """
 
     phases: dict[str, float]
     trunk: TrunkNeed | None = None
     tokens_per_row: int = 1
     own_bytes: int = 0
+    cut: CutTexts | None = None
 
 
 def cost_id(recipe: Recipe) -> str:
@@ -139,6 +141,7 @@ class Sample:
             _trunk_need(self.recipe, inputs, self.config, self.engine),
             inputs.train.width,
             self._own_bytes(inputs, len(data.label_names)),
+            _cut(inputs, self.recipe, self.config),
         )
 
     def _own_bytes(self, inputs: Inputs, n_classes: int) -> int:
@@ -148,7 +151,15 @@ class Sample:
         if self.engine.is_fast:
             splits = (inputs.train, inputs.validation, inputs.test)
             n_used = len(torch.unique(torch.cat([part.values.flatten() for part in splits])))
-        return estimate_memory(self.config, self.recipe, inputs.train.width, n_classes, n_used)
+        return estimate_memory(
+            self.config, self.recipe, inputs.train.width, n_classes, n_used, len(inputs.train)
+        )
+
+
+def _cut(inputs: Inputs, recipe: Recipe, config: ModelConfig) -> CutTexts:
+    longest = inputs.longest_tokens
+    length = inputs.tokens_per_row or row_length(recipe, config, longest, longest)
+    return CutTexts(inputs.n_truncated, len(inputs.train) + len(inputs.validation) + len(inputs.test), length)
 
 
 def take_sample(
@@ -210,7 +221,8 @@ def _slice(data: Dataset, *sizes: int) -> Dataset:
         chosen = [by_length[int((i + 0.5) * len(split) / n)] for i in range(n)]
         # A logistic regression cannot be fitted to one class, nor judge another than it was fitted to.
         missing = set(np.unique(labels).tolist()) - set(labels[chosen].tolist())
-        chosen += [next(i for i in by_length if labels[i] == label) for label in sorted(missing)]
+        shortest = {label: i for i, label in reversed([(i, int(labels[i])) for i in by_length])}
+        chosen += [shortest[label] for label in sorted(missing)]
         return Split(tuple(split.texts[i] for i in chosen), labels[chosen])
 
     splits = (data.train, data.validation, data.test)

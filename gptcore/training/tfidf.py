@@ -15,7 +15,8 @@ def fit(task: Task) -> Fit:
     splits = (data.train, data.validation, data.test)
     with task.phases("train"):
         logistic = fit_tfidf(
-            data.train.texts, data.train.labels, data.validation.texts, data.validation.labels
+            *(data.train.texts, data.train.labels, data.validation.texts, data.validation.labels),
+            ngrams=task.recipe.ngrams,
         )
     with task.phases("evaluate"):
         train, validation, test = (logistic.evaluate(split.texts, split.labels) for split in splits)
@@ -28,4 +29,5 @@ def fit(task: Task) -> Fit:
         classifier=TextClassifier(task.recipe, data.label_names, TfidfPredictor(logistic)),
         n_total=logistic.n_params,
         n_trained=logistic.n_params,
+        notes=logistic.notes,
     )

@@ -30,8 +30,11 @@ TORCH_FREE = [
     "gptcore.__main__",
     "gptcore.cli",
     "gptcore.errors",
+    "gptcore.files",
+    "gptcore.locks",
     "gptcore.recipe",
     "gptcore.result",
+    "gptcore.paths",
     "gptcore.threads",
     "gptcore.backbones",
     "gptcore.backbones.config",
@@ -45,14 +48,23 @@ TORCH_FREE = [
     "gptcore.methods.lora",
     "gptcore.data",
     "gptcore.data.assets",
+    "gptcore.data.checks",
+    "gptcore.data.columns",
     "gptcore.data.datasets",
+    "gptcore.data.delimited",
+    "gptcore.data.files",
+    "gptcore.data.labels",
+    "gptcore.data.memory",
+    "gptcore.data.options",
+    "gptcore.data.splits",
+    "gptcore.data.structured",
     "gptcore.data.tables",
     "gptcore.data.tokenizer",
 ]
 # Of bench, nothing else: what does the runs, what times real steps, and the gate that runs a study.
 MAY_LOAD_TORCH = {"bench.run.runner", "bench.run.probing", "bench.run.gate", "bench.run.speed"}
 # From the ground up: a module may import those of its own floor and of the floors below it.
-BENCH_FLOORS = ["records", "study", "evidence", "run", "report", "commands", "cli", "__main__"]
+BENCH_FLOORS = ["records", "published", "study", "evidence", "run", "report", "commands", "cli", "__main__"]
 
 
 @dataclass(frozen=True)
@@ -112,7 +124,7 @@ MODULES: dict[str, Imports] = {
         path.read_text(encoding="utf-8"),
         module_name(path) if path.name == "__init__.py" else module_name(path).rpartition(".")[0],
     )
-    for package in ("gptcore", "bench")
+    for package in ("gptcore", "bench", "tools")
     for path in sorted((ROOT / package).rglob("*.py"))
 }
 
@@ -213,6 +225,10 @@ def test_starts_without_torch(module: str) -> None:
 
 def test_gptcore_never_imports_bench() -> None:
     assert not offenders(matching("gptcore*"), "bench")
+
+
+def test_no_package_needs_the_tools_of_a_clone() -> None:
+    assert not offenders(matching("gptcore*", "bench*"), "tools")
 
 
 def test_every_import_within_bench_points_down_its_floors() -> None:

@@ -32,6 +32,7 @@ CHOICES = [
     {"train": "features", "position": "first"},
     {"train": "features", "padding": "none", "position": "mean"},
     {"model": "tfidf"},
+    {"model": "tfidf", "ngrams": "auto"},
 ]
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.records.locks import lock
 from bench.records.record import Record
 from bench.records.store import load_records, save_record
 from bench.run import execute as module
 from bench.run.execute import execute
 from bench.study.plan import PlannedRun, State
+from gptcore.locks import lock
 from gptcore.recipe import Recipe, Seeds
 from gptcore.result import Epoch, OnEpoch
 

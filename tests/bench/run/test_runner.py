@@ -21,6 +21,8 @@ from gptcore.errors import UserError
 from gptcore.recipe import Recipe, Seeds
 from gptcore.result import Epoch
 from gptcore.training import build as build_module
+from gptcore.training.cut import cut_texts
+from gptcore.training.fit import fit
 
 TOY = ModelConfig(d_model=16, n_layer=2, n_head=2, context=16, vocab_size=8192, tokenizer="embedded")
 RECIPE = Recipe(model="toy", weights="random", epochs=2, batch_size=4, lr=1e-3)
@@ -91,7 +93,7 @@ def test_a_done_run(session: Session) -> None:
 def test_each_run_sees_its_own_split_and_says_which_rows_it_tested(session: Session) -> None:
     first = run_one(planned(TFIDF), session)
     second = run_one(planned(TFIDF, seeds=Seeds(split=124)), session)
-    other = load_dataset(session.data.origin.name_or_path, split_seed=124)  # type: ignore[union-attr]
+    other = session.data.with_split(124)
     assert first.dataset.fingerprint == session.data.fingerprint
     assert second.dataset.fingerprint == other.fingerprint != first.dataset.fingerprint
     assert second.dataset.source_fingerprint == first.dataset.source_fingerprint
@@ -314,3 +316,31 @@ def test_other_paddings_are_in_the_record(session: Session) -> None:
         ("none", None),
     ]
     assert run_one(planned(TFIDF), session).padding is None
+
+
+def test_tfidf_is_tried_on_the_texts_that_the_baseline_reads(data: Dataset) -> None:
+    short = RECIPE.model_copy(update={"context": 2})
+    record = run_one(planned(TFIDF), open_session(data, "plain", "float32", "cpu", baseline=short))
+    assert record.metrics
+    assert record.cut_texts
+    assert (record.cut_texts.model, record.cut_texts.tokens, record.cut_texts.n_texts) == ("toy", 2, 40)
+    found = cut_texts(data, short)
+    assert found
+    again = fit(TFIDF, found[0])
+    assert record.cut_texts.test.correct == again.test.correct
+    for baseline in (None, TFIDF):
+        session = open_session(data, "plain", "float32", "cpu", baseline=baseline)
+        assert run_one(planned(TFIDF), session).cut_texts is None
+    nothing_cut = RECIPE.model_copy(update={"model": "nano", "context": "model"})
+    assert run_one(planned(TFIDF), replace(session, baseline=nothing_cut)).cut_texts is None
+
+
+def test_without_the_baselines_vocabulary_tfidf_still_runs(
+    data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline(*_: object) -> None:
+        raise UserError("the vocabulary is not here")
+
+    monkeypatch.setattr(runner, "cut_texts", offline)
+    record = run_one(planned(TFIDF), open_session(data, "plain", "float32", "cpu", baseline=RECIPE))
+    assert (record.status, record.cut_texts) == ("done", None)

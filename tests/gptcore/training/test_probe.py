@@ -13,7 +13,7 @@ from gptcore.data.datasets import Dataset, load_dataset
 from gptcore.engine.attention import Packing
 from gptcore.engine.engine import Engine, EngineName
 from gptcore.recipe import Recipe
-from gptcore.result import Fit
+from gptcore.result import CutTexts, Fit
 from gptcore.training import probe as module
 from gptcore.training.build import build_backbone, build_classifier
 from gptcore.training.costs import estimate_memory
@@ -138,8 +138,10 @@ def test_a_sample_tells_of_every_split(data: Dataset) -> None:
     assert found.tokens_per_row == inputs.train.width
     rows = (inputs.train.values, inputs.validation.values, inputs.test.values)
     n_used = len({token for part in rows for token in part.flatten().tolist()})
-    assert found.own_bytes == estimate_memory(TOY, RECIPE, inputs.train.width, 2, n_used)
+    assert found.own_bytes == estimate_memory(TOY, RECIPE, inputs.train.width, 2, n_used, len(other.train))
     assert found.phases["train"] == sample.of(data).phases["train"]
+    n_texts = sum(map(len, (other.train, other.validation, other.test)))
+    assert found.cut == CutTexts(inputs.n_truncated, n_texts, inputs.tokens_per_row or 0)
 
 
 def test_only_the_fast_engine_steps_no_more_than_the_tokens_in_use(data: Dataset) -> None:
