@@ -10,7 +10,8 @@ from bench.study.forecast import Machine, Prediction, forecast, refuse_too_large
 from bench.study.plan import PlannedRun
 from gptcore.recipe import Recipe, Seeds
 from gptcore.result import CutTexts
-from gptcore.training.probe import Probe, TrunkNeed
+from gptcore.training.probe import Probe
+from gptcore.training.trunk_need import TrunkNeed
 
 BLOCK = Recipe(model="nano", train="last_block")  # three frozen blocks of four
 TWO_BLOCKS = Recipe(model="nano", train="last_two_blocks")

@@ -33,7 +33,7 @@ from gptcore.training.build import build_backbone, build_classifier
 from gptcore.training.evaluate import evaluate
 from gptcore.training.fit import fit
 from gptcore.training.inputs import prepare_inputs
-from gptcore.training.predictors import FeaturesPredictor, NetworkPredictor
+from gptcore.training.predictors import FeaturesPredictor, NetworkPredictor, TfidfPredictor
 
 TOY = {"d_model": 16, "n_layer": 3, "n_head": 2, "context": 24, "vocab_size": 31}
 SIZES = {
@@ -111,7 +111,7 @@ def network_of(result: Fit) -> Classifier:
 
 
 def weights_of(result: Fit) -> dict[str, np.ndarray]:
-    if isinstance(result.classifier.predictor, FeaturesPredictor):
+    if isinstance(result.classifier.predictor, FeaturesPredictor | TfidfPredictor):
         model = result.classifier.predictor.logistic.pipeline[-1]
         return {"coefficients": model.coef_, "intercepts": model.intercept_}
     return {name: tensor.numpy() for name, tensor in network_of(result).state_dict().items()}
