@@ -13,6 +13,7 @@ from gptcore.threads import share_cores
 
 if TYPE_CHECKING:
     from gptcore.backbones.gpt import GPT as GPT
+    from gptcore.classifier import TextClassifier as TextClassifier
     from gptcore.data.datasets import Dataset as Dataset
     from gptcore.data.datasets import load_dataset as load_dataset
     from gptcore.engine.engine import Engine as Engine
@@ -28,6 +29,7 @@ _HOME = {
     "GPT": "gptcore.backbones.gpt",
     "Recipe": "gptcore.recipe",
     "Seeds": "gptcore.recipe",
+    "TextClassifier": "gptcore.classifier",
     "fit": "gptcore.training.fit",
     "load_dataset": "gptcore.data.datasets",
 }

@@ -148,6 +148,11 @@ class Recipe(BaseModel):
             return Lora(**{name.removeprefix("lora_"): getattr(self, name) for name in METHOD_FIELDS})
         return _NAMED[self.train]
 
+    @property
+    def train_name(self) -> str:
+        """The method's name, as in ids."""
+        return self.train.slug if isinstance(self.train, Method) else self.train
+
     def with_method(self, method: Method) -> Recipe:
         """The same recipe with another way of fine-tuning."""
         return self.model_copy(update=_older_fields(method) or {"train": method})
@@ -166,7 +171,7 @@ class Recipe(BaseModel):
     def relevant(self) -> tuple[str, ...]:
         """Names of the fields that matter to this recipe's outcome, in the order of the schema."""
         fields = tuple(type(self).model_fields)
-        if self.trainer == "tfidf":
+        if self.backbone is None:
             return tuple(name for name in fields if name in ("model", "ngrams"))
         ignored = {"ngrams"}
         if self.train != Lora.kind:
@@ -194,12 +199,11 @@ class Recipe(BaseModel):
     def id(self) -> str:
         """Stable, readable id: model, layers and position, then a hash of all choices."""
         digest = hashlib.sha256(json.dumps(self.choices(), sort_keys=True).encode()).hexdigest()[:8]
-        if self.trainer == "tfidf":
+        if self.backbone is None:
             return f"{TFIDF}-{digest}"
         # A path is named by its last part.
         model = re.sub(r"[^A-Za-z0-9._]+", "-", Path(self.model).name).strip("-.") or "model"
-        train = self.train.slug if isinstance(self.train, Method) else self.train
-        return f"{model}-{train}-{self.position}-{digest}"
+        return f"{model}-{self.train_name}-{self.position}-{digest}"
 
     def differences(self, other: Recipe) -> dict[str, tuple[Any, Any]]:
         """Field -> (theirs, ours), for the fields in which this recipe differs from `other`."""

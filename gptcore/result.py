@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,6 +16,7 @@ from gptcore.recipe import Recipe, Seeds
 if TYPE_CHECKING:
     import numpy as np
 
+    from gptcore.classifier import TextClassifier
     from gptcore.training.inputs import Inputs
 
 # Wider than anything that can be measured: a figure beyond is a hand's, and no arithmetic on it overflows.
@@ -139,7 +140,7 @@ class Fit:
     train: Evaluation
     validation: Evaluation
     test: Evaluation
-    classifier: Any
+    classifier: TextClassifier
     n_total: int
     n_trained: int
     losses: list[float] = field(default_factory=list)

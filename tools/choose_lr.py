@@ -32,7 +32,7 @@ def points_by_setting(records: Iterable[Record]) -> dict[Setting, dict[str, list
     for record in records:
         if record.curves is not None and record.status == "done":
             for epoch in record.curves.epochs:
-                points[record.recipe.lr, epoch.epoch][str(record.recipe.train)].append(epoch)
+                points[record.recipe.lr, epoch.epoch][record.recipe.train_name].append(epoch)
     return dict(sorted(points.items()))
 
 

@@ -72,7 +72,7 @@ def _size_rows(size: str, folder: Path) -> list[list[object]]:
     ]
     order = ("last_layer", "last_block", "all")
     pairs.sort(
-        key=lambda pair: (pair[0].row.recipe.position == "last", order.index(pair[0].row.recipe.train))
+        key=lambda pair: (pair[0].row.recipe.position == "last", order.index(pair[0].row.recipe.train_name))
     )
     return [cells for ours, theirs in pairs if (cells := _cells(size, ours, theirs))]
 
@@ -91,7 +91,16 @@ def _cells(size: str, ours: RowResult, theirs: RowResult) -> list[object]:
     ]
     interval = f"{100 * gap.low:+.1f} to {100 * gap.high:+.1f}"
     excludes = "yes" if gap.excludes_zero else "no"
-    return [size, recipe.position, recipe.train, compared.n_seeds, *means, 100 * gap.mean, interval, excludes]
+    return [
+        size,
+        recipe.position,
+        recipe.train_name,
+        compared.n_seeds,
+        *means,
+        100 * gap.mean,
+        interval,
+        excludes,
+    ]
 
 
 def main() -> None:

@@ -128,6 +128,8 @@ def value_text(value: Any) -> str:
     """A recipe's value as a matrix file would have it: true, none, c_attn+c_proj."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{name} = {value_text(part)}" for name, part in value.items()) + " }"
     if isinstance(value, list | tuple):
         return "+".join(str(item) for item in value)
     return "none" if value is None else str(value)

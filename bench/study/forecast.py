@@ -15,7 +15,8 @@ from gptcore.recipe import Recipe, Seeds
 from gptcore.result import CutTexts
 
 if TYPE_CHECKING:
-    from gptcore.training.probe import Probe, TrunkNeed
+    from gptcore.training.probe import Probe
+    from gptcore.training.trunk_need import TrunkNeed
 
 
 @dataclass(frozen=True)

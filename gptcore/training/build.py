@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from pydantic import BaseModel, ConfigDict
 
 from gptcore.backbones.base import Backbone
 from gptcore.backbones.checkpoints import checkpoint_folder, read_config
@@ -12,28 +13,45 @@ from gptcore.backbones.config import REGISTRY
 from gptcore.backbones.weights import load_gpt, random_gpt, weights_fingerprint
 from gptcore.data.rows import Rows
 from gptcore.engine.classifier import Classifier
-from gptcore.engine.engine import Engine
+from gptcore.engine.engine import Engine, EngineName
+from gptcore.engine.layout import Precision
 from gptcore.engine.trunk import compute_trunk
 from gptcore.recipe import Recipe
 from gptcore.training.inputs import Inputs, prepare_inputs
 from gptcore.training.task import Task
 
 
+class Base(BaseModel):
+    """The model that was started from.
+
+    source: where its weights came from; fingerprint: SHA-256 over them; init_seed: of weights that are random, and of
+    what the method added; engine, precision: that it was trained with; tokenizer: its vocabulary's name and SHA-256.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    fingerprint: str
+    init_seed: int
+    engine: EngineName
+    precision: Precision
+    tokenizer: str
+    tokenizer_fingerprint: str
+
+
 @dataclass(frozen=True, eq=False)
 class Start:
     """A network before its first step, and the texts as tokens.
 
-    tokens: rows of the three splits, where they are computed; source: where the weights come from; fingerprint: of
-    the weights as they were loaded; n_total, n_trained: parameters.
+    tokens: rows of the three splits, where they are computed; n_total, n_trained: parameters.
     """
 
     classifier: Classifier
     inputs: Inputs
     tokens: tuple[Rows, Rows, Rows]
-    source: str
-    fingerprint: str
     n_total: int
     n_trained: int
+    base: Base
 
 
 def build_backbone(recipe: Recipe, init_seed: int) -> tuple[Backbone, str]:
@@ -70,7 +88,16 @@ def start(task: Task) -> Start:
     train, validation, test = (
         part.to(task.device) for part in (inputs.train, inputs.validation, inputs.test)
     )
-    return Start(classifier, inputs, (train, validation, test), source, fingerprint, n_total, n_trained)
+    base = Base(
+        source=source,
+        fingerprint=fingerprint,
+        init_seed=task.seeds.init,
+        engine=task.engine.name,
+        precision=task.engine.precision,
+        tokenizer=inputs.tokenizer,
+        tokenizer_fingerprint=inputs.tokenizer_fingerprint,
+    )
+    return Start(classifier, inputs, (train, validation, test), n_total, n_trained, base)
 
 
 def through_frozen(

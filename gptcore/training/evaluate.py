@@ -12,17 +12,30 @@ from gptcore.result import Evaluation
 
 
 @torch.no_grad()
-def evaluate(classifier: Classifier, rows: Rows, labels: np.ndarray) -> Evaluation:
-    """Predict every row with dropout off; the classifier's mode is put back afterwards."""
+def predict_logits(classifier: Classifier, rows: Rows, head: bool = True) -> Tensor:
+    """Logits (N, n_classes) of every row, or without `head` what it would read (N, width), with dropout off.
+
+    The classifier's mode is put back afterwards.
+    """
     was_training = classifier.training
     classifier.eval()
     batches = list(batches_by_length(rows.lengths, max(1, rows.width), classifier.layout.drop_padding))
-    logits = torch.cat([classifier(rows.take(index)) for index in batches])
+    run = classifier if head else classifier.features
+    found = torch.cat([run(rows.take(index)) for index in batches])
     classifier.train(was_training)
-    return evaluation_of_logits(logits[torch.argsort(torch.cat(batches))], labels)
+    return found[torch.argsort(torch.cat(batches))]
+
+
+def evaluate(classifier: Classifier, rows: Rows, labels: np.ndarray) -> Evaluation:
+    """Predict every row with dropout off."""
+    return evaluation_of_logits(predict_logits(classifier, rows), labels)
 
 
 def evaluation_of_logits(logits: Tensor, labels: np.ndarray) -> Evaluation:
-    """Logits (N, n_classes) and labels (N,) -> Evaluation; the softmax is taken in float64."""
-    probabilities = logits.detach().double().softmax(dim=1).cpu().numpy()
-    return Evaluation(np.asarray(labels), probabilities)
+    """Logits (N, n_classes) and labels (N,) -> Evaluation."""
+    return Evaluation(np.asarray(labels), softmax64(logits))
+
+
+def softmax64(logits: Tensor) -> np.ndarray:
+    """Probabilities (N, n_classes) float64; the softmax is taken in float64."""
+    return np.asarray(logits.detach().double().softmax(dim=1).cpu().numpy())

@@ -18,7 +18,8 @@ from gptcore.recipe import Recipe
 class Inputs:
     """The three splits as rows of tokens, and what became of the texts.
 
-    tokenizer: its name; tokens_per_row: what rows are padded to, None where they keep their own length;
+    tokenizer, tokenizer_fingerprint: its name, and SHA-256 over it; length: what any text is cut to, and padded to
+    unless rows keep their own length; tokens_per_row: what rows are padded to, None where they keep their own length;
     mean_tokens: of the training texts, once cut; longest_tokens: the longest text of any split before it was
     cut; n_truncated: texts that were cut.
     """
@@ -27,6 +28,8 @@ class Inputs:
     validation: Rows
     test: Rows
     tokenizer: str
+    tokenizer_fingerprint: str
+    length: int
     tokens_per_row: int | None
     mean_tokens: float
     longest_tokens: int
@@ -48,11 +51,21 @@ def prepare_inputs(data: Dataset, recipe: Recipe, layout: Layout, info: Backbone
     return Inputs(
         **rows,
         tokenizer=tokenizer.name,
+        tokenizer_fingerprint=tokenizer.fingerprint,
+        length=info.context if recipe.padding == "none" and recipe.context == "longest" else length,
         mean_tokens=sum(min(len(s), length) for s in sequences["train"]) / len(sequences["train"]),
         tokens_per_row=None if recipe.padding == "none" else length,
         longest_tokens=longest,
         n_truncated=sum(len(s) > length for rows in sequences.values() for s in rows),
     )
+
+
+def rows_of_texts(texts: Sequence[str], length: int, layout: Layout, info: BackboneInfo) -> Rows:
+    """Texts as rows of `length` tokens at most, as `lay_out` makes them. Raises UserError as the tokenizer does."""
+    tokenizer = load_tokenizer(info.tokenizer)
+    sequences = [sequence[:length] for sequence in tokenizer.encode_batch(texts)]
+    longest = max(1, *map(len, sequences))
+    return lay_out(sequences, longest if layout.one_by_one else length, longest, tokenizer.pad_id, layout)
 
 
 def lay_out(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gptcore.classifier import TextClassifier
 from gptcore.data.rows import Rows
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.embedding import UsedEmbedding
@@ -14,6 +15,7 @@ from gptcore.training.build import build_backbone, build_classifier, start, thro
 from gptcore.training.evaluate import evaluate
 from gptcore.training.inputs import prepare_inputs
 from gptcore.training.loop import Labelled, total_decay, train
+from gptcore.training.predictors import NetworkPredictor
 from gptcore.training.task import Task
 
 
@@ -27,7 +29,7 @@ def fit(task: Task) -> Fit:
         if recipe.method.trains_embedding:
             used = UsedEmbedding(classifier, begun.tokens)
             rows = list(used.rows)
-        rows, borrowed_s = through_frozen(task, classifier, begun.fingerprint, tuple(rows))
+        rows, borrowed_s = through_frozen(task, classifier, begun.base.fingerprint, tuple(rows))
     if task.device.type == "cuda" and _has_one_width(classifier, rows):
         classifier.layout = replace(classifier.layout, drop_padding=False)
     labels = (data.train.labels, data.validation.labels, data.test.labels)
@@ -39,6 +41,8 @@ def fit(task: Task) -> Fit:
     if used:
         n_done = training.epochs[(training.best_epoch or 0) - 1].step
         used.restore(total_decay(recipe, len(data.train), n_done))
+    classifier.layout = task.engine.layout(recipe)
+    predictor = NetworkPredictor(classifier, begun.inputs.length)
     return Fit(
         recipe=recipe,
         seeds=task.seeds,
@@ -49,14 +53,14 @@ def fit(task: Task) -> Fit:
         epochs=training.epochs,
         best_epoch=training.best_epoch,
         notes=training.notes,
-        classifier=classifier,
+        classifier=TextClassifier(recipe, data.label_names, predictor, begun.base),
         n_total=begun.n_total,
         n_trained=begun.n_trained,
         inputs=begun.inputs,
         borrowed_s=borrowed_s,
         positions_processed=classifier.positions_processed,
-        weights_source=begun.source,
-        weights_fingerprint=begun.fingerprint,
+        weights_source=begun.base.source,
+        weights_fingerprint=begun.base.fingerprint,
         agreement=agreement,
     )
 

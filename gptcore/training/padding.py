@@ -14,6 +14,7 @@ from gptcore.recipe import Recipe
 from gptcore.result import Fit, PaddingCheck
 from gptcore.training.evaluate import evaluate
 from gptcore.training.inputs import Inputs, lay_out
+from gptcore.training.predictors import NetworkPredictor
 
 Padding = Literal["right", "left", "none"]
 
@@ -23,9 +24,10 @@ def other_paddings(result: Fit, data: Dataset, engine: Engine) -> list[PaddingCh
 
     Everything else stays as the recipe says. Empty where no network was trained (TF-IDF, `features`).
     """
-    if result.inputs is None or not isinstance(result.classifier, Classifier):
+    predictor, found = result.classifier.predictor, []
+    if result.inputs is None or not isinstance(predictor, NetworkPredictor):
         return []
-    classifier, own_layout, found = result.classifier, result.classifier.layout, []
+    classifier, own_layout = predictor.network, predictor.network.layout
     tokenizer = load_tokenizer(classifier.backbone.info.tokenizer)
     # Cut as the run cut them: it is the padding that changes, not the text.
     own_length = _own_length(result.inputs, classifier.backbone.info)
@@ -35,7 +37,7 @@ def other_paddings(result: Fit, data: Dataset, engine: Engine) -> list[PaddingCh
         classifier.layout = engine.layout(recipe)
         longest = max(1, *map(len, sequences))
         tokens = lay_out(sequences, length or longest, longest, tokenizer.pad_id, classifier.layout)
-        rows = _rows(result, tokens, engine)
+        rows = _rows(result, classifier, tokens, engine)
         seen = evaluate(classifier, rows, data.test.labels)
         flipped = int((seen.predicted != result.test.predicted).sum())
         found.append(
@@ -65,9 +67,9 @@ def _own_length(inputs: Inputs, info: BackboneInfo) -> int:
     return inputs.tokens_per_row or min(inputs.longest_tokens, info.context)
 
 
-def _rows(result: Fit, tokens: Rows, engine: Engine) -> Rows:
+def _rows(result: Fit, classifier: Classifier, tokens: Rows, engine: Engine) -> Rows:
     """The texts as the first trained layer sees them; the frozen part is shared with the runs beside this one."""
-    classifier, weights = result.classifier, result.weights_fingerprint
+    weights = result.weights_fingerprint
     tokens = tokens.to(classifier.head.weight.device)
     depth = result.recipe.method.frozen_below(classifier.backbone.info.n_blocks)
     if depth == 0 or not engine.is_fast or weights is None:

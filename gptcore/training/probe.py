@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,7 +21,6 @@ from gptcore.backbones.checkpoints import known_config
 from gptcore.backbones.config import ModelConfig
 from gptcore.backbones.weights import hf_config
 from gptcore.data.datasets import Dataset, Split
-from gptcore.data.rows import batches_by_length
 from gptcore.engine.cuda_graph import WARM_UP
 from gptcore.engine.engine import Engine
 from gptcore.engine.layout import Layout
@@ -31,14 +29,12 @@ from gptcore.result import CutTexts, Fit
 from gptcore.training.costs import estimate_memory
 from gptcore.training.fit import fit
 from gptcore.training.inputs import Inputs, prepare_inputs, row_length
-from gptcore.training.padding import wanted_paddings
+from gptcore.training.trunk_need import SPLITS, TrunkNeed, trunk_need
 
 TFIDF_TEXTS = 2000  # TF-IDF is cheap, and its time is not in proportion to the texts
 SHORT_S = 0.2  # an epoch below it is timed again with its texts repeated
 MOST_TIMES = 30  # they are
-ONE_POSITION = 0.05  # cost of a block that is computed at one position a row, as a share of a whole one's
 STAND_IN_PARAMS = 60_000_000  # a larger model is cut to fewer blocks for the probe
-_SPLITS = ("train", "validation", "test")
 # What changes neither the time of a step nor the memory, at harmless values: recipes that differ in nothing
 # else share a probe. Patience may end a run early; the whole of it is foretold.
 _NEUTRAL = {
@@ -60,29 +56,11 @@ class SliceSize:
 
 
 @dataclass(frozen=True)
-class TrunkNeed:
-    """The frozen part of a run. Runs of equal `rows` (and seeds of weights and split) can share their blocks.
-
-    rows: what decides the hidden states, but depth and seeds; read: the position that is read where the
-    whole backbone is frozen; depth: blocks in it; parts: bytes that the states of a set of texts take in memory,
-    by what they are the states of; below: the trunk that it is made from where that is kept as well; last_block:
-    what its topmost block costs, as a share of a whole one.
-    """
-
-    rows: Hashable
-    read: str | None
-    depth: int
-    parts: Mapping[Hashable, int]
-    below: TrunkNeed | None = None
-    last_block: float = 1.0
-
-
-@dataclass(frozen=True)
 class Probe:
     """What a run costs alone. phases: seconds by name; trunk: the part that it may find ready, if any.
 
-    tokens_per_row: width of the rows that are computed; own_bytes: peak memory that it adds, trunks left out; cut:
-    how many texts are longer than what is read of them.
+    tokens_per_row: width of the rows that are computed; own_bytes: peak memory that it adds, trunks left out; cut: how
+    many texts are longer than what is read of them.
     """
 
     phases: dict[str, float]
@@ -138,7 +116,7 @@ class Sample:
         phases = _deepened(_scaled(self, inputs), self.recipe, self.small, self.config, self.engine)
         return Probe(
             phases | {"tokenise": tokenise_s},
-            _trunk_need(self.recipe, inputs, self.config, self.engine),
+            trunk_need(self.recipe, inputs, self.config, self.engine),
             inputs.train.width,
             self._own_bytes(inputs, len(data.label_names)),
             _cut(inputs, self.recipe, self.config),
@@ -243,7 +221,7 @@ def _scaled(sample: Sample, inputs: Inputs) -> dict[str, float]:
     assert sample.inputs is not None
     recipe, layout = sample.recipe, sample.engine.layout(sample.recipe)
     whole, sliced = (
-        {name: _positions(getattr(of, name).lengths, of.train.width, layout) for name in _SPLITS}
+        {name: _positions(getattr(of, name).lengths, of.train.width, layout) for name in SPLITS}
         for of in (inputs, sample.inputs)
     )
     epochs = recipe.epochs if sample.n_evaluations else 0
@@ -279,12 +257,6 @@ def _positions(lengths: Tensor, width: int, layout: Layout) -> int:
     return int(lengths.sum()) if layout.one_by_one or layout.drop_padding else len(lengths) * width
 
 
-def _trimmed_positions(lengths: Tensor, width: int) -> int:
-    """Those of batches that are cut to their longest row, for which states are written."""
-    batches = batches_by_length(lengths, width, drop_padding=True)
-    return sum(len(batch) * int(lengths[batch].max()) for batch in batches)
-
-
 def _deepened(
     phases: dict[str, float], recipe: Recipe, small: ModelConfig, config: ModelConfig, engine: Engine
 ) -> dict[str, float]:
@@ -302,52 +274,3 @@ def _deepened(
     few, all_of_them = blocks(small.n_layer), blocks(config.n_layer)
     factors = {name: all_of_them[name] / few[name] for name in few if few[name]}
     return {name: s * factors.get(name, 1.0) for name, s in phases.items()}
-
-
-def _trunk_need(recipe: Recipe, inputs: Inputs, config: ModelConfig, engine: Engine) -> TrunkNeed | None:
-    depth = recipe.method.frozen_below(config.n_layer)
-    if depth == 0 or not engine.is_fast:
-        return None
-    layout, width = engine.layout(recipe), inputs.train.width
-    rows = (recipe.model, layout.causal, layout.mask_padding, layout.drop_padding, layout.side, width)
-    parts = _state_bytes(recipe, inputs, config, engine)
-    if depth < config.n_layer:
-        return TrunkNeed(rows, None, depth, parts)
-    below = TrunkNeed(rows, None, depth - 1, parts) if depth > 1 else None
-    n_rows = len(inputs.train) + len(inputs.validation) + len(inputs.test)
-    last_block = ONE_POSITION if layout.last_block_at_read_positions else 1.0
-    return TrunkNeed(rows, layout.position, depth, {rows: 4 * config.d_model * n_rows}, below, last_block)
-
-
-def _state_bytes(recipe: Recipe, inputs: Inputs, config: ModelConfig, engine: Engine) -> dict[Hashable, int]:
-    """What the states of each split take, and those of the test texts under other paddings, which stay as well."""
-    found: dict[Hashable, int] = {}
-
-    def add(split: str, layout: Layout, width: int) -> None:
-        lengths = getattr(inputs, split).lengths
-        key = (
-            recipe.model,
-            split,
-            layout.causal,
-            layout.mask_padding,
-            layout.drop_padding,
-            layout.side,
-            width,
-        )
-        # Padding that is not computed is never touched, so it takes no memory.
-        n_positions = (
-            _trimmed_positions(lengths.clamp(max=width), width)
-            if layout.drop_padding
-            else len(lengths) * width
-        )
-        found[key] = 4 * config.d_model * n_positions
-
-    for split in _SPLITS:
-        add(split, engine.layout(recipe), inputs.train.width)
-    if recipe.trainer == "network":
-        longest = int(inputs.test.lengths.max())
-        for padding, length in wanted_paddings(recipe, inputs, config):
-            layout = engine.layout(recipe.model_copy(update={"padding": padding}))
-            trimmed = 1 if layout.first_token else longest
-            add("test", layout, trimmed if layout.drop_padding or length is None else length)
-    return found

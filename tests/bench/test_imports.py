@@ -27,6 +27,8 @@ NETWORK_PARTS = {"urllib.request"}
 # What answers --help, lists, plans and reports starts fast: none of it may load torch.
 TORCH_FREE = [
     "gptcore",
+    "gptcore.__main__",
+    "gptcore.cli",
     "gptcore.errors",
     "gptcore.files",
     "gptcore.locks",

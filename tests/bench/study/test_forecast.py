@@ -9,7 +9,9 @@ from bench.records.record import Cost, Record
 from bench.study.forecast import Machine, Prediction, forecast, refuse_too_large, with_prediction
 from bench.study.plan import PlannedRun
 from gptcore.recipe import Recipe, Seeds
-from gptcore.training.probe import Probe, TrunkNeed
+from gptcore.result import CutTexts
+from gptcore.training.probe import Probe
+from gptcore.training.trunk_need import TrunkNeed
 
 BLOCK = Recipe(model="nano", train="last_block")  # three frozen blocks of four
 TWO_BLOCKS = Recipe(model="nano", train="last_two_blocks")
@@ -108,6 +110,12 @@ def test_states_that_two_recipes_share_lie_in_memory_once() -> None:
     plan = [todo(BLOCK), todo(other)]
     found = forecast(plan, probe, MACHINE)
     assert found[plan[1].run_id].mem_bytes == 1000 + STATES_BYTES + 900_000
+
+
+def test_how_many_texts_are_cut_is_handed_on() -> None:
+    cut = CutTexts(3, 168, 30)
+    found = forecast([todo(BLOCK)], lambda _run: Probe({"train": 2.0}, cut=cut), MACHINE)
+    assert found[todo(BLOCK).run_id].cut == cut
 
 
 def test_what_does_not_fit_is_refused_and_says_how_much_it_needs() -> None:

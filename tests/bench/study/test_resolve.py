@@ -238,19 +238,6 @@ def test_shipped_rows_are_one_difference_from_their_rival() -> None:
     assert two == {"xl-lora", "no-padding-1", "nano", "micro", "tfidf"}
 
 
-def test_what_tfidf_counts_comes_along_with_it_and_is_a_change_of_its_own_elsewhere() -> None:
-    toy = matrix(
-        {"name": "tfidf", "set": {"model": "tfidf", "ngrams": "auto"}},
-        {"name": "words", "against": "tfidf", "set": {"ngrams": "words"}},
-    )
-    found = resolve(toy, "embedded")
-    assert found.warnings == ()
-    assert [row.changes for row in found.rows[1:]] == [
-        {"model": "tfidf", "ngrams": "auto"},
-        {"ngrams": "words"},
-    ]
-
-
 def test_a_method_may_be_spelled_as_a_table(tmp_path: Path) -> None:
     """The later value is the stronger one in either spelling, and a table is one change."""
     path = tmp_path / "methods.toml"
@@ -270,3 +257,16 @@ def test_a_method_may_be_spelled_as_a_table(tmp_path: Path) -> None:
     assert rows["train=top_blocks-4"].recipe.method == TopBlocks(k=4)
     overridden = resolve(load_matrix(path), "embedded", {"lora_rank": 32})
     assert overridden.rows[0].recipe.lora_rank == 32
+
+
+def test_what_tfidf_counts_comes_along_with_it_and_is_a_change_of_its_own_elsewhere() -> None:
+    toy = matrix(
+        {"name": "tfidf", "set": {"model": "tfidf", "ngrams": "auto"}},
+        {"name": "words", "against": "tfidf", "set": {"ngrams": "words"}},
+    )
+    found = resolve(toy, "embedded")
+    assert found.warnings == ()
+    assert [row.changes for row in found.rows[1:]] == [
+        {"model": "tfidf", "ngrams": "auto"},
+        {"ngrams": "words"},
+    ]

@@ -21,6 +21,7 @@ from gptcore.backbones.config import REGISTRY, ModelConfig, ModelEntry
 from gptcore.backbones.gpt import GPT
 from gptcore.data.datasets import Dataset, Split
 from gptcore.engine import engine as engine_module
+from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine, probe_precision
 from gptcore.engine.trunk_cache import TrunkStore
 from gptcore.engine.trunk_files import TrunkFiles
@@ -32,7 +33,7 @@ from gptcore.training.build import build_backbone, build_classifier
 from gptcore.training.evaluate import evaluate
 from gptcore.training.fit import fit
 from gptcore.training.inputs import prepare_inputs
-from gptcore.training.tfidf import LogisticFit
+from gptcore.training.predictors import FeaturesPredictor, NetworkPredictor, TfidfPredictor
 
 TOY = {"d_model": 16, "n_layer": 3, "n_head": 2, "context": 24, "vocab_size": 31}
 SIZES = {
@@ -52,7 +53,7 @@ ROWS = [row for row in STUDY.rows if row.excluded is None]
 class Numbers:
     """A tokenizer of texts such as "3 14 15"."""
 
-    name, pad_id = "numbers", PAD
+    name, fingerprint, pad_id = "numbers", "", PAD
 
     def encode_batch(self, texts: tuple[str, ...]) -> list[list[int]]:
         return [[int(word) for word in text.split()] for text in texts]
@@ -103,11 +104,17 @@ DATA = make_data(
 )
 
 
+def network_of(result: Fit) -> Classifier:
+    predictor = result.classifier.predictor
+    assert isinstance(predictor, NetworkPredictor)
+    return predictor.network
+
+
 def weights_of(result: Fit) -> dict[str, np.ndarray]:
-    if isinstance(result.classifier, LogisticFit):
-        model = result.classifier.pipeline[-1]
+    if isinstance(result.classifier.predictor, FeaturesPredictor | TfidfPredictor):
+        model = result.classifier.predictor.logistic.pipeline[-1]
         return {"coefficients": model.coef_, "intercepts": model.intercept_}
-    return {name: tensor.numpy() for name, tensor in result.classifier.state_dict().items()}
+    return {name: tensor.numpy() for name, tensor in network_of(result).state_dict().items()}
 
 
 def assert_same_outcome(plain: Fit, fast: Fit, rtol: float) -> None:
@@ -175,7 +182,7 @@ def test_what_learns_moves(train: Train) -> None:
     moved = {
         name
         for name, parameter in start.named_parameters()
-        if not torch.equal(parameter, result.classifier.get_parameter(name))
+        if not torch.equal(parameter, network_of(result).get_parameter(name))
     }
     assert moved == learns
 
@@ -347,18 +354,18 @@ def test_bfloat16_rounds_products_only(monkeypatch: pytest.MonkeyPatch, train: T
     monkeypatch.setattr(torch.optim, "AdamW", SpyAdamW)
     recipe = Recipe(model="mini", train=train, epochs=1)
     result = fit(recipe, DATA, 0, Engine("fast", "bfloat16"), "cpu")
-    assert {p.dtype for p in result.classifier.parameters()} == {torch.float32}
+    assert {p.dtype for p in network_of(result).parameters()} == {torch.float32}
     (optimiser,) = SpyAdamW.made
     kept = [value for state in optimiser.state.values() for value in state.values()]
-    assert len(kept) == 3 * len([p for p in result.classifier.parameters() if p.requires_grad])
+    assert len(kept) == 3 * len([p for p in network_of(result).parameters() if p.requires_grad])
     assert {value.dtype for value in kept} == {torch.float32}
 
     outputs: dict[str, list[torch.dtype]] = {"block": [], "product": []}
-    for block in result.classifier.backbone.h:
+    for block in network_of(result).backbone.h:
         block.register_forward_hook(lambda *call: outputs["block"].append(call[2].dtype))
         block.mlp.register_forward_hook(lambda *call: outputs["product"].append(call[2].dtype))
-    inputs = prepare_inputs(DATA, recipe, result.classifier.layout, result.classifier.backbone.config)
-    logits = result.classifier(inputs.test)
+    inputs = prepare_inputs(DATA, recipe, network_of(result).layout, network_of(result).backbone.config)
+    logits = network_of(result)(inputs.test)
     assert logits.dtype == torch.float32
     assert set(outputs["block"]) == {torch.float32}
     *lower, last = outputs["product"]
@@ -398,9 +405,11 @@ def test_precisions_share_no_trunk() -> None:
 
 def test_evaluation_does_not_depend_on_the_order_of_rows() -> None:
     result = fit(Recipe(model="mini", position="last_real", epochs=1), DATA, 0, Engine("fast"), "cpu")
-    inputs = prepare_inputs(DATA, result.recipe, result.classifier.layout, result.classifier.backbone.config)
+    inputs = prepare_inputs(
+        DATA, result.recipe, network_of(result).layout, network_of(result).backbone.config
+    )
     order = torch.randperm(len(DATA.train), generator=torch.Generator().manual_seed(0))
-    shuffled = evaluate(result.classifier, inputs.train.take(order), DATA.train.labels[order])
+    shuffled = evaluate(network_of(result), inputs.train.take(order), DATA.train.labels[order])
     np.testing.assert_allclose(shuffled.probabilities, result.train.probabilities[order], rtol=1e-4)
 
 

@@ -103,3 +103,11 @@ def test_a_batch_has_no_more_rows_than_there_are_texts() -> None:
     assert estimate_memory(TOY, huge, 20, 2, n_train=168) == estimate_memory(TOY, whole, 20, 2)
     assert estimate_memory(TOY, whole, 20, 2, n_train=10**6) == estimate_memory(TOY, whole, 20, 2)
     assert estimate_memory(TOY, huge, 20, 2) > estimate_memory(TOY, whole, 20, 2)
+
+
+def test_a_batch_of_more_rows_than_there_are_is_one_of_all() -> None:
+    config = REGISTRY["nano"].config
+    huge, whole = (Recipe(model="nano", train="all", batch_size=n) for n in (1_000_000, 118))
+    assert estimate_memory(config, huge, 30, 2, 200, n_train=118) == estimate_memory(
+        config, whole, 30, 2, 200
+    )

@@ -72,7 +72,7 @@ def test_the_other_paddings_are_those_that_exist() -> None:
 @pytest.mark.parametrize("train", ["last_block", "last_two_blocks", "last_layer", "all", "lora"])
 def test_predictions_are_those_by_hand(train: str) -> None:
     result, found = fitted(train=train, position="last")
-    classifier = result.classifier
+    classifier = result.classifier.predictor.network
     assert isinstance(classifier, Classifier)
     assert classifier.layout == Engine("fast").layout(result.recipe)  # put back
     tokenizer = load_tokenizer("embedded")

@@ -1,5 +1,7 @@
 """Logistic regression on TF-IDF and on features, against scikit-learn pipelines put together by hand."""
 
+import json
+
 import numpy as np
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -8,8 +10,8 @@ from sklearn.metrics import log_loss
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from gptcore.training import tfidf
-from gptcore.training.tfidf import fit_features, fit_tfidf
+from gptcore.training import logistic
+from gptcore.training.logistic import fit_features, fit_tfidf
 
 WORDS = (["win", "prize", "now", "call"], ["see", "you", "at", "home"], ["rain", "sun", "wind", "now"])
 
@@ -135,7 +137,7 @@ def test_one_token_in_all_is_no_error(ngrams):
 
 
 def test_many_classes_keep_fewer_terms(monkeypatch):
-    monkeypatch.setattr(tfidf, "MOST_COEFFICIENTS", 30)
+    monkeypatch.setattr(logistic, "MOST_COEFFICIENTS", 30)
     fitted = fit_tfidf(*TRAIN, *VALIDATION, ngrams="auto")
     assert fitted.n_params <= 2 * 30 + 3
     assert fitted.evaluate(*TEST).accuracy > 0.5
@@ -151,3 +153,16 @@ def test_features_are_standardised_then_fitted():
     found = fitted.evaluate(*splits[2])
     np.testing.assert_allclose(found.probabilities, expected.predict_proba(splits[2][0]), rtol=1e-6)
     assert fitted.n_params == 5 + 1  # one row of coefficients tells two classes apart
+
+
+@pytest.mark.parametrize(
+    "texts", [("win now", "see you", "win", "at home"), ("a b", "c", "a a", "d"), ("", " ", "", "")]
+)
+@pytest.mark.parametrize("ngrams", ["words", "auto"])
+def test_what_is_restored_predicts_the_same_bits(texts: tuple[str, ...], ngrams: logistic.Ngrams) -> None:
+    """Words, words and characters side by side, characters alone, and nothing to count."""
+    labels = np.array([0, 1, 0, 1])
+    found = fit_tfidf(texts, labels, texts, labels, ngrams)
+    back = logistic.LogisticFit.restore(found.learned(), json.loads(json.dumps(found.details())))
+    asked = [*texts, "win at home", "e"]
+    assert np.array_equal(back.probabilities(asked), found.probabilities(asked))
