@@ -255,7 +255,7 @@ def _unread(raw: RawTable, choice: Choice) -> tuple[tuple[str, ...], tuple[str, 
     if filled and raw.separator is not None:
         n = sum(any(cells) for cells in zip(*(raw.cells(at) for at in filled), strict=True))
         warnings.append(
-            f"{n:,} rows hold something in a column without a name, which is not read: does a text hold "
+            f"{'1 row holds' if n == 1 else f'{n:,} rows hold'} something in a column without a name, which is not read: does a text hold "
             f"{raw.separator!r} and no double quotes around it?"
         )
     if not named:
