@@ -1,12 +1,15 @@
 """GPT-2 and its fine-tuning into text classifiers.
 
-The names below are loaded when first used, so that `import gptcore` alone brings no torch.
+The names below are loaded when first used, so that `import gptcore` alone brings no torch. It does tell torch's
+threads how to wait (see `gptcore.threads`), which has an effect only where torch is loaded later.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from gptcore.threads import share_cores
 
 if TYPE_CHECKING:
     from gptcore.backbones.gpt import GPT as GPT
@@ -29,6 +32,7 @@ _HOME = {
     "load_dataset": "gptcore.data.datasets",
 }
 __all__ = sorted(_HOME)
+share_cores()
 
 
 def __getattr__(name: str) -> Any:

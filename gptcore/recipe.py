@@ -26,6 +26,15 @@ _OPTIMISER = (
     *("lr", "weight_decay", "epochs", "batch_size", "accumulation", "warmup", "schedule"),
     *("clip_norm", "patience", "restore_best"),
 )
+# Hashed into every id. A field that is not listed came later: it is hashed only where it differs from its default,
+# so that the records from before it are still found. Never add to this list.
+_ALWAYS_HASHED = frozenset(
+    (
+        *("model", "weights", "train", "position", "attention", "padding", "attend_padding", "context"),
+        *_LORA,
+        *_OPTIMISER,
+    )
+)
 
 
 class Recipe(BaseModel):
@@ -34,6 +43,11 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     model: str = Field(default="gpt2", description="registry name, checkpoint folder, hub id, or 'tfidf'")
+    ngrams: Literal["words", "auto"] = Field(
+        default="words",
+        description="of 'tfidf': words and word pairs, as published; auto: words, characters or both, "
+        "whichever predicts the validation texts best",
+    )
     weights: Literal["pretrained", "random"] = "pretrained"
     train: Train = Field(default="last_block", description="which layers learn")
     position: Position = Field(default="last", description="which hidden state the head reads")
@@ -70,21 +84,36 @@ class Recipe(BaseModel):
 
     @property
     def is_tfidf(self) -> bool:
-        """Whether this is the TF-IDF baseline, to which only `model` matters."""
+        """Whether this is the TF-IDF baseline, to which only `model` and `ngrams` matter."""
         return self.model == TFIDF
 
-    def choices(self) -> dict[str, Any]:
-        """The fields that matter to this recipe's outcome: two recipes with equal choices are the same run."""
+    @property
+    def relevant(self) -> tuple[str, ...]:
+        """Names of the fields that matter to this recipe's outcome, in the order of the schema."""
+        fields = tuple(type(self).model_fields)
         if self.is_tfidf:
-            return {"model": self.model}
-        ignored: set[str] = set()
+            return tuple(name for name in fields if name in ("model", "ngrams"))
+        ignored = {"ngrams"}
         if self.train != "lora":
             ignored.update(_LORA)
         if self.train == "features":
             ignored.update(_OPTIMISER)
         if self.padding == "none":
             ignored.add("attend_padding")
-        return self.model_dump(mode="json", exclude=ignored)
+        return tuple(name for name in fields if name not in ignored)
+
+    def choices(self) -> dict[str, Any]:
+        """The values of `relevant` fields: two recipes with equal choices are the same run.
+
+        Fields that came after the first records are left out while they have their default.
+        """
+        fields = type(self).model_fields
+        chosen = {
+            name
+            for name in self.relevant
+            if name in _ALWAYS_HASHED or getattr(self, name) != fields[name].get_default()
+        }
+        return self.model_dump(mode="json", include=chosen)
 
     @property
     def id(self) -> str:

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from bench.evidence.cut import cut_of
 from bench.records.facts import dataset_facts
 from bench.records.record import Record
 from bench.report.text import class_counts, plain
@@ -22,7 +23,7 @@ from bench.run.study_run import StudyRun
 from bench.study.forecast import Prediction, refuse_too_large
 from bench.study.plan import PlannedRun, downloads
 from gptcore.backbones.checkpoints import download_bytes
-from gptcore.result import Epoch
+from gptcore.result import CutTexts, Epoch
 
 if TYPE_CHECKING:
     from bench.run.doctor import Check
@@ -101,14 +102,35 @@ def show_timing() -> Iterator[Callable[[str, float], None]]:
 def foretell(study_run: StudyRun, supervisor: Supervisor) -> tuple[list[PlannedRun], dict[str, Prediction]]:
     """The plan without what will not fit into memory, and what its runs will take, by run id. Shows the total."""
     if all(run.state != "todo" for run in study_run.plan):
+        show_cut_texts(study_run, {})
         return study_run.plan, {}
     with show_probes() as on_probe:
         predictions = supervisor.foretell(study_run.plan, on_probe)
     plan = refuse_too_large(study_run.plan, predictions, study_run.free_bytes)
     if too_large := sum(run != before for run, before in zip(plan, study_run.plan, strict=True)):
         console.print(f"[yellow]{too_large} runs would not fit into memory and are left out[/]")
+    show_cut_texts(study_run, predictions)
     show_total(plan, predictions, downloads(plan, download_bytes))
     return plan, predictions
+
+
+def show_cut_texts(study_run: StudyRun, predictions: Mapping[str, Prediction]) -> None:
+    """How many texts each model reads only the beginning of, from what was tokenised for the forecast, or earlier."""
+    most: dict[str, CutTexts] = {}
+    for run in study_run.plan:
+        prediction, record = predictions.get(run.run_id), study_run.records.get(run.run_id)
+        cut = prediction.cut if prediction else cut_of(record) if record else None
+        model = run.recipe.model
+        if cut and cut.n_cut and (model not in most or cut.share > most[model].share):
+            most[model] = cut
+    by_cut: dict[CutTexts, list[str]] = {}
+    for model, cut in most.items():
+        by_cut.setdefault(cut, []).append(model)
+    for cut, models in by_cut.items():
+        line = f"{cut} and are cut there by {shown(', '.join(models))}"
+        if cut.matters and any(run.recipe.is_tfidf for run in study_run.plan):
+            line += "; TF-IDF reads them whole, and is tried on the cut ones too"
+        console.print(f"[yellow]warning:[/] {line}" if cut.matters else line)
 
 
 def warn_of_mixture(study_run: StudyRun, supervisor: Supervisor) -> None:
@@ -198,7 +220,8 @@ def duration(seconds: float) -> str:
 class StudyProgress:
     """A line for each finished run, and one that moves for the run that is on."""
 
-    def __init__(self, planned: Sequence[PlannedRun], live: Live) -> None:
+    def __init__(self, planned: Sequence[PlannedRun], live: Live, write_report: Callable[[], object]) -> None:
+        self.write_report = write_report
         self.left = [run for run in planned if run.state == "todo"]
         self.n_runs, self.n_ended = len(self.left), 0
         self.live = live
@@ -236,6 +259,11 @@ class StudyProgress:
         """Another process is at all that is left."""
         self.live.update(Text(f"waiting for another process, which is at {len(runs)} runs"))
 
+    def seed(self, seed_index: int) -> None:
+        """Every row has its run of a seed: the report says what can be said so far."""
+        self.live.update(Text(f"writing the report with seed {seed_index}"))
+        self.write_report()
+
     def _show(self, what: str) -> None:
         if self.current is None or self.current.state != "todo":
             return
@@ -254,7 +282,9 @@ class StudyProgress:
 
 
 @contextmanager
-def show_progress(planned: Sequence[PlannedRun]) -> Iterator[StudyProgress]:
-    """The moving line, for as long as the runs go on."""
+def show_progress(
+    planned: Sequence[PlannedRun], write_report: Callable[[], object]
+) -> Iterator[StudyProgress]:
+    """The moving line, for as long as the runs go on; the report is written whenever a seed is complete."""
     with Live(console=console, refresh_per_second=4, transient=True) as live:
-        yield StudyProgress(planned, live)
+        yield StudyProgress(planned, live, write_report)

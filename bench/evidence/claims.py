@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from itertools import permutations
 from typing import Literal
 
-from bench.evidence.machine import same_machine
 from bench.evidence.paired import Difference, Ratio, paired_ratio
-from bench.evidence.published import mcnemar_range, right_answers, time_ratio_range, widest_difference
 from bench.evidence.results import Results, RowResult
+from bench.evidence.single_figures import mcnemar_range, right_answers, time_ratio_range, widest_difference
 from bench.evidence.verdicts import ALPHA, MARGIN, Call, Comparison, compare_rows, decide
+from bench.published.table import Claim, PublishedTable
 from bench.records.record import Record
 from bench.records.study import Published
-from bench.study.claims import Claim, Claims, load_claims, no_op_rows, published_rows
 
 _HALF = 0.05  # of the last digit of a stated size
 
@@ -33,7 +33,7 @@ class Judged:
         None  # after Holm's correction; least and greatest where pairs are not known
     )
 
-    def reaches(self, claim: Claim) -> bool | None:
+    def reaches(self, claim: Claim, table: PublishedTable) -> bool | None:
         """Whether the interval reaches the claimed size; None where none is claimed or nothing was measured.
 
         The size of a difference is the stated one, else that of the published figures; of a ratio the stated one.
@@ -41,7 +41,7 @@ class Judged:
         """
         if self.difference and claim.direction != "equal":
             sign = 1 if claim.direction == "better" else -1
-            size = published_difference(claim) if claim.points is None else sign * claim.points / 100
+            size = published_difference(claim, table) if claim.points is None else sign * claim.points / 100
             half = 0.0 if claim.points is None else _HALF / 100
             return self.difference.low <= size + half and size - half <= self.difference.high
         if self.ratio and claim.times is not None:
@@ -62,41 +62,40 @@ class ClaimResult:
 
 def judge_claims(results: Results) -> list[ClaimResult]:
     """Every claim whose two rows are in the study; none for data that is not the published study's."""
-    claims, names = load_claims(), {result.name for result in results.rows if result.claimed}
-    shown = [claim for claim in claims.claims if {claim.row, claim.against} <= names]
-    published, ours = _judged_source(), _judge_ours(shown, results)
+    table, names = results.table, {result.name for result in results.rows if result.claimed}
+    if table is None:
+        return []
+    shown = [claim for claim in table.claims if {claim.row, claim.against} <= names]
+    published, ours = judge_published(table), _judge_ours(shown, results, table)
     return [ClaimResult(claim, published[claim.id], ours[claim.id]) for claim in shown]
 
 
-@cache
-def _judged_source() -> dict[str, Judged]:
-    return judge_published(load_claims(), published_rows())
-
-
-def judge_published(claims: Claims, rows: dict[str, Published]) -> dict[str, Judged]:
+def judge_published(table: PublishedTable) -> dict[str, Judged]:
     """Claim id -> what the published figures say of it.
 
     Which messages each row got right is not published, so a difference is called one only where McNemar's exact
     test says so for every pairing that the figures allow, after Holm's correction over the claims on accuracy.
     """
-    n = claims.examples["test"][0]
+    n, rows = table.n_test, table.rows
     counts = {name: right_answers(row.test_acc, n) or 0 for name, row in rows.items()}
-    ranges = [mcnemar_range(counts[c.row], counts[c.against], n) for c in claims.of_accuracy]
-    least, greatest = (_holm(side) for side in zip(*ranges, strict=True))
+    ranges = [mcnemar_range(counts[c.row], counts[c.against], n) for c in table.of_accuracy]
+    least, greatest = (_holm(side) for side in zip(*ranges, strict=True)) if ranges else ([], [])
     judged = {}
-    for claim, p in zip(claims.of_accuracy, zip(least, greatest, strict=True), strict=True):
+    for claim, p in zip(table.of_accuracy, zip(least, greatest, strict=True), strict=True):
         difference = widest_difference(counts[claim.row], counts[claim.against], n)
-        judged[claim.id] = _published_accuracy(claim, difference, p)
-    noise = _time_noise(claims, rows)
-    for claim in claims.claims:
+        judged[claim.id] = _published_accuracy(claim, table, difference, p)
+    noise = _time_noise(table)
+    for claim in table.claims:
         if claim.metric == "training time":
             judged[claim.id] = _published_time(claim, rows, noise)
     return judged
 
 
-def _published_accuracy(claim: Claim, difference: Difference, p: tuple[float, float]) -> Judged:
+def _published_accuracy(
+    claim: Claim, table: PublishedTable, difference: Difference, p: tuple[float, float]
+) -> Judged:
     finding: Finding = "undecided"
-    if claim.row in no_op_rows():
+    if any({claim.row, claim.against} <= set(group) for group in table.same_computation):
         finding, why = _if_equal(claim), "the same computation, by construction"
     elif p[1] < ALPHA:
         finding = _of_direction(claim, difference.mean)
@@ -108,11 +107,11 @@ def _published_accuracy(claim: Claim, difference: Difference, p: tuple[float, fl
     elif p[0] < ALPHA:
         why = "depends on which messages each row got right, which is not published"
     else:
-        why = "too small for 300 messages, whichever each row got right"
+        why = f"too small for {table.n_test} messages, whichever each row got right"
     return Judged(finding, why, difference=difference, p=p)
 
 
-def _published_time(claim: Claim, rows: dict[str, Published], noise: float) -> Judged:
+def _published_time(claim: Claim, rows: Mapping[str, Published], noise: float) -> Judged:
     minutes = rows[claim.row].minutes_a100, rows[claim.against].minutes_a100
     low, high = time_ratio_range(*minutes)
     finding: Finding = "undecided"
@@ -123,15 +122,14 @@ def _published_time(claim: Claim, rows: dict[str, Published], noise: float) -> J
     return Judged(finding, why, ratio=Ratio(minutes[0] / minutes[1], low, high))
 
 
-def _time_noise(claims: Claims, rows: dict[str, Published]) -> float:
+def _time_noise(table: PublishedTable) -> float:
     """The largest ratio that rounding allows between the published times of rows that do the same work."""
-    return max(
-        time_ratio_range(rows[slow].minutes_a100, rows[quick].minutes_a100)[1]
-        for group in claims.timing.same_work
-        for slow in group
-        for quick in group
-        if slow != quick
+    ratios = (
+        time_ratio_range(table.rows[slow].minutes_a100, table.rows[quick].minutes_a100)[1]
+        for group in table.same_work
+        for slow, quick in permutations(group, 2)
     )
+    return max(ratios, default=math.inf)  # where none do, no difference of times can be told from noise
 
 
 def _holm(p_values: Sequence[float]) -> list[float]:
@@ -140,7 +138,7 @@ def _holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in multipletests(p_values, method="holm")[1]]
 
 
-def _judge_ours(shown: list[Claim], results: Results) -> dict[str, Judged]:
+def _judge_ours(shown: list[Claim], results: Results, table: PublishedTable) -> dict[str, Judged]:
     """Claim id -> what the study's runs say of it, accuracies corrected together."""
     pairs = {claim.id: (results.row(claim.row), results.row(claim.against)) for claim in shown}
     compared = {
@@ -157,15 +155,15 @@ def _judge_ours(shown: list[Claim], results: Results) -> dict[str, Judged]:
         elif claim.metric == "training time":
             judged[claim.id] = _our_time(claim, row, against)
         elif comparison := compared.get(claim.id):
-            same = _same_predictions(row, against)
-            judged[claim.id] = _our_accuracy(claim, comparison, *decided[claim.id], same)
+            same, published = _same_predictions(row, against), published_difference(claim, table)
+            judged[claim.id] = _our_accuracy(claim, comparison, *decided[claim.id], same, published)
         else:
             judged[claim.id] = Judged("not run", "no seed has finished in both rows")
     return judged
 
 
 def _our_accuracy(
-    claim: Claim, comparison: Comparison, p: float, call: Call, same_predictions: bool
+    claim: Claim, comparison: Comparison, p: float, call: Call, same_predictions: bool, published: float
 ) -> Judged:
     if comparison.identical:
         return Judged(_if_equal(claim), "the same recipe, so the same runs")
@@ -180,7 +178,7 @@ def _our_accuracy(
     elif call == "no difference" and claim.direction == "equal":
         finding, why = "holds", within
     elif call == "no difference":
-        large = max(abs(published_difference(claim)), (claim.points or 0) / 100) >= MARGIN
+        large = max(abs(published), (claim.points or 0) / 100) >= MARGIN
         finding, why = ("contradicted" if large else "undecided"), within
     return Judged(finding, why, difference=comparison.accuracy, p=(p, p))
 
@@ -205,7 +203,8 @@ def _our_time(claim: Claim, row: RowResult, against: RowResult) -> Judged:
 
 
 def _conventional(mine: Record, theirs: Record) -> bool:
-    return mine.engine == theirs.engine == "plain" and same_machine(mine, theirs)
+    same_machine = mine.environment.machine == theirs.environment.machine
+    return mine.engine == theirs.engine == "plain" and same_machine
 
 
 def _same_predictions(row: RowResult, against: RowResult) -> bool:
@@ -226,10 +225,8 @@ def _if_equal(claim: Claim) -> Finding:
     return "holds" if claim.direction == "equal" else "contradicted"
 
 
-def published_difference(claim: Claim) -> float:
+def published_difference(claim: Claim, table: PublishedTable) -> float:
     """The difference in test accuracy of the published figures, row less against, as a share."""
-    n = load_claims().examples["test"][0]
-    row, against = (
-        right_answers(published_rows()[name].test_acc, n) or 0 for name in (claim.row, claim.against)
-    )
+    n = table.n_test
+    row, against = (right_answers(table.rows[name].test_acc, n) or 0 for name in (claim.row, claim.against))
     return (row - against) / n

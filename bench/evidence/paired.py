@@ -95,11 +95,14 @@ class PairedMean:
         return 1 / (share / of_seeds + (1 - share) / of_examples)
 
     def interval(self, level: float = 0.95) -> Difference:
-        """The mean with Student's interval: `level` is kept also with three seeds (docs/evidence.md)."""
+        """The mean with Student's interval: `level` is kept also with three seeds (docs/evidence.md).
+
+        Cut to -1 and 1, as no two accuracies lie further apart.
+        """
         from scipy.special import stdtrit
 
         half = float(stdtrit(self.dof(), (1 + level) / 2)) * sqrt(self.variance())
-        return Difference(self.mean, self.mean - half, self.mean + half)
+        return Difference(self.mean, max(-1.0, self.mean - half), min(1.0, self.mean + half))
 
     def p_difference(self) -> float:
         """Two-sided p of a mean that is zero in truth."""

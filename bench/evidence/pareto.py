@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from bench.evidence.machine import machine
 from bench.evidence.results import Results, RowResult
 from bench.evidence.verdicts import ALPHA, Comparison, compare_rows
 
@@ -51,7 +50,7 @@ def weigh(results: Results) -> Tradeoff | None:
     Rows that share no seed with the most accurate one are left out: nothing is known of the two.
     """
     rows = [r for r in results.finished if r.seconds() and results.first_with_recipe(r) is r]
-    conditions = {(run.engine, machine(run)) for row in rows for run in row.done}
+    conditions = {(run.engine, run.environment.machine) for row in rows for run in row.done}
     if len(rows) < 2 or len(conditions) != 1:
         return None
     rows.sort(key=lambda row: fmean(row.seconds()))

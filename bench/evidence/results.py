@@ -9,12 +9,9 @@ from statistics import fmean
 from bench.evidence.metrics import PredictionMetrics, metrics_of
 from bench.evidence.stats import wilson
 from bench.evidence.verdicts import MARGIN
+from bench.published.table import PublishedTable, load_table
 from bench.records.record import Record
 from bench.records.study import Published, Row, Study, has_same_checkpoint
-from gptcore.backbones.config import FAMILIES, REGISTRY
-
-PUBLISHED_DATASET = "sms-spam"
-_PUBLISHED_MODELS = {name for model in FAMILIES["gpt2"] for name in (model, REGISTRY[model].source)}
 
 
 @dataclass(frozen=True)
@@ -113,6 +110,7 @@ class Results:
     study: Study
     rows: tuple[RowResult, ...]
     n_unused: int  # records of the same recipes that saw other rows or other seeds, and are not shown
+    table: PublishedTable | None = None  # the published table whose figures its rows have
     margin: float = MARGIN  # accuracy; a difference shown to be smaller is called none
 
     def row(self, name: str) -> RowResult:
@@ -183,14 +181,16 @@ def collect(study: Study, records: list[Record], margin: float = MARGIN) -> Resu
             found[record.recipe_id, record.seed_index] = record
         else:
             n_unused += 1
+    named = {row.published.table for row in study.rows if row.published}
+    table = load_table(min(named)) if named else None
     rows = []
     for row, recipe_id in zip(study.rows, recipe_ids, strict=True):
         # An excluded row cannot have run, even where its recipe is that of a row that did.
         keys = [] if row.excluded else [(recipe_id, index) for index in range(len(study.seeds))]
-        claimed = row.published if study.dataset.name == PUBLISHED_DATASET else None
-        published = claimed if row.recipe.model in _PUBLISHED_MODELS and not row.excluded else None
+        claimed = row.published if table and study.dataset.name == table.dataset else None
+        published = claimed if table and table.has_model(row.recipe.model) and not row.excluded else None
         rows.append(RowResult(row, recipe_id, tuple(found.get(key) for key in keys), claimed, published))
-    return Results(study, tuple(rows), n_unused, margin)
+    return Results(study, tuple(rows), n_unused, table, margin)
 
 
 def _belongs(record: Record, study: Study) -> bool:

@@ -5,6 +5,7 @@ Reports, verdicts and the regression gate read records and nothing else. Imports
 
 from __future__ import annotations
 
+from math import inf
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -104,7 +105,16 @@ class Predictions(_Part):
     examples: list[int] | None = Field(
         default=None, description="which row of the source each is, so that seeds with other splits compare"
     )
-    probabilities: list[list[float]] = Field(description="(n, n_classes), rounded to 6 digits")
+    probabilities: list[list[float]] = Field(
+        description="(n, n_classes), rounded to 6 digits; (n, k) where `classes` says of which"
+    )
+    classes: list[list[int]] | None = Field(
+        default=None,
+        description="(n, k), where there are many classes: the most probable ones, the predicted one first",
+    )
+    roc_auc: float | None = Field(
+        default=None, ge=0, le=1, description="from all probabilities, where not all of them are kept"
+    )
 
     @model_validator(mode="after")
     def _shapes_fit(self) -> Self:
@@ -113,9 +123,17 @@ class Predictions(_Part):
             raise ValueError("labels, predicted and probabilities must be of the same examples and classes")
         if self.examples is not None and len(self.examples) != len(self.labels):
             raise ValueError("examples must be those of the labels")
-        if not all(0 <= label < min(widths) for label in (*self.labels, *self.predicted)):
+        if self.classes is not None:
+            if [len(row) for row in self.classes] != [len(row) for row in self.probabilities]:
+                raise ValueError("classes must be those of the probabilities")
+            if [row[:1] for row in self.classes] != [[chosen] for chosen in self.predicted]:
+                raise ValueError("the first of the classes must be the predicted one")
+        if not all(0 <= label < self._n_classes(widths) for label in (*self.labels, *self.predicted)):
             raise ValueError("labels and predicted must be numbers of classes")
         return self
+
+    def _n_classes(self, widths: set[int]) -> float:
+        return min(widths) if self.classes is None else inf  # the record knows how many there are
 
 
 class LossPoint(_Part):
@@ -189,6 +207,16 @@ class PaddingCheck(_Part):
     )
 
 
+class CutTextsCheck(_Part):
+    """TF-IDF fitted and tested on texts as a model of the study reads them, cut at its context."""
+
+    model: str
+    tokens: int = Field(ge=1, description="that are read of a text")
+    n_cut: Count = Field(description="texts of the three splits that were cut")
+    n_texts: Count
+    test: SplitMetrics
+
+
 class Verified(_Part):
     """Largest relative disagreement with the plain engine on a sample, where the run was asked to verify."""
 
@@ -212,6 +240,11 @@ class Environment(_Part):
     git_sha: str | None
     git_dirty: bool | None
 
+    @property
+    def machine(self) -> tuple[str, str, int, float]:
+        """What tells machines apart, whose times do not compare: device, processor, threads, memory in GiB."""
+        return self.device, self.cpu, self.threads, round(self.memory_bytes / 2**30, 1)
+
 
 class Record(_Part):
     """One run. `metrics`, `test`, `curves`, `cost` and `parameters` are null unless the status is done."""
@@ -231,6 +264,7 @@ class Record(_Part):
     metrics: Metrics | None = None
     test: Predictions | None = None
     padding: list[PaddingCheck] | None = None
+    cut_texts: CutTextsCheck | None = None
     curves: Curves | None = None
     parameters: Parameters | None = None
     cost: Cost | None = None
@@ -239,6 +273,18 @@ class Record(_Part):
     output_tail: list[str] | None = Field(default=None, description="last lines of a failed run's output")
     environment: Environment
     created_at: str = Field(description="UTC, ISO 8601")
+
+    @model_validator(mode="after")
+    def _classes_are_there(self) -> Self:
+        n_classes = len(self.dataset.label_names)
+        kept = (self.test.classes or []) if self.test else []
+        if (
+            self.test
+            and kept
+            and not all(0 <= c < n_classes for row in (self.test.labels, *kept) for c in row)
+        ):
+            raise ValueError("test: labels and classes must be numbers of the dataset's classes")
+        return self
 
 
 def run_id(recipe: Recipe, seed_index: int) -> str:

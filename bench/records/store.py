@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from bench.records.files import write_whole
 from bench.records.record import SCHEMA_VERSION, Record
 from bench.records.speed import SpeedStudy
 from bench.records.study import Study
 from gptcore.errors import UserError
+from gptcore.files import write_whole
 from gptcore.paths import path_kind
 
 

@@ -15,8 +15,9 @@ class _Part(BaseModel):
 
 
 class Published(_Part):
-    """What the published study reports for a row: accuracies in percent, minutes on an A100, one seed."""
+    """What a published study reports for a row: accuracies in percent, minutes on an A100, one seed."""
 
+    table: str = Field(default="llms_from_scratch", description="folder of bench/published that it is from")
     row: int
     train_acc: float
     val_acc: float
@@ -62,6 +63,9 @@ class Study(_Part):
     )
     warnings: list[str] = Field(default=[], description="what a reader should be warned of, a line each")
     command: str = Field(description="the command line that runs this study again")
+    looks: list[int] | None = Field(
+        default=None, description="numbers of seeds with which it was judged; null: from before this was kept"
+    )
 
     @model_validator(mode="after")
     def _rows_are_there(self) -> Self:
@@ -72,6 +76,15 @@ class Study(_Part):
                 "rows need names of their own, and the baseline and what rows are against must be rows"
             )
         return self
+
+    @property
+    def earlier_looks(self) -> list[int]:
+        """Numbers of seeds, at least two and fewer than now, with which the study was judged before."""
+        return [n for n in self.looks or [] if 1 < n < len(self.seeds)]
+
+    def with_look(self) -> Study:
+        """The same study, judged with the seeds that it has now."""
+        return self.model_copy(update={"looks": sorted({*(self.looks or []), len(self.seeds)})})
 
     def row(self, name: str) -> Row:
         """The row of that name; KeyError if there is none."""

@@ -180,6 +180,10 @@ def notes(results: Results) -> dict[str, str]:
         cut = max((run.inputs.n_truncated for run in result.done if run.inputs), default=0)
         if cut:
             parts.append(f"{cut:,} texts were cut to the context.")
+        low, high = result.interval or (1.0, 0.0)
+        if low <= results.majority <= high:
+            share = percent(results.majority)
+            parts.append(f"Its interval holds the accuracy of always answering the largest class ({share}%).")
         if parts:
             found[result.name] = " ".join(parts)
     return found

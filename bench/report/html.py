@@ -15,17 +15,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench.evidence.claims import judge_claims
+from bench.evidence.cut import cut_rows
+from bench.evidence.looks import repeated_looks
 from bench.evidence.metrics import PredictionMetrics
 from bench.evidence.pareto import weigh
 from bench.evidence.results import Results
 from bench.evidence.variance import independent
 from bench.evidence.verdicts import judge
-from bench.records.files import write_whole
 from bench.report import describe, series, text
 from bench.report.claims import errata
+from bench.report.cut import MARK, cut_sentences
 from bench.report.sheet import sheets
 from bench.report.summary import PHASES
 from bench.report.tables import mean
+from gptcore.files import write_whole
 
 _SCRIPTS = ("page.js", "tables.js", "scale.js", "plots.js")
 RECORDS_IN_PAGE = 500  # of more the page only links to the files: it would take long to open
@@ -69,6 +72,10 @@ def render(results: Results) -> str:
         records=results.runs if len(results.runs) <= RECORDS_IN_PAGE else [],
         anchors={result.name: f"row-{i}" for i, result in enumerate(results.finished, start=1)},
         verdicts=judge(results),
+        again=repeated_looks(results.study),
+        cut=" ".join(cut_sentences(results)),
+        cut_rows=cut_rows(results),
+        cut_mark=MARK,
         independent=independent(results.study.seeds),
         metrics=_metrics(results),
         tradeoff=weigh(results),
@@ -99,7 +106,10 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page.filters |= {function.__name__: function for function in _FILTERS} | {"count_values": Counter}
+    page.filters |= {function.__name__: function for function in _FILTERS} | {
+        "count_values": Counter,
+        "taken_for": _taken_for,
+    }
     page.globals |= {"calls": _CALLS, "findings": _FINDINGS, "missing": text.MISSING}
     return page
 
@@ -109,6 +119,12 @@ def _metrics(results: Results) -> dict[str, list[PredictionMetrics]]:
     return {
         result.name: result.prediction_metrics for result in results.finished if result.prediction_metrics
     }
+
+
+def _taken_for(metrics: list[PredictionMetrics], truth: int, guess: int) -> tuple[int, int]:
+    """Examples of a class that were taken for another one, and all of the class, over the seeds."""
+    wrong = sum(one.confusion.get((truth, guess), 0) for one in metrics)
+    return wrong, sum(one.n_of_class(truth) for one in metrics)
 
 
 def _printable(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bench.evidence.pareto import Candidate, Tradeoff, weigh
 from bench.evidence.results import Results
+from bench.report.cut import cut_sentences
 from bench.report.describe import leak
 from bench.report.tables import titled
 from bench.report.text import MISSING, count, escape, percent, points_between, seconds
@@ -16,8 +17,8 @@ the error to fear is to let a worse row pass. That a row is not significantly wo
 interval says how much it may lack."""
 
 
-def recommendation(results: Results, plot: str) -> list[str]:
-    """The sentence, the table of the rows that are worth considering, `plot`; nothing where none can be weighed."""
+def recommendation(results: Results) -> list[str]:
+    """The sentence and the table of the rows that are worth considering; nothing where none can be weighed."""
     tradeoff = weigh(results)
     if tradeoff is None:
         return []
@@ -33,8 +34,8 @@ def recommendation(results: Results, plot: str) -> list[str]:
     return [
         heading,
         _sentence(tradeoff) + _doubt(results, tradeoff) + _leak(results),
+        escape(" ".join(cut_sentences(results))),
         rest,
-        plot,
         _HOW_TO_READ,
     ]
 

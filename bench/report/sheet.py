@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,9 @@ from bench.records.record import Cost, Curves, Environment, Metrics, PaddingChec
 from bench.report.describe import commit
 from bench.report.text import MISSING, class_name, count, interval, memory, percent, seconds, value_text
 from gptcore.recipe import Recipe
+
+_MOST_CLASSES = 12  # of a table of all classes by all classes
+_MOST_CONFUSIONS = 20
 
 
 @dataclass(frozen=True)
@@ -94,10 +98,14 @@ def _metrics(metrics: Metrics) -> Sheet:
 
 
 def _confusion(test: Predictions, names: tuple[str, ...]) -> Sheet:
-    """How many test examples of each class (down) were taken for each class (across)."""
-    pairs = list(zip(test.labels, test.predicted, strict=True))
+    """How many test examples of each class (down) were taken for each class (across); the worst of many classes."""
     names = tuple(class_name(name) for name in names)
-    rows = [(name, *(f"{pairs.count((i, j)):,}" for j in range(len(names)))) for i, name in enumerate(names)]
+    pairs = Counter(zip(test.labels, test.predicted, strict=True))
+    if len(names) > _MOST_CLASSES:
+        wrong = sorted((-n, i, j) for (i, j), n in pairs.items() if i != j)[:_MOST_CONFUSIONS]
+        listed = [(names[i], names[j], f"{-n:,}") for n, i, j in wrong]
+        return Sheet("Most frequent confusions", ("is", "taken for", "test examples"), listed)
+    rows = [(name, *(f"{pairs[i, j]:,}" for j in range(len(names)))) for i, name in enumerate(names)]
     return Sheet("Test examples by class", ("is, taken for", *names), rows)
 
 

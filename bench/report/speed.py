@@ -9,11 +9,11 @@ from statistics import median
 
 from tabulate import tabulate
 
-from bench.records.files import write_whole
 from bench.records.record import Environment
 from bench.records.speed import EngineName, RowSpeed, SpeedStudy, Whole
 from bench.records.store import save_speed, speed_path
 from bench.report.text import counted, escape, memory, seconds
+from gptcore.files import write_whole
 from gptcore.recipe import Recipe
 
 ENGINES: tuple[EngineName, ...] = ("plain", "fast")

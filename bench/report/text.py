@@ -143,11 +143,6 @@ def full_stop(text: str) -> str:
     return text + ("" if text.endswith((".", "!", "?")) else ".")
 
 
-def stopped(text: str) -> str:
-    """Foreign text, escaped, with a full stop behind."""
-    return full_stop(escape(text))
-
-
 def plain_sentence(text: str) -> str:
     """Text on one line, with a capital letter in front and a full stop behind."""
     whole = full_stop(plain(text))

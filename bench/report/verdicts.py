@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from bench.evidence.cut import cut_rows
+from bench.evidence.looks import repeated_looks
 from bench.evidence.paired import Difference, Ratio
 from bench.evidence.results import Results
 from bench.evidence.variance import components, confounded, independent
 from bench.evidence.verdicts import ALPHA, POWER, Verdict, judge
+from bench.report.cut import MARK, cut_sentences
 from bench.report.tables import titled
 from bench.report.text import MISSING, escape, join, percent, points, sentence
 
@@ -34,7 +37,11 @@ def verdicts_section(results: Results) -> str:
     if not verdicts:
         return ""
     tests = independent(results.study.seeds)
-    rows = [_cells(verdict, tests and verdict.n_seeds > 1) for verdict in verdicts.values()]
+    cut = cut_rows(results)
+    rows = [
+        _cells(verdict, tests and verdict.n_seeds > 1, bool(cut.keys() & {verdict.row, verdict.against}))
+        for verdict in verdicts.values()
+    ]
     headers = ["Row", "Against", "Verdict", "Difference, points", "95% interval", "McNemar p", "Holm p"]
     headers += ["Seeds", "Seeds needed", "Time", "95% interval of time"]
     table = titled(results, "Verdicts", headers, rows, "lll" + "r" * (len(headers) - 3))
@@ -79,12 +86,12 @@ def warnings_section(results: Results) -> str:
     return "\n\n".join(["## Warnings", "\n".join(lines)]) if lines else ""
 
 
-def _cells(verdict: Verdict, tested: bool) -> list[str]:
+def _cells(verdict: Verdict, tested: bool, cut: bool) -> list[str]:
     needed = verdict.seeds_needed
     return [
         escape(verdict.row),
         escape(verdict.against),
-        _said(verdict),
+        _said(verdict) + (f" {MARK}" if cut else ""),
         points(verdict.accuracy.mean),
         _interval(verdict.accuracy),
         _p(verdict.p_mcnemar),
@@ -101,10 +108,14 @@ def _explanations(results: Results, verdicts: dict[str, Verdict]) -> list[str]:
         alpha=f"{ALPHA:.0%}", power=f"{POWER:.0%}", margin=_margin(results.margin), missing=MISSING
     )
     lines = [meanings, _HOW_TO_READ]
+    if again := repeated_looks(results.study):
+        lines.insert(0, f"**{sentence(again)}**")
     if not independent(results.study.seeds):
         lines.append(_DEPENDENT)
     elif any(verdict.n_seeds == 1 for verdict in verdicts.values()):
         lines.append(_ONE_SEED)
+    if cut := cut_sentences(results):
+        lines.insert(0, f"{MARK} {escape(' '.join(cut))}")
     return lines
 
 

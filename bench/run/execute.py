@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from bench.records.locks import lock
 from bench.records.record import Record
 from bench.records.store import find_record, save_record
 from bench.study.plan import PlannedRun
+from gptcore.locks import lock
 from gptcore.result import Epoch
 
 WAIT_S = 0.5  # between two looks at what other processes do
@@ -32,6 +33,9 @@ class Listener(Protocol):
     def wait(self, runs: Sequence[PlannedRun]) -> None:
         """Other processes are at all that is left."""
 
+    def seed(self, seed_index: int) -> None:
+        """All that was to do with a seed has ended, and runs of other seeds are still to do."""
+
 
 def execute(
     plan: Sequence[PlannedRun],
@@ -49,14 +53,19 @@ def execute(
     """
     records: list[Record] = []
     left = [planned for planned in plan if planned.state in ("todo", "blocked")]
+    of_seed = Counter(planned.seed_index for planned in left if planned.state == "todo")
     while left:
         elsewhere = []
         for planned in left:
             with lock(folder, planned.run_id) as mine:
-                if mine:
-                    records.append(_one(planned, folder, seen.get(planned.run_id), run, listener))
-                else:
+                if not mine:
                     elsewhere.append(planned)
+                    continue
+                records.append(_one(planned, folder, seen.get(planned.run_id), run, listener))
+            if planned.state == "todo":
+                of_seed[planned.seed_index] -= 1
+                if not of_seed[planned.seed_index] and of_seed.total():
+                    listener.seed(planned.seed_index)
         left = elsewhere
         if left:
             listener.wait(left)

@@ -14,6 +14,7 @@ import torch
 from bench.records.record import (
     Cost,
     Curves,
+    CutTextsCheck,
     Environment,
     EpochPoint,
     InputFacts,
@@ -21,7 +22,6 @@ from bench.records.record import (
     Metrics,
     PaddingCheck,
     Parameters,
-    Predictions,
     Record,
     SplitMetrics,
     Verified,
@@ -30,6 +30,7 @@ from bench.records.record import (
 from bench.records.scrub import scrub
 from bench.run.environment import describe_environment
 from bench.run.outcome import record_without_outcome
+from bench.run.predictions import predictions_of
 from bench.study.costs import estimate_flops
 from bench.study.plan import PlannedRun
 from gptcore.backbones.checkpoints import known_config
@@ -40,6 +41,7 @@ from gptcore.engine.engine import Engine, probe_precision
 from gptcore.engine.layout import Precision
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
+from gptcore.training.cut import cut_texts
 from gptcore.training.evaluate import Evaluation
 from gptcore.training.fit import FitResult, OnEpoch, fit
 from gptcore.training.padding import other_paddings
@@ -53,7 +55,8 @@ log = logging.getLogger(__name__)
 class Session:
     """What all runs of one process share: the data, the engine with its trunks, the device.
 
-    checkpoints: model -> SHA-256 over its checkpoint's files, as the study was opened with them.
+    checkpoints: model -> SHA-256 over its checkpoint's files, as the study was opened with them; baseline: of the
+    study, as whose model reads the texts TF-IDF is also tried on them.
     """
 
     data: Dataset
@@ -61,6 +64,7 @@ class Session:
     device: str
     verify: bool = False
     checkpoints: Mapping[str, str] = field(default_factory=dict)
+    baseline: Recipe | None = None
     _split_seed: int | None = field(default=None, init=False, repr=False)  # whose trunks are kept
 
     def split(self, split_seed: int) -> Dataset:
@@ -78,12 +82,13 @@ def open_session(
     device: str,
     verify: bool = False,
     checkpoints: Mapping[str, str] | None = None,
+    baseline: Recipe | None = None,
 ) -> Session:
     """A session with a new engine; the plain one is always float32, `auto` probes the machine once."""
     chosen: Precision = "float32"
     if engine == "fast" and precision != "float32":
         chosen = probe_precision(torch.device(device)) if precision == "auto" else "bfloat16"
-    return Session(data, Engine(engine, chosen), device, verify, checkpoints or {})
+    return Session(data, Engine(engine, chosen), device, verify, checkpoints or {}, baseline)
 
 
 def environment_of(session: Session) -> Environment:
@@ -114,6 +119,7 @@ def run_one(planned: PlannedRun, session: Session, on_epoch: OnEpoch | None = No
             verify=session.verify,
         )
         outcome = _outcome(result, data, session.engine, _checkpoint(planned.recipe, session))
+        outcome["cut_texts"] = _on_cut_texts(result, data, session.baseline)
     except Exception as error:  # whatever went wrong in one run must not end the study
         log.exception("run %s failed", planned.run_id)
         return bare.model_copy(update={"reason": _one_line(error)})
@@ -145,12 +151,7 @@ def _outcome(result: FitResult, data: Dataset, engine: Engine, checkpoint: str |
         "metrics": Metrics(
             train=_metrics(result.train), validation=_metrics(result.validation), test=_metrics(result.test)
         ),
-        "test": Predictions(
-            labels=result.test.labels.tolist(),
-            predicted=result.test.predicted.tolist(),
-            examples=None if data.test.rows is None else data.test.rows.tolist(),
-            probabilities=result.test.probabilities.round(6).tolist(),
-        ),
+        "test": predictions_of(result.test, data.test.rows),
         "curves": _curves(result),
         "parameters": Parameters(total=result.n_total, trained=result.n_trained),
         "cost": Cost(
@@ -162,6 +163,28 @@ def _outcome(result: FitResult, data: Dataset, engine: Engine, checkpoint: str |
             flops=_conventional_flops(result, data),
         ),
     }
+
+
+def _on_cut_texts(result: FitResult, data: Dataset, baseline: Recipe | None) -> CutTextsCheck | None:
+    """TF-IDF once more where the study's baseline reads only the beginning of many texts; None elsewhere."""
+    if not result.recipe.is_tfidf or baseline is None or baseline.is_tfidf:
+        return None
+    try:
+        found = cut_texts(data, baseline)
+    except UserError as error:  # the baseline's own runs say so; this one needs no vocabulary
+        log.info("no check on cut texts: %s", error)
+        return None
+    if found is None or not found[1].matters:
+        return None
+    texts, cut = found
+    again = fit(result.recipe, texts, result.seeds)
+    return CutTextsCheck(
+        model=Path(baseline.model).name,
+        tokens=cut.tokens,
+        n_cut=cut.n_cut,
+        n_texts=cut.n_texts,
+        test=_metrics(again.test),
+    )
 
 
 def _input_facts(result: FitResult) -> InputFacts | None:

@@ -56,18 +56,21 @@ def unknown_checkpoints(folder: Path, study: Study, records: Mapping[str, Record
     ]
 
 
-def reported_study(folder: Path, study: Study) -> tuple[Study, list[str]]:
-    """The wider study in the folder that this one is a part of, so that its report stays whole; else this one."""
+def reported_study(folder: Path, study: Study, records: Mapping[str, Record]) -> tuple[Study, list[str]]:
+    """The wider study in the folder that this one is a part of, so that its report stays whole; else this one.
+
+    Either way with the numbers of seeds at which it was judged before.
+    """
     try:
         there = load_study(folder)
     except UserError:  # there is none, or it is damaged and written anew
-        return study, []
+        return study.model_copy(update={"looks": []}), []
+    study = study.model_copy(update={"looks": _looks(there, study, records)})
     # What is said of the data grows with the code; whether it is the same is for the fingerprint to say.
     of_data = {"dataset": study.dataset, "notes": study.notes}
     same_data = there.dataset.fingerprint == study.dataset.fingerprint
-    narrow = of_data | {
-        name: getattr(study, name) for name in ("name", "rows", "seeds", "command", "warnings", "checkpoints")
-    }
+    free = ("name", "rows", "seeds", "command", "warnings", "checkpoints", "looks")
+    narrow = of_data | {name: getattr(study, name) for name in free}
     if there.rows == study.rows and there.seeds == study.seeds:
         return study, []
     rows = {row.name: row for row in there.rows}
@@ -81,3 +84,17 @@ def reported_study(folder: Path, study: Study) -> tuple[Study, list[str]]:
     if set(rows) - {row.name for row in study.rows}:
         return study, [f"the report in {folder} will be about this study alone; other records there are kept"]
     return study, []
+
+
+def _looks(there: Study, study: Study, records: Mapping[str, Record]) -> list[int]:
+    """Numbers of seeds with which rows of this study were judged by earlier calls, as far as is known."""
+    common = {row.recipe.id for row in there.rows} & {row.recipe.id for row in study.rows}
+    if not common or any(one != other for one, other in zip(there.seeds, study.seeds, strict=False)):
+        return []
+    if there.looks is not None:
+        return there.looks
+    last = len(there.seeds) - 1
+    done = any(
+        r.status == "done" and r.seed_index == last and r.recipe_id in common for r in records.values()
+    )
+    return [len(there.seeds)] if done else []

@@ -13,6 +13,7 @@ from bench.records.study import Row
 from bench.run.environment import describe_environment
 from bench.run.execute import OnEpoch
 from bench.run.supervisor import Supervisor
+from bench.run.timing import Runner, take_rounds
 from bench.run.worker import SessionSpec
 from bench.study.costs import estimate_flops
 from bench.study.plan import PlannedRun
@@ -132,20 +133,20 @@ class _Timer:
 
     def row(self, name: str, recipe: Recipe, pairs: int) -> RowSpeed:
         """Slices of a row, in turn: each pair in the opposite order of the one before."""
-        taken: dict[EngineName, list[Taken]] = {"plain": [], "fast": []}
-        last: dict[EngineName, Probe] = {}
-        for pair in range(pairs):
-            for engine in ENGINES if pair % 2 else ENGINES[::-1]:
-                size = SLICES[engine][self.family]
-                last[engine] = probe(recipe, self.data, self.engines[engine], self.device, size)
-                taken[engine].append(Taken(phases=last[engine].phases))
-        trunk = last["fast"].trunk
+
+        def timed(engine: EngineName) -> Runner[Probe]:
+            size = SLICES[engine][self.family]
+            return lambda _case, _round: probe(recipe, self.data, self.engines[engine], self.device, size)
+
+        runners: dict[EngineName, Runner[Probe]] = {engine: timed(engine) for engine in ENGINES}
+        taken = take_rounds(runners, [name], pairs, on_round=lambda _text: None, warm_up=0)[name]
+        trunk = taken["fast"][-1].trunk
         return RowSpeed(
             row=name,
             recipe=recipe,
-            plain=taken["plain"],
-            fast=taken["fast"],
-            plain_flops=self._flops(recipe, last["plain"]),
+            plain=[Taken(phases=probed.phases) for probed in taken["plain"]],
+            fast=[Taken(phases=probed.phases) for probed in taken["fast"]],
+            plain_flops=self._flops(recipe, taken["plain"][-1]),
             trunk_key=None if trunk is None else repr((trunk.rows, trunk.depth)),
         )
 

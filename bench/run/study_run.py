@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from bench.evidence.looks import repeated_looks
 from bench.records.facts import dataset_facts
 from bench.records.record import Record
 from bench.records.store import RESULTS, load_records
@@ -54,7 +55,10 @@ class StudyRun:
     def session_spec(self, verify: bool = False) -> SessionSpec:
         """What a worker opens its session with; verify: compare every run with the plain engine first."""
         return SessionSpec(
-            self.data, self.study.engine, self.precision, self.device, verify, self.study.checkpoints
+            *(self.data, self.study.engine, self.precision, self.device),
+            verify=verify,
+            checkpoints=self.study.checkpoints,
+            baseline=self.study.row(self.study.baseline).recipe,
         )
 
 
@@ -107,8 +111,10 @@ def open_study(options: RunOptions) -> StudyRun:
     if any(run.state == "todo" for run in plan) and (busy := busy_share()) > BUSY:
         warnings.append(f"other programs keep {busy:.0%} of the processor busy: {BUSY_REMEDY}")
     free_bytes = free_memory_bytes(device)
-    manifest, told = reported_study(folder, study)
+    manifest, told = reported_study(folder, study, records)
     messages += told
+    if (again := repeated_looks(manifest)) and len(manifest.seeds) not in (manifest.looks or []):
+        warnings.append(again)
     return StudyRun(
         folder,
         study,

@@ -21,6 +21,7 @@ from bench.records.record import Environment
 from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset
 from gptcore.errors import UserError
+from gptcore.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class SessionSpec:
     device: str
     verify: bool = False
     checkpoints: Mapping[str, str] = field(default_factory=dict)
+    baseline: Recipe | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,10 @@ def work(spec: SessionSpec, connection: Connection, output: Connection) -> None:
 
     try:
         session = open_session(
-            spec.data, spec.engine, spec.precision, spec.device, spec.verify, spec.checkpoints
+            *(spec.data, spec.engine, spec.precision, spec.device),
+            verify=spec.verify,
+            checkpoints=spec.checkpoints,
+            baseline=spec.baseline,
         )
     except UserError as error:
         connection.send(Refused(str(error)))

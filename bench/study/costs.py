@@ -26,7 +26,12 @@ def n_trained_params(config: ModelConfig, recipe: Recipe, n_classes: int) -> int
 
 
 def estimate_memory(
-    config: ModelConfig, recipe: Recipe, tokens_per_row: int, n_classes: int, n_used_tokens: int | None = None
+    config: ModelConfig,
+    recipe: Recipe,
+    tokens_per_row: int,
+    n_classes: int,
+    n_used_tokens: int | None = None,
+    n_train: int | None = None,
 ) -> int:
     """Peak bytes that a run adds to its process, trunks left out.
 
@@ -35,7 +40,7 @@ def estimate_memory(
               token embedding that learn with `train = all`, None for all of them, as in the plain loop
     backward: for every block that a gradient passes, batch x T x 16 d_model floats: inputs of both norms and
               their outputs, query, key and value, attention output, both widths of the MLP before and after
-              GELU; fused attention keeps no weights
+              GELU; fused attention keeps no weights. A batch has no more rows than n_train, the training texts
     predicting: what one block needs for EVALUATION_ROWS rows, if that is more
     masks:    one bool for each pair of positions of a row
     (after Korthikanti et al. 2022, section 4.1, without dropout and in float32)
@@ -48,7 +53,8 @@ def estimate_memory(
     stepped = learning
     if recipe.train == "all" and n_used_tokens is not None:
         stepped -= (config.vocab_size - min(n_used_tokens, config.vocab_size)) * d
-    backward = recipe.batch_size * T * 16 * d * _gradient_blocks(config, recipe)
+    batch = min(recipe.batch_size, n_train or recipe.batch_size)
+    backward = batch * T * 16 * d * _gradient_blocks(config, recipe)
     predicting = EVALUATION_ROWS * T * 10 * d
     floats = config.n_params + copied + 3 * stepped + max(backward, predicting)
     return FLOAT_BYTES * floats + EVALUATION_ROWS * T * T

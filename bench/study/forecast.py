@@ -14,6 +14,7 @@ from bench.study.costs import estimate_memory
 from bench.study.plan import PlannedRun
 from gptcore.backbones.checkpoints import known_config
 from gptcore.recipe import Recipe, Seeds
+from gptcore.result import CutTexts
 
 if TYPE_CHECKING:
     from gptcore.training.probe import Probe, TrunkNeed
@@ -21,10 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a run will cost: seconds here (a record's `marginal_s`), and its process's peak memory."""
+    """What a run will cost: seconds here (a record's `marginal_s`), and its process's peak memory.
+
+    cut: how many texts are longer than what the run will read of them; None where it reads no tokens.
+    """
 
     seconds: float
     mem_bytes: int
+    cut: CutTexts | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ def forecast(
             seconds -= (1 - share) * probe.phases.get("trunk", 0.0)
         own_bytes = _own_bytes(run.recipe, probe, n_classes, machine.skips)
         mem_bytes = machine.floor_bytes + trunks.held_bytes + own_bytes
-        found[run.run_id] = Prediction(seconds, mem_bytes)
+        found[run.run_id] = Prediction(seconds, mem_bytes, probe.cut)
     return found
 
 
@@ -89,7 +94,7 @@ def _own_bytes(recipe: Recipe, probe: Probe, n_classes: int, skips: bool) -> int
     if config is None:
         return 0
     n_used_tokens = probe.n_used_tokens if skips else None
-    return estimate_memory(config, recipe, probe.tokens_per_row, n_classes, n_used_tokens)
+    return estimate_memory(config, recipe, probe.tokens_per_row, n_classes, n_used_tokens, probe.n_train)
 
 
 class _Trunks:

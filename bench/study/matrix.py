@@ -16,14 +16,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bench.records.study import Published
+from bench.published.table import tables
 from gptcore.backbones.config import FAMILIES, REGISTRY
 from gptcore.errors import UserError
 from gptcore.paths import path_kind
 from gptcore.recipe import Recipe, make_recipe
 
 MATRICES = Path(__file__).parents[1] / "matrices"  # the matrices that come with the project
-CLAIMS = MATRICES / "claims.toml"  # what is published of their rows: the one file there that is no matrix
 DEFAULT_MODELS = {"embedded": "mini", "gpt2": "gpt2"}  # the baseline's model where a file names none
 _NAME = r"^\S(.*\S)?$"  # one line, nothing blank around it
 
@@ -37,7 +36,6 @@ class _Spec(_Part):
     note: str | None = Field(
         default=None, description="what a reader must know, such as a quirk of the source"
     )
-    published: Published | None = None
 
 
 class BaselineSpec(_Spec):
@@ -77,6 +75,9 @@ class Matrix(_Part):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$", description="by default the file's name")
     about: str = Field(default="", description="one line for `bench list`")
+    published: str | None = Field(
+        default=None, description="folder of bench/published with figures of its rows"
+    )
     baseline: BaselineSpec = Field(default_factory=BaselineSpec)
     families: dict[str, str] = Field(default_factory=dict, description="family -> the baseline's model")
     models: dict[str, dict[str, Any]] = Field(
@@ -128,7 +129,7 @@ def closest(name: str, known: Iterable[str]) -> str:
 
 
 def _bundled() -> list[str]:
-    return sorted(path.stem for path in MATRICES.glob("*.toml") if path != CLAIMS)
+    return sorted(path.stem for path in MATRICES.glob("*.toml"))
 
 
 def _find(name_or_path: str | Path) -> Path:
@@ -166,6 +167,8 @@ def _problem(error: ValidationError, raw: dict[str, Any]) -> str:
 
 def _check_tables(matrix: Matrix, where: str) -> None:
     """Families and models are known, and every recipe field has an allowed value."""
+    if matrix.published is not None and matrix.published not in tables():
+        raise UserError(f"{where}: published = {matrix.published!r}: {closest(matrix.published, tables())}")
     for family, model in matrix.families.items():
         if family not in FAMILIES:
             raise UserError(f"{where}: families: {family}: {closest(family, FAMILIES)}")

@@ -11,15 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench.published.table import load_table
 from bench.records.study import Row
 from bench.study.matrix import DEFAULT_MODELS, Matrix, RowSpec, closest
 from gptcore.backbones.config import FAMILIES, REGISTRY
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe, make_recipe
-
-ONLY_HELP = "Run only these rows, the baseline, and the rows they are compared with."
-SKIP_HELP = "Leave these rows out; what was compared with one is compared with the row before it."
-SET_HELP = "Change the baseline: FIELD=VALUE, such as lr=1e-4. A row's own differences still win."
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,8 @@ def resolve(
     """The rows of a matrix on `models`: a family, a registry name, or a checkpoint's path or hub id.
 
     Rows that belong to another family stay, with `excluded` saying so. `overrides` are the fields of --set,
-    `only` and `skip` row names (see ONLY_HELP, SKIP_HELP).
+    `only` names the rows to keep beside the baseline and what they are compared with; `skip` rows to leave out, and
+    what was compared with one is compared with the row before it.
     Raises UserError for unknown names and for values that no recipe allows.
     """
     overrides = dict(overrides or {})
@@ -81,6 +79,8 @@ def resolve(
         )
         for name, parent in parents.items()
     ]
+    figures = load_table(matrix.published).rows if matrix.published else {}
+    rows = [row.model_copy(update={"published": figures.get(row.name)}) for row in rows]
     in_grid = {row.name for row in matrix.grid.rows()} if matrix.grid else set()
     warnings = [
         warning
@@ -136,14 +136,14 @@ def _recipe(matrix: Matrix, model: str, values: dict[str, Any], name: str) -> Re
 def _baseline_row(matrix: Matrix, recipe: Recipe, models: str) -> Row:
     spec = matrix.baseline
     excluded = _excluded(recipe, models, recipe.model)
-    return Row(name=spec.name, recipe=recipe, note=spec.note, published=spec.published, excluded=excluded)
+    return Row(name=spec.name, recipe=recipe, note=spec.note, excluded=excluded)
 
 
 def _row(spec: RowSpec, parent: str, recipe: Recipe, against: Recipe, excluded: str | None) -> Row:
     # A field that means nothing to this recipe, such as lr to stored features, is no difference.
     changes = {
         field: value
-        for field, value in recipe.choices().items()
+        for field, value in recipe.model_dump(mode="json", include=set(recipe.relevant)).items()
         if getattr(recipe, field) != getattr(against, field)
     }
     return Row(
@@ -153,7 +153,6 @@ def _row(spec: RowSpec, parent: str, recipe: Recipe, against: Recipe, excluded: 
         changes=changes,
         question=spec.question,
         note=spec.note,
-        published=spec.published,
         no_op=spec.no_op and recipe.choices() == against.choices(),
         excluded=excluded,
     )
@@ -197,6 +196,8 @@ def _factors(matrix: Matrix, row: Row, against: Recipe) -> list[str]:
     along: set[str] = set()
     if "model" in row.changes:
         along.update(matrix.models.get(row.recipe.model, {}), matrix.models.get(against.model, {}))
+    if row.recipe.is_tfidf:
+        along.add("ngrams")
     if row.recipe.train == "lora" and "train" in row.changes:
         along.update(field for field in Recipe.model_fields if field.startswith("lora_"))
     return [field for field in row.changes if field not in along]

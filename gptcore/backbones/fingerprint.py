@@ -10,8 +10,9 @@ from pathlib import Path
 
 from gptcore.backbones.checkpoint_files import CONFIG_FILE, tokenizer_files, weight_files
 from gptcore.backbones.checkpoints import cached_checkpoint
-from gptcore.data.assets import cache_dir, write_atomically
+from gptcore.data.assets import cache_dir
 from gptcore.errors import UserError
+from gptcore.files import write_whole
 
 CHUNK_BYTES = 2**20
 # A file that has just changed may change again without another time stamp: its digest is not kept.
@@ -46,7 +47,7 @@ def file_digest(path: Path) -> str:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
     if settled:
         with contextlib.suppress(UserError):  # a cache that cannot be written costs time only
-            write_atomically(kept_at, json.dumps({"state": state, "sha256": found}).encode())
+            write_whole(kept_at, json.dumps({"state": state, "sha256": found}).encode())
     return found
 
 

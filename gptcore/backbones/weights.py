@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -21,6 +20,7 @@ from gptcore.backbones.checkpoints import checkpoint_folder, read_config
 from gptcore.backbones.config import ModelConfig, model_entry
 from gptcore.backbones.gpt import GPT, init_gpt2_weights
 from gptcore.errors import UserError
+from gptcore.files import replacing, write_whole
 
 # GPT-2's checkpoints keep these as Conv1D: (in, out), the transpose of nn.Linear.
 _CONV1D = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
@@ -89,15 +89,13 @@ def save_gpt(gpt: GPT, folder: Path, dtype: torch.dtype = torch.float32) -> None
     """
     from safetensors.torch import save_file
 
-    folder.mkdir(parents=True, exist_ok=True)
     tensors = {
         name: (tensor.t() if name.endswith(_CONV1D) else tensor).to(dtype).contiguous()
         for name, tensor in gpt.state_dict().items()
     }
-    staged = folder / f".{WEIGHT_FILES[0]}.{os.getpid()}"
-    save_file(tensors, staged, metadata={"format": "pt"})
-    staged.replace(folder / WEIGHT_FILES[0])
-    (folder / "config.json").write_text(json.dumps(hf_config(gpt.config), indent=2) + "\n", encoding="utf-8")
+    with replacing(folder / WEIGHT_FILES[0]) as part:
+        save_file(tensors, part, metadata={"format": "pt"})
+    write_whole(folder / "config.json", json.dumps(hf_config(gpt.config), indent=2) + "\n")
 
 
 def weights_fingerprint(gpt: GPT) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gptcore.errors import UserError
+from gptcore.files import write_whole
 
 if TYPE_CHECKING:
     import tiktoken
@@ -90,13 +91,13 @@ def place_gpt2_files() -> None:
 
     Raises UserError if they are not there and no source has them.
     """
-    from gptcore.data.assets import GPT2_ENCODER, GPT2_MERGES, fetch, holds, write_atomically
+    from gptcore.data.assets import CACHE_REMEDY, GPT2_ENCODER, GPT2_MERGES, fetch, holds
 
     folder = _tiktoken_cache_dir()
     for asset in (GPT2_MERGES, GPT2_ENCODER):
         path = folder / _tiktoken_cache_name(asset)
         if not holds(path, asset):
-            write_atomically(path, fetch(asset).read_bytes())
+            write_whole(path, fetch(asset).read_bytes(), CACHE_REMEDY)
 
 
 def _gpt2_encoding() -> tiktoken.Encoding:

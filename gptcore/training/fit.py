@@ -23,6 +23,7 @@ from gptcore.engine.verify import Agreement, verify_sample
 from gptcore.methods.trainable import frozen_depth, set_trainable, trained_parameters
 from gptcore.recipe import Recipe, Seeds
 from gptcore.result import Epoch
+from gptcore.threads import warn_if_threads_spin
 from gptcore.training.evaluate import Evaluation, evaluate
 from gptcore.training.inputs import Inputs, prepare_inputs
 from gptcore.training.loop import Labelled, total_decay, train
@@ -80,12 +81,13 @@ def fit(
     plain engine on a sample first. Raises UserError where the weights cannot be had or the recipe does not fit the
     model, FloatingPointError where the loss is no longer finite, DisagreementError where verification fails.
     """
+    warn_if_threads_spin()
     seeds = seed if isinstance(seed, Seeds) else Seeds(init=seed, order=seed)
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     phases = Phases(where)
     with PeakMemory(where) as memory:
         if recipe.is_tfidf:
-            parts = _fit_tfidf(data, phases)
+            parts = _fit_tfidf(data, recipe, phases)
         else:
             parts = _fit_gpt(recipe, data, seeds, engine or Engine(), phases, on_epoch, verify)
     return FitResult(
@@ -232,11 +234,12 @@ def _fit_features(classifier: Classifier, splits: list[Labelled], phases: Phases
     return _logistic_parts(found, logistic, sum(p.numel() for p in classifier.gpt.parameters()))
 
 
-def _fit_tfidf(data: Dataset, phases: Phases) -> dict[str, Any]:
+def _fit_tfidf(data: Dataset, recipe: Recipe, phases: Phases) -> dict[str, Any]:
     splits = (data.train, data.validation, data.test)
     with phases("train"):
         logistic = fit_tfidf(
-            data.train.texts, data.train.labels, data.validation.texts, data.validation.labels
+            *(data.train.texts, data.train.labels, data.validation.texts, data.validation.labels),
+            ngrams=recipe.ngrams,
         )
     with phases("evaluate"):
         found = [logistic.evaluate(split.texts, split.labels) for split in splits]
@@ -254,4 +257,5 @@ def _logistic_parts(found: list[Evaluation], logistic: LogisticFit, n_body: int)
         "classifier": logistic,
         "n_total": n_body + logistic.n_params,
         "n_trained": logistic.n_params,
+        "notes": logistic.notes,
     }

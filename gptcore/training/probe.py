@@ -28,8 +28,9 @@ from gptcore.engine.engine import Engine
 from gptcore.engine.layout import View
 from gptcore.methods.trainable import frozen_depth
 from gptcore.recipe import TRAINED_BLOCKS, Recipe
+from gptcore.result import CutTexts
 from gptcore.training.fit import FitResult, fit
-from gptcore.training.inputs import Inputs, prepare_inputs
+from gptcore.training.inputs import Inputs, prepare_inputs, row_length
 from gptcore.training.padding import wanted_paddings
 
 TFIDF_TEXTS = 2000  # TF-IDF is cheap, and its time is not in proportion to the texts
@@ -80,13 +81,16 @@ class TrunkNeed:
 class Probe:
     """What a run costs alone. phases: seconds by name; trunk: the part that it may find ready, if any.
 
-    tokens_per_row: width of the rows that are computed; n_used_tokens: distinct tokens of all texts.
+    tokens_per_row: width of the rows that are computed; n_used_tokens: distinct tokens of all texts; n_train:
+    training texts; cut: how many texts are longer than what is read of them.
     """
 
     phases: dict[str, float]
     trunk: TrunkNeed | None = None
     tokens_per_row: int = 1
     n_used_tokens: int = 1
+    n_train: int | None = None
+    cut: CutTexts | None = None
 
 
 def is_logistic(recipe: Recipe) -> bool:
@@ -140,7 +144,15 @@ class Sample:
             _trunk_need(self.recipe, inputs, self.config, self.engine),
             inputs.train.width,
             len(torch.unique(tokens)),
+            len(data.train),
+            _cut(inputs, self.recipe, self.config),
         )
+
+
+def _cut(inputs: Inputs, recipe: Recipe, config: ModelConfig) -> CutTexts:
+    longest = inputs.longest_tokens
+    length = inputs.tokens_per_row or row_length(recipe, config, longest, longest)
+    return CutTexts(inputs.n_truncated, len(inputs.train) + len(inputs.validation) + len(inputs.test), length)
 
 
 def take_sample(
@@ -202,7 +214,8 @@ def _slice(data: Dataset, *sizes: int) -> Dataset:
         chosen = [by_length[int((i + 0.5) * len(split) / n)] for i in range(n)]
         # A logistic regression cannot be fitted to one class, nor judge another than it was fitted to.
         missing = set(np.unique(labels).tolist()) - set(labels[chosen].tolist())
-        chosen += [next(i for i in by_length if labels[i] == label) for label in sorted(missing)]
+        shortest = {label: i for i, label in reversed([(i, int(labels[i])) for i in by_length])}
+        chosen += [shortest[label] for label in sorted(missing)]
         return Split(tuple(split.texts[i] for i in chosen), labels[chosen])
 
     splits = (data.train, data.validation, data.test)

@@ -544,7 +544,16 @@ def test_a_part_of_the_study_in_the_folder_leaves_it_whole(
     changed = bench("run", *study, "--only", "tfidf", "--seeds", "1", "--set", "lr=1e-4")
     assert "will be about this study alone; other records there are kept" in changed.words
     assert manifest.read_bytes() != whole
-    assert no_report[1] == no_report[0] < no_report[2]
+    assert no_report == [3, 6, 6, 7]  # after the first seed, then at the end of each call
+
+
+def test_seeds_that_have_grown_are_a_second_look(bench: Bench, study: list[str], tmp_path: Path) -> None:
+    run = ("run", *study, "--only", "tfidf", "--seeds")
+    assert "Judged at" not in bench(*run, "2").words
+    assert "Judged at 2 and again at 3 seeds" in bench(*run, "3").words
+    assert "Judged at" not in bench(*run, "3").words  # said once, and kept in the report
+    assert "**Judged at 2 and again at 3 seeds" in (tmp_path / "study" / "report.md").read_text()
+    assert "Judged at 2 and again at 3 seeds" in (tmp_path / "study" / "report.html").read_text()
 
 
 def test_an_out_that_is_a_file_is_named(bench: Bench, study: list[str], tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ NETWORK_PARTS = {"urllib.request"}
 TORCH_FREE = [
     "gptcore",
     "gptcore.errors",
+    "gptcore.files",
+    "gptcore.locks",
     "gptcore.recipe",
     "gptcore.result",
     "gptcore.paths",
@@ -55,7 +57,7 @@ TORCH_FREE = [
 # Of bench, nothing else: what does the runs, what times real steps, and the gate that runs a study.
 MAY_LOAD_TORCH = {"bench.run.runner", "bench.run.probing", "bench.run.gate", "bench.run.speed"}
 # From the ground up: a module may import those of its own floor and of the floors below it.
-BENCH_FLOORS = ["records", "study", "evidence", "run", "report", "commands", "cli", "__main__"]
+BENCH_FLOORS = ["records", "published", "study", "evidence", "run", "report", "commands", "cli", "__main__"]
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ MODULES: dict[str, Imports] = {
         path.read_text(encoding="utf-8"),
         module_name(path) if path.name == "__init__.py" else module_name(path).rpartition(".")[0],
     )
-    for package in ("gptcore", "bench")
+    for package in ("gptcore", "bench", "tools")
     for path in sorted((ROOT / package).rglob("*.py"))
 }
 
@@ -216,6 +218,10 @@ def test_starts_without_torch(module: str) -> None:
 
 def test_gptcore_never_imports_bench() -> None:
     assert not offenders(matching("gptcore*"), "bench")
+
+
+def test_no_package_needs_the_tools_of_a_clone() -> None:
+    assert not offenders(matching("gptcore*", "bench*"), "tools")
 
 
 def test_every_import_within_bench_points_down_its_floors() -> None:

@@ -1,7 +1,9 @@
 """Recipes: published defaults, stable ids, and errors that say what to mend."""
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -24,6 +26,24 @@ def test_ids_do_not_change():
     assert Recipe().id == "gpt2-last_block-last-964e87d8"
     lora = Recipe(model="mini", train="lora", position="mean_real", lora_rank=8, lr=1e-3, clip_norm=1.0)
     assert lora.id == "mini-lora-mean_real-19ce3b69"
+    assert Recipe(model="tfidf").id == "tfidf-d6782e90"
+
+
+class Later(Recipe):
+    """A recipe with fields that no committed record knows of."""
+
+    label_smoothing: float = 0.0
+    stop_words: tuple[str, ...] = ()
+
+
+def test_a_later_field_changes_ids_only_where_it_differs_from_its_default():
+    paths = sorted((Path(__file__).parents[2] / "results").glob("*/runs/*.json"))
+    assert len(paths) > 300
+    for path in paths:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        assert Later(**record["recipe"]).id == record["recipe_id"], path
+    assert len({Later().id, Later(label_smoothing=0.1).id, Later(stop_words=("a",)).id}) == 3
+    assert Later(label_smoothing=0.1).choices() == Recipe().choices() | {"label_smoothing": 0.1}
 
 
 @pytest.mark.parametrize(
@@ -33,6 +53,7 @@ def test_ids_do_not_change():
         ({"train": "features"}, {"lr": 1.0, "epochs": 99, "batch_size": 2, "patience": 3, "lora_rank": 2}),
         ({"padding": "none"}, {"attend_padding": False}),
         ({"model": "tfidf"}, {"train": "all", "position": "mean", "lr": 1.0, "context": 7}),
+        ({}, {"ngrams": "auto"}),
         ({}, {"lr": "5e-5", "epochs": 5.0}),  # the same values, written otherwise
         ({"train": "lora"}, {"lora_alpha": 16, "lora_targets": ["c_attn", "c_proj", "c_fc"]}),
     ],
@@ -71,7 +92,8 @@ CHANGES = {
 
 
 def test_every_choice_changes_the_id():
-    assert CHANGES.keys() == Recipe.model_fields.keys()
+    assert CHANGES.keys() | {"ngrams"} == Recipe.model_fields.keys()
+    assert Recipe(model="tfidf", ngrams="auto").id != Recipe(model="tfidf").id
     for base in ({}, {"train": "lora"}):
         recipe = Recipe(**base)
         relevant = [name for name in CHANGES if base or not name.startswith("lora")]

@@ -84,9 +84,11 @@ def _cost_and_curves(results: Results) -> Iterator[Planned]:
 def _quality(results: Results) -> Iterator[Planned]:
     from bench.report.plots import quality
 
-    if any(run.test for run in results.done):
-        title = "Reliability: predictions that are right (%) by their confidence (%)"
-        yield "reliability", title, lambda title: quality.reliability_plot(results, title)
+    if not any(run.test for run in results.done):
+        return
+    title = "Reliability: predictions that are right (%) by their confidence (%)"
+    yield "reliability", title, lambda title: quality.reliability_plot(results, title)
+    if len(results.study.dataset.label_names) <= quality.MOST_CLASSES:
         title = "Confusion: true class (line) and predicted class (column), % of the true class"
         yield "confusion", title, lambda title: quality.confusion_plot(results, title)
 

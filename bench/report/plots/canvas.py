@@ -17,8 +17,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from bench.records.files import write_whole
 from bench.report.text import count
+from gptcore.files import write_whole
 
 WIDTH = 9.0  # inches
 SMALL = 9  # points; nothing is written smaller

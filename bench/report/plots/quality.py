@@ -20,6 +20,7 @@ from bench.report.plots.marks import BEHIND, family_of, name_of
 from bench.report.text import class_name, fold, percent, plain
 
 _COLUMNS = 5
+MOST_CLASSES = 100  # of a confusion matrix that is drawn: of more, a panel could not show each
 _WRITTEN = 4  # classes up to which a confusion matrix has its figures written in it
 _FEW = 10  # predictions; the accuracy of a bin with fewer is mostly chance, and drawn hollow
 
@@ -57,7 +58,10 @@ def confusion_plot(results: Results, title: str) -> Figure:
     names = [fold(plain(class_name(name)), 12, 1) for name in results.study.dataset.label_names]
     places = range(len(names)) if len(names) <= 2 * _WRITTEN else []
     for axes, row in zip(panels, rows, strict=True):
-        counts = np.sum([m.confusion for m in row.prediction_metrics], axis=0)
+        counts = np.zeros((len(names), len(names)))
+        for metrics in row.prediction_metrics:
+            for pair, n in metrics.confusion.items():
+                counts[pair] += n
         shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
         if len(names) <= _WRITTEN:

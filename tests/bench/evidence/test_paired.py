@@ -45,6 +45,16 @@ def test_with_one_seed_the_interval_is_students_over_the_examples() -> None:
     assert found.p_difference() == pytest.approx(reference.ttest_mean()[1])
 
 
+def test_an_interval_ends_where_no_difference_can_lie() -> None:
+    few = own_examples(np.array([[1, 1], [-1, 1]]))
+    half = stats.t.ppf(0.975, few.dof()) * sqrt(few.variance())
+    assert few.mean + half > 1
+    assert (few.interval().low, few.interval().high) == (-1, 1)
+    assert few.interval(0.1).high == pytest.approx(
+        few.mean + stats.t.ppf(0.55, few.dof()) * sqrt(few.variance())
+    )
+
+
 def test_with_disjoint_examples_the_test_is_students_over_the_seeds() -> None:
     """Nothing is shared, so the seeds' means are all there is, and a t test of them is the answer."""
     differences = some_differences()

@@ -7,14 +7,14 @@ from bench.report.recommendation import recommendation
 
 
 def test_one_row_is_recommended_and_marked(results: Results) -> None:
-    heading, sentence, table, plot, _ = recommendation(results, "![plot](pareto.svg)")
+    heading, sentence, cut, table, _ = recommendation(results)
     assert heading == "## Which row to use"
-    assert plot == "![plot](pareto.svg)"
     tradeoff = weigh(results)
     assert tradeoff
     chosen = tradeoff.recommended
     assert sentence.startswith(f"**Recommended: {chosen.result.name}** (")
     assert sentence.count(". ") == 0
+    assert cut.startswith("23 of 1,494 texts (1.5%) are longer than 120 tokens")
     assert table.count("(recommended)") == 1
     cheaper = [one for one in tradeoff.candidates if one.seconds < chosen.seconds]
     assert cheaper
@@ -32,24 +32,24 @@ def small(study: Study, studies: ModuleType, *rows: tuple[str, float, float]) ->
 
 def test_the_most_accurate_row_where_it_is_the_cheapest_too(study: Study, studies: ModuleType) -> None:
     results = small(study, studies, ("baseline", 0.95, 1.0), ("first-token", 0.7, 9.0))
-    sentence = recommendation(results, "")[1]
+    sentence = recommendation(results)[1]
     assert sentence.startswith("**Recommended: baseline** (")
     assert sentence.endswith("no row is more accurate, and none is cheaper.")
 
 
 def test_the_most_accurate_row_where_every_cheaper_one_is_worse(study: Study, studies: ModuleType) -> None:
     results = small(study, studies, ("baseline", 0.95, 9.0), ("first-token", 0.7, 1.0))
-    sentence = recommendation(results, "")[1]
+    sentence = recommendation(results)[1]
     assert sentence.startswith("**Recommended: baseline** (")
     assert sentence.endswith("the most accurate row: every cheaper one is significantly worse.")
 
 
 def test_a_row_that_may_have_learned_nothing_is_said_to(study: Study, studies: ModuleType) -> None:
     poor = small(study, studies, ("baseline", 0.52, 9.0), ("first-token", 0.5, 1.0))
-    assert "It is not shown to beat always answering the largest class" in recommendation(poor, "")[1]
+    assert "It is not shown to beat always answering the largest class" in recommendation(poor)[1]
     good = small(study, studies, ("baseline", 0.95, 9.0), ("first-token", 0.7, 1.0))
-    assert "largest class" not in recommendation(good, "")[1]
+    assert "largest class" not in recommendation(good)[1]
 
 
 def test_nothing_to_recommend_of_one_row(study: Study, studies: ModuleType) -> None:
-    assert recommendation(small(study, studies, ("baseline", 0.95, 9.0)), "") == []
+    assert recommendation(small(study, studies, ("baseline", 0.95, 9.0))) == []

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.records.locks import lock
 from bench.records.record import Record
 from bench.records.store import load_records, save_record
 from bench.run import execute as module
 from bench.run.execute import OnEpoch, execute
 from bench.study.plan import PlannedRun, State
+from gptcore.locks import lock
 from gptcore.recipe import Recipe, Seeds
 from gptcore.result import Epoch
 
@@ -23,6 +23,7 @@ class Study:
     def __init__(self, folder: Path, toy_record: MakeRecord) -> None:
         self.folder, self.toy_record = folder, toy_record
         self.heard: list[str] = []
+        self.reported: list[int] = []
         self.on_wait: Callable[[], None] = lambda: None
         self.during: Callable[[PlannedRun], None] = lambda _run: None
         self.status = "done"
@@ -52,6 +53,9 @@ class Study:
         self.heard.append(f"wait for {len(runs)}")
         self.on_wait()
 
+    def seed(self, seed_index: int) -> None:
+        self.reported.append(seed_index)
+
 
 @pytest.fixture
 def study(tmp_path: Path, toy_record: MakeRecord, monkeypatch: pytest.MonkeyPatch) -> Study:
@@ -69,6 +73,11 @@ def test_what_is_to_do_is_done_and_nothing_is_left_behind(study: Study) -> None:
     assert study.heard == ["start 2", "done 2", "start 3", "done 3"]
     assert [record.seed_index for record in load_records(study.folder).values()] == [2, 3]
     assert list((study.folder / "locks").iterdir()) == []
+
+
+def test_a_seed_is_reported_once_its_last_run_has_ended_and_others_are_left(study: Study) -> None:
+    study.go(planned(0, "done"), planned(1), planned(2, "blocked"), planned(3), planned(4))
+    assert study.reported == [1, 3]  # the end of the study has its own report
 
 
 def test_a_failed_run_is_kept_and_the_next_goes_on(study: Study) -> None:

@@ -21,6 +21,7 @@ from gptcore.errors import UserError
 from gptcore.recipe import Recipe, Seeds
 from gptcore.result import Epoch
 from gptcore.training import fit as fit_module
+from gptcore.training.cut import cut_texts
 
 TOY = ModelConfig(d_model=16, n_layer=2, n_head=2, context=16, vocab_size=8192, tokenizer="embedded")
 RECIPE = Recipe(model="toy", weights="random", epochs=2, batch_size=4, lr=1e-3)
@@ -314,3 +315,31 @@ def test_other_paddings_are_in_the_record(session: Session) -> None:
         ("none", None),
     ]
     assert run_one(planned(TFIDF), session).padding is None
+
+
+def test_tfidf_is_tried_on_the_texts_that_the_baseline_reads(data: Dataset) -> None:
+    short = RECIPE.model_copy(update={"context": 2})
+    record = run_one(planned(TFIDF), open_session(data, "plain", "float32", "cpu", baseline=short))
+    assert record.metrics
+    assert record.cut_texts
+    assert (record.cut_texts.model, record.cut_texts.tokens, record.cut_texts.n_texts) == ("toy", 2, 40)
+    found = cut_texts(data, short)
+    assert found
+    again = fit_module.fit(TFIDF, found[0])
+    assert record.cut_texts.test.correct == again.test.correct
+    for baseline in (None, TFIDF):
+        session = open_session(data, "plain", "float32", "cpu", baseline=baseline)
+        assert run_one(planned(TFIDF), session).cut_texts is None
+    nothing_cut = RECIPE.model_copy(update={"model": "nano", "context": "model"})
+    assert run_one(planned(TFIDF), replace(session, baseline=nothing_cut)).cut_texts is None
+
+
+def test_without_the_baselines_vocabulary_tfidf_still_runs(
+    data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline(*_: object) -> None:
+        raise UserError("the vocabulary is not here")
+
+    monkeypatch.setattr(runner, "cut_texts", offline)
+    record = run_one(planned(TFIDF), open_session(data, "plain", "float32", "cpu", baseline=RECIPE))
+    assert (record.status, record.cut_texts) == ("done", None)

@@ -96,3 +96,10 @@ def test_only_the_tokens_in_use_learn_and_only_what_learns_is_copied_out_of_the_
         copied = 0 if train == "lora" else 4 * n_trained_params(config, recipe, 2)
         random = recipe.model_copy(update={"weights": "random"})
         assert estimate_memory(config, recipe, 120, 2) == estimate_memory(config, random, 120, 2) + copied
+
+
+def test_a_batch_has_no_more_rows_than_there_are_texts() -> None:
+    huge, whole = Recipe(batch_size=1_000_000), Recipe(batch_size=168)
+    assert estimate_memory(TOY, huge, 20, 2, n_train=168) == estimate_memory(TOY, whole, 20, 2)
+    assert estimate_memory(TOY, whole, 20, 2, n_train=10**6) == estimate_memory(TOY, whole, 20, 2)
+    assert estimate_memory(TOY, huge, 20, 2) > estimate_memory(TOY, whole, 20, 2)

@@ -11,6 +11,7 @@ from bench.study.forecast import Machine, Prediction, forecast, refuse_too_large
 from bench.study.plan import PlannedRun
 from gptcore.backbones.config import REGISTRY
 from gptcore.recipe import Recipe, Seeds
+from gptcore.result import CutTexts
 from gptcore.training.probe import Probe, TrunkNeed
 
 BLOCK = Recipe(model="nano", train="last_block")  # three frozen blocks of four
@@ -112,6 +113,19 @@ def test_states_that_two_recipes_share_lie_in_memory_once() -> None:
     found = forecast(plan, probe, 2, MACHINE)
     added = found[plan[1].run_id].mem_bytes - estimate_memory(REGISTRY["nano"].config, other, 1, 2)
     assert added == 1000 + STATES_BYTES + 900_000
+
+
+def test_a_batch_of_more_rows_than_there_are_is_foretold_as_one_of_all() -> None:
+    huge = Recipe(model="nano", train="all", batch_size=1_000_000)
+    cut = CutTexts(3, 168, 30)
+
+    def probe(_run: PlannedRun) -> Probe:
+        return Probe({"train": 2.0}, tokens_per_row=30, n_used_tokens=200, n_train=118, cut=cut)
+
+    found = forecast([todo(huge)], probe, 2, MACHINE)[todo(huge).run_id]
+    whole = huge.model_copy(update={"batch_size": 118})
+    own = estimate_memory(REGISTRY["nano"].config, whole, 30, 2, n_used_tokens=200)
+    assert (found.mem_bytes, found.cut) == (1000 + own, cut)
 
 
 def test_only_the_fast_engine_steps_no_more_than_the_tokens_in_use() -> None:

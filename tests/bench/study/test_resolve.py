@@ -186,6 +186,7 @@ CHANGES = st.fixed_dictionaries(
         "train": st.sampled_from(["last_layer", "all", "lora", "features"]),
         "position": st.sampled_from(["first", "last", "mean"]),
         "model": st.sampled_from(["nano", "mini", "gpt2-xl", "tfidf"]),
+        "ngrams": st.sampled_from(["words", "auto"]),
         "lr": st.sampled_from([1e-3, 1e-4]),
     },
 )
@@ -230,5 +231,19 @@ def test_parse_set_reads_what_python_writes(lr: float) -> None:
 
 def test_shipped_rows_are_one_difference_from_their_rival() -> None:
     two = {row.name for row in resolve(load_matrix("full"), "gpt2").rows if len(row.changes) > 1}
-    # xl-lora: the source's other alpha; no-padding-1: its batches of one; nano, micro bring their lr.
-    assert two == {"xl-lora", "no-padding-1", "nano", "micro"}
+    # xl-lora: the source's other alpha; no-padding-1: its batches of one; nano, micro bring their lr; tfidf
+    # chooses what it counts.
+    assert two == {"xl-lora", "no-padding-1", "nano", "micro", "tfidf"}
+
+
+def test_what_tfidf_counts_comes_along_with_it_and_is_a_change_of_its_own_elsewhere() -> None:
+    toy = matrix(
+        {"name": "tfidf", "set": {"model": "tfidf", "ngrams": "auto"}},
+        {"name": "words", "against": "tfidf", "set": {"ngrams": "words"}},
+    )
+    found = resolve(toy, "embedded")
+    assert found.warnings == ()
+    assert [row.changes for row in found.rows[1:]] == [
+        {"model": "tfidf", "ngrams": "auto"},
+        {"ngrams": "words"},
+    ]

@@ -12,6 +12,7 @@ from gptcore.data import assets
 from gptcore.data.datasets import DATASETS, load_dataset
 from gptcore.data.splits import stratified_parts
 from gptcore.errors import UserError
+from gptcore.files import write_whole
 
 
 def write(path, rows):
@@ -123,7 +124,7 @@ def test_sms_spam_from_a_toy_file(cache, monkeypatch):
     content = "".join(lines).encode()
     toy = assets.Asset("toy", assets._sha256(content), ())
     monkeypatch.setattr(assets, "SMS_SPAM", toy)
-    assets.write_atomically(cache / "toy", content)
+    write_whole(cache / "toy", content)
     data = load_dataset()
     assert [len(split) for split in splits(data)] == [28, 4, 8]
     assert data.label_names == ("ham", "spam")

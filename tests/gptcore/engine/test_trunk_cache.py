@@ -330,7 +330,7 @@ def test_what_cannot_be_described_is_this_process_own(
     expected = of(TrunkStore().get(full_width, "w", rows_number(0), 1)[0].rows)
     store = TrunkStore(1, files)
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", full)
+        patch.setattr(Path, "write_bytes", full)
         assert torch.equal(of(store.get(full_width, "w", rows_number(0), 1)[0].rows), expected)
     assert is_shared(store, full_width, rows_number(0), "w", 1)
     assert not is_shared(TrunkStore(1, files), full_width, rows_number(0), "w", 1)
@@ -390,12 +390,12 @@ def test_a_lock_is_given_back_when_its_owner_is_killed(files: TrunkFiles) -> Non
     owner = context.Process(target=hold_lock, args=(files.folder, "x", taken))
     owner.start()
     assert taken.wait(60)
-    with files.lock("x", timeout_s=0.05) as mine:
+    with files.lock("x", wait=False) as mine:
         assert not mine
     assert owner.pid is not None
     os.kill(owner.pid, signal.SIGKILL)
     owner.join()
-    with files.lock("x", timeout_s=5) as mine:
+    with files.lock("x") as mine:
         assert mine
 
 

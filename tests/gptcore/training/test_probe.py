@@ -14,6 +14,7 @@ from gptcore.data.datasets import Dataset, load_dataset
 from gptcore.engine.engine import Engine, EngineName
 from gptcore.engine.trunk import StateRows
 from gptcore.recipe import Recipe
+from gptcore.result import CutTexts
 from gptcore.training import probe as module
 from gptcore.training.evaluate import evaluate
 from gptcore.training.fit import FitResult, build_classifier, build_gpt, fit
@@ -137,6 +138,9 @@ def test_a_sample_tells_of_every_split(data: Dataset) -> None:
     rows = (inputs.train.tokens, inputs.validation.tokens, inputs.test.tokens)
     assert found.n_used_tokens == len({token for part in rows for token in part.flatten().tolist()})
     assert found.phases["train"] == sample.of(data).phases["train"]
+    n_texts = sum(map(len, (other.train, other.validation, other.test)))
+    assert found.cut == CutTexts(inputs.n_truncated, n_texts, inputs.tokens_per_row or 0)
+    assert found.n_train == len(other.train)
 
 
 def test_short_epochs_are_timed_again_with_their_texts_repeated(
