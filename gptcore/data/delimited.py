@@ -50,7 +50,7 @@ def read_delimited(path: Path, text: str, separator: str, options: ReadOptions) 
 
 def _separator_of(text: str, usual: str) -> tuple[str, list[str]]:
     """The usual separator, unless the header has its columns with exactly one other."""
-    line = text.lstrip("\r\n").splitlines()[0]
+    line = re.split(r"[\r\n]", text.lstrip("\r\n"), maxsplit=1)[0]
     found = [each for each in _SEPARATORS if has_obvious_columns(_fields(line, each))]
     if usual in found or len(found) != 1:
         return usual, []

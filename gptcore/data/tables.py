@@ -254,9 +254,10 @@ def _unread(raw: RawTable, choice: Choice) -> tuple[tuple[str, ...], tuple[str, 
     filled = [at for at in unread if at and is_nameless(raw.columns[at]) and any(raw.cells(at))]
     if filled and raw.separator is not None:
         n = sum(any(cells) for cells in zip(*(raw.cells(at) for at in filled), strict=True))
+        rows = "1 row holds" if n == 1 else f"{n:,} rows hold"
         warnings.append(
-            f"{n:,} rows hold something in a column without a name, which is not read: does a text hold "
-            f"{raw.separator!r} and no double quotes around it?"
+            f"{rows} something in a column without a name, which is not read: does a text hold {raw.separator!r} "
+            "and no double quotes around it?"
         )
     if not named:
         return (), tuple(warnings)

@@ -84,7 +84,7 @@ def test_what_is_odd_stands_in_the_manifest_and_the_report(
     save_study(tmp_path, study_of(odd_file, toy_study))
     study = load_study(tmp_path)
     results = collect(study, [])
-    for page in (render(results, {}), render_html(results).replace("&#39;", "'")):
+    for page in (render(results), render_html(results).replace("&#39;", "'")):
         assert "differ only in blanks" in page
         assert "test texts (100%) also stand in train or validation" in page
         assert "stand under more than one label" in page.replace("texts stand", "texts stand")
@@ -103,7 +103,7 @@ def test_manifests_without_the_new_fields_open(toy_study: Callable[..., Study], 
     study = load_study(tmp_path)
     assert study.notes == []
     assert study.dataset.label_counts is None
-    assert "Classes of the test split" in render(collect(study, []), {})
+    assert "Classes of the test split" in render(collect(study, []))
 
 
 def request(data: Path, out: Path, **changes: Any) -> RunOptions:

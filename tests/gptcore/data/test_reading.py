@@ -240,7 +240,7 @@ def test_a_text_that_runs_over_elsewhere_is_a_warning(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("text,label,\n" + "a,x,\n" * 5 + "b, and more,y\n")
     (warning,) = read_table(path).warnings
-    assert warning.startswith("1 rows hold something in a column without a name, which is not read")
+    assert warning.startswith("1 row holds something in a column without a name, which is not read")
 
 
 def test_an_index_column_without_a_name_is_only_an_index(tmp_path: Path) -> None:
