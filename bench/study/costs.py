@@ -33,23 +33,23 @@ def estimate_memory(
     weights:  of the whole model; where they are a file's, they are mapped, and what learns is copied out of it
     training: 12 bytes for each trained parameter (gradient and AdamW's two moments); n_used_tokens: rows of the
               token embedding that learn with `train = all`, None for all of them, as in the plain loop
-    backward: for every block that a gradient passes, batch x T x 16 d_model floats: inputs of both norms and
-              their outputs, query, key and value, attention output, both widths of the MLP before and after
-              GELU; fused attention keeps no weights
+    backward: for every block that a gradient passes, batch x T x (8 d_model + 2 d_mlp) floats: inputs of both
+              norms and their outputs, query, key and value, attention output, both widths of the MLP before and
+              after its activation; fused attention keeps no weights
     predicting: what one block needs for EVALUATION_ROWS rows, if that is more
     masks:    one bool for each pair of positions of a row
     (after Korthikanti et al. 2022, section 4.1, without dropout and in float32)
     """
     if recipe.is_tfidf:
         return 0
-    T, d = tokens_per_row, config.d_model
+    T, d, d_mlp = tokens_per_row, config.d_model, config.d_mlp
     learning = n_trained_params(config, recipe, n_classes)
     copied = learning if recipe.weights == "pretrained" and recipe.train != "lora" else 0
     stepped = learning
     if recipe.train == "all" and n_used_tokens is not None:
         stepped -= (config.vocab_size - min(n_used_tokens, config.vocab_size)) * d
-    backward = recipe.batch_size * T * 16 * d * _gradient_blocks(config, recipe)
-    predicting = EVALUATION_ROWS * T * 10 * d
+    backward = recipe.batch_size * T * (8 * d + 2 * d_mlp) * _gradient_blocks(config, recipe)
+    predicting = EVALUATION_ROWS * T * (2 * d + 2 * d_mlp)
     floats = config.n_params + copied + 3 * stepped + max(backward, predicting)
     return FLOAT_BYTES * floats + EVALUATION_ROWS * T * T
 
@@ -61,15 +61,15 @@ def estimate_flops(
 
     n_trained_rows: rows that went forward and backward, every epoch counted; n_evaluated_rows: rows that went
     forward only; tokens_per_row: their (mean) length T.
-    A block takes 24 d_model^2 + 4 T d_model operations a token forward (Kaplan et al. 2020, section 2.1; the
-    attention term for all T x T pairs, as in Chowdhery et al. 2022, appendix B). Backward, the products with
-    weights cost as much again for the gradient that is passed on and once more where the weights learn,
+    A block takes 8 d_model^2 + 4 d_model d_mlp + 4 T d_model operations a token forward (Kaplan et al. 2020,
+    section 2.1; the attention term for all T x T pairs, as in Chowdhery et al. 2022, appendix B). Backward, the
+    products with weights cost as much again for the gradient that is passed on and once more where the weights learn,
     attention twice its forward; a LoRA adapter 6 operations a parameter in all.
     """
     if recipe.is_tfidf:
         return 0.0
     T, d = tokens_per_row, config.d_model
-    products, attention = 24.0 * d * d, 4.0 * T * d
+    products, attention = 8.0 * d * d + 4.0 * d * config.d_mlp, 4.0 * T * d
     forward = config.n_layer * (products + attention)
     backward = _gradient_blocks(config, recipe) * (2 * products + 2 * attention)
     if recipe.train == "lora":
@@ -86,8 +86,8 @@ def _gradient_blocks(config: ModelConfig, recipe: Recipe) -> int:
 
 def _lora_params(config: ModelConfig, recipe: Recipe) -> int:
     """Adapter parameters of one block: rank x (inputs + outputs) for each layer that a target names."""
-    d = config.d_model
-    widths = {"attn.c_attn": d + 3 * d, "attn.c_proj": d + d, "mlp.c_fc": d + 4 * d, "mlp.c_proj": 4 * d + d}
+    d, d_mlp = config.d_model, config.d_mlp
+    widths = {"attn.c_attn": d + 3 * d, "attn.c_proj": d + d, "mlp.c_fc": d + d_mlp, "mlp.c_proj": d_mlp + d}
     adapted = {
         layer for layer in widths for target in recipe.lora_targets if f".{layer}".endswith(f".{target}")
     }

@@ -9,14 +9,29 @@ go through the blocks without their padding.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gptcore.backbones.config import ModelConfig
+from gptcore.backbones.config import Activation, ModelConfig
 from gptcore.backbones.packing import Packing
+
+ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
+    "gelu_new": partial(F.gelu, approximate="tanh"),  # as GPT-2 was trained
+    "gelu": F.gelu,
+    "relu": F.relu,
+    "relu6": F.relu6,
+    "silu": F.silu,
+    "mish": F.mish,
+    "hardswish": F.hardswish,
+    "leaky_relu": F.leaky_relu,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+}
 
 
 @dataclass(frozen=True)
@@ -54,11 +69,12 @@ CAUSAL = Attend()
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention with one fused projection for query, key and value."""
+    """Multi-head self-attention with one fused projection for query, key and value; `layer` is its block's number."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
         self.n_head = config.n_head
+        self.score_divisor = config.score_divisor(layer)
         self.c_attn = nn.Linear(config.d_model, 3 * config.d_model)
         self.c_proj = nn.Linear(config.d_model, config.d_model)
 
@@ -93,10 +109,14 @@ class Attention(nn.Module):
             # The CPU kernel is slower in bfloat16 than in float32, its backward pass three times (docs/log.md).
             with torch.autocast("cpu", enabled=False):
                 q, k, v = q.float(), k.float(), v.float()
-                y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=plain_causal)
+                y = self._attention(q, k, v, mask, plain_causal)
         else:
-            y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=plain_causal)
+            y = self._attention(q, k, v, mask, plain_causal)
         return y.transpose(1, 2).reshape(B, -1, D)  # (B, R or T, d_model)
+
+    def _attention(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
+        scale = 1.0 / self.score_divisor
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, scale=scale)
 
     def _few_queries(self, x: Tensor, attend: Attend, read: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """x (B, T, d_model), read (B, R) -> what the heads see at R positions, concatenated (B, R, d_model).
@@ -115,7 +135,7 @@ class Attention(nn.Module):
         # (B, R * n_head, d_model)
         q_x = torch.einsum("brhd,hdc->brhc", q, w_k.view(H, D // H, D)).flatten(1, 2)
         scores = (q_x @ x.transpose(1, 2)).view(B, R, H, T) + (q * b_k.view(H, -1)).sum(3, keepdim=True)
-        scores = scores / math.sqrt(D // H)
+        scores = scores / self.score_divisor
         mask = attend.mask(T, read, x.device)  # (B or 1, 1, R, T)
         if mask is not None:
             scores = scores.masked_fill(~mask.transpose(1, 2), -math.inf)
@@ -126,26 +146,27 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
-    """Two linear layers with the tanh approximation of GELU between them, as GPT-2 was trained."""
+    """Two linear layers with an activation between them."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.c_fc = nn.Linear(config.d_model, 4 * config.d_model)
-        self.c_proj = nn.Linear(4 * config.d_model, config.d_model)
+        self.c_fc = nn.Linear(config.d_model, config.d_mlp)
+        self.activation = ACTIVATIONS[config.activation]
+        self.c_proj = nn.Linear(config.d_mlp, config.d_model)
 
     def forward(self, x: Tensor) -> Tensor:
         """x (..., d_model) -> (..., d_model)."""
-        out: Tensor = self.c_proj(F.gelu(self.c_fc(x), approximate="tanh"))
+        out: Tensor = self.c_proj(self.activation(self.c_fc(x)))
         return out
 
 
 class Block(nn.Module):
     """Pre-norm transformer block: x + attention(norm(x)), then x + MLP(norm(x))."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
         self.ln_1 = nn.LayerNorm(config.d_model, eps=config.layer_norm_epsilon)
-        self.attn = Attention(config)
+        self.attn = Attention(config, layer)
         self.ln_2 = nn.LayerNorm(config.d_model, eps=config.layer_norm_epsilon)
         self.mlp = MLP(config)
 
@@ -178,9 +199,10 @@ class GPT(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
+        self.notes: tuple[str, ...] = ()  # what loading its checkpoint left out
         self.wte = nn.Embedding(config.vocab_size, config.d_model)
         self.wpe = nn.Embedding(config.context, config.d_model)
-        self.h = nn.ModuleList(Block(config) for _ in range(config.n_layer))
+        self.h = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
         self.ln_f = nn.LayerNorm(config.d_model, eps=config.layer_norm_epsilon)
         self.lm_head: nn.Linear | None = None  # stays None where the output is tied to the embedding
         if not config.tie_output:
