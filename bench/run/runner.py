@@ -28,7 +28,7 @@ from bench.records.record import (
 )
 from bench.records.scrub import scrub
 from bench.run.environment import describe_environment
-from bench.run.outcome import record_without_outcome
+from bench.run.outcome import RefusedRunError, record_without_outcome
 from bench.study.costs import estimate_flops
 from bench.study.plan import PlannedRun
 from gptcore.backbones.checkpoints import known_config
@@ -36,6 +36,7 @@ from gptcore.backbones.config import REGISTRY
 from gptcore.data.datasets import Dataset
 from gptcore.engine.engine import Engine, probe_precision
 from gptcore.engine.layout import Precision
+from gptcore.errors import UserError
 from gptcore.training.evaluate import Evaluation
 from gptcore.training.fit import FitResult, OnEpoch, fit
 from gptcore.training.padding import other_paddings
@@ -85,7 +86,10 @@ def environment_of(session: Session) -> Environment:
 
 
 def run_one(planned: PlannedRun, session: Session, on_epoch: OnEpoch | None = None) -> Record:
-    """The record of one run: done, failed with the reason, or skipped where the plan says that it cannot be."""
+    """The record of one run: done, failed with the reason, or skipped where the plan says that it cannot be.
+
+    Raises RefusedRunError where the user has to change something: that is not a result of the run.
+    """
     data = session.split(planned.seeds.split)
     blocked = planned.state == "blocked"
     bare = record_without_outcome(
@@ -105,7 +109,9 @@ def run_one(planned: PlannedRun, session: Session, on_epoch: OnEpoch | None = No
             verify=session.verify,
         )
         outcome = _outcome(result, data, session.engine)
-    except Exception as error:  # whatever went wrong in one run must not end the study
+    except UserError as error:
+        raise RefusedRunError(str(error)) from error
+    except Exception as error:  # whatever else went wrong in one run must not end the study
         log.exception("run %s failed", planned.run_id)
         return bare.model_copy(update={"reason": _one_line(error)})
     return bare.model_copy(update={"status": "done", "reason": None} | outcome)
@@ -148,6 +154,7 @@ def _input_facts(result: FitResult) -> InputFacts | None:
         return None
     return InputFacts(
         tokenizer=result.inputs.tokenizer,
+        tokenizer_fingerprint=result.inputs.tokenizer_fingerprint,
         tokens_per_row=result.inputs.tokens_per_row,
         longest_tokens=result.inputs.longest_tokens,
         n_truncated=result.inputs.n_truncated,

@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
-from gptcore.backbones.checkpoints import checkpoint_folder, read_config
+from gptcore.backbones.checkpoints import checkpoint_folder, known_config
 from gptcore.backbones.config import REGISTRY
 from gptcore.backbones.gpt import GPT
+from gptcore.backbones.gpt2_config import read_config
 from gptcore.backbones.weights import load_gpt, random_gpt, weights_fingerprint
 from gptcore.data.datasets import Dataset
 from gptcore.data.rows import TokenRows
@@ -97,7 +98,7 @@ def build_gpt(recipe: Recipe, init_seed: int) -> tuple[GPT, str]:
     """The GPT that a recipe starts from, and where its weights come from. Raises UserError."""
     known = recipe.model in REGISTRY
     if recipe.weights == "random":
-        config = REGISTRY[recipe.model].config if known else read_config(checkpoint_folder(recipe.model))
+        config = known_config(recipe.model) or read_config(checkpoint_folder(recipe.model))
         return random_gpt(config, init_seed), "random"
     return load_gpt(recipe.model), REGISTRY[recipe.model].source if known else recipe.model
 
@@ -150,6 +151,7 @@ def _fit_gpt(
         "inputs": inputs,
         "borrowed_s": borrowed_s,
         "positions_processed": classifier.positions_processed,
+        "notes": (*gpt.notes, *inputs.tokenizer_notes, *parts.get("notes", ())),
         "weights_source": source,
         "weights_fingerprint": fingerprint,
         "agreement": agreement,

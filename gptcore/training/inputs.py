@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
 from gptcore.backbones.config import ModelConfig
 from gptcore.data.datasets import Dataset
 from gptcore.data.rows import TokenRows, pad
-from gptcore.data.tokenizer import load_tokenizer
 from gptcore.engine.layout import View
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
@@ -20,7 +20,7 @@ class Inputs:
 
     tokenizer: its name; tokens_per_row: what rows are padded to, None where they keep their own length;
     mean_tokens: of the training texts, once cut; longest_tokens: the longest text of any split before it was
-    cut; n_truncated: texts that were cut.
+    cut; n_truncated: texts that were cut; tokenizer_notes: what a user should know of the tokenizer.
     """
 
     train: TokenRows
@@ -31,11 +31,13 @@ class Inputs:
     mean_tokens: float
     longest_tokens: int
     n_truncated: int
+    tokenizer_fingerprint: str | None = None
+    tokenizer_notes: tuple[str, ...] = ()
 
 
 def prepare_inputs(data: Dataset, recipe: Recipe, view: View, config: ModelConfig) -> Inputs:
     """Tokenise and pad. Raises UserError where `context` asks for more tokens than the model can take."""
-    tokenizer = load_tokenizer(config.tokenizer)
+    tokenizer = checkpoint_tokenizer(recipe.model)
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
     sequences = {name: tokenizer.encode_batch(split.texts) for name, split in splits.items()}
     longest = max(len(s) for rows in sequences.values() for s in rows)
@@ -46,6 +48,8 @@ def prepare_inputs(data: Dataset, recipe: Recipe, view: View, config: ModelConfi
     return Inputs(
         **rows,
         tokenizer=tokenizer.name,
+        tokenizer_fingerprint=tokenizer.fingerprint,
+        tokenizer_notes=tokenizer.notes,
         mean_tokens=sum(min(len(s), length) for s in sequences["train"]) / len(sequences["train"]),
         tokens_per_row=None if recipe.padding == "none" else length,
         longest_tokens=longest,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
 from gptcore.backbones.config import ModelConfig
 from gptcore.data.datasets import Dataset
 from gptcore.data.rows import TokenRows
-from gptcore.data.tokenizer import load_tokenizer
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine
 from gptcore.engine.trunk import Rows
@@ -39,7 +39,7 @@ def other_paddings(result: FitResult, data: Dataset, engine: Engine) -> list[Oth
     if result.inputs is None or not isinstance(result.classifier, Classifier):
         return []
     classifier, own_view, found = result.classifier, result.classifier.view, []
-    tokenizer = load_tokenizer(classifier.gpt.config.tokenizer)
+    tokenizer = checkpoint_tokenizer(result.recipe.model)
     # Cut as the run cut them: it is the padding that changes, not the text.
     own_length = _own_length(result.inputs, classifier.gpt.config)
     sequences = [text[:own_length] for text in tokenizer.encode_batch(data.test.texts)]
