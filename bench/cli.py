@@ -172,6 +172,7 @@ def run(
     from bench.commands.progress import foretell, show_messages, show_progress, warn_of_mixture
     from bench.records.store import save_study
     from bench.run.execute import execute
+    from bench.run.outcome import RefusedRunError
     from bench.run.prepare import Request, parse_vary, prepare
     from bench.run.supervisor import Supervisor
     from bench.run.worker import SessionSpec
@@ -189,6 +190,7 @@ def run(
     show_messages(prepared)
     save_study(prepared.folder, prepared.manifest)
     spec = SessionSpec(prepared.data, engine, precision, prepared.device, verify)
+    refused: UserError | None = None
     interrupted, failed = False, any(planned.state == "failed" for planned in prepared.plan)
     with Supervisor(spec, timeout) as supervisor:
         warn_of_mixture(prepared, supervisor)
@@ -203,7 +205,11 @@ def run(
                 failed |= any(record.status == "failed" for record in records)
             except KeyboardInterrupt:
                 interrupted = True
+            except RefusedRunError as error:  # the finished runs are kept and reported
+                refused = error
     report([prepared.folder], margin)
+    if refused is not None:
+        raise refused
     if interrupted:
         typer.echo("interrupted: every finished run is kept, the same command continues")
         raise typer.Exit(130)

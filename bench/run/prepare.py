@@ -17,7 +17,7 @@ from bench.records.store import load_records, load_speed, load_study, speed_path
 from bench.records.study import Row, Study
 from bench.run.environment import BUSY, BUSY_REMEDY, busy_share, free_memory_bytes, has_cuda
 from bench.study.matrix import closest, load_matrix
-from bench.study.plan import PlannedRun, choose_models, make_plan
+from bench.study.plan import PlannedRun, checkpoint_notes, choose_models, make_plan
 from bench.study.resolve import parse_set, resolve
 from gptcore.backbones.checkpoints import checkpoint_reachable
 from gptcore.data.datasets import Dataset, load_dataset
@@ -110,7 +110,7 @@ def prepare(request: Request) -> Prepared:
         reachable=checkpoint_reachable,
         retry_failed=request.retry_failed,
     )
-    messages = [why, *data.notes]
+    messages = [why, *checkpoint_notes(plan), *data.notes]
     warnings = list(resolved.warnings)
     if any(run.state == "todo" for run in plan) and (busy := busy_share()) > BUSY:
         warnings.append(f"other programs keep {busy:.0%} of the processor busy: {BUSY_REMEDY}")

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gptcore.backbones.gpt import GPT
+from gptcore.backbones.layer_names import LINEAR_LAYERS
 from gptcore.errors import UserError
 
 ADAPTER_FILE, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
@@ -100,7 +101,7 @@ def inject_lora(
     if unmatched:
         raise UserError(
             f"lora_targets: {', '.join(sorted(unmatched))} names no linear layer of a block "
-            "(there are attn.c_attn, attn.c_proj, mlp.c_fc, mlp.c_proj)"
+            f"(there are {', '.join(LINEAR_LAYERS)})"
         )
 
 

@@ -34,8 +34,14 @@ TORCH_FREE = [
     "gptcore.backbones",
     "gptcore.backbones.config",
     "gptcore.backbones.checkpoint_files",
+    "gptcore.backbones.checkpoint_tokenizer",
     "gptcore.backbones.checkpoints",
     "gptcore.backbones.fingerprint",
+    "gptcore.backbones.gpt2_config",
+    "gptcore.backbones.hub",
+    "gptcore.backbones.layer_names",
+    "gptcore.backbones.tensor_names",
+    "gptcore.backbones.tokenizer_files",
     "gptcore.data",
     "gptcore.data.assets",
     "gptcore.data.datasets",
@@ -232,10 +238,8 @@ def test_matplotlib_only_in_plots() -> None:
     assert not offenders(elsewhere, "matplotlib")
 
 
-def test_network_only_in_assets_and_checkpoints() -> None:
-    elsewhere = [
-        name for name in MODULES if name not in ("gptcore.data.assets", "gptcore.backbones.checkpoints")
-    ]
+def test_network_only_in_assets_and_the_hub() -> None:
+    elsewhere = [name for name in MODULES if name not in ("gptcore.data.assets", "gptcore.backbones.hub")]
     assert not offenders(elsewhere, *NETWORK, *NETWORK_PARTS)
 
 
