@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
 from gptcore.backbones.weights import weights_fingerprint
-from gptcore.data.tokenizer import load_tokenizer
 from gptcore.engine.engine import Engine
 from gptcore.errors import UserError
 from gptcore.files import write_whole
@@ -106,7 +106,7 @@ def _restore(
     backbone, source = build_backbone(recipe, base.init_seed)
     if weights_fingerprint(backbone) != base.fingerprint:
         raise UserError(f"the weights of {source} are not those that the classifier was trained on")
-    tokenizer = load_tokenizer(backbone.info.tokenizer)
+    tokenizer = checkpoint_tokenizer(recipe.model)
     if tokenizer.fingerprint != base.tokenizer_fingerprint:
         raise UserError(
             f"the vocabulary {base.tokenizer} is not the one that the classifier was trained with"
@@ -114,8 +114,8 @@ def _restore(
     engine = Engine(base.engine, base.precision)
     network = build_classifier(backbone, len(about.labels), recipe, engine, base.init_seed).to(device)
     if recipe.trainer == "network":
-        return NetworkPredictor.restore(network, learned, about.details)
-    return FeaturesPredictor.restore(network, learned, about.details)
+        return NetworkPredictor.restore(network, tokenizer, learned, about.details)
+    return FeaturesPredictor.restore(network, tokenizer, learned, about.details)
 
 
 def _read_description(path: Path) -> Description:

@@ -255,6 +255,13 @@ class StudyProgress:
             f"  {100 * record.metrics.test.accuracy:5.1f}% test  {took:6.1f} s  {shown(name)}"
         )
 
+    def refuse(self, run: PlannedRun, reason: str) -> None:
+        """A run cannot be done before the user has changed something."""
+        self.n_ended += 1
+        self.left.remove(run)
+        name = f"{', '.join(run.rows)} seed {run.seed_index}"
+        self.live.console.print(f"  [red]not run[/] {shown(name)}: {shown(reason)}")
+
     def wait(self, runs: Sequence[PlannedRun]) -> None:
         """Another process is at all that is left."""
         self.live.update(Text(f"waiting for another process, which is at {len(runs)} runs"))

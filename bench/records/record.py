@@ -54,6 +54,9 @@ class InputFacts(_Part):
     """What became of the texts: tokens a row is padded to, texts that were cut."""
 
     tokenizer: str
+    tokenizer_fingerprint: str | None = Field(
+        default=None, description="SHA-256 of what decides token ids; null in records of earlier versions"
+    )
     tokens_per_row: int | None = Field(
         description="length rows are padded to; null where rows are not padded"
     )

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from bench.records.record import Record
 from bench.records.store import find_record, save_record
+from bench.run.outcome import RefusedRunError
 from bench.study.plan import PlannedRun
 from gptcore.locks import lock
 from gptcore.result import Epoch, OnEpoch
@@ -28,6 +29,9 @@ class Listener(Protocol):
 
     def end(self, run: PlannedRun, record: Record) -> None:
         """A run has ended, here or in another process."""
+
+    def refuse(self, run: PlannedRun, reason: str) -> None:
+        """A run cannot be done before the user has changed something."""
 
     def wait(self, runs: Sequence[PlannedRun]) -> None:
         """Other processes are at all that is left."""
@@ -48,9 +52,10 @@ def execute(
     seen: run id -> record, as the plan knew them; run: the record of one run, done or failed. Each record is
     saved as soon as it is there. A run that another process is at is left to it, and done here if that process
     ends without a record. Returns the records of all that was to do. Raises UserError where the folder cannot
-    be written.
+    be written, and RefusedRunError at the end where a run was refused: it leaves no record, the others are done.
     """
     records: list[Record] = []
+    refused: list[RefusedRunError] = []
     left = [planned for planned in plan if planned.state in ("todo", "blocked")]
     of_seed = Counter(planned.seed_index for planned in left if planned.state == "todo")
     while left:
@@ -60,7 +65,11 @@ def execute(
                 if not mine:
                     elsewhere.append(planned)
                     continue
-                records.append(_one(planned, folder, seen.get(planned.run_id), run, listener))
+                try:
+                    records.append(_one(planned, folder, seen.get(planned.run_id), run, listener))
+                except RefusedRunError as error:
+                    listener.refuse(planned, str(error))
+                    refused.append(error)
             if planned.state == "todo":
                 of_seed[planned.seed_index] -= 1
                 if not of_seed[planned.seed_index] and of_seed.total():
@@ -69,6 +78,8 @@ def execute(
         if left:
             listener.wait(left)
             time.sleep(WAIT_S)
+    if refused:
+        raise refused[0]
     return records
 
 

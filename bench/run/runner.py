@@ -26,7 +26,7 @@ from bench.records.record import (
 )
 from bench.records.scrub import scrub
 from bench.run.environment import describe_environment
-from bench.run.outcome import record_without_outcome
+from bench.run.outcome import RefusedRunError, record_without_outcome
 from bench.run.predictions import predictions_of
 from bench.study.plan import PlannedRun
 from gptcore.backbones.checkpoints import known_config
@@ -96,7 +96,10 @@ def environment_of(session: Session) -> Environment:
 
 
 def run_one(planned: PlannedRun, session: Session, on_epoch: OnEpoch | None = None) -> Record:
-    """The record of one run: done, failed with the reason, or skipped where the plan says that it cannot be."""
+    """The record of one run: done, failed with the reason, or skipped where the plan says that it cannot be.
+
+    Raises RefusedRunError where the user has to change something: that is not a result of the run.
+    """
     data = session.split(planned.seeds.split)
     blocked = planned.state == "blocked"
     bare = record_without_outcome(
@@ -117,7 +120,9 @@ def run_one(planned: PlannedRun, session: Session, on_epoch: OnEpoch | None = No
         )
         outcome = _outcome(result, data, session.engine, _checkpoint(planned.recipe, session))
         outcome["cut_texts"] = _on_cut_texts(result, data, session.baseline)
-    except Exception as error:  # whatever went wrong in one run must not end the study
+    except UserError as error:
+        raise RefusedRunError(str(error)) from error
+    except Exception as error:  # whatever else went wrong in one run must not end the study
         log.exception("run %s failed", planned.run_id)
         return bare.model_copy(update={"reason": _one_line(error)})
     return bare.model_copy(update={"status": "done", "reason": None} | outcome)
@@ -188,6 +193,7 @@ def _input_facts(result: Fit) -> InputFacts | None:
         return None
     return InputFacts(
         tokenizer=result.inputs.tokenizer,
+        tokenizer_fingerprint=result.inputs.tokenizer_fingerprint,
         tokens_per_row=result.inputs.tokens_per_row,
         longest_tokens=result.inputs.longest_tokens,
         n_truncated=result.inputs.n_truncated,

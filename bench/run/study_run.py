@@ -20,7 +20,7 @@ from bench.run.options import RunOptions
 from bench.run.same_study import check_same_study, checkpoints_of, reported_study, unknown_checkpoints
 from bench.run.worker import SessionSpec
 from bench.study.matrix import load_matrix
-from bench.study.plan import PlannedRun, choose_models, make_plan
+from bench.study.plan import PlannedRun, checkpoint_notes, choose_models, make_plan
 from bench.study.resolve import parse_set, resolve
 from gptcore.backbones.checkpoints import checkpoint_reachable
 from gptcore.backbones.config import REGISTRY
@@ -106,7 +106,7 @@ def open_study(options: RunOptions) -> StudyRun:
         reachable=checkpoint_reachable,
         retry_failed=options.retry_failed,
     )
-    messages = [why, *data.notes]
+    messages = [why, *checkpoint_notes(plan), *data.notes]
     warnings += unknown_checkpoints(folder, study, records)
     if any(run.state == "todo" for run in plan) and (busy := busy_share()) > BUSY:
         warnings.append(f"other programs keep {busy:.0%} of the processor busy: {BUSY_REMEDY}")

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Literal
 
 from bench.records.record import Record, run_id
 from bench.records.study import Row, Study
 from bench.study.matrix import closest
-from gptcore.backbones.checkpoints import cached_checkpoint, is_hub_id, known_config
-from gptcore.backbones.config import FAMILIES, REGISTRY
+from gptcore.backbones.checkpoint_files import is_file
+from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
+from gptcore.backbones.checkpoints import (
+    OWNERS,
+    cached_checkpoint,
+    check_checkpoint,
+    is_hub_id,
+    is_local_folder,
+    known_config,
+    known_folder,
+    not_a_model,
+)
+from gptcore.backbones.config import FAMILIES, REGISTRY, ModelConfig
+from gptcore.backbones.layer_names import linear_layers
 from gptcore.errors import UserError
 from gptcore.paths import path_kind
 from gptcore.recipe import Recipe, Seeds
@@ -77,9 +89,10 @@ def make_plan(
 
     records: run id -> record of this study; reachable: whether a model's weights can be downloaded, asked once a
     model and only where they are not on this machine; retry_failed: a run that failed is to do again.
-    Raises UserError for a model that is no name, no folder and no hub id.
+    Raises UserError for a model that is not a name, a folder or a hub id, for a local folder that cannot be opened,
+    and for a recipe that no model can follow: the user's to correct, before anything runs.
     """
-    reachable = cache(reachable)
+    obstacle_of = cache(partial(_model_obstacle, reachable))
     sharing: dict[str, list[Row]] = {}
     for row in study.rows:
         if row.recipe.backbone is not None:
@@ -88,7 +101,7 @@ def make_plan(
 
     def planned(rows: list[Row], seed_index: int, seeds: Seeds) -> PlannedRun:
         recipe = rows[0].recipe
-        obstacle = _obstacle(rows, reachable)
+        obstacle = _obstacle(rows, obstacle_of)
         state, reason = _state(records.get(run_id(recipe, seed_index)))
         if state == "failed" and retry_failed:
             state = "todo"
@@ -129,11 +142,29 @@ def downloads(plan: Sequence[PlannedRun], size: Callable[[str], int | None]) -> 
     return {model: size(model) for model in models if cached_checkpoint(model) is None}
 
 
+def checkpoint_notes(plan: Sequence[PlannedRun]) -> list[str]:
+    """What a user should know of the checkpoints that a plan's runs will open, each once."""
+    recipes = [run.recipe for run in plan if run.state == "todo" and run.recipe.backbone is not None]
+    models = {(recipe.model, recipe.weights) for recipe in recipes}
+    notes = []
+    for model, weights in sorted(models):
+        if model not in REGISTRY and known_folder(model) is not None:
+            found = checkpoint_tokenizer(model).notes
+            found += check_checkpoint(model) if weights == "pretrained" else ()
+            notes += [f"{model}: {note}" for note in found]
+    return list(dict.fromkeys(notes))
+
+
 def _check_model(model: str, where: str) -> None:
-    if model in FAMILIES or model in REGISTRY or is_hub_id(model) or path_kind(model) == "folder":
+    is_a_file = is_file(model)
+    if model in FAMILIES or model in REGISTRY or path_kind(model) == "folder":
         return
-    known = closest(model, [*FAMILIES, *REGISTRY])
-    raise UserError(f"{where} {model!r} is no known model, no folder and no hub id 'owner/name': {known}")
+    if is_hub_id(model) and not is_a_file:
+        return
+    if is_a_file or model in OWNERS:
+        raise UserError(f"{where} {model!r} {not_a_model(model)}")
+    known = closest(model, dict.fromkeys([*FAMILIES, *REGISTRY]))
+    raise UserError(f"{where} {model!r} is not a known model, a folder, or a hub id 'owner/name': {known}")
 
 
 def _state(record: Record | None) -> tuple[State, str | None]:
@@ -145,18 +176,38 @@ def _state(record: Record | None) -> tuple[State, str | None]:
     return "done", None
 
 
-def _obstacle(rows: list[Row], reachable: Callable[[str], bool]) -> str | None:
+def _obstacle(rows: list[Row], obstacle_of: Callable[[str, bool], str | None]) -> str | None:
     """Why the run cannot be done here; None where it can, as far as can be told without trying."""
     recipe = rows[0].recipe
     if all(row.excluded for row in rows):
         return rows[0].excluded
     if recipe.backbone is None:
         return None
+    obstacle = obstacle_of(recipe.model, recipe.weights == "pretrained")
+    if obstacle is None and (config := known_config(recipe.model)) is not None:
+        _check_fit(rows[0].name, recipe, config)
+    return obstacle
+
+
+def _model_obstacle(reachable: Callable[[str], bool], model: str, pretrained: bool) -> str | None:
+    """Why a model cannot be opened here, None where it can. Raises UserError where a local folder is the reason."""
     try:
-        config = known_config(recipe.backbone)
+        config = known_config(model)
+        if config is not None and model not in REGISTRY:
+            checkpoint_tokenizer(model)
+        if pretrained:
+            check_checkpoint(model)
     except UserError as error:
+        if is_local_folder(model):
+            raise
         return str(error)
-    needs_file = config is None or recipe.weights == "pretrained"
-    if needs_file and cached_checkpoint(recipe.model) is None and not reachable(recipe.model):
-        return f"the weights of {recipe.model} are not on this machine and cannot be downloaded from here"
+    needs_file = config is None or pretrained
+    if needs_file and cached_checkpoint(model) is None and not reachable(model):
+        return f"the weights of {model} are not on this machine and cannot be downloaded from here"
     return None
+
+
+def _check_fit(row: str, recipe: Recipe, config: ModelConfig) -> None:
+    """Raises UserError where the recipe asks for what the model does not have."""
+    if (problem := recipe.method.obstacle(linear_layers(config.n_layer))) is not None:
+        raise UserError(f"row {row!r}: {problem}")

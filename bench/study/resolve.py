@@ -14,7 +14,8 @@ from typing import Any
 from bench.published.table import load_table
 from bench.records.study import Row
 from bench.study.matrix import DEFAULT_MODELS, Matrix, RowSpec, closest
-from gptcore.backbones.config import FAMILIES, REGISTRY
+from gptcore.backbones.checkpoints import known_config
+from gptcore.backbones.config import FAMILIES
 from gptcore.errors import UserError
 from gptcore.recipe import METHOD_FIELDS, Recipe, make_recipe, spell_out
 
@@ -163,10 +164,9 @@ def _excluded(recipe: Recipe, models: str, base_model: str) -> str | None:
     family = _family(recipe.model)
     if recipe.model != base_model and family is not None and family != _family(models):
         return f"this row is about {recipe.model}; the study runs on {models}"
-    if isinstance(recipe.context, int) and recipe.model in REGISTRY:
-        most = REGISTRY[recipe.model].config.context
-        if recipe.context > most:
-            return f"context = {recipe.context}: {recipe.model} reads {most} tokens at most"
+    config = known_config(recipe.model) if isinstance(recipe.context, int) and recipe.backbone else None
+    if config is not None and recipe.context > config.context:  # type: ignore[operator]
+        return f"context = {recipe.context}: {recipe.model} reads {config.context} tokens at most"
     return None
 
 

@@ -76,10 +76,12 @@ CAUSAL = Causal()
 class Backbone(nn.Module):
     """A pretrained model without its output layer: embeddings, a list of blocks, and what follows them.
 
-    info: what its config says; blocks: what a trunk is counted in; tail: the final norm.
+    info: what its config says; blocks: what a trunk is counted in; tail: the final norm; notes: what loading
+    its checkpoint left out.
     """
 
     info: BackboneInfo
+    notes: tuple[str, ...] = ()
 
     @property
     @abstractmethod

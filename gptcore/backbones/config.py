@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from gptcore.errors import UserError
 
+Activation = Literal[
+    "gelu_new", "gelu", "relu", "relu6", "silu", "mish", "hardswish", "leaky_relu", "tanh", "sigmoid"
+]
+
 
 class ModelConfig(BaseModel):
     """Shape of a GPT-2 style decoder (Radford et al. 2019), in the field's usual names.
 
     Defaults are those shared by all four GPT-2 sizes. Raises pydantic's ValidationError on a bad value.
+
+    n_inner: width of the MLP, None for 4 d_model; activation: in the MLP ("gelu_new" is GELU's tanh approximation);
+    scale_attn_weights: attention scores are divided by sqrt(d_head); scale_attn_by_inverse_layer_idx: and by the
+    number of the block, counted from 1; tokenizer: "gpt2" and "embedded" (the bundled models') are vocabularies known
+    by name, "own" lies in the checkpoint's folder.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -24,7 +34,11 @@ class ModelConfig(BaseModel):
     vocab_size: int = Field(default=50257, gt=0)
     layer_norm_epsilon: float = Field(default=1e-5, gt=0)
     tie_output: bool = True
-    tokenizer: Literal["gpt2", "embedded"] = "gpt2"
+    tokenizer: Literal["gpt2", "embedded", "own"] = "gpt2"
+    n_inner: int | None = Field(default=None, gt=0)
+    activation: Activation = "gelu_new"
+    scale_attn_weights: bool = True
+    scale_attn_by_inverse_layer_idx: bool = False
 
     @field_validator("n_head")
     @classmethod
@@ -55,10 +69,20 @@ class ModelConfig(BaseModel):
         return self.model_dump_json()
 
     @property
+    def d_mlp(self) -> int:
+        """Width of the MLP."""
+        return 4 * self.d_model if self.n_inner is None else self.n_inner
+
+    def score_divisor(self, layer: int) -> float:
+        """What block `layer`, counted from 0, divides its attention scores by."""
+        divisor = math.sqrt(self.d_head) if self.scale_attn_weights else 1.0
+        return divisor * (layer + 1) if self.scale_attn_by_inverse_layer_idx else divisor
+
+    @property
     def n_block_params(self) -> int:
-        """Parameters of one block: two norms, attention (4 d^2 + 4 d) and MLP (8 d^2 + 5 d)."""
+        """Parameters of one block: two norms (4 d), attention (4 d^2 + 4 d) and MLP (2 d d_mlp + d_mlp + d)."""
         d = self.d_model
-        return 12 * d * d + 13 * d
+        return 4 * d * d + 9 * d + 2 * d * self.d_mlp + self.d_mlp
 
     @property
     def n_params(self) -> int:

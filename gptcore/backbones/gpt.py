@@ -7,23 +7,38 @@ whom is a function that is passed in (`Attend`); rows may start and stop at any 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gptcore.backbones.base import CAUSAL, Attend, Backbone, gather_positions
-from gptcore.backbones.config import ModelConfig
+from gptcore.backbones.config import Activation, ModelConfig
 from gptcore.data.rows import Rows
+
+ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
+    "gelu_new": partial(F.gelu, approximate="tanh"),  # as GPT-2 was trained
+    "gelu": F.gelu,
+    "relu": F.relu,
+    "relu6": F.relu6,
+    "silu": F.silu,
+    "mish": F.mish,
+    "hardswish": F.hardswish,
+    "leaky_relu": F.leaky_relu,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+}
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention with one fused projection for query, key and value."""
+    """Multi-head self-attention with one fused projection for query, key and value; `layer` is its block's number."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
         self.n_head = config.n_head
-        self.score_divisor = math.sqrt(config.d_head)
+        self.score_divisor = config.score_divisor(layer)
         self.c_attn = nn.Linear(config.d_model, 3 * config.d_model)
         self.c_proj = nn.Linear(config.d_model, config.d_model)
 
@@ -41,26 +56,27 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
-    """Two linear layers with the tanh approximation of GELU between them, as GPT-2 was trained."""
+    """Two linear layers with an activation between them."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.c_fc = nn.Linear(config.d_model, 4 * config.d_model)
-        self.c_proj = nn.Linear(4 * config.d_model, config.d_model)
+        self.c_fc = nn.Linear(config.d_model, config.d_mlp)
+        self.activation = ACTIVATIONS[config.activation]
+        self.c_proj = nn.Linear(config.d_mlp, config.d_model)
 
     def forward(self, x: Tensor) -> Tensor:
         """x (..., d_model) -> (..., d_model)."""
-        out: Tensor = self.c_proj(F.gelu(self.c_fc(x), approximate="tanh"))
+        out: Tensor = self.c_proj(self.activation(self.c_fc(x)))
         return out
 
 
 class Block(nn.Module):
     """Pre-norm transformer block: x + attention(norm(x)), then x + MLP(norm(x))."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
         self.ln_1 = nn.LayerNorm(config.d_model, eps=config.layer_norm_epsilon)
-        self.attn = Attention(config)
+        self.attn = Attention(config, layer)
         self.ln_2 = nn.LayerNorm(config.d_model, eps=config.layer_norm_epsilon)
         self.mlp = MLP(config)
 
@@ -83,7 +99,7 @@ class GPT(Backbone):
         self.config = self.info = config
         self.wte = nn.Embedding(config.vocab_size, config.d_model)
         self.wpe = nn.Embedding(config.context, config.d_model)
-        self.h = nn.ModuleList(Block(config) for _ in range(config.n_layer))
+        self.h = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
         self.ln_f = nn.LayerNorm(config.d_model, eps=config.layer_norm_epsilon)
         self.lm_head: nn.Linear | None = None  # stays None where the output is tied to the embedding
         if not config.tie_output:

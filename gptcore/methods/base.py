@@ -5,6 +5,7 @@ Imports no torch before something is attached, so that planning can ask a method
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
@@ -43,6 +44,11 @@ class Method(BaseModel):
         generator: of the added parameters' values. Raises UserError where the backbone has no place for them.
         """
         raise NotImplementedError
+
+    def obstacle(self, linear_layers: Sequence[str]) -> str | None:
+        """Why it cannot be attached to blocks with linear layers of these names; None where it can."""
+        del linear_layers
+        return None
 
     def same_cost(self) -> Self:
         """The method with those fields at fixed values that change neither the time of a step nor its memory."""

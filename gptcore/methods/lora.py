@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field
@@ -38,6 +39,17 @@ class Lora(Method):
         backbone.requires_grad_(False)
         inject_lora(backbone, **self.model_dump(), generator=generator)
         return LoraAdapter(backbone)
+
+    def obstacle(self, linear_layers: Sequence[str]) -> str | None:
+        """Targets that name no layer, such as those of another architecture."""
+        unmatched = [
+            t for t in self.targets if not any(f".{name}".endswith(f".{t}") for name in linear_layers)
+        ]
+        if not unmatched:
+            return None
+        names = dict.fromkeys(name.split(".", 1)[-1] for name in linear_layers)
+        said = f"lora_targets: {', '.join(unmatched)} is not a linear layer of a block"
+        return f"{said} (the layers are {', '.join(names)})"
 
     def same_cost(self) -> Self:
         """alpha and scaling are factors of the update, whatever they are."""

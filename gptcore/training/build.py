@@ -8,8 +8,9 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from gptcore.backbones.base import Backbone
-from gptcore.backbones.checkpoints import checkpoint_folder, read_config
+from gptcore.backbones.checkpoints import checkpoint_folder, known_config
 from gptcore.backbones.config import REGISTRY
+from gptcore.backbones.gpt2_config import read_config
 from gptcore.backbones.weights import load_gpt, random_gpt, weights_fingerprint
 from gptcore.data.rows import Rows
 from gptcore.engine.classifier import Classifier
@@ -43,7 +44,8 @@ class Base(BaseModel):
 class Start:
     """A network before its first step, and the texts as tokens.
 
-    tokens: rows of the three splits, where they are computed; n_total, n_trained: parameters.
+    tokens: rows of the three splits, where they are computed; n_total, n_trained: parameters; notes: what loading left
+    out, and what a user should know of the tokenizer.
     """
 
     classifier: Classifier
@@ -52,13 +54,14 @@ class Start:
     n_total: int
     n_trained: int
     base: Base
+    notes: tuple[str, ...]
 
 
 def build_backbone(recipe: Recipe, init_seed: int) -> tuple[Backbone, str]:
     """The backbone that a recipe starts from, and where its weights come from. Raises UserError."""
     known = recipe.model in REGISTRY
     if recipe.weights == "random":
-        config = REGISTRY[recipe.model].config if known else read_config(checkpoint_folder(recipe.model))
+        config = known_config(recipe.model) or read_config(checkpoint_folder(recipe.model))
         return random_gpt(config, init_seed), "random"
     return load_gpt(recipe.model), REGISTRY[recipe.model].source if known else recipe.model
 
@@ -97,7 +100,15 @@ def start(task: Task) -> Start:
         tokenizer=inputs.tokenizer,
         tokenizer_fingerprint=inputs.tokenizer_fingerprint,
     )
-    return Start(classifier, inputs, (train, validation, test), n_total, n_trained, base)
+    return Start(
+        classifier=classifier,
+        inputs=inputs,
+        tokens=(train, validation, test),
+        n_total=n_total,
+        n_trained=n_trained,
+        base=base,
+        notes=(*backbone.notes, *inputs.tokenizer_notes),
+    )
 
 
 def through_frozen(

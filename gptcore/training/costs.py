@@ -74,7 +74,7 @@ def estimate_memory(
     weights:  of the whole model; where they are a file's, they are mapped, and what learns is copied out of it
     training: 12 bytes for each trained parameter (gradient and AdamW's two moments); n_used_tokens: rows of the
               token embedding that learn where it does, None for all of them, as in the plain loop
-    backward: for every block that a gradient passes, batch x T x 16 d_model floats: inputs of both norms and
+    backward: for every block that a gradient passes, batch x T x (8 d_model + 2 d_mlp) floats: inputs of both norms and
               their outputs, query, key and value, attention output, both widths of the MLP before and after
               GELU; fused attention keeps no weights. A batch has no more rows than n_train, the training texts
     predicting: what one block needs for EVALUATION_ROWS rows, if that is more
@@ -83,15 +83,16 @@ def estimate_memory(
     """
     if recipe.backbone is None:
         return 0
-    T, d, counts = tokens_per_row, config.d_model, count(config, recipe.method)
+    T, d, d_mlp = tokens_per_row, config.d_model, config.d_mlp
+    counts = count(config, recipe.method)
     learning = n_trained_params(config, recipe, n_classes)
     copied = counts.learning - counts.added if recipe.weights == "pretrained" else 0
     stepped = learning
     if recipe.method.trains_embedding and n_used_tokens is not None:
         stepped -= (config.vocab_size - min(n_used_tokens, config.vocab_size)) * d
     batch = min(recipe.batch_size, n_train or recipe.batch_size)
-    backward = batch * T * 16 * d * counts.gradient_blocks
-    predicting = EVALUATION_ROWS * T * 10 * d
+    backward = batch * T * (8 * d + 2 * d_mlp) * counts.gradient_blocks
+    predicting = EVALUATION_ROWS * T * (2 * d + 2 * d_mlp)
     floats = config.n_params + copied + 3 * stepped + max(backward, predicting)
     return FLOAT_BYTES * floats + EVALUATION_ROWS * T * T
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
 from gptcore.classifier import TextClassifier
 from gptcore.result import Fit
 from gptcore.training.build import start, through_frozen
@@ -24,7 +25,9 @@ def fit(task: Task) -> Fit:
         logistic = fit_features(features[0], splits[0].labels, features[1], splits[1].labels)
     with task.phases("evaluate"):
         found = [logistic.evaluate(x, split.labels) for x, split in zip(features, splits, strict=True)]
-    predictor = FeaturesPredictor(begun.classifier, logistic, begun.inputs.length)
+    predictor = FeaturesPredictor(
+        begun.classifier, checkpoint_tokenizer(task.recipe.model), logistic, begun.inputs.length
+    )
     return Fit(
         recipe=task.recipe,
         seeds=task.seeds,
@@ -40,4 +43,5 @@ def fit(task: Task) -> Fit:
         weights_source=begun.base.source,
         weights_fingerprint=begun.base.fingerprint,
         agreement=agreement,
+        notes=begun.notes,
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
 from gptcore.backbones.info import BackboneInfo
 from gptcore.data.datasets import Dataset
 from gptcore.data.rows import Rows, pad
-from gptcore.data.tokenizer import load_tokenizer
+from gptcore.data.tokenizer import Tokenizer
 from gptcore.engine.layout import Layout
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
@@ -21,7 +22,7 @@ class Inputs:
     tokenizer, tokenizer_fingerprint: its name, and SHA-256 over it; length: what any text is cut to, and padded to
     unless rows keep their own length; tokens_per_row: what rows are padded to, None where they keep their own length;
     mean_tokens: of the training texts, once cut; longest_tokens: the longest text of any split before it was
-    cut; n_truncated: texts that were cut.
+    cut; n_truncated: texts that were cut; tokenizer_notes: what a user should know of the tokenizer.
     """
 
     train: Rows
@@ -34,11 +35,12 @@ class Inputs:
     mean_tokens: float
     longest_tokens: int
     n_truncated: int
+    tokenizer_notes: tuple[str, ...] = ()
 
 
 def prepare_inputs(data: Dataset, recipe: Recipe, layout: Layout, info: BackboneInfo) -> Inputs:
     """Tokenise and pad. Raises UserError where `context` asks for more tokens than the model can take."""
-    tokenizer = load_tokenizer(info.tokenizer)
+    tokenizer = checkpoint_tokenizer(recipe.model)
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
     sequences = {name: tokenizer.encode_batch(split.texts) for name, split in splits.items()}
     longest = max(len(s) for rows in sequences.values() for s in rows)
@@ -53,6 +55,7 @@ def prepare_inputs(data: Dataset, recipe: Recipe, layout: Layout, info: Backbone
         tokenizer=tokenizer.name,
         tokenizer_fingerprint=tokenizer.fingerprint,
         length=info.context if recipe.padding == "none" and recipe.context == "longest" else length,
+        tokenizer_notes=tokenizer.notes,
         mean_tokens=sum(min(len(s), length) for s in sequences["train"]) / len(sequences["train"]),
         tokens_per_row=None if recipe.padding == "none" else length,
         longest_tokens=longest,
@@ -60,9 +63,8 @@ def prepare_inputs(data: Dataset, recipe: Recipe, layout: Layout, info: Backbone
     )
 
 
-def rows_of_texts(texts: Sequence[str], length: int, layout: Layout, info: BackboneInfo) -> Rows:
+def rows_of_texts(texts: Sequence[str], length: int, layout: Layout, tokenizer: Tokenizer) -> Rows:
     """Texts as rows of `length` tokens at most, as `lay_out` makes them. Raises UserError as the tokenizer does."""
-    tokenizer = load_tokenizer(info.tokenizer)
     sequences = [sequence[:length] for sequence in tokenizer.encode_batch(texts)]
     longest = max(1, *map(len, sequences))
     return lay_out(sequences, longest if layout.one_by_one else length, longest, tokenizer.pad_id, layout)

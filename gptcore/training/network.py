@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
 from gptcore.classifier import TextClassifier
 from gptcore.data.rows import Rows
 from gptcore.engine.classifier import Classifier
@@ -42,7 +43,7 @@ def fit(task: Task) -> Fit:
         n_done = training.epochs[(training.best_epoch or 0) - 1].step
         used.restore(total_decay(recipe, len(data.train), n_done))
     classifier.layout = task.engine.layout(recipe)
-    predictor = NetworkPredictor(classifier, begun.inputs.length)
+    predictor = NetworkPredictor(classifier, checkpoint_tokenizer(recipe.model), begun.inputs.length)
     return Fit(
         recipe=recipe,
         seeds=task.seeds,
@@ -52,7 +53,7 @@ def fit(task: Task) -> Fit:
         losses=training.losses,
         epochs=training.epochs,
         best_epoch=training.best_epoch,
-        notes=training.notes,
+        notes=(*begun.notes, *training.notes),
         classifier=TextClassifier(recipe, data.label_names, predictor, begun.base),
         n_total=begun.n_total,
         n_trained=begun.n_trained,

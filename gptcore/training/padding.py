@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
 from gptcore.backbones.info import BackboneInfo
 from gptcore.data.datasets import Dataset
 from gptcore.data.rows import Rows
-from gptcore.data.tokenizer import load_tokenizer
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine
 from gptcore.recipe import Recipe
@@ -28,7 +28,7 @@ def other_paddings(result: Fit, data: Dataset, engine: Engine) -> list[PaddingCh
     if result.inputs is None or not isinstance(predictor, NetworkPredictor):
         return []
     classifier, own_layout = predictor.network, predictor.network.layout
-    tokenizer = load_tokenizer(classifier.backbone.info.tokenizer)
+    tokenizer = checkpoint_tokenizer(result.recipe.model)
     # Cut as the run cut them: it is the padding that changes, not the text.
     own_length = _own_length(result.inputs, classifier.backbone.info)
     sequences = [text[:own_length] for text in tokenizer.encode_batch(data.test.texts)]

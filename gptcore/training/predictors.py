@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from gptcore.data.rows import Rows
+from gptcore.data.tokenizer import Tokenizer
 from gptcore.engine.classifier import Classifier
 from gptcore.errors import UserError
 from gptcore.training.evaluate import predict_logits, softmax64
@@ -41,6 +42,7 @@ class NetworkPredictor:
     """A trained network. tokens_per_row: what texts are cut and padded to; without padding, what they are cut to."""
 
     network: Classifier
+    tokenizer: Tokenizer
     tokens_per_row: int
 
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
@@ -59,7 +61,11 @@ class NetworkPredictor:
 
     @classmethod
     def restore(
-        cls, network: Classifier, learned: Mapping[str, Tensor], details: Mapping[str, Any]
+        cls,
+        network: Classifier,
+        tokenizer: Tokenizer,
+        learned: Mapping[str, Tensor],
+        details: Mapping[str, Any],
     ) -> NetworkPredictor:
         """Put what was learned into a network before its first step. Raises UserError where it does not fit."""
         expected = {name: p for name, p in network.named_parameters() if p.requires_grad}
@@ -71,7 +77,7 @@ class NetworkPredictor:
                     shapes = f"{tuple(learned[name].shape)}, expected {tuple(parameter.shape)}"
                     raise UserError(f"{name} is {shapes}")
                 parameter.copy_(learned[name])
-        return cls(network.eval(), int(details["tokens_per_row"]))
+        return cls(network.eval(), tokenizer, int(details["tokens_per_row"]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +85,7 @@ class FeaturesPredictor:
     """A logistic regression on what the head of a frozen network would read. tokens_per_row: see NetworkPredictor."""
 
     network: Classifier
+    tokenizer: Tokenizer
     logistic: LogisticFit
     tokens_per_row: int
 
@@ -97,10 +104,15 @@ class FeaturesPredictor:
 
     @classmethod
     def restore(
-        cls, network: Classifier, learned: Mapping[str, Tensor], details: Mapping[str, Any]
+        cls,
+        network: Classifier,
+        tokenizer: Tokenizer,
+        learned: Mapping[str, Tensor],
+        details: Mapping[str, Any],
     ) -> FeaturesPredictor:
         """Build the regression again, on a network before its first step."""
-        return cls(network.eval(), LogisticFit.restore(learned, details), int(details["tokens_per_row"]))
+        logistic = LogisticFit.restore(learned, details)
+        return cls(network.eval(), tokenizer, logistic, int(details["tokens_per_row"]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,5 +138,5 @@ def _rows(predictor: NetworkPredictor | FeaturesPredictor, texts: Sequence[str])
     network = predictor.network
     for begin in range(0, len(texts), AT_A_TIME):
         part = texts[begin : begin + AT_A_TIME]
-        rows = rows_of_texts(part, predictor.tokens_per_row, network.layout, network.backbone.info)
+        rows = rows_of_texts(part, predictor.tokens_per_row, network.layout, predictor.tokenizer)
         yield rows.to(network.head.weight.device)

@@ -8,6 +8,7 @@ random, so nothing is downloaded.
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 import time
 from dataclasses import dataclass, replace
@@ -17,7 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gptcore.backbones.checkpoints import known_config
+from gptcore.backbones.checkpoint_files import CONFIG_FILE, tokenizer_files
+from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
+from gptcore.backbones.checkpoints import known_config, known_folder
 from gptcore.backbones.config import ModelConfig
 from gptcore.backbones.weights import hf_config
 from gptcore.data.datasets import Dataset, Split
@@ -159,7 +162,7 @@ def take_sample(
     n_train = recipe.batch_size * max(size.batches, n_steps * recipe.accumulation)
     part = _slice(data, n_train, size.evaluated, size.evaluated)
     with tempfile.TemporaryDirectory(prefix="gptcore-probe-") as folder:
-        (Path(folder) / "config.json").write_text(json.dumps(hf_config(small)), encoding="utf-8")
+        _write_stand_in(Path(folder), small, recipe.model)
         context = inputs.tokens_per_row or recipe.context
         cheap = _cheap(recipe).model_copy(update={"model": folder, "context": context, "epochs": 2})
         result = fit(cheap, part, 0, fresh, device)
@@ -173,6 +176,15 @@ def take_sample(
         *(recipe, Engine(engine.name, engine.precision), config, small, result.phases, result.inputs),
         *(len(part.train), batch_s, len(result.epochs)),
     )
+
+
+def _write_stand_in(folder: Path, small: ModelConfig, model: str) -> None:
+    """A checkpoint's folder without weights: the stand-in's shape, and the tokenizer of `model`."""
+    original = known_folder(model)
+    for file in tokenizer_files(original) if original is not None and small.tokenizer == "own" else ():
+        shutil.copy(file, folder)
+    config = hf_config(small) | {"pad_token_id": checkpoint_tokenizer(model).pad_id}
+    (folder / CONFIG_FILE).write_text(json.dumps(config), encoding="utf-8")
 
 
 def _batch_seconds(result: Fit, n_train: int) -> float:

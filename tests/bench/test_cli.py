@@ -1,5 +1,6 @@
 """The command line from end to end, on a toy checkpoint and a small CSV file."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -172,6 +174,59 @@ def test_help_loads_nothing_heavy() -> None:
     loaded = loaded_by("--help")
     assert "typer" in loaded
     assert not loaded & {"torch", "pandas", "numpy", "matplotlib", "sklearn", "tiktoken", "huggingface_hub"}
+
+
+# --- checkpoints that do not open ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"activation_function": "quick_gelu"}, 'activation_function = "quick_gelu" is not supported: use'),
+        ({"n_positions": 15}, "does not fit its config: misshapen wpe.weight is (16, 16), expected (15, 16)"),
+        ({"vocab_size": 8191}, "its tokenizer has ids up to 8,191, and vocab_size = 8191"),
+    ],
+)
+def test_a_checkpoint_that_does_not_open_is_one_line_before_anything_runs(
+    bench: Bench,
+    study: list[str],
+    inputs: Path,
+    tmp_path: Path,
+    command: str,
+    change: dict[str, Any],
+    line: str,
+) -> None:
+    mine = tmp_path / "broken"
+    shutil.copytree(inputs / "toy-gpt", mine)
+    config = json.loads((mine / "config.json").read_text())
+    (mine / "config.json").write_text(json.dumps(config | change))
+    arguments = [str(mine) if each.endswith("toy-gpt") else each for each in study]
+    answer = bench(command, *arguments)
+    assert answer.code == 2
+    assert line in answer.err
+    assert len(answer.err.strip().splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["broken"]
+
+
+def test_a_run_that_is_refused_leaves_no_record_and_the_others_are_done(
+    bench: Bench, study: list[str], inputs: Path, tmp_path: Path
+) -> None:
+    """What is wrong with a .bin file shows only when it is loaded."""
+    mine = tmp_path / "broken"
+    shutil.copytree(inputs / "toy-gpt", mine)
+    (mine / "model.safetensors").unlink()
+    (mine / "pytorch_model.bin").write_bytes(b"damaged")
+    arguments = [str(mine) if each.endswith("toy-gpt") else each for each in study]
+    answer = bench("run", *arguments)
+    assert answer.code == 2
+    assert "pytorch_model.bin" in answer.err
+    assert {record["recipe"]["model"] for record in map(read_json, Path("study/runs").iterdir())} == {"tfidf"}
+    assert Path("study/report.md").exists() or "report:" in answer.out
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text())
 
 
 # --- list and plan ---------------------------------------------------------------------------------------

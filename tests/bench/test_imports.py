@@ -39,6 +39,7 @@ TORCH_FREE = [
     "gptcore.backbones",
     "gptcore.backbones.config",
     "gptcore.backbones.checkpoint_files",
+    "gptcore.backbones.checkpoint_tokenizer",
     "gptcore.backbones.checkpoints",
     "gptcore.backbones.info",
     "gptcore.backbones.fingerprint",
@@ -46,6 +47,11 @@ TORCH_FREE = [
     "gptcore.methods.base",
     "gptcore.methods.layers",
     "gptcore.methods.lora",
+    "gptcore.backbones.gpt2_config",
+    "gptcore.backbones.hub",
+    "gptcore.backbones.layer_names",
+    "gptcore.backbones.tensor_names",
+    "gptcore.backbones.tokenizer_files",
     "gptcore.data",
     "gptcore.data.assets",
     "gptcore.data.checks",
@@ -255,10 +261,8 @@ def test_matplotlib_only_in_plots() -> None:
     assert not offenders(elsewhere, "matplotlib")
 
 
-def test_network_only_in_assets_and_checkpoints() -> None:
-    elsewhere = [
-        name for name in MODULES if name not in ("gptcore.data.assets", "gptcore.backbones.checkpoints")
-    ]
+def test_network_only_in_assets_and_the_hub() -> None:
+    elsewhere = [name for name in MODULES if name not in ("gptcore.data.assets", "gptcore.backbones.hub")]
     assert not offenders(elsewhere, *NETWORK, *NETWORK_PARTS)
 
 

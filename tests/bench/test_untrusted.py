@@ -28,8 +28,8 @@ from bench.report.show import show_record
 from bench.report.summary import write_summary
 from bench.study.matrix import Matrix, load_matrix
 from bench.study.resolve import resolve
-from gptcore.backbones.checkpoints import read_config
 from gptcore.backbones.config import ModelConfig
+from gptcore.backbones.gpt2_config import read_config
 from gptcore.backbones.weights import load_gpt, random_gpt, save_gpt
 from gptcore.data.assets import _zip_member
 from gptcore.data.datasets import load_dataset

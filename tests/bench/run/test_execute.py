@@ -9,6 +9,7 @@ from bench.records.record import Record
 from bench.records.store import load_records, save_record
 from bench.run import execute as module
 from bench.run.execute import execute
+from bench.run.outcome import RefusedRunError
 from bench.study.plan import PlannedRun, State
 from gptcore.locks import lock
 from gptcore.recipe import Recipe, Seeds
@@ -49,6 +50,9 @@ class Study:
     def end(self, run: PlannedRun, record: Record) -> None:
         self.heard.append(f"{record.status} {run.seed_index}")
 
+    def refuse(self, run: PlannedRun, reason: str) -> None:
+        self.heard.append(f"refused {run.seed_index}: {reason}")
+
     def wait(self, runs: Sequence[PlannedRun]) -> None:
         self.heard.append(f"wait for {len(runs)}")
         self.on_wait()
@@ -84,6 +88,19 @@ def test_a_failed_run_is_kept_and_the_next_goes_on(study: Study) -> None:
     study.status = "failed"
     assert study.go(planned(0), planned(1)) == ["failed", "failed"]
     assert len(load_records(study.folder)) == 2
+
+
+def test_a_refused_run_leaves_no_record_and_the_others_are_done(study: Study) -> None:
+    def refuse(run: PlannedRun) -> None:
+        if run.seed_index == 0:
+            raise RefusedRunError("change the context")
+
+    study.during = refuse
+    with pytest.raises(RefusedRunError, match=r"^change the context$"):
+        study.go(planned(0), planned(1))
+    assert study.heard == ["start 0", "refused 0: change the context", "start 1", "done 1"]
+    assert [record.seed_index for record in load_records(study.folder).values()] == [1]
+    assert list((study.folder / "locks").iterdir()) == []
 
 
 def test_interrupted_finished_runs_stay_and_the_next_call_does_the_rest(study: Study) -> None:

@@ -12,10 +12,12 @@ import pytest
 
 from bench.records.store import load_record, save_record
 from bench.run import runner
+from bench.run.outcome import RefusedRunError
 from bench.run.runner import Session, open_session, run_one
 from bench.study.plan import PlannedRun
 from gptcore.backbones.config import REGISTRY, ModelConfig, ModelEntry
 from gptcore.data.datasets import Dataset, load_dataset
+from gptcore.data.tokenizer import load_tokenizer
 from gptcore.engine.engine import Engine
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe, Seeds
@@ -83,6 +85,11 @@ def test_a_done_run(session: Session) -> None:
     assert record.inputs is not None
     assert record.inputs.tokens_per_row == TOY.context < record.inputs.longest_tokens
     assert record.inputs.n_truncated == 1
+    embedded = load_tokenizer("embedded")
+    assert (record.inputs.tokenizer, record.inputs.tokenizer_fingerprint) == (
+        "embedded",
+        embedded.fingerprint,
+    )
     assert record.weights is not None
     assert (record.weights.source, record.weights.pretrained) == ("random", False)
     assert record.parameters is not None
@@ -235,7 +242,6 @@ def test_a_failed_run_says_why_in_a_line(session: Session, caplog: pytest.LogCap
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (UserError("no weights"), "UserError: no weights"),
         (RuntimeError("out of memory\nTried to allocate 3 GiB"), "RuntimeError: out of memory"),
         (MemoryError(), "MemoryError"),
         (ZeroDivisionError("division by zero"), "ZeroDivisionError: division by zero"),
@@ -250,6 +256,17 @@ def test_reasons(session: Session, monkeypatch: pytest.MonkeyPatch, error: Excep
     monkeypatch.setattr(runner, "fit", raising)
     record = run_one(planned(), session)
     assert (record.status, record.reason) == ("failed", reason)
+
+
+def test_what_the_user_has_to_change_is_not_a_record(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raising(*_: object, **__: object) -> None:
+        raise UserError("no weights")
+
+    monkeypatch.setattr(runner, "fit", raising)
+    with pytest.raises(RefusedRunError, match=r"^no weights$"):
+        run_one(planned(), session)
 
 
 def test_a_blocked_run_is_skipped_with_its_reason(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,7 @@ ROWS = [row for row in STUDY.rows if row.excluded is None]
 class Numbers:
     """A tokenizer of texts such as "3 14 15"."""
 
-    name, fingerprint, pad_id = "numbers", "", PAD
+    name, fingerprint, pad_id, notes = "numbers", "n" * 64, PAD, ()
 
     def encode_batch(self, texts: tuple[str, ...]) -> list[list[int]]:
         return [[int(word) for word in text.split()] for text in texts]
@@ -71,7 +71,7 @@ def toy_models(toy_gpt: Callable[..., GPT]) -> Iterator[None]:
             config = ModelConfig.model_validate(shape)
             patch.setitem(REGISTRY, name, ModelEntry(config=config, source="bundled", about="a toy"))
         patch.setattr(build_module, "load_gpt", load_toy)
-        patch.setattr(inputs_module, "load_tokenizer", lambda _name: Numbers())
+        patch.setattr(inputs_module, "checkpoint_tokenizer", lambda _name: Numbers())
         yield
 
 

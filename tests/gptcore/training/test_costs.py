@@ -2,9 +2,12 @@
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from gptcore.backbones.config import REGISTRY, ModelConfig
 from gptcore.backbones.gpt import GPT
+from gptcore.data.rows import Rows
+from gptcore.engine.attention import RowAttention
 from gptcore.methods.lora_layers import inject_lora
 from gptcore.recipe import Recipe, Train
 from gptcore.training.costs import estimate_flops, estimate_memory, n_trained_params
@@ -26,16 +29,41 @@ def test_trained_params_are_those_of_the_modules(train: Train, tie_output: bool)
     assert n_trained_params(gpt.config, Recipe(train=train), 3) == expected
 
 
+@pytest.mark.parametrize("n_inner", [None, 5])
 @pytest.mark.parametrize("targets", [("c_attn", "c_proj", "c_fc"), ("attn.c_proj",), ("c_fc", "mlp.c_fc")])
-def test_lora_params_are_those_that_are_injected(targets: tuple[str, ...]) -> None:
-    gpt = GPT(TOY)
+def test_lora_params_are_those_that_are_injected(targets: tuple[str, ...], n_inner: int | None) -> None:
+    shape = TOY.model_copy(update={"n_inner": n_inner})
+    gpt = GPT(shape)
     gpt.requires_grad_(False)
     inject_lora(
         gpt, rank=4, alpha=1, dropout=0, targets=targets, scaling="alpha", generator=torch.Generator()
     )
     injected = sum(p.numel() for p in gpt.parameters() if p.requires_grad)
     recipe = Recipe(train="lora", lora_rank=4, lora_targets=targets)
-    assert n_trained_params(TOY, recipe, 2) == injected + 2 * 9
+    assert n_trained_params(shape, recipe, 2) == injected + 2 * 9
+
+
+@pytest.mark.parametrize("n_inner", [None, 1, 50])
+def test_the_width_of_the_mlp_counts(n_inner: int | None) -> None:
+    shape = TOY.model_copy(update={"n_inner": n_inner})
+    gpt = GPT(shape)
+    assert sum(p.numel() for p in gpt.parameters()) == shape.n_params
+    assert sum(p.numel() for p in gpt.h[0].parameters()) == shape.n_block_params
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        gpt.run(
+            Rows(torch.zeros(1, 4, 8), torch.tensor([4]), depth=0),
+            RowAttention(causal=False),
+            stop=TOY.n_layer,
+        )
+    attention = 3 * 4 * 4 * 4 * 8  # which the counter does not see on a CPU
+    assert counter.get_total_flops() + attention == estimate_flops(shape, Recipe(), 0, 1, 4)
+    backward = estimate_memory(shape, Recipe(train="all", batch_size=100), 4, 2)
+    wider = shape.model_copy(update={"n_inner": shape.d_mlp + 1})
+    more = estimate_memory(wider, Recipe(train="all", batch_size=100), 4, 2) - backward
+    n_more_params = 3 * (2 * 8 + 1)  # a column, a row and a bias of each of three blocks
+    assert more == 4 * (
+        5 * n_more_params + 3 * 100 * 4 * 2
+    )  # weights, copy, 3 for AdamW; two widths kept a block
 
 
 def test_flops_of_one_token_by_hand() -> None:

@@ -1,13 +1,16 @@
 """Probes: which recipes share one, that they stand for the whole data and model, and leave nothing behind."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from gptcore.backbones.config import REGISTRY, ModelConfig, ModelEntry
+from gptcore.backbones.weights import hf_config
 from gptcore.data import rows as batching
 from gptcore.data.datasets import Dataset, load_dataset
 from gptcore.engine.attention import Packing
@@ -65,6 +68,27 @@ def test_a_slice_has_texts_of_every_length(data: Dataset) -> None:
     assert lengths[-1] >= everyone[-len(everyone) // 8]
     by_text = dict(zip(data.train.texts, data.train.labels, strict=True))
     assert [by_text[text] for text in part.train.texts] == part.train.labels.tolist()
+
+
+def test_a_checkpoints_own_tokenizer_is_used(data: Dataset, tmp_path: Path) -> None:
+    words = sorted({word for text in data.train.texts for word in text.split()})
+    vocab = {word: i for i, word in enumerate(["[UNK]", "[PAD]", *words])}
+    tokenizer = Tokenizer(models.WordLevel(vocab, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "tokenizer_config.json").write_text('{"pad_token": "[PAD]"}')
+    config = hf_config(TOY.model_copy(update={"vocab_size": 500}))
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    recipe = RECIPE.model_copy(update={"model": str(tmp_path)})
+    sample = take_sample(recipe, data, Engine(), "cpu")
+    result = fit(recipe, data, 0, Engine(), "cpu")
+    assert sample is not None
+    assert sample.inputs is not None
+    assert result.inputs is not None
+    assert sample.inputs.tokenizer_fingerprint == result.inputs.tokenizer_fingerprint
+    assert (result.inputs.train.tokens[~result.inputs.train.real] == 1).all()
+    longest = max(len(text.split()) for text in data.train.texts)
+    assert result.inputs.tokens_per_row == sample.inputs.tokens_per_row == longest
 
 
 @pytest.mark.parametrize("train", ["last_layer", "last_block", "all", "lora", "features"])

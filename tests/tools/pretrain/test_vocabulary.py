@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from gptcore.data.tokenizer import GPT2_SPLIT_PATTERN
+from gptcore.data.tiktoken_tokenizer import GPT2_SPLIT_PATTERN
 from tools.pretrain.corpus import split_of
 from tools.pretrain.vocabulary import (
     VOCAB_SIZE,
