@@ -25,7 +25,7 @@ from tools.pretrain.corpus import bytes_per_token, open_tokens
 from tools.pretrain.loop import bits_per_byte, held_out_loss
 from tools.pretrain.ngrams import bigram_bits, uniform_bits, unigram_bits
 
-SIZES = FAMILIES["embedded"]
+SIZES = FAMILIES["bundled"]
 HEADERS = (
     "model",
     "position",

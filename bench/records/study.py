@@ -49,7 +49,7 @@ class Study(_Part):
     name: str
     matrix: str
     about: str
-    models: str = Field(description="gpt2, embedded, or the path of a checkpoint")
+    models: str = Field(description="gpt2, bundled, or the path of a checkpoint")
     engine: Literal["fast", "plain"] = "fast"
     baseline: str
     questions: dict[str, str] = Field(description="question id -> its text, in the order of the report")

@@ -17,8 +17,8 @@ Matrix = Annotated[str, Option(help="full, quick, or the path of a TOML file of 
 Models = Annotated[
     str,
     Option(
-        help="gpt2, embedded, one model's name, a checkpoint folder or a hub id; "
-        "auto: gpt2 with a CUDA GPU and weights at hand, else embedded"
+        help="gpt2, bundled, one model's name, a checkpoint folder or a hub id; "
+        "auto: gpt2 with a CUDA GPU and weights at hand, else bundled"
     ),
 ]
 Only = Annotated[
@@ -110,7 +110,7 @@ class RunOptions(DataOptions):
 class SpeedOptions(DataOptions):
     """What `speed` times, and where its page goes."""
 
-    models: Annotated[str, Option(help="gpt2 (its 124M), embedded (mini), or one model's name")] = "gpt2"
+    models: Annotated[str, Option(help="gpt2 (its 124M), bundled (mini), or one model's name")] = "gpt2"
     only: Only = field(default_factory=list)
     skip: Skip = field(default_factory=list)
     pairs: Annotated[

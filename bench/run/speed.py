@@ -30,16 +30,16 @@ ENGINES: tuple[EngineName, ...] = ("fast", "plain")
 SLICES: dict[EngineName, dict[str, SliceSize]] = {
     "plain": {
         "gpt2": SliceSize(batches=1, evaluated=8, stand_in=False),
-        "embedded": SliceSize(batches=4, evaluated=32, stand_in=False),
+        "bundled": SliceSize(batches=4, evaluated=32, stand_in=False),
     },
     "fast": {
         "gpt2": SliceSize(batches=2, evaluated=16, stand_in=False),
-        "embedded": SliceSize(batches=16, evaluated=64, stand_in=False),
+        "bundled": SliceSize(batches=16, evaluated=64, stand_in=False),
     },
 }
 WHOLE_PAIRS = 3  # of slices of a row that is then done whole
 LENGTHS = (32, 64, 128, 256)  # tokens a row is padded to, to show how cost grows
-OTHER_MODELS = {"gpt2": ("mini", "gpt2-medium"), "embedded": ("nano", "micro")}
+OTHER_MODELS = {"gpt2": ("mini", "gpt2-medium"), "bundled": ("nano", "micro")}
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -127,7 +127,7 @@ class _Timer:
 
     def __init__(self, data: Dataset, device: str, model: str) -> None:
         self.data, self.device = data, device
-        self.family = "gpt2" if model in FAMILIES["gpt2"] else "embedded"
+        self.family = "gpt2" if model in FAMILIES["gpt2"] else "bundled"
         precision = probe_precision(torch.device(device))
         self.engines: dict[EngineName, Engine] = {"fast": Engine("fast", precision), "plain": Engine("plain")}
 

@@ -14,16 +14,16 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from bench.published.table import tables
-from gptcore.backbones.config import FAMILIES, REGISTRY
+from gptcore.backbones.config import FAMILIES, FORMER_FAMILIES, REGISTRY
 from gptcore.errors import UserError
 from gptcore.paths import path_kind
 from gptcore.recipe import Recipe, make_recipe
 
 MATRICES = Path(__file__).parents[1] / "matrices"  # the matrices that come with the project
-DEFAULT_MODELS = {"embedded": "mini", "gpt2": "gpt2"}  # the baseline's model where a file names none
+DEFAULT_MODELS = {"bundled": "micro", "gpt2": "gpt2"}  # the baseline's model where a file names none
 _NAME = r"^\S(.*\S)?$"  # one line, nothing blank around it
 
 
@@ -86,6 +86,11 @@ class Matrix(_Part):
     questions: dict[str, str] = Field(default_factory=dict, description="id -> text, in the report's order")
     rows: list[RowSpec] = Field(default_factory=list, alias="row")
     grid: Grid | None = None
+
+    @field_validator("families")
+    @classmethod
+    def _families_by_their_names(cls, families: dict[str, str]) -> dict[str, str]:
+        return {FORMER_FAMILIES.get(family, family): model for family, model in families.items()}
 
     def all_rows(self) -> list[RowSpec]:
         """The written rows, then the grid's."""

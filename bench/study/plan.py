@@ -22,7 +22,7 @@ from gptcore.backbones.checkpoints import (
     known_folder,
     not_a_model,
 )
-from gptcore.backbones.config import FAMILIES, REGISTRY, ModelConfig
+from gptcore.backbones.config import FAMILIES, FORMER_FAMILIES, REGISTRY, ModelConfig
 from gptcore.backbones.layer_names import linear_layers
 from gptcore.errors import UserError
 from gptcore.paths import path_kind
@@ -59,22 +59,23 @@ def choose_models(
     asked: "auto", a family, a registry name, a checkpoint's folder or its hub id. `auto` takes gpt2 where a
     CUDA GPU is there and the weights are cached or `reachable`. Raises UserError for anything else.
     """
+    asked = FORMER_FAMILIES.get(asked, asked)
     if asked != "auto":
         _check_model(asked, "--models")
         known_config(asked if asked not in FAMILIES else FAMILIES[asked][0])  # a damaged folder is said now
         return asked, f"running on {asked}, as asked"
     if not has_cuda():
         return (
-            "embedded",
-            "running on embedded, as there is no CUDA GPU (--models gpt2 would run GPT-2 anyway)",
+            "bundled",
+            "running on bundled, as there is no CUDA GPU (--models gpt2 would run GPT-2 anyway)",
         )
     if cached_checkpoint("gpt2") is not None:
         return "gpt2", "running on gpt2: a CUDA GPU is there and the weights are cached"
     if reachable("gpt2"):
         return "gpt2", "running on gpt2: a CUDA GPU is there and the weights can be downloaded"
     return (
-        "embedded",
-        "running on embedded, as GPT-2's weights are neither cached nor to be downloaded from here",
+        "bundled",
+        "running on bundled, as GPT-2's weights are neither cached nor to be downloaded from here",
     )
 
 

@@ -107,7 +107,7 @@ class ModelEntry(BaseModel):
         return self.source == "bundled"
 
 
-def _embedded(d_model: int, n_layer: int, about: str) -> ModelEntry:
+def _bundled(d_model: int, n_layer: int, about: str) -> ModelEntry:
     # Heads of width 32 at every size, so that the sizes differ in width and depth only.
     config = ModelConfig(
         d_model=d_model,
@@ -129,17 +129,18 @@ def _gpt2(d_model: int, n_layer: int, n_head: int, source: str, about: str) -> M
 # With 8,192 tokens the embedding is more than half of the smaller models. Depth 4 to 6 leaves
 # `last_block`, `last_two_blocks` and `all` three really different choices at every size.
 REGISTRY: dict[str, ModelEntry] = {
-    "nano": _embedded(64, 4, "0.7M parameters, 4 blocks of width 64, comes with the project"),
-    "micro": _embedded(128, 4, "1.9M parameters, 4 blocks of width 128, comes with the project"),
-    "mini": _embedded(192, 6, "4.3M parameters, 6 blocks of width 192, comes with the project"),
+    "nano": _bundled(64, 4, "0.7M parameters, 4 blocks of width 64, ships with the package"),
+    "micro": _bundled(128, 4, "1.9M parameters, 4 blocks of width 128, ships with the package"),
+    "mini": _bundled(192, 6, "4.3M parameters, 6 blocks of width 192, ships with the package"),
     "gpt2": _gpt2(768, 12, 12, "openai-community/gpt2", "GPT-2 124M"),
     "gpt2-medium": _gpt2(1024, 24, 16, "openai-community/gpt2-medium", "GPT-2 355M"),
     "gpt2-large": _gpt2(1280, 36, 20, "openai-community/gpt2-large", "GPT-2 774M"),
     "gpt2-xl": _gpt2(1600, 48, 25, "openai-community/gpt2-xl", "GPT-2 1558M"),
 }
 
+FORMER_FAMILIES = {"embedded": "bundled"}  # names that options and matrix files may still use
 FAMILIES: dict[str, tuple[str, ...]] = {
-    "embedded": ("nano", "micro", "mini"),
+    "bundled": ("nano", "micro", "mini"),
     "gpt2": ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"),
 }
 

@@ -699,26 +699,26 @@ def test_speed_times_rows_and_adds_whole_ones_later(
         monkeypatch.setitem(REGISTRY, name, ModelEntry(config=toy, source="bundled", about="a toy"))
     monkeypatch.setattr(speed, "Supervisor", in_process)
     monkeypatch.setattr(speed, "probe_precision", lambda _device: "float32")
-    options = ["--models", "embedded", "--data", inputs / "messages.csv", "--out", "pages"]
+    options = ["--models", "bundled", "--data", inputs / "messages.csv", "--out", "pages"]
     first = bench("speed", *options, "--only", "first-token", "--pairs", "1", "--whole", "first-token")
     assert first.code == 0, first.err
     assert "timing first-token, whole, plain, epoch 3 done (100% done" in first.words
-    before = load_speed(tmp_path / "pages" / "embedded.json")
+    before = load_speed(tmp_path / "pages" / "bundled.json")
     assert before is not None
     assert [row.row for row in before.rows] == ["baseline", "first-token"]
     second = bench("speed", *options, "--pairs", "0", "--whole", "lora")
     assert second.code == 0, second.err
-    after = load_speed(tmp_path / "pages" / "embedded.json")
+    after = load_speed(tmp_path / "pages" / "bundled.json")
     assert after is not None
     assert [row.row for row in after.whole] == ["first-token", "lora"]
     assert after.model_copy(update={"whole": before.whole}) == before
     narrower = bench("speed", *options, "--only", "baseline", "--pairs", "1")
     assert narrower.code == 2
     assert "rows that this call does not time and would lose, such as first-token" in one_line(narrower)
-    assert load_speed(tmp_path / "pages" / "embedded.json") == after
+    assert load_speed(tmp_path / "pages" / "bundled.json") == after
     third = bench("speed", *options, "--only", "first-token", "--pairs", "1")
     assert third.code == 0, third.err
-    page = (tmp_path / "pages" / "embedded.md").read_text()
+    page = (tmp_path / "pages" / "bundled.md").read_text()
     assert page.count("| lora ") == 1  # its slices are gone, what took long is kept
     assert bench("speed", *options, "--pairs", "0").code == 2
     other = tmp_path / "fewer.csv"
@@ -727,9 +727,7 @@ def test_speed_times_rows_and_adds_whole_ones_later(
     for more in (("--pairs", "1"), ("--pairs", "0", "--whole", "lora")):
         on_other_data = bench("speed", *options, *more)
         assert on_other_data.code == 2
-        assert "embedded.json is about messages.csv with 28 training texts, this is" in one_line(
-            on_other_data
-        )
+        assert "bundled.json is about messages.csv with 28 training texts, this is" in one_line(on_other_data)
     onto_file = bench("speed", *options[:-1], inputs / "messages.csv", "--pairs", "1")
     assert onto_file.code == 2
     assert "is a file: name a folder" in one_line(onto_file)

@@ -108,7 +108,7 @@ def matrices(draw: st.DrawFn) -> str:
     ):
         lines += [
             f"[{table}]",
-            f"{draw(st.sampled_from(['nano', 'embedded', 'lr', 'axes', 'a']))} = {draw(_VALUES | _NAMES | _SET)}",
+            f"{draw(st.sampled_from(['nano', 'bundled', 'lr', 'axes', 'a']))} = {draw(_VALUES | _NAMES | _SET)}",
         ]
     for entry in draw(st.lists(_ENTRIES, max_size=3)):
         lines += ["[[row]]", *(f"{key} = {value}" for key, value in entry.items())]
@@ -181,7 +181,7 @@ def test_ten_megabytes_on_one_line_and_control_characters(tmp_path: Path) -> Non
 # --- records, studies, checkpoints ---------------------------------------------------------------------------
 
 
-RECORDS = Path(__file__).parents[2] / "results" / "embedded"
+RECORDS = Path(__file__).parents[2] / "results" / "bundled"
 ROWS = ("baseline", "first-token", "all-layers", "lora", "tfidf")
 
 

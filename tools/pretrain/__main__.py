@@ -21,7 +21,7 @@ PRETRAINED = Path(gptcore.backbones.__file__).parent / "pretrained"
 
 @app.command(epilog="Example: python -m tools.pretrain --size nano --corpus ../shared/corpus --minutes 90")
 def pretrain(
-    size: Annotated[str, typer.Option(help=f"one of {', '.join(FAMILIES['embedded'])}")],
+    size: Annotated[str, typer.Option(help=f"one of {', '.join(FAMILIES['bundled'])}")],
     corpus: Annotated[Path, typer.Option(help="folder of .txt or .txt.xz files")],
     minutes: Annotated[float | None, typer.Option(help="budget: minutes of training")] = None,
     tokens: Annotated[int | None, typer.Option(help="budget: tokens seen (instead of --minutes)")] = None,
@@ -37,8 +37,8 @@ def pretrain(
     """Pretrain a bundled model on a folder of text: kill it at any point, the same call continues."""
     if (minutes is None) == (tokens is None):
         raise UserError("give one budget: either --minutes or --tokens")
-    if size not in FAMILIES["embedded"]:
-        raise UserError(f"--size {size}: use one of {', '.join(FAMILIES['embedded'])}")
+    if size not in FAMILIES["bundled"]:
+        raise UserError(f"--size {size}: use one of {', '.join(FAMILIES['bundled'])}")
     from tools.pretrain.card import write_model
     from tools.pretrain.corpus import open_tokens, tokenise
     from tools.pretrain.loop import PretrainConfig, Pretraining

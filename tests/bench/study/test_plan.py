@@ -218,10 +218,10 @@ def test_unknown_models_end_in_an_error(toy_study: MakeStudy) -> None:
 @pytest.mark.parametrize(
     ("cuda", "is_cached", "reachable", "models", "why"),
     [
-        (False, True, True, "embedded", "there is no CUDA GPU"),
+        (False, True, True, "bundled", "there is no CUDA GPU"),
         (True, True, False, "gpt2", "the weights are cached"),
         (True, False, True, "gpt2", "the weights can be downloaded"),
-        (True, False, False, "embedded", "neither cached nor to be downloaded"),
+        (True, False, False, "bundled", "neither cached nor to be downloaded"),
     ],
 )
 def test_auto(cuda: bool, is_cached: bool, reachable: bool, models: str, why: str, cached: set[str]) -> None:
@@ -236,9 +236,9 @@ def test_auto(cuda: bool, is_cached: bool, reachable: bool, models: str, why: st
 
 def test_models_as_asked(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"n_embd": 8, "n_layer": 1, "n_head": 2, "vocab_size": 9}')
-    for asked in ("gpt2", "embedded", "nano", str(tmp_path), "owner/model"):
+    for asked in ("gpt2", "bundled", "nano", str(tmp_path), "owner/model"):
         assert choose_models(asked, lambda: False, nowhere) == (asked, f"running on {asked}, as asked")
-    with pytest.raises(UserError, match=r"--models 'embeded' is not a known model.*did you mean embedded"):
+    with pytest.raises(UserError, match=r"--models 'embeded' is not a known model.*did you mean bundled"):
         choose_models("embeded", lambda: False, nowhere)
     (tmp_path / "config.json").unlink()
     with pytest.raises(UserError, match=r"has no config\.json"):
