@@ -215,7 +215,7 @@ def test_records_and_studies_and_what_is_made_of_them(
         for record in read:
             Console(file=io.StringIO()).print(show_record(record))
         results = collect(load_study(folder), read)
-        render(results, {})
+        render(results)
         write_summary(folder / "summary.csv", results)
         write_html(folder / "report.html", results)
 
@@ -317,7 +317,7 @@ def test_texts_in_a_report_are_only_text(
     odd = Row(name=f"{text} 2", recipe=Recipe(lr=1), against=text, question="q", excluded=text)
     study = toy_study([row, odd], name=text, about=text, questions={"q": text}, seeds=[Seeds()], command=text)
     results = collect(study, [toy_record(status="failed", reason=text)])
-    report = render(results, {})
+    report = render(results)
     fence = re.search(r"^(`{3,})\n.*?^\1$", report, re.MULTILINE | re.DOTALL)
     assert fence  # the command, verbatim but for control characters
     outside = report.replace(fence[0], "")
