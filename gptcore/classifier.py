@@ -106,6 +106,12 @@ def _restore(
     backbone, source = build_backbone(recipe, base.init_seed)
     if weights_fingerprint(backbone) != base.fingerprint:
         raise UserError(f"the weights of {source} are not those that the classifier was trained on")
+    config = json.loads(backbone.info.identity)  # which may have keys by now that were not there then
+    if changed := [name for name, value in base.config.items() if config.get(name) != value]:
+        raise UserError(
+            f"{changed[0]} of {source} is {config.get(changed[0])!r}; the classifier was trained with "
+            f"{base.config[changed[0]]!r}"
+        )
     tokenizer = checkpoint_tokenizer(recipe.model)
     if tokenizer.fingerprint != base.tokenizer_fingerprint:
         raise UserError(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -25,7 +27,8 @@ from gptcore.training.task import Task
 class Base(BaseModel):
     """The model that was started from.
 
-    source: where its weights came from; fingerprint: SHA-256 over them; init_seed: of weights that are random, and of
+    source: where its weights came from; fingerprint: SHA-256 over them; config: its
+    shape, as equal weights with other heads are another model; init_seed: of weights that are random, and of
     what the method added; engine, precision: that it was trained with; tokenizer: its vocabulary's name and SHA-256.
     """
 
@@ -33,6 +36,7 @@ class Base(BaseModel):
 
     source: str
     fingerprint: str
+    config: dict[str, Any]
     init_seed: int
     engine: EngineName
     precision: Precision
@@ -80,7 +84,7 @@ def start(task: Task) -> Start:
     """Load, build and tokenise. Raises UserError."""
     with task.phases("load"):
         backbone, source = build_backbone(task.recipe, task.seeds.init)
-        fingerprint = weights_fingerprint(backbone)
+        fingerprint, config = weights_fingerprint(backbone), json.loads(backbone.info.identity)
         n_classes = len(task.data.label_names)
         classifier = build_classifier(backbone, n_classes, task.recipe, task.engine, task.seeds.init)
         classifier.to(task.device)
@@ -94,6 +98,7 @@ def start(task: Task) -> Start:
     base = Base(
         source=source,
         fingerprint=fingerprint,
+        config=config,
         init_seed=task.seeds.init,
         engine=task.engine.name,
         precision=task.engine.precision,

@@ -146,6 +146,16 @@ def test_another_base_is_refused(fitted, tmp_path) -> None:
         TextClassifier.load(tmp_path / "kept")
 
 
+def test_another_shape_with_the_same_weights_is_refused(fitted, tmp_path) -> None:
+    base = tmp_path / "base"
+    save_gpt(random_gpt(CONFIG, 3), base)
+    fitted(model=str(base), train="last_block").classifier.save(tmp_path / "kept")
+    config = json.loads((base / "config.json").read_text())
+    (base / "config.json").write_text(json.dumps(config | {"n_head": 4}))
+    with pytest.raises(UserError, match=r"n_head of .*base is 4; the classifier was trained with 2"):
+        TextClassifier.load(tmp_path / "kept")
+
+
 def damaged(folder: Path, **changes: object) -> None:
     path = folder / "classifier.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
