@@ -132,7 +132,8 @@ class Fit:
     losses: of each optimiser step; epochs, best_epoch: empty and None where no network was trained; phases: seconds by
     name, they add up to the total; n_total, n_trained: parameters; borrowed_s: seconds that an earlier run had spent on
     a trunk that this one found ready; positions_processed: token positions that went through at least one block;
-    notes: what had to be done otherwise than asked.
+    process_mem_bytes, added_mem_bytes: peak of the process, and its rise above the start of the fit; notes: what had to
+    be done otherwise than asked.
     """
 
     recipe: Recipe
@@ -147,7 +148,8 @@ class Fit:
     epochs: list[Epoch] = field(default_factory=list)
     best_epoch: int | None = None
     phases: dict[str, float] = field(default_factory=dict)
-    peak_mem_bytes: int = 0
+    process_mem_bytes: int = 0
+    added_mem_bytes: int = 0
     inputs: Inputs | None = None
     borrowed_s: float = 0.0
     positions_processed: int | None = None

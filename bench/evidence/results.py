@@ -97,9 +97,9 @@ class RowResult:
         return next(((p.trained, p.total) for run in self.done if (p := run.parameters)), None)
 
     @property
-    def peak_mem_bytes(self) -> int | None:
-        """The highest peak memory of the finished runs."""
-        peaks = [c.peak_mem_bytes for run in self.done if (c := run.cost) and c.peak_mem_bytes is not None]
+    def added_mem_bytes(self) -> int | None:
+        """The most memory that a finished run added to its process; None in older records."""
+        peaks = [c.added_mem_bytes for run in self.done if (c := run.cost) and c.added_mem_bytes is not None]
         return max(peaks, default=None)
 
 

@@ -14,7 +14,7 @@ from gptcore.recipe import Recipe, Seeds
 from gptcore.result import Agreement, Count, Epoch, Loss, PaddingCheck, Seconds
 from gptcore.result import Part as _Part
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 Status = Literal["done", "failed", "skipped"]
 
@@ -168,11 +168,14 @@ class Cost(_Part):
     standalone_s: Seconds = Field(
         ge=1e-6, description="what it would have cost alone: marginal_s and the borrowed trunk's time"
     )
-    peak_mem_bytes: int | None = Field(
-        ge=0, description="highest resident memory (GPU: allocated) of this run"
+    process_mem_bytes: int | None = Field(
+        ge=0, description="highest resident memory (GPU: allocated) of the whole process during the run"
+    )
+    added_mem_bytes: Count | None = Field(
+        default=None, description="its rise above the run's start; null in records of schema 1 and 2"
     )
     predicted_s: Seconds | None = Field(default=None, description="what the plan had foreseen of marginal_s")
-    predicted_mem_bytes: Count | None = Field(default=None, description="and of peak_mem_bytes")
+    predicted_mem_bytes: Count | None = Field(default=None, description="and of process_mem_bytes")
     tokens_processed: Count | None = Field(description="token positions that went through at least one block")
     flops: float | None = Field(
         ge=0, le=1e30, description="floating-point operations of training and evaluation, estimated"

@@ -47,8 +47,21 @@ def _speed_to_version_2(raw: dict[str, Any]) -> dict[str, Any]:
 
 RESULTS = Path("results")  # where studies lie unless a folder is named
 
+
+def _to_version_3(raw: dict[str, Any]) -> dict[str, Any]:
+    """`peak_mem_bytes` was the whole process's, and is called so."""
+    cost = raw.get("cost")
+    if isinstance(cost, dict) and "peak_mem_bytes" in cost:
+        names = {"peak_mem_bytes": "process_mem_bytes"}
+        cost = {names.get(name, name): value for name, value in cost.items()}
+    return raw | {"cost": cost}
+
+
 # Schema version -> what turns the content of such a file into that of the next version.
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _to_version_2}
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: _to_version_2,
+    2: _to_version_3,
+}
 
 _Model = TypeVar("_Model", bound=BaseModel)
 

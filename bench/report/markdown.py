@@ -31,7 +31,8 @@ _HOW_TO_READ = """\
 Wilson's, for the mean accuracy with n = {n:,}, the test examples of one seed: it says how far other test \
 examples could move the figure. {seeds} how far the seeds differ is what *each seed* shows. *Training* is the \
 training phase, *run alone* what a run costs by itself from loading to evaluation{here}; times are means over \
-the seeds. *Peak memory* is the highest of the seeds."""
+the seeds. *Memory added* is how far a run raised its process above its start, the highest of
+the seeds; older records do not have it."""
 _ELSEWHERE = """\
 ## Plots and more
 

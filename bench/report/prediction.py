@@ -42,9 +42,9 @@ def memories(runs: list[Record]) -> list[Foretold]:
     """Bytes of peak memory of the runs that were foretold."""
     costs = [run.cost for run in runs if run.cost]
     return [
-        Foretold(c.predicted_mem_bytes, c.peak_mem_bytes)
+        Foretold(c.predicted_mem_bytes, c.process_mem_bytes)
         for c in costs
-        if c.predicted_mem_bytes is not None and c.peak_mem_bytes
+        if c.predicted_mem_bytes is not None and c.process_mem_bytes
     ]
 
 
@@ -53,7 +53,7 @@ def prediction_section(results: Results) -> str:
     time, space = times(results.done), memories(results.done)
     if not time or not space:
         return ""
-    headers = ["row", "foretold, s", "took, s", "error, %", "foretold", "peak memory", "error, %"]
+    headers = ["row", "foretold, s", "took, s", "error, %", "foretold", "process memory", "error, %"]
     rows = [_cells(result) for result in results.finished if results.first_with_recipe(result) is result]
     table = titled(results, "Prediction and outcome", headers, rows, "lrrrrrr")
     total = f"{seconds(sum(t.predicted for t in time))} s foretold, {seconds(sum(t.actual for t in time))} s taken"

@@ -148,7 +148,8 @@ def _cost(cost: Cost) -> Sheet:
     totals = [
         ("this run", seconds(cost.marginal_s), ""),
         ("on its own", seconds(cost.standalone_s), ""),
-        ("peak memory", memory(cost.peak_mem_bytes), ""),
+        ("memory added", memory(cost.added_mem_bytes), ""),
+        ("memory of the process", memory(cost.process_mem_bytes), ""),
         ("token positions", count(cost.tokens_processed), ""),
         ("FLOPs", MISSING if cost.flops is None else f"{cost.flops:.2e}", ""),
     ]

@@ -73,7 +73,14 @@ def _metrics(run: Record | None) -> dict[str, Any]:
 def _cost(run: Record | None) -> dict[str, Any]:
     cost = run.cost if run else None
     line: dict[str, Any] = {f"{phase}_s": cost.phases.get(phase) if cost else None for phase in PHASES}
-    for name in ("standalone_s", "marginal_s", "peak_mem_bytes", "tokens_processed", "flops"):
+    for name in (
+        "standalone_s",
+        "marginal_s",
+        "added_mem_bytes",
+        "process_mem_bytes",
+        "tokens_processed",
+        "flops",
+    ):
         line[name] = getattr(cost, name, None)
     return line
 

@@ -63,7 +63,7 @@ def rows_table(results: Results) -> str:
             "Run alone, s",
             *(["Run here, s"] if describe.shares_work(results) else []),
         ),
-        *("Parameters trained / all", "Peak memory"),
+        *("Parameters trained / all", "Memory added"),
     ]
     published = any(result.published for result in finished)
     if published:
@@ -82,7 +82,7 @@ def rows_table(results: Results) -> str:
             seconds(mean(result.seconds("alone"))),
             *([seconds(mean(result.seconds("here")))] if describe.shares_work(results) else []),
             MISSING if total is None else f"{count(trained)} / {count(total)}",
-            memory(result.peak_mem_bytes),
+            memory(result.added_mem_bytes),
         ]
         rows.append(cells + (_figures(result.published) if published else []))
     return titled(results, "Results", headers, rows, "ll" + "r" * (len(headers) - 2))

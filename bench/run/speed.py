@@ -156,12 +156,12 @@ class _Timer:
         spec = SessionSpec(self.data, engine, self.engines[engine].precision, self.device)
         with Supervisor(spec) as supervisor:
             record = supervisor.run(PlannedRun((row.row,), recipe, 0, Seeds(), "todo"), on_epoch)
-        if record.cost is None or record.cost.peak_mem_bytes is None:
+        if record.cost is None or record.cost.process_mem_bytes is None:
             last = (record.output_tail or [""])[-1]
             raise UserError(
                 f"{row.row} could not be done whole with the {engine} engine: {record.reason} {last}".rstrip()
             )
-        return Whole(phases=record.cost.phases, mem_bytes=record.cost.peak_mem_bytes)
+        return Whole(phases=record.cost.phases, mem_bytes=record.cost.process_mem_bytes)
 
     def environment(self) -> Environment:
         """The machine and the code, and the fast engine's precision."""

@@ -41,4 +41,9 @@ def fit(
     with PeakMemory(where) as memory:
         task = Task(recipe, data, seeds, engine or Engine(), phases, on_epoch, verify)
         found = TRAINERS[recipe.trainer](task)
-    return replace(found, phases=phases.finish(), peak_mem_bytes=memory.peak_bytes)
+    return replace(
+        found,
+        phases=phases.finish(),
+        process_mem_bytes=memory.peak_bytes,
+        added_mem_bytes=memory.added_bytes,
+    )

@@ -47,21 +47,29 @@ class Phases:
 class PeakMemory:
     """Highest memory within a `with` block in bytes: allocated on a GPU, resident (sampled) on a CPU.
 
-    The resident set is the whole process's, libraries included, and may hold what earlier runs left cached.
+    peak_bytes is the whole process's, with libraries and what earlier runs left; added_bytes is how far it rose above
+    the start of the block: what the block itself needs, but for memory that lay free in the process.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self.peak_bytes = 0
+        self.peak_bytes = self._start_bytes = 0
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
 
     def __enter__(self) -> Self:
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
+            self._start_bytes = torch.cuda.memory_allocated(self.device)
         else:
+            self._start_bytes = psutil.Process().memory_info().rss
             self._thread.start()
         return self
+
+    @property
+    def added_bytes(self) -> int:
+        """The peak less what was there at the start; known once the block has ended."""
+        return max(0, self.peak_bytes - self._start_bytes)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -197,7 +197,7 @@ def make_record(row: Row, seed_index: int, accuracy: float, train_s: float, **ch
             marginal_s=sum(phases.values()),
             standalone_s=sum(phases.values())
             + (1.5 if seed_index and row.recipe.train == "last_layer" else 0),
-            peak_mem_bytes=int(3e8 + 16 * total),
+            process_mem_bytes=int(3e8 + 16 * total),
             tokens_processed=627_000,
             flops=1e13,
         ),

@@ -86,7 +86,7 @@ def make_row(
                     phases={"train": cost},
                     marginal_s=cost,
                     standalone_s=cost,
-                    peak_mem_bytes=None,
+                    process_mem_bytes=None,
                     tokens_processed=None,
                     flops=None,
                 ),

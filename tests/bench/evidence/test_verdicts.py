@@ -51,7 +51,7 @@ def study_of(toy_record: MakeRecord, toy_study: MakeStudy) -> Callable[..., Resu
 def outcome(right: np.ndarray, seconds: float) -> dict[str, Any]:
     n, correct = len(right), int(right.sum())
     split = SplitMetrics(n=n, correct=correct, accuracy=correct / n, log_loss=None)
-    cost: dict[str, Any] = dict.fromkeys(["peak_mem_bytes", "tokens_processed", "flops"])
+    cost: dict[str, Any] = dict.fromkeys(["process_mem_bytes", "tokens_processed", "flops"])
     return {
         "test": Predictions(
             labels=[0] * n, predicted=(1 - right).astype(int).tolist(), probabilities=[[0.5, 0.5]] * n

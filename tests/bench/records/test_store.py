@@ -56,7 +56,7 @@ def test_saving_twice_replaces_and_gives_the_same_bytes(tmp_path: Path, toy_reco
 
 def test_lists_stay_on_one_line(tmp_path: Path, full_record: Record) -> None:
     lines = store.save_record(tmp_path, full_record).read_text().splitlines()
-    assert lines[1] == ' "schema_version": 2,'  # the schema's order
+    assert lines[1] == f' "schema_version": {SCHEMA_VERSION},'  # the schema's order
     assert '  "labels": [0, 1],' in lines
     assert "   [0.9, 0.1]," in lines
     assert '   {"step": 1, "loss": 0.7},' in lines
@@ -154,7 +154,9 @@ def test_earlier_schema_versions_open(path: Path) -> None:
     record = store.load_record(path)
     assert record.schema_version == SCHEMA_VERSION
     assert record.cost is not None
-    assert record.cost.marginal_s == raw["cost"]["total_s"]
+    assert record.cost.marginal_s == raw["cost"].get("total_s", raw["cost"].get("marginal_s"))
+    assert record.cost.process_mem_bytes == raw["cost"]["peak_mem_bytes"]  # was the whole process's
+    assert record.cost.added_mem_bytes is None
 
 
 def test_every_earlier_version_has_an_upgrade() -> None:

@@ -15,7 +15,7 @@ def foretold(records: list[Record], factor: float) -> list[Record]:
     for record in records:
         cost = record.cost
         if cost is not None:
-            update = {"predicted_s": factor * cost.marginal_s, "predicted_mem_bytes": cost.peak_mem_bytes}
+            update = {"predicted_s": factor * cost.marginal_s, "predicted_mem_bytes": cost.process_mem_bytes}
             cost = cost.model_copy(update=update)
         changed.append(record.model_copy(update={"cost": cost}))
     return changed

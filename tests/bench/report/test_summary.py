@@ -29,7 +29,7 @@ def test_one_line_a_row_and_seed_with_the_records_figures(summary: Path, results
             assert line["train_s"] == run.cost.phases["train"]
             assert line["standalone_s"] == run.cost.standalone_s
             assert line["marginal_s"] == pytest.approx(run.cost.marginal_s)
-            assert line["peak_mem_bytes"] == run.cost.peak_mem_bytes
+            assert line["process_mem_bytes"] == run.cost.process_mem_bytes
         else:
             assert pd.isna(line["test_accuracy"])
 

@@ -162,8 +162,8 @@ def test_phases_add_up(session: Session, recipe: Recipe) -> None:
     assert all(seconds >= 0 for seconds in cost.phases.values())
     assert {"train", "evaluate", "other"} <= set(cost.phases)
     assert cost.standalone_s == cost.marginal_s  # nothing was there to borrow
-    assert cost.peak_mem_bytes is not None
-    assert cost.peak_mem_bytes > 2**20
+    assert cost.process_mem_bytes is not None
+    assert cost.process_mem_bytes > 2**20
 
 
 def test_what_was_borrowed_is_owned_up_to(session: Session) -> None:

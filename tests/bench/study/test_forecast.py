@@ -129,7 +129,9 @@ def test_what_does_not_fit_is_refused_and_says_how_much_it_needs() -> None:
 
 @pytest.fixture
 def cost() -> Cost:
-    return Cost(phases={}, marginal_s=3, standalone_s=3, peak_mem_bytes=1, tokens_processed=None, flops=None)
+    return Cost(
+        phases={}, marginal_s=3, standalone_s=3, process_mem_bytes=1, tokens_processed=None, flops=None
+    )
 
 
 def test_a_record_keeps_what_was_foretold(toy_record: Callable[..., Record], cost: Cost) -> None:

@@ -52,6 +52,7 @@ def test_the_peak_holds_what_was_freed_again():
         time.sleep(0.06)
         del block
     assert memory.peak_bytes > before + 48 * 2**20
+    assert 48 * 2**20 < memory.added_bytes <= memory.peak_bytes - before + 2**24
     peak = memory.peak_bytes
     time.sleep(0.05)
     assert memory.peak_bytes == peak  # sampling has ended
