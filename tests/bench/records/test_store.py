@@ -84,9 +84,12 @@ def test_no_study_says_how_to_get_one(tmp_path: Path) -> None:
         (lambda _: "[" * 100_000, "is damaged"),
         (lambda _: "[1]", "is no JSON object"),
         (lambda _: '{"a": 1}', r"is no record \(schema_version is None\)"),
-        (lambda text: text.replace('"schema_version": 2', '"schema_version": "1"'), "is no record"),
         (
-            lambda text: text.replace('"schema_version": 2', '"schema_version": 99'),
+            lambda text: text.replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": "1"'),
+            "is no record",
+        ),
+        (
+            lambda text: text.replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 99'),
             r"written by a newer version .* update the project",
         ),
         (
