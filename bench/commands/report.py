@@ -12,7 +12,7 @@ from bench.commands.options import Margin
 
 def report(
     studies: Annotated[list[Path], Argument(help="folders of studies, such as results/embedded")],
-    margin: Margin = 1.0,
+    margin: Margin = None,
 ) -> None:
     """Write report.md, report.html, summary.csv and the plots of a study again, from its records alone."""
     from bench.records.files import cannot_write
@@ -25,7 +25,7 @@ def report(
         with lock(folder, "report", wait=True):  # one writer at a time, with the records as they are then
             records = list(load_records(folder).values())
             try:
-                written = write_report(folder, study, records, margin / 100)
+                written = write_report(folder, study, records, None if margin is None else margin / 100)
             except OSError as error:
                 raise cannot_write(folder, error) from error
         echo(f"report: {written}")

@@ -6,7 +6,7 @@ import math
 
 from scipy.stats import binomtest
 
-from bench.evidence.paired import Difference
+from bench.evidence.student import Difference
 from bench.evidence.unpaired import difference_of_shares
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from bench.evidence.paired import Difference
 from bench.evidence.stats import wilson
+from bench.evidence.student import Difference
 
 
 def difference_of_shares(

@@ -15,6 +15,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench.evidence.claims import judge_claims
+from bench.evidence.decide import Call
+from bench.evidence.design import design_of
 from bench.evidence.metrics import PredictionMetrics, metrics_of
 from bench.evidence.pareto import weigh
 from bench.evidence.results import Results
@@ -23,17 +25,30 @@ from bench.evidence.verdicts import judge
 from bench.records.files import write_whole
 from bench.report import describe, series, text
 from bench.report.claims import errata
+from bench.report.outlook import (
+    chance,
+    design_note,
+    is_open,
+    margin_note,
+    not_ruled_out,
+    what_decides,
+)
 from bench.report.sheet import sheets
 from bench.report.summary import PHASES
 from bench.report.tables import mean
+from bench.report.verdicts import models_note, unsteady_note
 
 _SCRIPTS = ("page.js", "tables.js", "scale.js", "plots.js")
 RECORDS_IN_PAGE = 500  # of more the page only links to the files: it would take long to open
-_CALLS = {"better": "▲", "worse": "▼", "no difference": "=", "undecided": "?"}
+_CALLS: dict[Call, str] = {
+    **{"better": "▲", "worse": "▼", "model better": "△", "model worse": "▽"},
+    **{"no difference": "=", "undecided": "?"},
+}
 _FINDINGS = {"holds": "✓", "contradicted": "✗", "undecided": "?"}
 
 _FILTERS: tuple[Callable[..., Any], ...] = (
     *(text.changes, text.count, text.interval, text.memory, text.percent, text.points, text.points_between),
+    *(text.margin_text, margin_note, models_note, chance, not_ruled_out, what_decides),
     *(text.seconds, text.plain_sentence, describe.by_question, describe.change, mean, sheets),
 )
 
@@ -52,6 +67,7 @@ def render(results: Results) -> str:
     page = _templates()
     style = page.get_template("style.css").render(families=series.KINDS)
     script = "\n".join(page.get_template(name).render() for name in _SCRIPTS)
+    verdicts, forest = judge(results), series.forest(results)
     plots = [plot for plot in (series.accuracy(results), series.accuracy_time(results)) if plot]
     losses, validation = series.loss_curves(results), series.accuracy_curves(results)
     return page.get_template("report.html").render(
@@ -59,7 +75,11 @@ def render(results: Results) -> str:
         study=results.study,
         records=results.runs if len(results.runs) <= RECORDS_IN_PAGE else [],
         anchors={result.name: f"row-{i}" for i, result in enumerate(results.finished, start=1)},
-        verdicts=judge(results),
+        verdicts=verdicts,
+        of_models=[verdict for verdict in verdicts.values() if not verdict.is_of_recipes],
+        unsteady=unsteady_note(results),
+        design=design_note(design_of(results.study), len(results.study.seeds)),
+        forest=forest,
         independent=independent(results.study.seeds),
         metrics=_metrics(results),
         tradeoff=weigh(results),
@@ -70,7 +90,9 @@ def render(results: Results) -> str:
         phases=[name for name in PHASES if any(result.seconds(name) for result in results.finished)],
         plots=plots,
         panels=[("Validation accuracy, %, by epoch", validation), ("Training loss, nats, by epoch", losses)],
-        plot_data={plot.name: asdict(plot) for plot in [*plots, *losses, *validation]},
+        plot_data={
+            plot.name: asdict(plot) for plot in [*([forest] if forest else []), *plots, *losses, *validation]
+        },
         families=series.KINDS,
         style=Markup(style),
         script=Markup(script),
@@ -91,6 +113,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     page.filters |= {function.__name__: function for function in _FILTERS} | {"count_values": Counter}
+    page.tests["is_open"] = is_open
     page.globals |= {"calls": _CALLS, "findings": _FINDINGS, "missing": text.MISSING}
     return page
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench.evidence.models import MIN_SEEDS
 from bench.evidence.results import Results, collect
-from bench.evidence.verdicts import MARGIN
 from bench.records.files import write_whole
 from bench.records.record import Record
 from bench.records.study import Study
@@ -28,24 +28,22 @@ from bench.report.tables import (
 from bench.report.text import code_block, escape, plain, sentence
 from bench.report.verdicts import scatter_section, verdicts_section, warnings_section
 
-_OVERVIEW = ("accuracy", "accuracy-time", "curves-loss", "curves-accuracy", "model-size", "padding-context")
+_OVERVIEW = ("accuracy-time", "curves-loss", "curves-accuracy", "model-size", "padding-context")
 _HOW_TO_READ = """\
 *Test accuracy* is the mean over the seeds that finished; *each seed* lists them in order. The *95% interval* is \
-Wilson's, for the mean accuracy with n = {n:,}, the test examples of one seed: it says how far other test \
-examples could move the figure. {seeds} how far the seeds differ is what *each seed* shows. *Training* is the \
-training phase, *run alone* what a run costs by itself from loading to evaluation{here}; times are means over \
-the seeds. *Peak memory* is the highest of the seeds."""
-_SPLITS_DIFFER = (
-    "The seeds split the data differently, but their test examples overlap, so they are not pooled;"
-)
+{of}. *Training* is the training phase, *run alone* what a run costs by itself from loading to evaluation{here}; \
+times are means over the seeds. *Peak memory* is the highest of the seeds."""
+_OF_RECIPE = "over other seeds and test texts (Student's t on the logit scale)"
+_OF_MODEL = "Wilson's, over other texts than the {n:,} of one seed; with one or two seeds it says nothing of other seeds"
 
 
-def write_report(folder: Path, study: Study, records: list[Record], margin: float = MARGIN) -> Path:
+def write_report(folder: Path, study: Study, records: list[Record], margin: float | None = None) -> Path:
     """Write report.md, report.html, summary.csv and plots/ into `folder`, from the records alone.
 
     Returns report.md's path.
 
-    margin: share, 0 to 1; a difference in accuracy that is shown to be smaller is called none. The same study
+    margin: share, 0 to 1; a difference in accuracy that is shown to be smaller is called none; None: the
+    smallest usual one that the study's design can show. The same study
     and records give the same bytes. Plots of an earlier report in `folder` are replaced.
     """
     results = collect(study, records, margin)
@@ -64,6 +62,7 @@ def render(results: Results, plots: dict[str, str]) -> str:
     parts = [
         f"# Study: {escape(study.name)}",
         sentence(study.about) if study.about else "",
+        *(_image(name, plots) for name in ("forest", "accuracy")),
         *recommendation(results, _image("pareto", plots)),
         verdicts_section(results),
         warnings_section(results),
@@ -93,9 +92,8 @@ def _how_to_read(results: Results) -> str:
         return ""
     n = min(run.metrics.test.n for run in results.done if run.metrics)
     here = ", *run here* what it cost with what earlier runs had left ready" if shares_work(results) else ""
-    one_split = len({seeds.split for seeds in results.study.seeds}) == 1
-    seeds = "The seeds saw the same test examples, so they are not pooled;" if one_split else _SPLITS_DIFFER
-    return _HOW_TO_READ.format(n=n, here=here, seeds=seeds)
+    few = all(len(result.done) < MIN_SEEDS for result in results.finished)
+    return _HOW_TO_READ.format(of=_OF_MODEL.format(n=n) if few else _OF_RECIPE, here=here)
 
 
 def _notes(results: Results) -> str:

@@ -9,7 +9,10 @@ from bench.report.facts import paragraph, shared_seeds
 def with_correct(record: Record, correct: int) -> Record:
     test = SplitMetrics(n=300, correct=correct, accuracy=correct / 300, log_loss=None)
     metrics = Metrics(train=test, validation=test, test=test)
-    return record.model_copy(update={"metrics": metrics})
+    assert record.test
+    predicted = [label if i < correct else 1 - label for i, label in enumerate(record.test.labels)]
+    answers = record.test.model_copy(update={"predicted": predicted})
+    return record.model_copy(update={"metrics": metrics, "test": answers})
 
 
 def comparison(studies: ModuleType, study: Study, ours: list[int], theirs: list[int]) -> str:

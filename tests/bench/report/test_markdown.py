@@ -136,7 +136,7 @@ def test_it_says_how_to_reproduce(text: str, study: Study) -> None:
 def test_every_table_of_untrained_models_says_so(study: Study, studies: ModuleType) -> None:
     text = render(collect(study, studies.make_records(study, untrained=True)), {})
     headings = tables(text)
-    assert len(headings) == 8
+    assert len(headings) == 9
     for heading in headings:
         section = text.split(f"\n## {heading}\n")[1]
         assert section.index("randomly initialised weights") < section.index("|")

@@ -1,0 +1,55 @@
+"""What a forest plot shows, on paper and on the page: each verdict with its interval, and how far the axis goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.evidence.decide import Call
+from bench.evidence.results import Results
+from bench.evidence.verdicts import Verdict, judge
+from bench.report.plots.style import Family
+from bench.report.text import plain
+
+TITLE = "Difference in test accuracy from the row it is compared with, 95% intervals"
+LABEL = "difference in test accuracy, points"
+_QUANTILE = 0.8  # of the rows whose intervals the axis shows whole; arrows stand for what lies beyond
+
+# Colours of the page's verdicts; the shape says the same without colour.
+CALLS: dict[Call, Family] = {
+    "better": Family("better", "#0A5C36", frozenset()),
+    "worse": Family("worse", "#A3260B", frozenset()),
+    "no difference": Family("no difference", "#44505C", frozenset()),
+    "undecided": Family("undecided", "#B58900", frozenset()),
+    "model better": Family("model better", "#2E8B57", frozenset()),
+    "model worse": Family("model worse", "#D1583F", frozenset()),
+}
+
+
+@dataclass(frozen=True)
+class Forest:
+    """The verdicts of a study, and the greatest difference on the axis (share)."""
+
+    verdicts: tuple[Verdict, ...]
+    labels: tuple[str, ...]
+    reach: float
+    margin: float
+
+
+def forest_of(results: Results) -> Forest | None:
+    """None where no two rows are compared."""
+    verdicts = tuple(judge(results).values())
+    if not verdicts:
+        return None
+    bounds = sorted(max(-verdict.accuracy.low, verdict.accuracy.high) for verdict in verdicts)
+    usual = bounds[min(len(bounds) - 1, int(_QUANTILE * len(bounds)))]
+    return Forest(
+        verdicts=verdicts,
+        labels=tuple(_label(results, verdict) for verdict in verdicts),
+        reach=min(1.0, max(1.15 * usual, 3 * results.margin)),
+        margin=results.margin,
+    )
+
+
+def _label(results: Results, verdict: Verdict) -> str:
+    name = plain(verdict.row)
+    return name if verdict.against == results.study.baseline else f"{name} vs {plain(verdict.against)}"
