@@ -32,29 +32,33 @@ class Design:
     n_comparisons: int
 
     def visible_difference(self, n_seeds: int) -> float:
-        """The smallest difference that a typical row would be called better or worse with (share)."""
-        return self._standard_error(n_seeds) * self._distance(n_seeds, self._level / 2, POWER)
+        """The smallest difference that a typical row would be called better or worse with (share).
 
-    def visible_margin(self, n_seeds: int) -> float:
+        A difference of D makes that many more predictions differ, so D = distance * sqrt(v (DIFFERING + D)).
+        """
+        c = self._distance(n_seeds, self._level / 2, POWER) ** 2 * self._variance(n_seeds)
+        return (c + sqrt(c * c + 4 * c * DIFFERING)) / 2
+
+    def visible_margin(self, n_seeds: int, power: float = POWER) -> float:
         """The smallest margin within which a typical row without any difference would be shown to lie (share)."""
-        both_sides = (1 + POWER) / 2
-        return self._standard_error(n_seeds) * self._distance(n_seeds, self._level, both_sides)
+        distance = self._distance(n_seeds, self._level, (1 + power) / 2)
+        return distance * sqrt(DIFFERING * self._variance(n_seeds))
 
     @property
     def margin(self) -> float:
-        """The smallest of MARGINS that MARGIN_SEEDS seeds can show; the largest where they can show none."""
-        shown = self.visible_margin(MARGIN_SEEDS)
+        """The smallest of MARGINS that MARGIN_SEEDS seeds have an even chance to show, else the largest."""
+        shown = self.visible_margin(MARGIN_SEEDS, power=0.5)
         return next((margin for margin in MARGINS if shown <= margin), MARGINS[-1])
 
     @property
     def _level(self) -> float:
-        """Of a row in the middle: Holm's method has decided half of the others before it."""
-        return ALPHA / max(1.0, (self.n_comparisons + 1) / 2)
+        """Of the first row that Holm's method decides; those after it have it easier."""
+        return ALPHA / max(1, self.n_comparisons)
 
-    def _standard_error(self, n_seeds: int) -> float:
-        of_predictions = DIFFERING * (1 / self.n_examples - OF_EXAMPLES * self.overlap)
-        of_examples = OF_EXAMPLES * DIFFERING * self.overlap
-        return sqrt(OVERDISPERSION * of_predictions / n_seeds + of_examples)
+    def _variance(self, n_seeds: int) -> float:
+        """Of a mean difference, for each unit of the share of predictions that differ."""
+        of_examples = OF_EXAMPLES * self.overlap
+        return OVERDISPERSION * (1 / self.n_examples - of_examples) / n_seeds + of_examples
 
     def _distance(self, n_seeds: int, tail: float, power: float) -> float:
         from scipy.special import stdtrit

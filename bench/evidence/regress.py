@@ -19,7 +19,7 @@ from math import ceil, exp, log, log1p, log2
 import numpy as np
 from tabulate import tabulate
 
-from bench.evidence.models import p_texts
+from bench.evidence.models import p_more
 
 ALPHA = 0.01  # chance of a false alarm in accuracy, of all rows together
 SPEED_ALPHA = 0.002  # and in speed, of one case
@@ -80,7 +80,7 @@ def _accuracy_check(name: str, before: np.ndarray, now: np.ndarray, n_checks: in
     """before, now: (runs, n), 1 where the prediction was right."""
     change = (now - before).mean(axis=0)  # of each message
     lost, gained = int((change < 0).sum()), int((change > 0).sum())
-    p = p_texts(lost, gained, alternative="greater")
+    p = p_more(lost, gained)
     loss = -float(change.mean())
     least, most = smallest_loss(n_checks, *now.shape)
     return Check(

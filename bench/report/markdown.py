@@ -34,7 +34,9 @@ _HOW_TO_READ = """\
 {of}. *Training* is the training phase, *run alone* what a run costs by itself from loading to evaluation{here}; \
 times are means over the seeds. *Peak memory* is the highest of the seeds."""
 _OF_RECIPE = "over other seeds and test texts (Student's t on the logit scale)"
-_OF_MODEL = "Wilson's, over other texts than the {n:,} of one seed; with one or two seeds it says nothing of other seeds"
+_OF_MODEL = (
+    "Wilson's, over other texts than the {n:,} of one seed: one or two seeds say nothing of other seeds"
+)
 
 
 def write_report(folder: Path, study: Study, records: list[Record], margin: float | None = None) -> Path:

@@ -76,15 +76,14 @@ def margin_note(results: Results) -> str:
     if results.margin_is_given:
         return f"The margin is {margin}, as asked for."
     tried = join((f"{100 * each:g}" for each in MARGINS), "or")
-    if design_of(results.study).visible_margin(MARGIN_SEEDS) > results.margin:
-        return (
-            f"The margin is {margin}, the largest of {tried} points: this design can show none of them with "
-            f"{MARGIN_SEEDS} seeds (`--margin` takes another)."
+    if design_of(results.study).visible_margin(MARGIN_SEEDS, power=0.5) > results.margin:
+        why = f"the largest of {tried} points: {MARGIN_SEEDS} seeds of this design would hardly show any of them"
+    else:
+        why = (
+            f"the smallest of {tried} points within which {MARGIN_SEEDS} seeds of this design have an even chance to "
+            "show a row that differs in nothing"
         )
-    return (
-        f"The margin is {margin}, the smallest of {tried} points that this design can show with "
-        f"{MARGIN_SEEDS} seeds (`--margin` takes another)."
-    )
+    return f"The margin is {margin}, {why} (`--margin` takes another)."
 
 
 def design_note(design: Design, n_seeds: int | None = None) -> str:
