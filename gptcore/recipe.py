@@ -8,23 +8,53 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from gptcore.errors import UserError
+from gptcore.methods.base import Method
+from gptcore.methods.layers import All, Features, TopBlocks
+from gptcore.methods.lora import Lora
 
 Train = Literal["last_layer", "last_block", "last_two_blocks", "all", "lora", "features"]
 Position = Literal["first", "last", "last_real", "mean", "mean_real"]
 TFIDF = "tfidf"  # the `model` that is no GPT: TF-IDF and logistic regression, the baseline of any such table
-# Blocks that learn in the recipes that leave lower ones frozen; 0: the head alone
-TRAINED_BLOCKS = {"last_layer": 0, "features": 0, "last_block": 1, "last_two_blocks": 2}
+METHODS: dict[str, type[Method]] = {method.kind: method for method in (TopBlocks, All, Lora, Features)}
+# Methods by the names that they had before methods had fields: these names are in recipes' ids.
+_NAMED: dict[Train, Method] = {
+    "last_layer": TopBlocks(k=0),
+    "last_block": TopBlocks(k=1),
+    "last_two_blocks": TopBlocks(k=2),
+    "all": All(),
+    "features": Features(),
+}
 
-_LORA = ("lora_rank", "lora_alpha", "lora_dropout", "lora_targets", "lora_scaling")
+# Of a method, beside `train`, in the spelling from before methods had fields of their own
+METHOD_FIELDS = ("lora_rank", "lora_alpha", "lora_dropout", "lora_targets", "lora_scaling")
 _OPTIMISER = (
     *("lr", "weight_decay", "epochs", "batch_size", "accumulation", "warmup", "schedule"),
     *("clip_norm", "patience", "restore_best"),
+)
+# Hashed into every id. A field that is not listed came later: it is hashed only where it differs from its default,
+# so that the records from before it are still found. Never add to this list.
+_ALWAYS_HASHED = frozenset(
+    (
+        *("model", "weights", "train", "position", "attention", "padding", "attend_padding", "context"),
+        *METHOD_FIELDS,
+        *_OPTIMISER,
+    )
 )
 
 
@@ -34,8 +64,15 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     model: str = Field(default="gpt2", description="registry name, checkpoint folder, hub id, or 'tfidf'")
+    ngrams: Literal["words", "auto"] = Field(
+        default="words",
+        description="of 'tfidf': words and word pairs, as published; auto: words, characters or both, "
+        "whichever predicts the validation texts best",
+    )
     weights: Literal["pretrained", "random"] = "pretrained"
-    train: Train = Field(default="last_block", description="which layers learn")
+    train: Train | Method = Field(
+        default="last_block", description="what learns: a name, or { method = ..., its fields }"
+    )
     position: Position = Field(default="last", description="which hidden state the head reads")
     attention: Literal["causal", "bidirectional"] = "causal"
     padding: Literal["right", "left", "none"] = "right"
@@ -68,33 +105,105 @@ class Recipe(BaseModel):
             raise ValueError("use 'longest', 'model' or a number of tokens, at least 1")
         return context
 
-    @property
-    def is_tfidf(self) -> bool:
-        """Whether this is the TF-IDF baseline, to which only `model` matters."""
-        return self.model == TFIDF
+    @model_validator(mode="before")
+    @classmethod
+    def _spell_out(cls, values: Any) -> Any:
+        return spell_out(values) if isinstance(values, Mapping) else values
 
-    def choices(self) -> dict[str, Any]:
-        """The fields that matter to this recipe's outcome: two recipes with equal choices are the same run."""
-        if self.is_tfidf:
-            return {"model": self.model}
-        ignored: set[str] = set()
-        if self.train != "lora":
-            ignored.update(_LORA)
-        if self.train == "features":
+    @field_validator("train", mode="before")
+    @classmethod
+    def _known_method(cls, train: Any) -> Any:
+        if isinstance(train, Mapping):
+            try:
+                return parse_method(train)
+            except ValueError as error:
+                raise PydanticCustomError("method", "{reason}", {"reason": str(error)}) from error
+        if not isinstance(train, Method) and train not in get_args(Train):
+            names = ", ".join(repr(name) for name in get_args(Train))
+            raise PydanticCustomError("method", f"Input should be {names}, or a table {{ method = ... }}")
+        return train
+
+    @field_serializer("train")
+    def _train_as_written(self, train: Train | Method) -> Any:
+        return train.table() if isinstance(train, Method) else train
+
+    @model_validator(mode="after")
+    def _one_spelling(self) -> Self:
+        if isinstance(self.train, Method) and (fields := _older_fields(self.train)):
+            name = next(
+                name for name, value in fields.items() if getattr(self, name) not in (value, self.train)
+            )
+            said = (
+                f"train = {self.train.table()} contradicts {name} = {getattr(self, name)!r}: give one of them"
+            )
+            raise PydanticCustomError("method", "{reason}", {"reason": said})
+        return self
+
+    @property
+    def method(self) -> Method:
+        """The way of fine-tuning, as a value."""
+        if isinstance(self.train, Method):
+            return self.train
+        if self.train == Lora.kind:
+            return Lora(**{name.removeprefix("lora_"): getattr(self, name) for name in METHOD_FIELDS})
+        return _NAMED[self.train]
+
+    @property
+    def train_name(self) -> str:
+        """The method's name, as in ids."""
+        return self.train.slug if isinstance(self.train, Method) else self.train
+
+    def with_method(self, method: Method) -> Recipe:
+        """The same recipe with another way of fine-tuning."""
+        return self.model_copy(update=_older_fields(method) or {"train": method})
+
+    @property
+    def backbone(self) -> str | None:
+        """Name, folder or hub id of the model that is fine-tuned; None where there is none, as for TF-IDF."""
+        return None if self.model == TFIDF else self.model
+
+    @property
+    def trainer(self) -> Literal["network", "features", "tfidf"]:
+        """Who fits this recipe: a training loop, or a logistic regression on a frozen model's features or on TF-IDF."""
+        return "tfidf" if self.backbone is None else self.method.trainer
+
+    @property
+    def relevant(self) -> tuple[str, ...]:
+        """Names of the fields that matter to this recipe's outcome, in the order of the schema."""
+        fields = tuple(type(self).model_fields)
+        if self.backbone is None:
+            return tuple(name for name in fields if name in ("model", "ngrams"))
+        ignored = {"ngrams"}
+        if self.train != Lora.kind:
+            ignored.update(METHOD_FIELDS)
+        if self.trainer == "features":
             ignored.update(_OPTIMISER)
         if self.padding == "none":
             ignored.add("attend_padding")
-        return self.model_dump(mode="json", exclude=ignored)
+        return tuple(name for name in fields if name not in ignored)
+
+    def choices(self) -> dict[str, Any]:
+        """The values of `relevant` fields: two recipes with equal choices are the same run.
+
+        Fields that came after the first records are left out while they have their default.
+        """
+        fields = type(self).model_fields
+        chosen = {
+            name
+            for name in self.relevant
+            if name in _ALWAYS_HASHED or getattr(self, name) != fields[name].get_default()
+        }
+        return self.model_dump(mode="json", include=chosen)
 
     @property
     def id(self) -> str:
         """Stable, readable id: model, layers and position, then a hash of all choices."""
         digest = hashlib.sha256(json.dumps(self.choices(), sort_keys=True).encode()).hexdigest()[:8]
-        if self.is_tfidf:
+        if self.backbone is None:
             return f"{TFIDF}-{digest}"
         # A path is named by its last part.
         model = re.sub(r"[^A-Za-z0-9._]+", "-", Path(self.model).name).strip("-.") or "model"
-        return f"{model}-{self.train}-{self.position}-{digest}"
+        return f"{model}-{self.train_name}-{self.position}-{digest}"
 
     def differences(self, other: Recipe) -> dict[str, tuple[Any, Any]]:
         """Field -> (theirs, ours), for the fields in which this recipe differs from `other`."""
@@ -120,11 +229,54 @@ def make_recipe(values: dict[str, Any], where: str = "recipe") -> Recipe:
         raise UserError(f"{where}: {first_problem(error)}") from error
 
 
-def first_problem(error: ValidationError) -> str:
+def spell_out(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe's values with `train = { method = ... }` in the fields from before, where they can say the same.
+
+    So both spellings are one recipe. What is wrong or contradicts another value is left for `Recipe` to refuse.
+    """
+    values = dict(values)
+    train = values.get("train")
+    try:
+        method = parse_method(train) if isinstance(train, Mapping) else train
+    except ValueError:
+        return values
+    fields = _older_fields(method) if isinstance(method, Method) else {}
+    given = {name: values[name] for name in fields if name != "train" and name in values}
+    if any(
+        (tuple(value) if isinstance(value, list) else value) != fields[name] for name, value in given.items()
+    ):
+        return values
+    return values | fields
+
+
+def parse_method(table: Mapping[str, Any]) -> Method:
+    """A method from a table such as { method = "lora", rank = 4 }. Raises ValueError, in one line."""
+    values = dict(table)
+    kind = values.pop("method", None)
+    if kind not in METHODS:
+        raise ValueError(f"method = {kind!r}: use one of {', '.join(METHODS)}")
+    try:
+        return METHODS[kind](**values)
+    except ValidationError as error:
+        raise ValueError(first_problem(error, METHODS[kind])) from error
+
+
+def _older_fields(method: Method) -> dict[str, Any]:
+    """The fields that said the same before methods had fields; none where nothing could."""
+    if isinstance(method, Lora):
+        return {"train": Lora.kind} | {f"lora_{name}": value for name, value in method}
+    return next(({"train": name} for name, known in _NAMED.items() if known == method), {})
+
+
+def first_problem(error: ValidationError, schema: type[BaseModel] = Recipe) -> str:
     """pydantic's first complaint as one line: field, value, what is allowed."""
     problem = error.errors()[0]
+    if not problem["loc"]:
+        return problem["msg"]
     field = ".".join(str(part) for part in problem["loc"] if not str(part).startswith(("literal[", "int")))
     if problem["type"] == "extra_forbidden":
-        return f"{field!r} is no field (the fields are {', '.join(Recipe.model_fields)})"
+        return f"{field!r} is no field (the fields are {', '.join(schema.model_fields)})"
+    if problem["type"] == "missing":
+        return f"{field} is missing"
     more = "" if error.error_count() == 1 else f" (and {error.error_count() - 1} more)"
     return f"{field} = {problem['input']!r}: {problem['msg']}{more}"

@@ -14,21 +14,24 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from bench.evidence.cut import cut_of
 from bench.evidence.design import design_of
+from bench.records.facts import dataset_facts
 from bench.records.record import Record
 from bench.records.study import Study
 from bench.report.outlook import design_note
-from bench.report.text import margin_text, plain
+from bench.report.text import class_counts, margin_text, plain
 from bench.run.environment import differences
 from bench.run.study_run import StudyRun
 from bench.study.forecast import Prediction, refuse_too_large
 from bench.study.plan import PlannedRun, downloads
 from gptcore.backbones.checkpoints import download_bytes
-from gptcore.result import Epoch
+from gptcore.result import CutTexts, Epoch
 
 if TYPE_CHECKING:
     from bench.run.doctor import Check
     from bench.run.supervisor import Supervisor
+    from gptcore.data.datasets import Dataset
 
 console = Console(highlight=False)
 
@@ -43,12 +46,12 @@ def show_messages(study_run: StudyRun) -> None:
     study, data = study_run.study, study_run.study.dataset
     for message in study_run.messages:
         console.print(shown(message))
-    for warning in study_run.warnings:
-        console.print(f"[yellow]warning:[/] {shown(warning)}")
+    show_warnings(study_run.warnings)
     console.print(
         f"study {shown(study.name)}: {len(study.rows)} rows x {len(study.seeds)} seeds on {shown(data.name)} "
         f"({data.n_train:,} / {data.n_validation:,} / {data.n_test:,} texts) -> {shown(study_run.folder)}"
     )
+    show_classes(study_run.data)
     counts = Counter(run.state for run in study_run.plan)
     console.print(f"{counts['todo']} runs to do, {counts['done']} done, {counts['blocked']} cannot run here")
     if counts["failed"]:
@@ -63,6 +66,27 @@ def show_design(study: Study) -> None:
         console.print(
             f"no difference: less than {margin_text(design.margin)} (--margin of run and report changes it)"
         )
+
+
+def show_data(data: Dataset) -> None:
+    """How data was read, what is odd about it, and its classes."""
+    for note in data.notes:
+        console.print(shown(note))
+    show_warnings(data.warnings)
+    show_classes(data)
+
+
+def show_warnings(warnings: Iterable[str]) -> None:
+    """A line for each."""
+    for warning in warnings:
+        console.print(f"[yellow]warning:[/] {shown(warning)}")
+
+
+def show_classes(data: Dataset) -> None:
+    """How many classes there are, and which, with their texts in all three splits."""
+    facts = dataset_facts(data)
+    counts = class_counts(facts.label_names, facts.label_counts or ())
+    console.print(f"{len(facts.label_names):,} classes: {shown(counts)}")
 
 
 @contextmanager
@@ -91,14 +115,35 @@ def show_timing() -> Iterator[Callable[[str, float], None]]:
 def foretell(study_run: StudyRun, supervisor: Supervisor) -> tuple[list[PlannedRun], dict[str, Prediction]]:
     """The plan without what will not fit into memory, and what its runs will take, by run id. Shows the total."""
     if all(run.state != "todo" for run in study_run.plan):
+        show_cut_texts(study_run, {})
         return study_run.plan, {}
     with show_probes() as on_probe:
         predictions = supervisor.foretell(study_run.plan, on_probe)
     plan = refuse_too_large(study_run.plan, predictions, study_run.free_bytes)
     if too_large := sum(run != before for run, before in zip(plan, study_run.plan, strict=True)):
         console.print(f"[yellow]{too_large} runs would not fit into memory and are left out[/]")
+    show_cut_texts(study_run, predictions)
     show_total(plan, predictions, downloads(plan, download_bytes))
     return plan, predictions
+
+
+def show_cut_texts(study_run: StudyRun, predictions: Mapping[str, Prediction]) -> None:
+    """How many texts each model reads only the beginning of, from what was tokenised for the forecast, or earlier."""
+    most: dict[str, CutTexts] = {}
+    for run in study_run.plan:
+        prediction, record = predictions.get(run.run_id), study_run.records.get(run.run_id)
+        cut = prediction.cut if prediction else cut_of(record) if record else None
+        model = run.recipe.model
+        if cut and cut.n_cut and (model not in most or cut.share > most[model].share):
+            most[model] = cut
+    by_cut: dict[CutTexts, list[str]] = {}
+    for model, cut in most.items():
+        by_cut.setdefault(cut, []).append(model)
+    for cut, models in by_cut.items():
+        line = f"{cut} and are cut there by {shown(', '.join(models))}"
+        if cut.matters and any(run.recipe.backbone is None for run in study_run.plan):
+            line += "; TF-IDF reads them whole, and is tried on the cut ones too"
+        console.print(f"[yellow]warning:[/] {line}" if cut.matters else line)
 
 
 def warn_of_mixture(study_run: StudyRun, supervisor: Supervisor) -> None:
@@ -188,7 +233,8 @@ def duration(seconds: float) -> str:
 class StudyProgress:
     """A line for each finished run, and one that moves for the run that is on."""
 
-    def __init__(self, planned: Sequence[PlannedRun], live: Live) -> None:
+    def __init__(self, planned: Sequence[PlannedRun], live: Live, write_report: Callable[[], object]) -> None:
+        self.write_report = write_report
         self.left = [run for run in planned if run.state == "todo"]
         self.n_runs, self.n_ended = len(self.left), 0
         self.live = live
@@ -222,9 +268,21 @@ class StudyProgress:
             f"  {100 * record.metrics.test.accuracy:5.1f}% test  {took:6.1f} s  {shown(name)}"
         )
 
+    def refuse(self, run: PlannedRun, reason: str) -> None:
+        """A run cannot be done before the user has changed something."""
+        self.n_ended += 1
+        self.left.remove(run)
+        name = f"{', '.join(run.rows)} seed {run.seed_index}"
+        self.live.console.print(f"  [red]not run[/] {shown(name)}: {shown(reason)}")
+
     def wait(self, runs: Sequence[PlannedRun]) -> None:
         """Another process is at all that is left."""
         self.live.update(Text(f"waiting for another process, which is at {len(runs)} runs"))
+
+    def seed(self, seed_index: int) -> None:
+        """Every row has its run of a seed: the report says what can be said so far."""
+        self.live.update(Text(f"writing the report with seed {seed_index}"))
+        self.write_report()
 
     def _show(self, what: str) -> None:
         if self.current is None or self.current.state != "todo":
@@ -244,7 +302,9 @@ class StudyProgress:
 
 
 @contextmanager
-def show_progress(planned: Sequence[PlannedRun]) -> Iterator[StudyProgress]:
-    """The moving line, for as long as the runs go on."""
+def show_progress(
+    planned: Sequence[PlannedRun], write_report: Callable[[], object]
+) -> Iterator[StudyProgress]:
+    """The moving line, for as long as the runs go on; the report is written whenever a seed is complete."""
     with Live(console=console, refresh_per_second=4, transient=True) as live:
-        yield StudyProgress(planned, live)
+        yield StudyProgress(planned, live, write_report)

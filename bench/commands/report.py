@@ -15,17 +15,24 @@ def report(
     margin: Margin = None,
 ) -> None:
     """Write report.md, report.html, summary.csv and the plots of a study again, from its records alone."""
-    from bench.records.files import cannot_write
-    from bench.records.locks import lock
+    for folder in studies:
+        echo(f"report: {write_report_of(folder, margin)}")
+
+
+def write_report_of(folder: Path, margin: float | None) -> Path:
+    """Write a study's report from its records and return its file; margin: points of accuracy, None: by the design.
+
+    Raises UserError where the folder holds no study or cannot be written.
+    """
     from bench.records.store import load_records, load_study
     from bench.report.markdown import write_report
+    from gptcore.files import cannot_write
+    from gptcore.locks import lock
 
-    for folder in studies:
-        study = load_study(folder)
-        with lock(folder, "report", wait=True):  # one writer at a time, with the records as they are then
-            records = list(load_records(folder).values())
-            try:
-                written = write_report(folder, study, records, None if margin is None else margin / 100)
-            except OSError as error:
-                raise cannot_write(folder, error) from error
-        echo(f"report: {written}")
+    study = load_study(folder)
+    with lock(folder, "report", wait=True):  # one writer at a time, with the records as they are then
+        records = list(load_records(folder).values())
+        try:
+            return write_report(folder, study, records, None if margin is None else margin / 100)
+        except OSError as error:
+            raise cannot_write(folder, error) from error

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Exit, Option, echo
 
 from bench.commands.options import Margin, with_options
-from bench.commands.report import report
+from bench.commands.report import report, write_report_of
 from bench.report.text import plain
 from bench.run.options import RunOptions
 
 if TYPE_CHECKING:
     from bench.records.record import Record
-    from bench.run.execute import OnEpoch
     from bench.study.plan import PlannedRun
+    from gptcore.result import OnEpoch
 
 
 @with_options
@@ -55,7 +56,7 @@ def run(
         def do(planned: PlannedRun, on_epoch: OnEpoch) -> Record:
             return with_prediction(supervisor.run(planned, on_epoch), predictions)
 
-        with show_progress(planned_runs) as progress:
+        with show_progress(planned_runs, partial(write_report_of, study_run.folder, margin)) as progress:
             try:
                 records = execute(planned_runs, study_run.folder, study_run.records, do, progress)
                 failed |= any(record.status == "failed" for record in records)
@@ -65,6 +66,7 @@ def run(
     if interrupted:
         echo("interrupted: every finished run is kept, the same command resumes")
         raise Exit(130)
+    save_study(study_run.folder, study_run.manifest.with_look())
     if reasons := blocking(planned_runs):
         others = f" (and {len(reasons) - 1} more reasons)" if len(reasons) > 1 else ""
         echo(f"no run of this study can be done here: {plain(reasons[0])}{others}", err=True)

@@ -15,11 +15,12 @@ def speed(options: SpeedOptions) -> None:
     Times slices of real runs with random weights, so nothing but the data and the vocabulary is fetched; the page
     says what was timed and what was scaled up.
     """
-    from bench.commands.progress import show_timing
+    from bench.commands.progress import show_data, show_timing
     from bench.report.speed import write_speed
     from bench.run.speed_run import open_speed
 
     asked = open_speed(options)
+    show_data(asked.data)
     from bench.run.speed import measure, measure_whole
 
     study = asked.before

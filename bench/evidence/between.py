@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 
 from bench.evidence.comparison import compare_rows
 from bench.evidence.decide import Decision, decide
-from bench.evidence.machine import same_machine
 from bench.evidence.paired import Ratio, paired_ratio
 from bench.evidence.results import Results, RowResult
+from bench.evidence.stats import difference_of_shares
 from bench.evidence.student import Difference
-from bench.evidence.unpaired import difference_of_shares
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def _flipped(ours: RowResult, theirs: RowResult) -> tuple[int, int]:
 def _time(ours: RowResult, theirs: RowResult) -> Ratio | None:
     """Paired by seed index; None unless every pair ran on one machine."""
     pairs = [(mine, theirs.by_seed[seed]) for seed, mine in ours.by_seed.items() if seed in theirs.by_seed]
-    if not all(same_machine(mine, other) for mine, other in pairs):
+    if any(mine.environment.machine != other.environment.machine for mine, other in pairs):
         return None
     costs = [
         (mine.cost.standalone_s, other.cost.standalone_s) for mine, other in pairs if mine.cost and other.cost

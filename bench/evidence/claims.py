@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from math import hypot
+from itertools import permutations
 from typing import Literal
 
 from bench.evidence.decide import ALPHA, Decision
 from bench.evidence.family import Family, judge_family
 from bench.evidence.holm import holm
-from bench.evidence.machine import same_machine
 from bench.evidence.models import MIN_SEEDS
 from bench.evidence.paired import Ratio, paired_ratio
-from bench.evidence.published import mcnemar_range, right_answers, time_ratio_range, widest_difference
 from bench.evidence.results import Results, RowResult
+from bench.evidence.single_figures import mcnemar_range, right_answers, time_ratio_range, widest_difference
 from bench.evidence.student import Difference
+from bench.published.table import Claim, PublishedTable
 from bench.records.record import Record
 from bench.records.study import Published
-from bench.study.claims import Claim, Claims, load_claims, no_op_rows, published_rows
 
 _HALF = 0.05  # of the last digit of a stated size
 LARGE = 1.5  # margins: a claim of a smaller difference is not contradicted by "no difference"
@@ -74,46 +74,46 @@ class ClaimResult:
             if apart > 0
             else (mine.high - mine.mean, theirs.mean - theirs.low)
         )
-        return abs(apart) <= hypot(*errors) + half
+        return abs(apart) <= math.hypot(*errors) + half
 
 
 def judge_claims(results: Results) -> list[ClaimResult]:
     """Every claim whose two rows are in the study; none for data that is not the published study's."""
-    claims, names = load_claims(), {result.name for result in results.rows if result.claimed}
-    shown = [claim for claim in claims.claims if {claim.row, claim.against} <= names]
-    published, ours = _judged_source(), _judge_ours(shown, results)
+    table, names = results.table, {result.name for result in results.rows if result.claimed}
+    if table is None:
+        return []
+    shown = [claim for claim in table.claims if {claim.row, claim.against} <= names]
+    published, ours = judge_published(table), _judge_ours(shown, results, table)
     return [ClaimResult(claim, published[claim.id], ours[claim.id]) for claim in shown]
 
 
-@cache
-def _judged_source() -> dict[str, Judged]:
-    return judge_published(load_claims(), published_rows())
-
-
-def judge_published(claims: Claims, rows: dict[str, Published]) -> dict[str, Judged]:
+def judge_published(table: PublishedTable) -> dict[str, Judged]:
     """Claim id -> what the published figures say of it.
 
     Which messages each row got right is not published, so a difference is called one only where McNemar's exact
     test says so for every pairing that the figures allow, after Holm's correction over the claims on accuracy.
     """
-    n = claims.examples["test"][0]
+    n, rows = table.n_test, table.rows
     counts = {name: right_answers(row.test_acc, n) or 0 for name, row in rows.items()}
-    ranges = [mcnemar_range(counts[c.row], counts[c.against], n) for c in claims.of_accuracy]
-    least, greatest = (list(holm(dict(enumerate(side))).values()) for side in zip(*ranges, strict=True))
+    ranges = [mcnemar_range(counts[c.row], counts[c.against], n) for c in table.of_accuracy]
+    sides = zip(*ranges, strict=True) if ranges else ([], [])
+    least, greatest = (list(holm(dict(enumerate(side))).values()) for side in sides)
     judged = {}
-    for claim, p in zip(claims.of_accuracy, zip(least, greatest, strict=True), strict=True):
+    for claim, p in zip(table.of_accuracy, zip(least, greatest, strict=True), strict=True):
         difference = widest_difference(counts[claim.row], counts[claim.against], n)
-        judged[claim.id] = _published_accuracy(claim, difference, p)
-    noise = _time_noise(claims, rows)
-    for claim in claims.claims:
+        judged[claim.id] = _published_accuracy(claim, table, difference, p)
+    noise = _time_noise(table)
+    for claim in table.claims:
         if claim.metric == "training time":
             judged[claim.id] = _published_time(claim, rows, noise)
     return judged
 
 
-def _published_accuracy(claim: Claim, difference: Difference, p: tuple[float, float]) -> Judged:
+def _published_accuracy(
+    claim: Claim, table: PublishedTable, difference: Difference, p: tuple[float, float]
+) -> Judged:
     finding: Finding = "undecided"
-    if claim.row in no_op_rows():
+    if any({claim.row, claim.against} <= set(group) for group in table.same_computation):
         finding, why = _if_equal(claim), "the same computation, by construction"
     elif p[1] < ALPHA:
         finding = _of_direction(claim, difference.mean)
@@ -125,11 +125,11 @@ def _published_accuracy(claim: Claim, difference: Difference, p: tuple[float, fl
     elif p[0] < ALPHA:
         why = "depends on which messages each row got right, which is not published"
     else:
-        why = "too small for 300 messages, whichever each row got right"
+        why = f"too small for {table.n_test} messages, whichever each row got right"
     return Judged(finding, why, difference=difference, p=p)
 
 
-def _published_time(claim: Claim, rows: dict[str, Published], noise: float) -> Judged:
+def _published_time(claim: Claim, rows: Mapping[str, Published], noise: float) -> Judged:
     minutes = rows[claim.row].minutes_a100, rows[claim.against].minutes_a100
     low, high = time_ratio_range(*minutes)
     finding: Finding = "undecided"
@@ -140,18 +140,17 @@ def _published_time(claim: Claim, rows: dict[str, Published], noise: float) -> J
     return Judged(finding, why, ratio=Ratio(minutes[0] / minutes[1], low, high))
 
 
-def _time_noise(claims: Claims, rows: dict[str, Published]) -> float:
+def _time_noise(table: PublishedTable) -> float:
     """The largest ratio that rounding allows between the published times of rows that do the same work."""
-    return max(
-        time_ratio_range(rows[slow].minutes_a100, rows[quick].minutes_a100)[1]
-        for group in claims.timing.same_work
-        for slow in group
-        for quick in group
-        if slow != quick
+    ratios = (
+        time_ratio_range(table.rows[slow].minutes_a100, table.rows[quick].minutes_a100)[1]
+        for group in table.same_work
+        for slow, quick in permutations(group, 2)
     )
+    return max(ratios, default=math.inf)  # where none do, no difference of times can be told from noise
 
 
-def _judge_ours(shown: list[Claim], results: Results) -> dict[str, Judged]:
+def _judge_ours(shown: list[Claim], results: Results, table: PublishedTable) -> dict[str, Judged]:
     """Claim id -> what the study's runs say of it, accuracies corrected together with the verdicts."""
     family = judge_family(results)
     pairs = {claim.id: (results.row(claim.row), results.row(claim.against)) for claim in shown}
@@ -165,21 +164,27 @@ def _judge_ours(shown: list[Claim], results: Results) -> dict[str, Judged]:
         elif claim.metric == "training time":
             judged[claim.id] = _our_time(claim, row, against, ratios[claim.id], p_times.get(claim.id, 1.0))
         else:
-            judged[claim.id] = _our_accuracy(claim, family, row, against)
+            published = published_difference(claim, table)
+            judged[claim.id] = _our_accuracy(claim, family, row, against, published)
     return judged
 
 
-def _our_accuracy(claim: Claim, family: Family, row: RowResult, against: RowResult) -> Judged:
+def _our_accuracy(
+    claim: Claim, family: Family, row: RowResult, against: RowResult, published: float
+) -> Judged:
     decision = family.of(row.name, against.name)
     if decision is None:
         return Judged("not run", "no seed has finished in both rows")
     if decision.comparison.identical:
         return Judged(_if_equal(claim), "the same recipe, so the same runs")
-    finding, why = _finding(claim, decision, family.results.margin, _same_predictions(row, against))
+    size = max(abs(published), (claim.points or 0) / 100)
+    same = _same_predictions(row, against)
+    finding, why = _finding(claim, decision, size, family.results.margin, same)
     return Judged(finding, why, difference=decision.estimate.interval(), p=(decision.p_holm, decision.p_holm))
 
 
-def _finding(claim: Claim, decision: Decision, margin: float, same: bool) -> tuple[Finding, str]:
+def _finding(claim: Claim, decision: Decision, size: float, margin: float, same: bool) -> tuple[Finding, str]:
+    """size: of the claimed difference, a share."""
     n_seeds, call = decision.comparison.n_seeds, decision.call
     within = f"within {100 * margin:g} {'point' if margin == 0.01 else 'points'} of each other"
     if same:
@@ -192,8 +197,7 @@ def _finding(claim: Claim, decision: Decision, margin: float, same: bool) -> tup
     if call == "no difference" and claim.direction == "equal":
         return "holds", within
     if call == "no difference":
-        large = max(abs(published_difference(claim)), (claim.points or 0) / 100) >= LARGE * margin
-        return ("contradicted" if large else "undecided"), within
+        return ("contradicted" if size >= LARGE * margin else "undecided"), within
     return "undecided", "one seed" if n_seeds == 1 else f"{n_seeds} seeds do not decide it"
 
 
@@ -225,7 +229,8 @@ def _conventional_pairs(row: RowResult, against: RowResult) -> list[tuple[float,
 
 
 def _conventional(mine: Record, theirs: Record) -> bool:
-    return mine.engine == theirs.engine == "plain" and same_machine(mine, theirs)
+    same_machine = mine.environment.machine == theirs.environment.machine
+    return mine.engine == theirs.engine == "plain" and same_machine
 
 
 def _same_predictions(row: RowResult, against: RowResult) -> bool:
@@ -246,10 +251,8 @@ def _if_equal(claim: Claim) -> Finding:
     return "holds" if claim.direction == "equal" else "contradicted"
 
 
-def published_difference(claim: Claim) -> float:
+def published_difference(claim: Claim, table: PublishedTable) -> float:
     """The difference in test accuracy of the published figures, row less against, as a share."""
-    n = load_claims().examples["test"][0]
-    row, against = (
-        right_answers(published_rows()[name].test_acc, n) or 0 for name in (claim.row, claim.against)
-    )
+    n = table.n_test
+    row, against = (right_answers(table.rows[name].test_acc, n) or 0 for name in (claim.row, claim.against))
     return (row - against) / n

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 
-from bench.evidence.published import right_answers
+from bench.evidence.single_figures import right_answers
+from bench.published.table import Claim, PublishedTable, Split
 from bench.records.study import Published
-from bench.study.claims import Claim, Claims, Split
 
 
 @dataclass(frozen=True)
@@ -21,12 +22,12 @@ class Impossible:
     above: tuple[int, float]
 
 
-def impossible_percentages(claims: Claims, rows: dict[str, Published]) -> list[Impossible]:
+def impossible_percentages(table: PublishedTable) -> list[Impossible]:
     """Every percentage of every row and split that is k/n for none of the split's possible n."""
     found = []
-    for name, published in rows.items():
+    for name, published in table.rows.items():
         for split, percent in percentages(published).items():
-            sizes = claims.examples[split]
+            sizes = table.examples[split]
             if all(right_answers(percent, n) is None for n in sizes):
                 n = sizes[0]
                 k = int(percent * n / 100)
@@ -35,36 +36,32 @@ def impossible_percentages(claims: Claims, rows: dict[str, Published]) -> list[I
     return found
 
 
-def not_of_all(claims: Claims, rows: dict[str, Published], split: Split) -> list[str]:
+def not_of_all(table: PublishedTable, split: Split) -> list[str]:
     """Rows whose percentage is a share of fewer examples than the whole split, but of no whole number of all."""
-    whole, *fewer = claims.examples[split]
+    whole, *fewer = table.examples[split]
     return [
         name
-        for name, published in rows.items()
+        for name, published in table.rows.items()
         if right_answers(percent := percentages(published)[split], whole) is None
         and any(right_answers(percent, n) is not None for n in fewer)
     ]
 
 
-def same_figures(rows: dict[str, Published]) -> list[tuple[str, str]]:
+def same_figures(table: PublishedTable) -> list[tuple[str, str]]:
     """Pairs of rows whose accuracies on all three splits are the same."""
-    names = list(rows)
     return [
         (first, second)
-        for i, first in enumerate(names)
-        for second in names[i + 1 :]
-        if percentages(rows[first]) == percentages(rows[second])
+        for first, second in combinations(table.rows, 2)
+        if percentages(table.rows[first]) == percentages(table.rows[second])
     ]
 
 
-def without_difference(claims: Claims, rows: dict[str, Published]) -> list[Claim]:
+def without_difference(table: PublishedTable) -> list[Claim]:
     """Claims of a better or worse accuracy between two figures that are equal."""
     return [
         claim
-        for claim in claims.of_accuracy
-        if {claim.row, claim.against} <= rows.keys()
-        and claim.direction != "equal"
-        and rows[claim.row].test_acc == rows[claim.against].test_acc
+        for claim in table.of_accuracy
+        if claim.direction != "equal" and table.rows[claim.row].test_acc == table.rows[claim.against].test_acc
     ]
 
 

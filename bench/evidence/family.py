@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from bench.evidence.comparison import Comparison, compare_rows
 from bench.evidence.decide import Decision, decide
 from bench.evidence.results import Results
-from bench.study.claims import load_claims
 
 Key = tuple[str, str]  # recipe ids
 
@@ -59,6 +58,6 @@ def _of_rows(results: Results) -> Iterable[tuple[str, str, float]]:
 def _of_claims(results: Results) -> Iterable[tuple[str, str, float]]:
     """The published claims on accuracy of which both rows are in the study; they weigh as rows of weight 1 do."""
     names = {result.name for result in results.rows if result.claimed}
-    for claim in load_claims().of_accuracy:
+    for claim in results.table.of_accuracy if results.table else []:
         if {claim.row, claim.against} <= names:
             yield claim.row, claim.against, 1.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +20,7 @@ class PredictionMetrics:
     macro_f1, balanced_accuracy: 0 to 1; roc_auc: 0 to 1, of two classes the second against the first, of more
     the mean of each against the rest, None where a class has no test example; log_loss: nats;
     calibration_error: expected calibration error, 0 to 1 (see `reliability`);
-    confusion: (n_classes, n_classes) counts, true class by predicted class.
+    confusion: (true class, predicted class) -> test examples, for the pairs that occur.
     """
 
     macro_f1: float
@@ -26,7 +28,11 @@ class PredictionMetrics:
     roc_auc: float | None
     log_loss: float | None
     calibration_error: float
-    confusion: tuple[tuple[int, ...], ...]
+    confusion: dict[tuple[int, int], int]
+
+    def n_of_class(self, truth: int) -> int:
+        """Test examples of a class."""
+        return sum(n for (true_class, _), n in self.confusion.items() if true_class == truth)
 
 
 @dataclass(frozen=True)
@@ -42,23 +48,21 @@ def metrics_of(record: Record) -> PredictionMetrics | None:
     """The metrics of a finished run, as scikit-learn computes them; None without its predictions."""
     if record.test is None:
         return None
-    from sklearn.metrics import confusion_matrix, f1_score, recall_score
+    from sklearn.metrics import f1_score, recall_score
 
     test = record.test
     present = sorted(set(test.labels))
-    classes = range(len(record.dataset.label_names))
-    confusion = confusion_matrix(test.labels, test.predicted, labels=list(classes))
     return PredictionMetrics(
         macro_f1=float(f1_score(test.labels, test.predicted, average="macro", zero_division=0.0)),
         # Balanced accuracy is the mean recall of the classes that have examples.
         balanced_accuracy=float(
             recall_score(test.labels, test.predicted, labels=present, average="macro", zero_division=0.0)
         ),
-        roc_auc=_roc_auc(test, len(classes)),
+        roc_auc=_stored_or_computed_roc_auc(test),
         # The record has it from probabilities that were not rounded.
         log_loss=record.metrics.test.log_loss if record.metrics else None,
         calibration_error=calibration_error(reliability([test])),
-        confusion=tuple(tuple(int(n) for n in line) for line in confusion),
+        confusion=dict(sorted(Counter(zip(test.labels, test.predicted, strict=True)).items())),
     )
 
 
@@ -82,18 +86,27 @@ def calibration_error(bins: list[Bin]) -> float:
     return sum(b.n * abs(b.accuracy - b.confidence) for b in bins) / sum(b.n for b in bins)
 
 
-def _confidence(test: Predictions) -> np.ndarray:
-    """(n,) probability of the predicted class."""
-    return np.array([row[chosen] for row, chosen in zip(test.probabilities, test.predicted, strict=True)])
-
-
-def _roc_auc(test: Predictions, n_classes: int) -> float | None:
+def roc_auc(labels: Sequence[int] | np.ndarray, probabilities: np.ndarray) -> float | None:
+    """ROC-AUC of labels (n,) and probabilities (n, n_classes), as in PredictionMetrics."""
     from sklearn.metrics import roc_auc_score
 
-    if len(set(test.labels)) < n_classes or n_classes < 2:
+    n_classes = probabilities.shape[1]
+    if len(np.unique(labels)) < n_classes or n_classes < 2:
         return None
-    probabilities = np.array(test.probabilities)
     if n_classes == 2:
-        return float(roc_auc_score(test.labels, probabilities[:, 1]))
-    one_hot = np.equal.outer(test.labels, np.arange(n_classes))
+        return float(roc_auc_score(labels, probabilities[:, 1]))
+    one_hot = np.equal.outer(labels, np.arange(n_classes))
     return float(roc_auc_score(one_hot, probabilities, average="macro"))
+
+
+def _stored_or_computed_roc_auc(test: Predictions) -> float | None:
+    if test.classes is not None:
+        return test.roc_auc
+    return roc_auc(test.labels, np.array(test.probabilities))
+
+
+def _confidence(test: Predictions) -> np.ndarray:
+    """(n,) probability of the predicted class."""
+    if test.classes is not None:  # the predicted one is the first
+        return np.array([row[0] for row in test.probabilities])
+    return np.array([row[chosen] for row, chosen in zip(test.probabilities, test.predicted, strict=True)])

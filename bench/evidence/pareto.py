@@ -9,7 +9,6 @@ from statistics import fmean
 from bench.evidence.comparison import compare_rows
 from bench.evidence.decide import ALPHA, Decision, decide, losses
 from bench.evidence.holm import holm
-from bench.evidence.machine import machine
 from bench.evidence.models import MIN_SEEDS
 from bench.evidence.results import Results, RowResult
 
@@ -79,7 +78,7 @@ def weigh(results: Results) -> Tradeoff | None:
     Rows that share no seed with the most accurate one are left out: nothing is known of the two.
     """
     rows = [r for r in results.finished if r.seconds() and results.first_with_recipe(r) is r]
-    conditions = {(run.engine, machine(run)) for row in rows for run in row.done}
+    conditions = {(run.engine, run.environment.machine) for row in rows for run in row.done}
     if len(rows) < 2 or len(conditions) != 1:
         return None
     rows.sort(key=lambda row: fmean(row.seconds()))

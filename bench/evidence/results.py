@@ -8,12 +8,10 @@ from statistics import fmean
 
 from bench.evidence.accuracy import accuracy_interval
 from bench.evidence.design import design_of
+from bench.evidence.metrics import PredictionMetrics, metrics_of
+from bench.published.table import PublishedTable, load_table
 from bench.records.record import Record
 from bench.records.study import Published, Row, Study, has_same_checkpoint
-from gptcore.backbones.config import FAMILIES, REGISTRY
-
-PUBLISHED_DATASET = "sms-spam"
-_PUBLISHED_MODELS = {name for model in FAMILIES["gpt2"] for name in (model, REGISTRY[model].source)}
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,11 @@ class RowResult:
     def by_seed(self) -> dict[int, Record]:
         """Seed index -> finished run."""
         return {run.seed_index: run for run in self.done}
+
+    @cached_property
+    def prediction_metrics(self) -> list[PredictionMetrics]:
+        """Metrics of the test predictions of each finished run that left them, in the order of the seeds."""
+        return [metrics for run in self.done if (metrics := metrics_of(run))]
 
     @property
     def status(self) -> str:
@@ -106,6 +109,7 @@ class Results:
     n_unused: int  # records of the same recipes that saw other rows or other seeds, and are not shown
     margin: float  # accuracy; a difference shown to be smaller is called none
     margin_is_given: bool = False  # else it is the one that the design can show
+    table: PublishedTable | None = None  # the published table whose figures its rows have
 
     def row(self, name: str) -> RowResult:
         """The result of the row of that name; KeyError if there is none."""
@@ -178,15 +182,17 @@ def collect(study: Study, records: list[Record], margin: float | None = None) ->
             found[record.recipe_id, record.seed_index] = record
         else:
             n_unused += 1
+    named = {row.published.table for row in study.rows if row.published}
+    table = load_table(min(named)) if named else None
     rows = []
     for row, recipe_id in zip(study.rows, recipe_ids, strict=True):
         # An excluded row cannot have run, even where its recipe is that of a row that did.
         keys = [] if row.excluded else [(recipe_id, index) for index in range(len(study.seeds))]
-        claimed = row.published if study.dataset.name == PUBLISHED_DATASET else None
-        published = claimed if row.recipe.model in _PUBLISHED_MODELS and not row.excluded else None
+        claimed = row.published if table and study.dataset.name == table.dataset else None
+        published = claimed if table and table.has_model(row.recipe.model) and not row.excluded else None
         rows.append(RowResult(row, recipe_id, tuple(found.get(key) for key in keys), claimed, published))
     shown = design_of(study).margin if margin is None else margin
-    return Results(study, tuple(rows), n_unused, shown, margin_is_given=margin is not None)
+    return Results(study, tuple(rows), n_unused, shown, margin is not None, table)
 
 
 def _belongs(record: Record, study: Study) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
+from bench.evidence.student import Difference
+
 
 def wilson(share: float, n: int, level: float = 0.95) -> tuple[float, float]:
     """Wilson score interval of a share that was seen in `n` examples (Wilson 1927): (low, high), 0 to 1.
@@ -25,3 +27,26 @@ def wilson(share: float, n: int, level: float = 0.95) -> tuple[float, float]:
     scale = 1 + z * z / n
     # The interval holds the share and stays in 0..1; rounding must not say otherwise.
     return max(0.0, min(share, (centre - half) / scale)), min(1.0, max(share, (centre + half) / scale))
+
+
+def difference_of_shares(
+    share: float, n: int, other: float, n_other: int, correlation: float = 0.0
+) -> Difference:
+    """share - other, seen in `n` and `n_other` examples, with its 95% interval from both Wilson intervals.
+
+    For shares whose pairing is not known, or that were seen in different examples. Newcombe (1998): "Interval
+    estimation for the difference between independent proportions", method 10, and with a `correlation` of the
+    answers to the same examples, "Improved confidence intervals for the difference between binomial proportions
+    based on paired data", method 10 too, without its continuity correction.
+    """
+    (low, high), (low_other, high_other) = wilson(share, n), wilson(other, n_other)
+
+    def reach(a: float, b: float) -> float:
+        return math.sqrt(max(0.0, a * a - 2 * correlation * a * b + b * b))
+
+    difference = share - other
+    return Difference(
+        difference,
+        difference - reach(share - low, high_other - other),
+        difference + reach(high - share, other - low_other),
+    )

@@ -11,6 +11,7 @@ from gptcore.data.datasets import Dataset
 def dataset_facts(data: Dataset) -> DatasetFacts:
     """The facts of a loaded dataset."""
     counts = Counter(data.test.labels.tolist())
+    of_all = counts + Counter(data.train.labels.tolist()) + Counter(data.validation.labels.tolist())
     return DatasetFacts(
         name=data.name,
         fingerprint=data.fingerprint,
@@ -21,4 +22,7 @@ def dataset_facts(data: Dataset) -> DatasetFacts:
         label_names=data.label_names,
         test_label_counts=tuple(counts[label] for label in range(len(data.label_names))),
         duplicates=data.duplicates,
+        label_counts=tuple(of_all[label] for label in range(len(data.label_names))),
+        n_test_seen=data.n_test_seen,
+        n_test_seen_alike=data.n_test_seen_alike,
     )

@@ -5,24 +5,18 @@ Reports, verdicts and the regression gate read records and nothing else. Imports
 
 from __future__ import annotations
 
+from math import inf
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from gptcore.recipe import Recipe, Seeds
+from gptcore.result import Agreement, Count, Epoch, Loss, PaddingCheck, Seconds
+from gptcore.result import Part as _Part
 
 SCHEMA_VERSION = 2
 
-# Wider than anything that can be measured: a figure beyond is a hand's, and no arithmetic on it overflows.
-Seconds = Annotated[float, Field(ge=0, le=1e9)]
-Count = Annotated[int, Field(ge=0, le=10**18)]
-Loss = Annotated[float, Field(ge=-1e39, le=1e39)]  # of float32
-
 Status = Literal["done", "failed", "skipped"]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="null")
 
 
 class DatasetFacts(_Part):
@@ -39,11 +33,20 @@ class DatasetFacts(_Part):
         description="test examples of each class"
     )
     duplicates: int = Field(ge=0, description="distinct texts that stand in more than one split")
+    label_counts: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
+        default=None, description="texts of each class in all three splits; null in older records"
+    )
+    n_test_seen: int | None = Field(
+        default=None, ge=0, description="test texts that also stand in train or validation, word for word"
+    )
+    n_test_seen_alike: int | None = Field(default=None, ge=0, description="likewise, but for case and blanks")
 
     @model_validator(mode="after")
     def _counts_fit(self) -> Self:
         if len(self.test_label_counts) != len(self.label_names) or not sum(self.test_label_counts):
             raise ValueError("test_label_counts needs a count for every label, and not only zeros")
+        if self.label_counts is not None and len(self.label_counts) != len(self.label_names):
+            raise ValueError("label_counts needs a count for every label")
         return self
 
 
@@ -51,6 +54,9 @@ class InputFacts(_Part):
     """What became of the texts: tokens a row is padded to, texts that were cut."""
 
     tokenizer: str
+    tokenizer_fingerprint: str | None = Field(
+        default=None, description="SHA-256 of what decides token ids; null in records of earlier versions"
+    )
     tokens_per_row: int | None = Field(
         description="length rows are padded to; null where rows are not padded"
     )
@@ -95,7 +101,16 @@ class Predictions(_Part):
     examples: list[int] | None = Field(
         default=None, description="which row of the source each is, so that seeds with other splits compare"
     )
-    probabilities: list[list[float]] = Field(description="(n, n_classes), rounded to 6 digits")
+    probabilities: list[list[float]] = Field(
+        description="(n, n_classes), rounded to 6 digits; (n, k) where `classes` says of which"
+    )
+    classes: list[list[int]] | None = Field(
+        default=None,
+        description="(n, k), where there are many classes: the most probable ones, the predicted one first",
+    )
+    roc_auc: float | None = Field(
+        default=None, ge=0, le=1, description="from all probabilities, where not all of them are kept"
+    )
 
     @model_validator(mode="after")
     def _shapes_fit(self) -> Self:
@@ -104,9 +119,17 @@ class Predictions(_Part):
             raise ValueError("labels, predicted and probabilities must be of the same examples and classes")
         if self.examples is not None and len(self.examples) != len(self.labels):
             raise ValueError("examples must be those of the labels")
-        if not all(0 <= label < min(widths) for label in (*self.labels, *self.predicted)):
+        if self.classes is not None:
+            if [len(row) for row in self.classes] != [len(row) for row in self.probabilities]:
+                raise ValueError("classes must be those of the probabilities")
+            if [row[:1] for row in self.classes] != [[chosen] for chosen in self.predicted]:
+                raise ValueError("the first of the classes must be the predicted one")
+        if not all(0 <= label < self._n_classes(widths) for label in (*self.labels, *self.predicted)):
             raise ValueError("labels and predicted must be numbers of classes")
         return self
+
+    def _n_classes(self, widths: set[int]) -> float:
+        return min(widths) if self.classes is None else inf  # the record knows how many there are
 
 
 class LossPoint(_Part):
@@ -116,24 +139,11 @@ class LossPoint(_Part):
     loss: Loss
 
 
-class EpochPoint(_Part):
-    """State at the end of an epoch."""
-
-    epoch: int = Field(ge=1, le=10**12)
-    step: int = Field(ge=1, le=10**12)
-    train_accuracy: float = Field(
-        ge=0, le=1, description="of the predictions made while training in this epoch"
-    )
-    validation_accuracy: float = Field(ge=0, le=1)
-    validation_loss: Loss
-    train_s: Seconds = Field(description="training seconds from the start to here, evaluation left out")
-
-
 class Curves(_Part):
     """How training went."""
 
     losses: list[LossPoint]
-    epochs: list[EpochPoint]
+    epochs: list[Epoch]
     best_epoch: int | None = Field(
         description="epoch whose weights were kept, where best-epoch restore is on"
     )
@@ -169,24 +179,14 @@ class Cost(_Part):
     )
 
 
-class PaddingCheck(_Part):
-    """The trained classifier on the test texts, padded in another way than it was trained with."""
+class CutTextsCheck(_Part):
+    """TF-IDF fitted and tested on texts as a model of the study reads them, cut at its context."""
 
-    padding: Literal["right", "left", "none"]
-    tokens_per_row: int | None = Field(description="length rows were padded to; null without padding")
-    accuracy: float = Field(ge=0, le=1)
-    n_flipped: int = Field(
-        ge=0, description="test predictions that differ from those of the run's own padding"
-    )
-
-
-class Verified(_Part):
-    """Largest relative disagreement with the plain engine on a sample, where the run was asked to verify."""
-
-    n_rows: int
-    n_steps: int
-    logits: float
-    losses: float
+    model: str
+    tokens: int = Field(ge=1, description="that are read of a text")
+    n_cut: Count = Field(description="texts of the three splits that were cut")
+    n_texts: Count
+    test: SplitMetrics
 
 
 class Environment(_Part):
@@ -202,6 +202,11 @@ class Environment(_Part):
     versions: dict[str, str]
     git_sha: str | None
     git_dirty: bool | None
+
+    @property
+    def machine(self) -> tuple[str, str, int, float]:
+        """What tells machines apart, whose times do not compare: device, processor, threads, memory in GiB."""
+        return self.device, self.cpu, self.threads, round(self.memory_bytes / 2**30, 1)
 
 
 class Record(_Part):
@@ -222,14 +227,27 @@ class Record(_Part):
     metrics: Metrics | None = None
     test: Predictions | None = None
     padding: list[PaddingCheck] | None = None
+    cut_texts: CutTextsCheck | None = None
     curves: Curves | None = None
     parameters: Parameters | None = None
     cost: Cost | None = None
-    verified: Verified | None = None
+    verified: Agreement | None = None
     notes: list[str] = Field(default=[], description="what the engine had to do otherwise than asked")
     output_tail: list[str] | None = Field(default=None, description="last lines of a failed run's output")
     environment: Environment
     created_at: str = Field(description="UTC, ISO 8601")
+
+    @model_validator(mode="after")
+    def _classes_are_there(self) -> Self:
+        n_classes = len(self.dataset.label_names)
+        kept = (self.test.classes or []) if self.test else []
+        if (
+            self.test
+            and kept
+            and not all(0 <= c < n_classes for row in (self.test.labels, *kept) for c in row)
+        ):
+            raise ValueError("test: labels and classes must be numbers of the dataset's classes")
+        return self
 
 
 def run_id(recipe: Recipe, seed_index: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from pathlib import Path
 
 TAIL_LINES = 40
@@ -17,11 +18,13 @@ _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f\u2028\u202
 def scrub(text: str) -> str:
     """One line without what is nobody's business, at most LINE_LIMIT characters.
 
-    The values of environment variables that are secrets by name or paths are replaced by the variable's name,
-    logins in URLs and this program's folders by what they are.
+    The values of environment variables that are secrets by name are replaced by the variable's name; logins in URLs,
+    and the folders of this program, the user, the system's temporary files and the call by what they are.
     """
     text = _CONTROL.sub(" ", text)
-    for value, name in sorted(_private().items(), key=lambda item: -len(item[0])):
+    for value, name in sorted(_folders().items(), key=lambda item: -len(item[0])):
+        text = re.sub(rf"{re.escape(value)}(?![\w.-])", name, text)
+    for value, name in sorted(_secrets().items(), key=lambda item: -len(item[0])):
         text = text.replace(value, name)
     text = _URL_LOGIN.sub("LOGIN", text).rstrip()
     return text if len(text) <= LINE_LIMIT else text[: LINE_LIMIT - 1] + "…"
@@ -44,11 +47,15 @@ class Tail:
         return [scrub(line) for line in lines[-TAIL_LINES:]]
 
 
-def _private() -> dict[str, str]:
-    """Text that must not be told -> what stands there instead."""
-    found = {str(Path(__file__).parents[2]): "PROJECT", str(Path.home()): "HOME"}
-    for name, value in os.environ.items():
-        is_path = value.startswith(os.sep) and os.pathsep not in value
-        if (_SECRET.search(name) and len(value) > 3) or (is_path and len(value) > 1):
-            found.setdefault(value, f"${name}")
-    return found
+def _secrets() -> dict[str, str]:
+    """Values of environment variables -> what stands there instead."""
+    return {
+        value: f"${name}" for name, value in os.environ.items() if _SECRET.search(name) and len(value) > 3
+    }
+
+
+def _folders() -> dict[str, str]:
+    """Folders that say who and where the user is -> what stands there instead."""
+    folders = {Path.cwd(): "CWD", Path(tempfile.gettempdir()): "TMP", Path.home(): "HOME"}
+    folders[Path(__file__).parents[2]] = "PROJECT"
+    return {str(folder): name for folder, name in folders.items() if folder != Path(folder.anchor)}

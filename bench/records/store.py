@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from bench.records.files import write_whole
 from bench.records.record import SCHEMA_VERSION, Record
 from bench.records.speed import SpeedStudy
 from bench.records.study import Study
 from gptcore.errors import UserError
+from gptcore.files import write_whole
+from gptcore.paths import path_kind
 
 
 def _to_version_2(raw: dict[str, Any]) -> dict[str, Any]:
@@ -76,7 +77,7 @@ def load_record(path: Path) -> Record:
 def find_record(folder: Path, run_id: str) -> Record | None:
     """The record of a run in a study's folder, None where there is none. Raises UserError like `load_record`."""
     path = record_path(folder, run_id)
-    return load_record(path) if path.exists() else None
+    return load_record(path) if path_kind(path) else None
 
 
 def load_records(folder: Path) -> dict[str, Record]:
@@ -115,7 +116,7 @@ def save_study(folder: Path, study: Study) -> Path:
 def load_study(folder: Path) -> Study:
     """A study's manifest. Raises UserError that names the file and the remedy if there is none."""
     path = folder / "study.json"
-    if not path.is_file():
+    if path_kind(path) != "file":
         raise UserError(f"{folder} holds no study (there is no study.json): `python -m bench run` makes one")
     remedy = "run the study again, which writes it anew and keeps its records"
     return _parse(_read(path, remedy), Study, path, remedy)
@@ -133,7 +134,7 @@ def save_speed(path: Path, study: SpeedStudy) -> None:
 
 def load_speed(path: Path) -> SpeedStudy | None:
     """What `speed` measured, None where there is no such file. Raises UserError if it is none."""
-    if not path.exists():
+    if path_kind(path) is None:
         return None
     remedy = "move it away, and time the rows again"
     raw = _read(path, remedy)

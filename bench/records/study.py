@@ -15,8 +15,9 @@ class _Part(BaseModel):
 
 
 class Published(_Part):
-    """What the published study reports for a row: accuracies in percent, minutes on an A100, one seed."""
+    """What a published study reports for a row: accuracies in percent, minutes on an A100, one seed."""
 
+    table: str = Field(default="llms_from_scratch", description="folder of bench/published that it is from")
     row: int
     train_acc: float
     val_acc: float
@@ -53,19 +54,23 @@ class Study(_Part):
     name: str
     matrix: str
     about: str
-    models: str = Field(description="gpt2, embedded, or the path of a checkpoint")
+    models: str = Field(description="gpt2, bundled, or the path of a checkpoint")
     engine: Literal["fast", "plain"] = "fast"
     baseline: str
     questions: dict[str, str] = Field(description="question id -> its text, in the order of the report")
     rows: list[Row]
     seeds: list[Seeds]
     dataset: DatasetFacts = Field(description="as the first seed splits it")
+    notes: list[str] = Field(default=[], description="how the data was read, a line each")
     checkpoints: dict[str, str] = Field(
         default={},
         description="model -> SHA-256 over its checkpoint's files, for those that were on this machine",
     )
     warnings: list[str] = Field(default=[], description="what a reader should be warned of, a line each")
     command: str = Field(description="the command line that runs this study again")
+    looks: list[int] | None = Field(
+        default=None, description="numbers of seeds with which it was judged; null: from before this was kept"
+    )
 
     @model_validator(mode="after")
     def _rows_are_there(self) -> Self:
@@ -76,6 +81,15 @@ class Study(_Part):
                 "rows need names of their own, and the baseline and what rows are against must be rows"
             )
         return self
+
+    @property
+    def earlier_looks(self) -> list[int]:
+        """Numbers of seeds, at least two and fewer than now, with which the study was judged before."""
+        return [n for n in self.looks or [] if 1 < n < len(self.seeds)]
+
+    def with_look(self) -> Study:
+        """The same study, judged with the seeds that it has now."""
+        return self.model_copy(update={"looks": sorted({*(self.looks or []), len(self.seeds)})})
 
     def row(self, name: str) -> Row:
         """The row of that name; KeyError if there is none."""

@@ -10,10 +10,9 @@ from bench.evidence.decide import ALPHA
 from bench.evidence.errata import impossible_percentages, not_of_all, same_figures, without_difference
 from bench.evidence.results import Results
 from bench.evidence.stats import wilson
-from bench.records.study import Published
+from bench.published.table import Claim, PublishedTable
 from bench.report.tables import titled
 from bench.report.text import MISSING, escape, interval, join, percent, points, points_between
-from bench.study.claims import Claim, load_claims, published_rows
 
 _IN_A_COUNT: dict[Finding, str] = {
     "holds": "hold",
@@ -36,8 +35,8 @@ trained models."""
 
 def claims_section(results: Results) -> list[str]:
     """The claims whose rows are in the study and the source's errata; nothing for other data or other rows."""
-    judged = judge_claims(results)
-    if not judged:
+    table, judged = results.table, judge_claims(results)
+    if table is None or not judged:
         return []
     headers = [
         "No.",
@@ -51,23 +50,22 @@ def claims_section(results: Results) -> list[str]:
         [
             one.claim.id,
             f"{escape(one.claim.text)} ({escape(one.claim.row)} against {escape(one.claim.against)})",
-            _published_figures(one),
+            _published_figures(one, table),
             _published_verdict(one),
             _our_figures(one, results),
-            _our_verdict(one),
+            _our_verdict(one, table),
         ]
         for one in judged
     ]
-    n = load_claims().examples["test"][0]
     return [
         titled(results, "The published claims", headers, rows, "llllll"),
-        _summary(judged, results),
-        _HOW_TO_READ.format(n=n, alpha=ALPHA),
+        _summary(judged, results, len(table.of_accuracy)),
+        _HOW_TO_READ.format(n=table.n_test, alpha=ALPHA),
         *_errata(results),
     ]
 
 
-def _summary(judged: Sequence[ClaimResult], results: Results) -> str:
+def _summary(judged: Sequence[ClaimResult], results: Results, n_compared: int) -> str:
     """How many claims ended how, and which published differences stand whatever the pairing."""
     model = results.study.row(results.study.baseline).recipe.model
     standing = [one for one in judged if one.published.p and one.published.p[1] < ALPHA]
@@ -75,7 +73,7 @@ def _summary(judged: Sequence[ClaimResult], results: Results) -> str:
     text = (
         f"Of {len(judged)} claims, by the published figures: {_counts([one.published for one in judged])}; by this "
         f"study, whose baseline is {escape(model)}: {_counts([one.ours for one in judged])}. "
-        f"After Holm's correction over all {len(load_claims().of_accuracy)} published comparisons of accuracy, "
+        f"After Holm's correction over all {n_compared} published comparisons of accuracy, "
     )
     stand = "stands" if len(standing) == 1 else "stand"
     text += (
@@ -99,13 +97,12 @@ def _named(judged: Sequence[ClaimResult]) -> str:
     )
 
 
-def _published_figures(one: ClaimResult) -> str:
-    rows, n = published_rows(), load_claims().examples["test"][0]
-    row, against = rows[one.claim.row], rows[one.claim.against]
+def _published_figures(one: ClaimResult, table: PublishedTable) -> str:
+    row, against = table.rows[one.claim.row], table.rows[one.claim.against]
     if one.published.ratio:
         return f"{row.minutes_a100:.2f} against {against.minutes_a100:.2f} min: {_effect(one.published)}"
     shares = [published.test_acc / 100 for published in (row, against)]
-    both = [f"{percent(share)} ({interval(wilson(share, n))})" for share in shares]
+    both = [f"{percent(share)} ({interval(wilson(share, table.n_test))})" for share in shares]
     return f"{both[0]} against {both[1]}: {_effect(one.published)}"
 
 
@@ -132,7 +129,7 @@ def _published_verdict(one: ClaimResult) -> str:
     return _verdict(one.claim, one.published, {"undecided": "not decidable from the published data"})
 
 
-def _our_verdict(one: ClaimResult) -> str:
+def _our_verdict(one: ClaimResult, table: PublishedTable) -> str:
     text = _verdict(one.claim, one.ours, {})
     agree, claim = one.sizes_agree, one.claim
     if agree is None:
@@ -142,7 +139,7 @@ def _our_verdict(one: ClaimResult) -> str:
     elif claim.points is not None:
         size = f"the stated {claim.points:g} {'point' if claim.points == 1 else 'points'}"
     else:
-        size = f"the published {points(published_difference(claim))}"
+        size = f"the published {points(published_difference(claim, table))}"
     return f"{text}; {size} is {'' if agree else 'not '}compatible with ours"
 
 
@@ -160,10 +157,12 @@ def _p(p: tuple[float, float]) -> str:
 
 def errata(results: Results) -> list[tuple[str, str]]:
     """What does not add up in the source, of the rows that are in the study: the rows and what it is, unescaped."""
-    claims, names = load_claims(), {result.name for result in results.rows}
-    rows = {name: figures for name, figures in published_rows().items() if name in names}
+    if results.table is None:
+        return []
+    table = results.table.of_rows({result.name for result in results.rows})
+    rows = table.rows
     found: list[tuple[Sequence[str], str]] = []
-    for one in impossible_percentages(claims, rows):
+    for one in impossible_percentages(table):
         (k, below), (_, above) = one.below, one.above
         also = (
             " It is the row's training accuracy once more." if one.percent == rows[one.row].train_acc else ""
@@ -175,7 +174,7 @@ def errata(results: Results) -> list[tuple[str, str]]:
                 f"{below:.2f}%, {k + 1} right are {above:.2f}%.{also}",
             )
         )
-    for claim in without_difference(claims, rows):
+    for claim in without_difference(table):
         found.append(
             (
                 [claim.row, claim.against],
@@ -183,19 +182,18 @@ def errata(results: Results) -> list[tuple[str, str]]:
                 f"{rows[claim.row].test_acc:.2f}%.",
             )
         )
-    for pair in same_figures(rows):
+    for pair in same_figures(table):
         found.append((pair, "the accuracies on all three splits are the same."))
-    found += [(e.rows, f"{e.text}.") for e in claims.errata if set(e.rows) <= names]
-    if partial := not_of_all(claims, rows, "train"):
-        whole, fewer = claims.examples["train"]
+    found += [(e.rows, f"{e.text}.") for e in table.errata]
+    if partial := not_of_all(table, "train"):
+        whole, fewer, *_ = table.examples["train"]
         found.append(
             (
                 partial,
-                f"the training accuracies are no share of {whole:,} texts, but of {fewer:,}: the last partial batch "
-                "is left out, as it is in training.",
+                f"the training accuracies are no share of {whole:,} texts, but of {fewer:,}: {table.not_of_all}.",
             )
         )
-    return [(_numbered(about, rows), text) for about, text in found]
+    return [(_numbered(about, table), text) for about, text in found]
 
 
 def _errata(results: Results) -> list[str]:
@@ -203,5 +201,5 @@ def _errata(results: Results) -> list[str]:
     return ["### What does not add up in the source", "\n".join(lines)] if lines else []
 
 
-def _numbered(names: Sequence[str], rows: dict[str, Published]) -> str:
-    return f"Row{'s' if len(names) > 1 else ''} " + join(f"{rows[name].row} ({name})" for name in names)
+def _numbered(names: Sequence[str], table: PublishedTable) -> str:
+    return f"Row{'s' if len(names) > 1 else ''} " + join(f"{table.rows[name].row} ({name})" for name in names)

@@ -25,6 +25,7 @@ from bench.report.text import (
     points_between,
 )
 from gptcore.errors import UserError
+from gptcore.files import write_whole
 
 _NOT_COMPARED = {"Study", "Runs", "Note"}  # facts that always differ, or that others already say
 _HOW_TO_READ = """\
@@ -51,14 +52,9 @@ def write_comparison(folders: Sequence[Path], out: Path | None = None) -> str:
         )
         for folder in folders
     }
-    if out is None:
-        return comparison(studies)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        text = comparison(studies, out)
-        out.write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise UserError(f"--out {out} cannot be written ({error.strerror}): name a file") from error
+    text = comparison(studies, out)
+    if out is not None:
+        write_whole(out, text, "name a file with --out")
     return text
 
 

@@ -5,17 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bench.evidence.results import Results, RowResult
-from bench.records.record import PaddingCheck, Record
-from bench.report.text import MISSING, changes, join, memory, percent, plain, plain_sentence
+from bench.records.record import DatasetFacts, Record
+from bench.report.text import (
+    MISSING,
+    changes,
+    class_counts,
+    class_name,
+    join,
+    memory,
+    percent,
+    plain,
+    plain_sentence,
+)
+from gptcore.data.checks import leak_warning
+from gptcore.result import PaddingCheck
+
+_MOST_CLASSES = 20  # of which the facts name each
 
 
 def study_facts(results: Results) -> list[tuple[str, str]]:
     """What was run on what: names and values."""
     study, data = results.study, results.study.dataset
     shares = ", ".join(
-        f"{name} {percent(n / sum(data.test_label_counts), 1)}%"
-        for name, n in zip(data.label_names, data.test_label_counts, strict=True)
+        f"{class_name(name)} {percent(n / sum(data.test_label_counts), 1)}%"
+        for name, n in list(zip(data.label_names, data.test_label_counts, strict=True))[:_MOST_CLASSES]
     )
+    if len(data.label_names) > _MOST_CLASSES:
+        shares += f" and {len(data.label_names) - _MOST_CLASSES:,} more"
     largest = data.label_names[data.test_label_counts.index(max(data.test_label_counts))]
     seeds = "; ".join(f"{i}: {s.init}/{s.order}/{s.split}" for i, s in enumerate(study.seeds))
     return [
@@ -23,13 +39,37 @@ def study_facts(results: Results) -> list[tuple[str, str]]:
         ("Models", f"{study.models}: {join(models(results)) or 'none has run yet'}"),
         ("Dataset", f"{data.name}, fingerprint {data.fingerprint[:12]}"),
         ("Examples", f"{data.n_train:,} train, {data.n_validation:,} validation, {data.n_test:,} test"),
+        *_classes(data),
         ("Classes of the test split", shares),
-        ("Majority-class accuracy", f"{percent(results.majority)}% (always answering {largest})"),
+        ("Majority-class accuracy", f"{percent(results.majority)}% (always answering {class_name(largest)})"),
         ("Distinct texts in more than one split", f"{data.duplicates:,}"),
+        *_seen_in_training(data),
+        *((("How the data was read", "; ".join(study.notes)),) if study.notes else ()),
         ("Seeds (init/order/split)", seeds),
         ("Runs", run_counts(results)),
         *environment_facts(results.done),
     ]
+
+
+def _classes(data: DatasetFacts) -> list[tuple[str, str]]:
+    if data.label_counts is None:
+        return []
+    counts = class_counts(data.label_names, data.label_counts, _MOST_CLASSES)
+    return [("Classes", f"{len(data.label_names):,}: {counts}")]
+
+
+def _seen_in_training(data: DatasetFacts) -> list[tuple[str, str]]:
+    if data.n_test_seen is None or data.n_test_seen_alike is None:
+        return []
+    text = f"{data.n_test_seen:,} of {data.n_test:,}; {data.n_test_seen_alike:,} but for case and blanks"
+    return [("Test texts that stand in train or validation", text)]
+
+
+def leak(results: Results) -> str:
+    """One sentence where so many test texts were seen in training that accuracies are flattered; else empty."""
+    data = results.study.dataset
+    warnings = leak_warning(data.n_test, data.n_test_seen or 0, data.n_test_seen_alike or 0)
+    return plain_sentence(warnings[0]) if warnings else ""
 
 
 def models(results: Results) -> list[str]:
@@ -141,6 +181,10 @@ def notes(results: Results) -> dict[str, str]:
         cut = max((run.inputs.n_truncated for run in result.done if run.inputs), default=0)
         if cut:
             parts.append(f"{cut:,} texts were cut to the context.")
+        low, high = result.interval or (1.0, 0.0)
+        if low <= results.majority <= high:
+            share = percent(results.majority)
+            parts.append(f"Its interval holds the accuracy of always answering the largest class ({share}%).")
         if parts:
             found[result.name] = " ".join(parts)
     return found

@@ -8,7 +8,7 @@ from bench.evidence.decide import Call
 from bench.evidence.results import Results
 from bench.evidence.verdicts import Verdict, judge
 from bench.report.plots.style import Family
-from bench.report.text import plain
+from bench.report.text import code_block, fold, margin_text, plain, points
 
 TITLE = "Difference in test accuracy from the row it is compared with, 95% intervals"
 LABEL = "difference in test accuracy, points"
@@ -22,6 +22,12 @@ CALLS: dict[Call, Family] = {
     "undecided": Family("undecided", "#B58900", frozenset()),
     "model better": Family("model better", "#2E8B57", frozenset()),
     "model worse": Family("model worse", "#D1583F", frozenset()),
+}
+
+_HALF = 24  # characters on either side of zero
+_MARKS: dict[Call, str] = {
+    **{"better": "▲", "worse": "▼", "no difference": "■", "undecided": "○"},
+    **{"model better": "△", "model worse": "▽"},
 }
 
 
@@ -53,3 +59,44 @@ def forest_of(results: Results) -> Forest | None:
 def _label(results: Results, verdict: Verdict) -> str:
     name = plain(verdict.row)
     return name if verdict.against == results.study.baseline else f"{name} vs {plain(verdict.against)}"
+
+
+def forest_section(results: Results) -> str:
+    """The forest plot in characters, for a page that shows no pictures; empty where no two rows are compared."""
+    forest = forest_of(results)
+    if forest is None:
+        return ""
+    width = max(map(len, forest.labels))
+    lines = [
+        f"{fold(label, 36, 1):<{min(width, 36)}}  {_line(forest, verdict)}  {points(verdict.accuracy.mean):>7}  "
+        f"{verdict.call}"
+        for label, verdict in zip(forest.labels, forest.verdicts, strict=True)
+    ]
+    edge = f"{100 * forest.reach:.1f}"
+    scale = f"{'':<{min(width, 36)}}  {'−' + edge:<{_HALF}}0{'+' + edge:>{_HALF}}  points"
+    note = (
+        f"{TITLE}; the dotted lines are the margin of {margin_text(forest.margin)}, and arrows stand for what lies "
+        "beyond the scale."
+    )
+    return f"{code_block(chr(10).join([*lines, scale]))}\n\n{note}"
+
+
+def _line(forest: Forest, verdict: Verdict) -> str:
+    """One row of characters: the interval as a line, its middle as the mark of the verdict."""
+
+    def place(value: float) -> int:
+        return max(0, min(2 * _HALF, round(_HALF * (1 + value / forest.reach))))
+
+    cells = [" "] * (2 * _HALF + 1)
+    cells[_HALF] = "│"
+    for edge in (-forest.margin, forest.margin):
+        cells[place(edge)] = "┊"
+    found = verdict.accuracy
+    for at in range(place(found.low), place(found.high) + 1):
+        cells[at] = "─"
+    cells[place(found.mean)] = _MARKS[verdict.call]
+    if found.low < -forest.reach:
+        cells[0] = "◀"
+    if found.high > forest.reach:
+        cells[-1] = "▶"
+    return "".join(cells)

@@ -15,16 +15,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench.evidence.claims import judge_claims
+from bench.evidence.cut import cut_rows
 from bench.evidence.decide import Call
 from bench.evidence.design import design_of
-from bench.evidence.metrics import PredictionMetrics, metrics_of
+from bench.evidence.looks import repeated_looks
+from bench.evidence.metrics import PredictionMetrics
 from bench.evidence.pareto import weigh
 from bench.evidence.results import Results
 from bench.evidence.variance import independent
 from bench.evidence.verdicts import judge
-from bench.records.files import write_whole
 from bench.report import describe, series, text
 from bench.report.claims import errata
+from bench.report.cut import MARK, cut_sentences
 from bench.report.outlook import (
     chance,
     design_note,
@@ -37,6 +39,7 @@ from bench.report.sheet import sheets
 from bench.report.summary import PHASES
 from bench.report.tables import mean
 from bench.report.verdicts import models_note, unsteady_note
+from gptcore.files import write_whole
 
 _SCRIPTS = ("page.js", "tables.js", "scale.js", "plots.js")
 RECORDS_IN_PAGE = 500  # of more the page only links to the files: it would take long to open
@@ -47,7 +50,16 @@ _CALLS: dict[Call, str] = {
 _FINDINGS = {"holds": "✓", "contradicted": "✗", "undecided": "?"}
 
 _FILTERS: tuple[Callable[..., Any], ...] = (
-    *(text.changes, text.count, text.interval, text.memory, text.percent, text.points, text.points_between),
+    *(
+        text.changes,
+        text.class_name,
+        text.count,
+        text.interval,
+        text.memory,
+        text.percent,
+        text.points,
+        text.points_between,
+    ),
     *(text.margin_text, margin_note, models_note, chance, not_ruled_out, what_decides),
     *(text.seconds, text.plain_sentence, describe.by_question, describe.change, mean, sheets),
 )
@@ -80,6 +92,10 @@ def render(results: Results) -> str:
         unsteady=unsteady_note(results),
         design=design_note(design_of(results.study), len(results.study.seeds)),
         forest=forest,
+        again=repeated_looks(results.study),
+        cut=" ".join(cut_sentences(results)),
+        cut_rows=cut_rows(results),
+        cut_mark=MARK,
         independent=independent(results.study.seeds),
         metrics=_metrics(results),
         tradeoff=weigh(results),
@@ -112,7 +128,10 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page.filters |= {function.__name__: function for function in _FILTERS} | {"count_values": Counter}
+    page.filters |= {function.__name__: function for function in _FILTERS} | {
+        "count_values": Counter,
+        "taken_for": _taken_for,
+    }
     page.tests["is_open"] = is_open
     page.globals |= {"calls": _CALLS, "findings": _FINDINGS, "missing": text.MISSING}
     return page
@@ -120,11 +139,15 @@ def _templates() -> Environment:
 
 def _metrics(results: Results) -> dict[str, list[PredictionMetrics]]:
     """Row name -> metrics of each run that left its predictions, for rows that have any."""
-    found = {
-        result.name: [metrics for run in result.done if (metrics := metrics_of(run))]
-        for result in results.finished
+    return {
+        result.name: result.prediction_metrics for result in results.finished if result.prediction_metrics
     }
-    return {name: metrics for name, metrics in found.items() if metrics}
+
+
+def _taken_for(metrics: list[PredictionMetrics], truth: int, guess: int) -> tuple[int, int]:
+    """Examples of a class that were taken for another one, and all of the class, over the seeds."""
+    wrong = sum(one.confusion.get((truth, guess), 0) for one in metrics)
+    return wrong, sum(one.n_of_class(truth) for one in metrics)
 
 
 def _printable(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""report.md: what was run on what, the rows, a plot and a paragraph of fact for each question, how to repeat it."""
+"""report.md: the report as a repository shows it. What needs a page (plots, sorting, every record) is report.html's."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ from pathlib import Path
 
 from bench.evidence.models import MIN_SEEDS
 from bench.evidence.results import Results, collect
-from bench.records.files import write_whole
 from bench.records.record import Record
 from bench.records.study import Study
 from bench.report.claims import claims_section
 from bench.report.describe import shares_work
-from bench.report.facts import paragraph
+from bench.report.forest import forest_section
 from bench.report.html import write_html
-from bench.report.plots import question_plot, write_plots
+from bench.report.plots import write_plots
 from bench.report.prediction import prediction_section
-from bench.report.quality import metrics_section, padding_section
 from bench.report.recommendation import recommendation
 from bench.report.summary import write_summary
 from bench.report.tables import (
@@ -27,12 +25,18 @@ from bench.report.tables import (
 )
 from bench.report.text import code_block, escape, plain, sentence
 from bench.report.verdicts import scatter_section, verdicts_section, warnings_section
+from gptcore.files import write_whole
 
-_OVERVIEW = ("accuracy-time", "curves-loss", "curves-accuracy", "model-size", "padding-context")
 _HOW_TO_READ = """\
 *Test accuracy* is the mean over the seeds that finished; *each seed* lists them in order. The *95% interval* is \
 {of}. *Training* is the training phase, *run alone* what a run costs by itself from loading to evaluation{here}; \
 times are means over the seeds. *Peak memory* is the highest of the seeds."""
+_ELSEWHERE = """\
+## Plots and more
+
+`report.html` beside this file has every seed's record, plots, verdicts by question, times by phase, metrics beyond \
+accuracy and other padding; `plots/` has the plots as SVG and PNG. Where they are missing, `python -m bench report` \
+with this folder draws them from the records."""
 _OF_RECIPE = "over other seeds and test texts (Student's t on the logit scale)"
 _OF_MODEL = (
     "Wilson's, over other texts than the {n:,} of one seed: one or two seeds say nothing of other seeds"
@@ -52,36 +56,32 @@ def write_report(folder: Path, study: Study, records: list[Record], margin: floa
     folder.mkdir(parents=True, exist_ok=True)
     write_summary(folder / "summary.csv", results)
     write_html(folder / "report.html", results)
-    plots = write_plots(folder / "plots", results)
+    write_plots(folder / "plots", results)
     path = folder / "report.md"
-    write_whole(path, render(results, plots))
+    write_whole(path, render(results))
     return path
 
 
-def render(results: Results, plots: dict[str, str]) -> str:
-    """The report as Markdown; `plots` are the names and titles of those that were drawn."""
+def render(results: Results) -> str:
+    """The report as Markdown."""
     study = results.study
     parts = [
         f"# Study: {escape(study.name)}",
         sentence(study.about) if study.about else "",
-        *(_image(name, plots) for name in ("forest", "accuracy")),
-        *recommendation(results, _image("pareto", plots)),
-        verdicts_section(results),
+        forest_section(results),
+        *recommendation(results),
         warnings_section(results),
+        verdicts_section(results),
         facts_table(results),
         rows_table(results),
         _how_to_read(results),
-        metrics_section(results),
-        *(_image(name, plots) for name in ("reliability", "confusion")),
-        padding_section(results),
         scatter_section(results),
         unfinished_table(results),
         failures_table(results),
         _notes(results),
-        *_overview(plots),
-        *_questions(results, plots),
         *claims_section(results),
         prediction_section(results),
+        _ELSEWHERE if results.finished else "",
         "## How to reproduce",
         *_reproduce(results),
     ]
@@ -103,25 +103,6 @@ def _notes(results: Results) -> str:
     notes = footnotes(results).items()
     lines = [f"{i}. **{escape(name)}**: {note}" for i, (name, note) in enumerate(notes, start=1)]
     return "\n\n".join(["## Notes", "\n".join(lines)]) if lines else ""
-
-
-def _overview(plots: dict[str, str]) -> list[str]:
-    images = [_image(name, plots) for name in _OVERVIEW if name in plots]
-    return ["## All rows at a glance", *images] if images else []
-
-
-def _questions(results: Results, plots: dict[str, str]) -> list[str]:
-    parts = []
-    for question, text in results.study.questions.items():
-        rows = [result for result in results.rows if result.row.question == question]
-        if rows:
-            parts += [f"## {escape(text)}", _image(question_plot(results, question), plots)]
-            parts += [paragraph(results, result) for result in rows]
-    return parts
-
-
-def _image(name: str, plots: dict[str, str]) -> str:
-    return f"![{escape(plots[name])}](plots/{name}.svg)" if name in plots else ""
 
 
 def _reproduce(results: Results) -> list[str]:

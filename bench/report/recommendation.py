@@ -6,6 +6,8 @@ from statistics import fmean
 
 from bench.evidence.pareto import Candidate, Tradeoff, weigh
 from bench.evidence.results import Results, RowResult
+from bench.report.cut import cut_sentences
+from bench.report.describe import leak
 from bench.report.tables import titled
 from bench.report.text import MISSING, count, escape, margin_text, percent, points_between, seconds
 
@@ -17,8 +19,8 @@ shown to be worse is no reason to recommend it. The most accurate row is that of
 where there are any. Differences have their unadjusted 95% interval."""
 
 
-def recommendation(results: Results, plot: str) -> list[str]:
-    """The sentence, the table of the rows that are worth considering, `plot`; nothing where none can be weighed."""
+def recommendation(results: Results) -> list[str]:
+    """The sentence and the table of the rows that are worth considering; nothing where none can be weighed."""
     tradeoff = weigh(results)
     if tradeoff is None:
         return []
@@ -42,9 +44,9 @@ def recommendation(results: Results, plot: str) -> list[str]:
     heading, rest = table.split("\n\n", 1)
     return [
         heading,
-        _sentence(tradeoff) + _doubt(results, tradeoff),
+        _sentence(tradeoff) + _doubt(results, tradeoff) + _leak(results),
+        escape(" ".join(cut_sentences(results))),
         rest,
-        plot,
         _HOW_TO_READ.format(margin=margin_text(results.margin)),
     ]
 
@@ -105,6 +107,10 @@ def _doubt(results: Results, tradeoff: Tradeoff) -> str:
         " **It is not shown to beat always answering the largest class** "
         f"({percent(results.majority)}%): more texts to test on, or other rows, may tell."
     )
+
+
+def _leak(results: Results) -> str:
+    return f" **{escape(text)}**" if (text := leak(results)) else ""
 
 
 def _difference(one: Candidate) -> str:

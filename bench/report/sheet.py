@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.evidence.stats import wilson
-from bench.records.record import Cost, Curves, Environment, Metrics, PaddingCheck, Predictions, Record
+from bench.records.record import Cost, Curves, Environment, Metrics, Predictions, Record
 from bench.report.describe import commit
-from bench.report.text import MISSING, count, interval, memory, percent, seconds, value_text
+from bench.report.text import MISSING, class_name, count, interval, memory, percent, seconds, value_text
 from gptcore.recipe import Recipe
+from gptcore.result import PaddingCheck
+
+_MOST_CLASSES = 12  # of a table of all classes by all classes
+_MOST_CONFUSIONS = 20
 
 
 @dataclass(frozen=True)
@@ -94,9 +99,14 @@ def _metrics(metrics: Metrics) -> Sheet:
 
 
 def _confusion(test: Predictions, names: tuple[str, ...]) -> Sheet:
-    """How many test examples of each class (down) were taken for each class (across)."""
-    pairs = list(zip(test.labels, test.predicted, strict=True))
-    rows = [(name, *(f"{pairs.count((i, j)):,}" for j in range(len(names)))) for i, name in enumerate(names)]
+    """How many test examples of each class (down) were taken for each class (across); the worst of many classes."""
+    names = tuple(class_name(name) for name in names)
+    pairs = Counter(zip(test.labels, test.predicted, strict=True))
+    if len(names) > _MOST_CLASSES:
+        wrong = sorted((-n, i, j) for (i, j), n in pairs.items() if i != j)[:_MOST_CONFUSIONS]
+        listed = [(names[i], names[j], f"{-n:,}") for n, i, j in wrong]
+        return Sheet("Most frequent confusions", ("is", "taken for", "test examples"), listed)
+    rows = [(name, *(f"{pairs[i, j]:,}" for j in range(len(names)))) for i, name in enumerate(names)]
     return Sheet("Test examples by class", ("is, taken for", *names), rows)
 
 

@@ -9,11 +9,11 @@ from statistics import median
 
 from tabulate import tabulate
 
-from bench.records.files import write_whole
 from bench.records.record import Environment
 from bench.records.speed import EngineName, RowSpeed, SpeedStudy, Whole
 from bench.records.store import save_speed, speed_path
 from bench.report.text import counted, escape, memory, seconds
+from gptcore.files import write_whole
 from gptcore.recipe import Recipe
 
 ENGINES: tuple[EngineName, ...] = ("plain", "fast")
@@ -31,8 +31,13 @@ class Goal:
     further: float | None = None
 
 
-def _frozen(recipe: Recipe) -> bool:
-    return recipe.train in ("last_layer", "last_block", "last_two_blocks")
+def _upper_blocks(recipe: Recipe) -> int | None:
+    """How many upper blocks are trained; None: all of them, or no network is."""
+    return recipe.method.upper_blocks if recipe.trainer == "network" else None
+
+
+def _all_blocks(recipe: Recipe) -> bool:
+    return recipe.trainer == "network" and recipe.method.upper_blocks is None
 
 
 def _text_only(recipe: Recipe) -> bool:
@@ -42,19 +47,18 @@ def _text_only(recipe: Recipe) -> bool:
 GOALS = (
     Goal(
         "`first`, causal",
-        lambda r: r.position == "first" and r.attention == "causal" and r.train == "last_block",
+        lambda r: r.position == "first" and r.attention == "causal" and _upper_blocks(r) == 1,
         50,
     ),
     Goal(
-        "`last_real` or no padding, `last_block`", lambda r: r.train == "last_block" and _text_only(r), 20, 40
+        "`last_real` or no padding, `last_block`",
+        lambda r: _upper_blocks(r) == 1 and _text_only(r),
+        20,
+        40,
     ),
-    Goal("other rows with a frozen part", lambda r: _frozen(r), 8, 25),
-    Goal(
-        "`all`, `lora`, reading `last_real` or no padding",
-        lambda r: r.train in ("all", "lora") and _text_only(r),
-        4,
-    ),
-    Goal("`all`, `lora`, reading `last`", lambda r: r.train in ("all", "lora"), 1.8),
+    Goal("other rows with a frozen part", lambda r: _upper_blocks(r) is not None, 8, 25),
+    Goal("`all`, `lora`, reading `last_real` or no padding", lambda r: _all_blocks(r) and _text_only(r), 4),
+    Goal("`all`, `lora`, reading `last`", _all_blocks, 1.8),
 )
 MATRIX_GOAL = 5.0
 GOALS_MODEL = "gpt2"  # whose shapes they are about
@@ -152,7 +156,7 @@ def _rows_table(study: SpeedStudy) -> str:
 
 def _share(row: RowSpeed, study: SpeedStudy) -> str:
     # Rows of their own length, and blocks run once instead of every epoch, are not what the formula counts.
-    if row.plain_flops is None or row.recipe.padding == "none" or row.recipe.train == "features":
+    if row.plain_flops is None or row.recipe.padding == "none" or row.recipe.trainer != "network":
         return "–"
     return f"{100 * row.plain_flops / row.median_s('plain') / study.rates['float32']:.0f}%"
 

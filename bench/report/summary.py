@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.evidence.results import Results, RowResult
-from bench.records.files import write_whole
 from bench.records.record import Record
 from bench.report.text import changes, plain
+from gptcore.files import write_whole
 
 PHASES = ("load", "tokenise", "trunk", "train", "evaluate", "other")
 _FORMULA = tuple("=+-@＝＋－＠")  # full-width ones too, where a spreadsheet speaks Chinese or Japanese

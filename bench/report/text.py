@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 MISSING = "–"
@@ -22,6 +22,23 @@ def printable(text: str) -> str:
 def plain(text: object) -> str:
     """The same of anything, without blanks at either end."""
     return printable(str(text)).strip()
+
+
+def class_name(name: str) -> str:
+    """The name of a class so that all of it is seen: quoted where blanks or invisible characters are part of it."""
+    joiners = name.replace("\u200c", "").replace("\u200d", "")  # of letters and emoji, where they are seen
+    if joiners.isprintable() and name == " ".join(name.split()) and name:
+        return name
+    return repr(name)
+
+
+def class_counts(names: Sequence[str], counts: Sequence[int], most: int = 8) -> str:
+    """The classes with how many texts each has, the largest first: ham 4,825, spam 747."""
+    order = sorted(range(len(names)), key=lambda at: -counts[at])
+    shown = ", ".join(f"{class_name(names[at])} {counts[at]:,}" for at in order[:most])
+    if len(order) <= most:
+        return shown
+    return f"{shown} and {len(order) - most:,} more, the smallest {class_name(names[order[-1]])} {counts[order[-1]]:,}"
 
 
 def escape(text: object) -> str:
@@ -116,6 +133,8 @@ def value_text(value: Any) -> str:
     """A recipe's value as a matrix file would have it: true, none, c_attn+c_proj."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{name} = {value_text(part)}" for name, part in value.items()) + " }"
     if isinstance(value, list | tuple):
         return "+".join(str(item) for item in value)
     return "none" if value is None else str(value)
@@ -129,11 +148,6 @@ def changes(values: dict[str, Any]) -> str:
 def full_stop(text: str) -> str:
     """Text with a full stop behind, where nothing ends it yet."""
     return text + ("" if text.endswith((".", "!", "?")) else ".")
-
-
-def stopped(text: str) -> str:
-    """Foreign text, escaped, with a full stop behind."""
-    return full_stop(escape(text))
 
 
 def plain_sentence(text: str) -> str:

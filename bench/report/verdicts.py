@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from bench.evidence.cut import cut_rows
 from bench.evidence.decide import ALPHA
 from bench.evidence.design import design_of
+from bench.evidence.looks import repeated_looks
 from bench.evidence.paired import Ratio
 from bench.evidence.results import Results
 from bench.evidence.student import Difference
 from bench.evidence.unsteady import are_many, unsteady_rows
 from bench.evidence.variance import components, confounded, independent
 from bench.evidence.verdicts import Verdict, judge
+from bench.report.cut import MARK, cut_sentences
 from bench.report.outlook import design_note, margin_note, open_section
 from bench.report.tables import titled
 from bench.report.text import MISSING, escape, join, margin_text, percent, points, sentence
@@ -38,7 +41,11 @@ def verdicts_section(results: Results) -> str:
     if not verdicts:
         return ""
     tests = independent(results.study.seeds)
-    rows = [_cells(verdict, tests) for verdict in verdicts.values()]
+    cut = cut_rows(results)
+    rows = [
+        _cells(verdict, tests, bool(cut.keys() & {verdict.row, verdict.against}))
+        for verdict in verdicts.values()
+    ]
     headers = ["Row", "Against", "Verdict", "Difference, points", "95% interval", "Holm p"]
     headers += ["Seeds", "Time", "95% interval of time"]
     table = titled(results, "Verdicts", headers, rows, "lll" + "r" * (len(headers) - 3))
@@ -104,11 +111,11 @@ def unsteady_note(results: Results) -> str:
     return text
 
 
-def _cells(verdict: Verdict, tested: bool) -> list[str]:
+def _cells(verdict: Verdict, tested: bool, cut: bool) -> list[str]:
     return [
         escape(verdict.row),
         escape(verdict.against),
-        said(verdict),
+        said(verdict) + (f" {MARK}" if cut else ""),
         points(verdict.accuracy.mean),
         _interval(verdict.accuracy),
         _p(verdict.p_holm) if tested else MISSING,
@@ -132,8 +139,12 @@ def _explanations(results: Results, verdicts: dict[str, Verdict]) -> list[str]:
     if note := unsteady_note(results):
         lines.append(f"**{sentence(note)}**")
     lines.append(_HOW_TO_READ.format(claims=claims))
+    if again := repeated_looks(results.study):
+        lines.insert(0, f"**{sentence(again)}**")
     if not independent(results.study.seeds):
         lines.append(_DEPENDENT)
+    if cut := cut_sentences(results):
+        lines.insert(0, f"{MARK} {escape(' '.join(cut))}")
     return lines
 
 

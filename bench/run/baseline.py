@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bench.records.record import Environment
 from bench.records.store import dump_json
 from gptcore.errors import UserError
+from gptcore.files import write_whole
 from gptcore.recipe import Seeds
 
 
@@ -56,8 +57,5 @@ def load_baseline(path: Path) -> Baseline:
 
 def save_baseline(path: Path, baseline: Baseline) -> None:
     """Write it, one line a list. Raises UserError if that cannot be done."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(dump_json(json.loads(baseline.model_dump_json())) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot write --baseline {path} ({error.strerror}): choose another path") from error
+    text = dump_json(json.loads(baseline.model_dump_json())) + "\n"
+    write_whole(path, text, "choose another path with --baseline")

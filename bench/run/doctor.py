@@ -201,7 +201,7 @@ def _weights() -> Iterator[Check]:
         missing = [model for model in models if model not in here]
         if not missing:
             yield Check("weights", "ok", f"{family}: {', '.join(here)} are here")
-        elif family == "embedded":
+        elif family == "bundled":
             yield Check(
                 "weights", "problem", f"{', '.join(missing)} should come with the package", _install()
             )
@@ -212,7 +212,7 @@ def _weights() -> Iterator[Check]:
                 "weights",
                 "warning",
                 f"{family}: {', '.join(missing)} are neither here nor can they be downloaded",
-                "go online, set HF_ENDPOINT to a mirror, or pass a folder to --models; embedded runs without",
+                "go online, set HF_ENDPOINT to a mirror, or pass a folder to --models; bundled runs without",
             )
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from bench.records.locks import lock
 from bench.records.record import Record
 from bench.records.store import find_record, save_record
+from bench.run.outcome import RefusedRunError
 from bench.study.plan import PlannedRun
-from gptcore.result import Epoch
+from gptcore.locks import lock
+from gptcore.result import Epoch, OnEpoch
 
 WAIT_S = 0.5  # between two looks at what other processes do
-OnEpoch = Callable[[Epoch], None]
 
 
 class Listener(Protocol):
@@ -29,8 +30,14 @@ class Listener(Protocol):
     def end(self, run: PlannedRun, record: Record) -> None:
         """A run has ended, here or in another process."""
 
+    def refuse(self, run: PlannedRun, reason: str) -> None:
+        """A run cannot be done before the user has changed something."""
+
     def wait(self, runs: Sequence[PlannedRun]) -> None:
         """Other processes are at all that is left."""
+
+    def seed(self, seed_index: int) -> None:
+        """All that was to do with a seed has ended, and runs of other seeds are still to do."""
 
 
 def execute(
@@ -45,22 +52,34 @@ def execute(
     seen: run id -> record, as the plan knew them; run: the record of one run, done or failed. Each record is
     saved as soon as it is there. A run that another process is at is left to it, and done here if that process
     ends without a record. Returns the records of all that was to do. Raises UserError where the folder cannot
-    be written.
+    be written, and RefusedRunError at the end where a run was refused: it leaves no record, the others are done.
     """
     records: list[Record] = []
+    refused: list[RefusedRunError] = []
     left = [planned for planned in plan if planned.state in ("todo", "blocked")]
+    of_seed = Counter(planned.seed_index for planned in left if planned.state == "todo")
     while left:
         elsewhere = []
         for planned in left:
             with lock(folder, planned.run_id) as mine:
-                if mine:
-                    records.append(_one(planned, folder, seen.get(planned.run_id), run, listener))
-                else:
+                if not mine:
                     elsewhere.append(planned)
+                    continue
+                try:
+                    records.append(_one(planned, folder, seen.get(planned.run_id), run, listener))
+                except RefusedRunError as error:
+                    listener.refuse(planned, str(error))
+                    refused.append(error)
+            if planned.state == "todo":
+                of_seed[planned.seed_index] -= 1
+                if not of_seed[planned.seed_index] and of_seed.total():
+                    listener.seed(planned.seed_index)
         left = elsewhere
         if left:
             listener.wait(left)
             time.sleep(WAIT_S)
+    if refused:
+        raise refused[0]
     return records
 
 

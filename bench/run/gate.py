@@ -142,7 +142,7 @@ def _open_quick(folder: Path) -> StudyRun:
     return open_study(
         RunOptions(
             matrix="quick",
-            models="embedded",
+            models="bundled",
             seeds=N_SEEDS,
             vary=["init,order"],
             device="cpu",

@@ -11,17 +11,16 @@ from typing import Annotated, Literal
 
 from typer import Option
 
+from gptcore.data.options import ReadOptions
+
 Matrix = Annotated[str, Option(help="full, quick, or the path of a TOML file of your own")]
 Models = Annotated[
     str,
     Option(
-        help="gpt2, embedded, one model's name, a checkpoint folder or a hub id; "
-        "auto: gpt2 with a CUDA GPU and weights at hand, else embedded"
+        help="gpt2, bundled, one model's name, a checkpoint folder or a hub id; "
+        "auto: gpt2 with a CUDA GPU and weights at hand, else bundled"
     ),
 ]
-Data = Annotated[str, Option(help="sms-spam, or a CSV, TSV, JSON Lines or Parquet file")]
-TextColumn = Annotated[str | None, Option(help="column of the texts, where its name is not obvious")]
-LabelColumn = Annotated[str | None, Option(help="column of the labels, where its name is not obvious")]
 Only = Annotated[
     list[str],
     Option(help="run only these rows, the baseline and what they are compared with; commas or repeats"),
@@ -31,14 +30,54 @@ Device = Annotated[Literal["auto", "cpu", "cuda"], Option(help="auto: a CUDA GPU
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions:
+class DataOptions:
+    """Which data is read, and how: what every command that takes data takes."""
+
+    data: Annotated[str, Option(help="sms-spam, or a CSV, TSV, JSON or Parquet file")] = "sms-spam"
+    text_column: Annotated[
+        str | None,
+        Option(help="column of the texts, where its name is not obvious; title,body joins several"),
+    ] = None
+    label_column: Annotated[
+        str | None, Option(help="column of the labels, where its name is not obvious")
+    ] = None
+    label_names: Annotated[
+        str | None, Option(help="names of the classes: a,b,c for labels 0,1,2, or 0=a,1=b")
+    ] = None
+    encoding: Annotated[str | None, Option(help="of the file, such as latin-1; by default UTF-8")] = None
+    separator: Annotated[
+        str | None, Option(help="between columns: one character, or tab; by default as the suffix says")
+    ] = None
+    no_header: Annotated[
+        bool, Option("--no-header", help="the first line is a row; columns are numbered from 1")
+    ] = False
+    split_column: Annotated[
+        str | None, Option(help="column that says train, validation or test for each row")
+    ] = None
+    validation: Annotated[Path | None, Option(help="file with the validation rows; needs --test too")] = None
+    test: Annotated[Path | None, Option(help="file with the test rows; --data then has none")] = None
+
+    def reading(self) -> ReadOptions:
+        """How the file is to be read. Raises UserError for a value that cannot be."""
+        return ReadOptions(
+            text_column=self.text_column,
+            label_column=self.label_column,
+            label_names=self.label_names,
+            encoding=self.encoding,
+            separator=self.separator,
+            header=not self.no_header,
+            split_column=self.split_column,
+            validation=self.validation,
+            test=self.test,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(DataOptions):
     """Which rows of which matrix run, on which models and data, with which seeds, and how."""
 
     matrix: Matrix = "full"
     models: Models = "auto"
-    data: Data = "sms-spam"
-    text_column: TextColumn = None
-    label_column: LabelColumn = None
     only: Only = field(default_factory=list)
     skip: Skip = field(default_factory=list)
     seeds: Annotated[int, Option(min=1, max=1000, help="runs per row, paired by seed")] = 3
@@ -68,13 +107,10 @@ class RunOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpeedOptions:
+class SpeedOptions(DataOptions):
     """What `speed` times, and where its page goes."""
 
-    models: Annotated[str, Option(help="gpt2 (its 124M), embedded (mini), or one model's name")] = "gpt2"
-    data: Data = "sms-spam"
-    text_column: TextColumn = None
-    label_column: LabelColumn = None
+    models: Annotated[str, Option(help="gpt2 (its 124M), bundled (mini), or one model's name")] = "gpt2"
     only: Only = field(default_factory=list)
     skip: Skip = field(default_factory=list)
     pairs: Annotated[

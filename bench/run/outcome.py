@@ -10,6 +10,11 @@ from bench.records.record import Environment, Record
 from bench.records.scrub import scrub
 from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset
+from gptcore.errors import UserError
+
+
+class RefusedRunError(UserError):
+    """A run asks for something that the user has to change: it leaves no record, and other runs can go on."""
 
 
 def record_without_outcome(

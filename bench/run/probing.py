@@ -15,7 +15,7 @@ from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset
 from gptcore.engine.engine import Engine
 from gptcore.recipe import Recipe
-from gptcore.training.probe import Probe, Sample, cost_id, is_logistic, take_sample
+from gptcore.training.probe import Probe, Sample, cost_id, take_sample
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def foretell(
     for done, (kind, recipe) in enumerate(kinds.items()):
         on_probe(kind, done, len(kinds))
         samples[kind] = _sample(recipe, data, engine, device)
-    machine = Machine(floor_bytes, engine.trunks.memory_bytes(torch.device(device)), engine.skips)
+    machine = Machine(floor_bytes, engine.trunks.memory_bytes(torch.device(device)))
 
     @cache
     def probe_of(kind: str, split_seed: int) -> Probe | None:
@@ -51,15 +51,13 @@ def foretell(
         sample = samples.get(kind)
         return None if sample is None else sample.of(data.with_split(split_seed))
 
-    return forecast(
-        plan, lambda run: probe_of(cost_id(run.recipe), run.seeds.split), len(data.label_names), machine
-    )
+    return forecast(plan, lambda run: probe_of(cost_id(run.recipe), run.seeds.split), machine)
 
 
 def _one_of_each(kinds: Mapping[str, Recipe]) -> list[str]:
     """A network and a logistic regression, as far as there are any."""
-    networks = [kind for kind, recipe in kinds.items() if not is_logistic(recipe)]
-    logistic = [kind for kind, recipe in kinds.items() if is_logistic(recipe)]
+    networks = [kind for kind, recipe in kinds.items() if recipe.trainer == "network"]
+    logistic = [kind for kind, recipe in kinds.items() if recipe.trainer != "network"]
     return [*networks[:1], *logistic[-1:]]
 
 

@@ -14,23 +14,20 @@ import torch
 from bench.records.record import (
     Cost,
     Curves,
+    CutTextsCheck,
     Environment,
-    EpochPoint,
     InputFacts,
     LossPoint,
     Metrics,
-    PaddingCheck,
     Parameters,
-    Predictions,
     Record,
     SplitMetrics,
-    Verified,
     WeightsFacts,
 )
 from bench.records.scrub import scrub
 from bench.run.environment import describe_environment
-from bench.run.outcome import record_without_outcome
-from bench.study.costs import estimate_flops
+from bench.run.outcome import RefusedRunError, record_without_outcome
+from bench.run.predictions import predictions_of
 from bench.study.plan import PlannedRun
 from gptcore.backbones.checkpoints import known_config
 from gptcore.backbones.config import REGISTRY
@@ -40,8 +37,10 @@ from gptcore.engine.engine import Engine, probe_precision
 from gptcore.engine.layout import Precision
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
-from gptcore.training.evaluate import Evaluation
-from gptcore.training.fit import FitResult, OnEpoch, fit
+from gptcore.result import Evaluation, Fit, OnEpoch
+from gptcore.training.costs import estimate_flops
+from gptcore.training.cut import cut_texts
+from gptcore.training.fit import fit
 from gptcore.training.padding import other_paddings
 
 LOSS_EVERY_STEPS = 10
@@ -53,7 +52,8 @@ log = logging.getLogger(__name__)
 class Session:
     """What all runs of one process share: the data, the engine with its trunks, the device.
 
-    checkpoints: model -> SHA-256 over its checkpoint's files, as the study was opened with them.
+    checkpoints: model -> SHA-256 over its checkpoint's files, as the study was opened with them; baseline: of the
+    study, as whose model reads the texts TF-IDF is also tried on them.
     """
 
     data: Dataset
@@ -61,6 +61,7 @@ class Session:
     device: str
     verify: bool = False
     checkpoints: Mapping[str, str] = field(default_factory=dict)
+    baseline: Recipe | None = None
     _split_seed: int | None = field(default=None, init=False, repr=False)  # whose trunks are kept
 
     def split(self, split_seed: int) -> Dataset:
@@ -78,12 +79,13 @@ def open_session(
     device: str,
     verify: bool = False,
     checkpoints: Mapping[str, str] | None = None,
+    baseline: Recipe | None = None,
 ) -> Session:
     """A session with a new engine; the plain one is always float32, `auto` probes the machine once."""
     chosen: Precision = "float32"
     if engine == "fast" and precision != "float32":
         chosen = probe_precision(torch.device(device)) if precision == "auto" else "bfloat16"
-    return Session(data, Engine(engine, chosen), device, verify, checkpoints or {})
+    return Session(data, Engine(engine, chosen), device, verify, checkpoints or {}, baseline)
 
 
 def environment_of(session: Session) -> Environment:
@@ -94,7 +96,10 @@ def environment_of(session: Session) -> Environment:
 
 
 def run_one(planned: PlannedRun, session: Session, on_epoch: OnEpoch | None = None) -> Record:
-    """The record of one run: done, failed with the reason, or skipped where the plan says that it cannot be."""
+    """The record of one run: done, failed with the reason, or skipped where the plan says that it cannot be.
+
+    Raises RefusedRunError where the user has to change something: that is not a result of the run.
+    """
     data = session.split(planned.seeds.split)
     blocked = planned.state == "blocked"
     bare = record_without_outcome(
@@ -114,7 +119,10 @@ def run_one(planned: PlannedRun, session: Session, on_epoch: OnEpoch | None = No
             verify=session.verify,
         )
         outcome = _outcome(result, data, session.engine, _checkpoint(planned.recipe, session))
-    except Exception as error:  # whatever went wrong in one run must not end the study
+        outcome["cut_texts"] = _on_cut_texts(result, data, session.baseline)
+    except UserError as error:
+        raise RefusedRunError(str(error)) from error
+    except Exception as error:  # whatever else went wrong in one run must not end the study
         log.exception("run %s failed", planned.run_id)
         return bare.model_copy(update={"reason": _one_line(error)})
     return bare.model_copy(update={"status": "done", "reason": None} | outcome)
@@ -122,9 +130,9 @@ def run_one(planned: PlannedRun, session: Session, on_epoch: OnEpoch | None = No
 
 def _checkpoint(recipe: Recipe, session: Session) -> str | None:
     """The digest of the checkpoint that a run has just read. Raises UserError if it is not the study's."""
-    if recipe.is_tfidf:
+    if recipe.backbone is None:
         return None
-    found = checkpoint_fingerprint(recipe.model)
+    found = checkpoint_fingerprint(recipe.backbone)
     if found != session.checkpoints.get(recipe.model, found):
         raise UserError(
             f"the checkpoint of {recipe.model} changed while the study ran: run the study again with another --out"
@@ -132,25 +140,19 @@ def _checkpoint(recipe: Recipe, session: Session) -> str | None:
     return found
 
 
-def _outcome(result: FitResult, data: Dataset, engine: Engine, checkpoint: str | None) -> dict[str, object]:
+def _outcome(result: Fit, data: Dataset, engine: Engine, checkpoint: str | None) -> dict[str, object]:
     """The fields of a record that only a finished run has."""
     marginal_s = sum(result.phases.values())
-    padding = [PaddingCheck(**vars(check)) for check in other_paddings(result, data, engine)]
     return {
-        "padding": padding or None,
+        "padding": other_paddings(result, data, engine) or None,
         "notes": list(result.notes),
-        "verified": None if result.agreement is None else Verified(**vars(result.agreement)),
+        "verified": result.agreement,
         "inputs": _input_facts(result),
         "weights": _weights_facts(result, checkpoint),
         "metrics": Metrics(
             train=_metrics(result.train), validation=_metrics(result.validation), test=_metrics(result.test)
         ),
-        "test": Predictions(
-            labels=result.test.labels.tolist(),
-            predicted=result.test.predicted.tolist(),
-            examples=None if data.test.rows is None else data.test.rows.tolist(),
-            probabilities=result.test.probabilities.round(6).tolist(),
-        ),
+        "test": predictions_of(result.test, data.test.rows),
         "curves": _curves(result),
         "parameters": Parameters(total=result.n_total, trained=result.n_trained),
         "cost": Cost(
@@ -164,18 +166,41 @@ def _outcome(result: FitResult, data: Dataset, engine: Engine, checkpoint: str |
     }
 
 
-def _input_facts(result: FitResult) -> InputFacts | None:
+def _on_cut_texts(result: Fit, data: Dataset, baseline: Recipe | None) -> CutTextsCheck | None:
+    """TF-IDF once more where the study's baseline reads only the beginning of many texts; None elsewhere."""
+    if result.recipe.backbone is not None or baseline is None or baseline.backbone is None:
+        return None
+    try:
+        found = cut_texts(data, baseline)
+    except UserError as error:  # the baseline's own runs say so; this one needs no vocabulary
+        log.info("no check on cut texts: %s", error)
+        return None
+    if found is None or not found[1].matters:
+        return None
+    texts, cut = found
+    again = fit(result.recipe, texts, result.seeds)
+    return CutTextsCheck(
+        model=Path(baseline.model).name,
+        tokens=cut.tokens,
+        n_cut=cut.n_cut,
+        n_texts=cut.n_texts,
+        test=_metrics(again.test),
+    )
+
+
+def _input_facts(result: Fit) -> InputFacts | None:
     if result.inputs is None:
         return None
     return InputFacts(
         tokenizer=result.inputs.tokenizer,
+        tokenizer_fingerprint=result.inputs.tokenizer_fingerprint,
         tokens_per_row=result.inputs.tokens_per_row,
         longest_tokens=result.inputs.longest_tokens,
         n_truncated=result.inputs.n_truncated,
     )
 
 
-def _weights_facts(result: FitResult, checkpoint: str | None) -> WeightsFacts | None:
+def _weights_facts(result: Fit, checkpoint: str | None) -> WeightsFacts | None:
     if result.weights_source is None:
         return None
     known = result.weights_source in ("bundled", "random") or result.recipe.model in REGISTRY
@@ -197,29 +222,25 @@ def _metrics(evaluation: Evaluation) -> SplitMetrics:
     )
 
 
-def _curves(result: FitResult) -> Curves:
+def _curves(result: Fit) -> Curves:
     losses = [
         LossPoint(step=start + len(part), loss=round(float(np.mean(part)), 6))
         for start in range(0, len(result.losses), LOSS_EVERY_STEPS)
         if (part := result.losses[start : start + LOSS_EVERY_STEPS])
     ]
     epochs = [
-        EpochPoint(
-            epoch=epoch.epoch,
-            step=epoch.step,
-            train_accuracy=epoch.train_accuracy,
-            validation_accuracy=epoch.validation_accuracy,
-            validation_loss=round(epoch.validation_loss, 6),
-            train_s=round(epoch.train_s, 4),
+        epoch.model_copy(
+            update={"validation_loss": round(epoch.validation_loss, 6), "train_s": round(epoch.train_s, 4)}
         )
         for epoch in result.epochs
     ]
     return Curves(losses=losses, epochs=epochs, best_epoch=result.best_epoch)
 
 
-def _conventional_flops(result: FitResult, data: Dataset) -> float | None:
+def _conventional_flops(result: Fit, data: Dataset) -> float | None:
     """What the plain loop takes for this recipe, so that rows can be compared whatever the engine."""
-    config = None if result.recipe.is_tfidf else known_config(result.recipe.model)
+    model = result.recipe.backbone
+    config = None if model is None else known_config(model)
     if config is None or result.inputs is None:
         return None
     n_epochs = len(result.epochs)

@@ -18,7 +18,7 @@ def checkpoints_of(rows: Iterable[Row]) -> dict[str, str]:
 
     Raises UserError where a checkpoint cannot be read.
     """
-    models = dict.fromkeys(row.recipe.model for row in rows if not (row.excluded or row.recipe.is_tfidf))
+    models = dict.fromkeys(m for row in rows if not row.excluded and (m := row.recipe.backbone) is not None)
     found = {model: checkpoint_fingerprint(model) for model in models}
     return {model: digest for model, digest in found.items() if digest is not None}
 
@@ -76,22 +76,45 @@ def unknown_checkpoints(folder: Path, study: Study, records: Mapping[str, Record
     ]
 
 
-def reported_study(folder: Path, study: Study) -> tuple[Study, list[str]]:
-    """The wider study in the folder that this one is a part of, so that its report stays whole; else this one."""
+def reported_study(folder: Path, study: Study, records: Mapping[str, Record]) -> tuple[Study, list[str]]:
+    """The wider study in the folder that this one is a part of, so that its report stays whole; else this one.
+
+    Either way with the numbers of seeds at which it was judged before.
+    """
     try:
         there = load_study(folder)
     except UserError:  # there is none, or it is damaged and written anew
-        return study, []
-    narrow = {
-        name: getattr(study, name) for name in ("name", "rows", "seeds", "command", "warnings", "checkpoints")
-    }
+        return study.model_copy(update={"looks": []}), []
+    study = study.model_copy(update={"looks": _looks(there, study, records)})
+    # What is said of the data grows with the code; whether it is the same is for the fingerprint to say.
+    of_data = {"dataset": study.dataset, "notes": study.notes}
+    same_data = there.dataset.fingerprint == study.dataset.fingerprint
+    free = ("name", "rows", "seeds", "command", "warnings", "checkpoints", "looks")
+    narrow = of_data | {name: getattr(study, name) for name in free}
     if there.rows == study.rows and there.seeds == study.seeds:
         return study, []
     rows = {row.name: row for row in there.rows}
-    is_part = there.model_copy(update=narrow) == study and there.seeds[: len(study.seeds)] == study.seeds
+    same_seeds = there.seeds[: len(study.seeds)] == study.seeds
+    is_part = same_data and same_seeds and there.model_copy(update=narrow) == study
     if is_part and all(rows.get(row.name) == row for row in study.rows):
         size = f"{len(there.rows)} rows x {len(there.seeds)} seeds"
-        return there, [f"a part of the study in {folder}, whose report stays about all of it ({size})"]
+        warnings = list(dict.fromkeys([*study.warnings, *there.warnings]))
+        whole = there.model_copy(update=of_data | {"warnings": warnings})
+        return whole, [f"a part of the study in {folder}, whose report stays about all of it ({size})"]
     if set(rows) - {row.name for row in study.rows}:
         return study, [f"the report in {folder} will be about this study alone; other records there are kept"]
     return study, []
+
+
+def _looks(there: Study, study: Study, records: Mapping[str, Record]) -> list[int]:
+    """Numbers of seeds with which rows of this study were judged by earlier calls, as far as is known."""
+    common = {row.recipe.id for row in there.rows} & {row.recipe.id for row in study.rows}
+    if not common or any(one != other for one, other in zip(there.seeds, study.seeds, strict=False)):
+        return []
+    if there.looks is not None:
+        return there.looks
+    last = len(there.seeds) - 1
+    done = any(
+        r.status == "done" and r.seed_index == last and r.recipe_id in common for r in records.values()
+    )
+    return [len(there.seeds)] if done else []

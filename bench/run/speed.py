@@ -11,10 +11,9 @@ from bench.records.record import Environment
 from bench.records.speed import EngineName, RowSpeed, SpeedStudy, Taken, Whole, WholeRow
 from bench.records.study import Row
 from bench.run.environment import describe_environment
-from bench.run.execute import OnEpoch
 from bench.run.supervisor import Supervisor
+from bench.run.timing import Runner, take_rounds
 from bench.run.worker import SessionSpec
-from bench.study.costs import estimate_flops
 from bench.study.plan import PlannedRun
 from gptcore.backbones.checkpoints import known_config
 from gptcore.backbones.config import FAMILIES
@@ -22,6 +21,8 @@ from gptcore.data.datasets import Dataset
 from gptcore.engine.engine import PRODUCT_FLOPS, Engine, probe_precision, product_seconds
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe, Seeds
+from gptcore.result import OnEpoch
+from gptcore.training.costs import estimate_flops
 from gptcore.training.probe import Probe, SliceSize, probe
 
 ENGINES: tuple[EngineName, ...] = ("fast", "plain")
@@ -29,16 +30,16 @@ ENGINES: tuple[EngineName, ...] = ("fast", "plain")
 SLICES: dict[EngineName, dict[str, SliceSize]] = {
     "plain": {
         "gpt2": SliceSize(batches=1, evaluated=8, stand_in=False),
-        "embedded": SliceSize(batches=4, evaluated=32, stand_in=False),
+        "bundled": SliceSize(batches=4, evaluated=32, stand_in=False),
     },
     "fast": {
         "gpt2": SliceSize(batches=2, evaluated=16, stand_in=False),
-        "embedded": SliceSize(batches=16, evaluated=64, stand_in=False),
+        "bundled": SliceSize(batches=16, evaluated=64, stand_in=False),
     },
 }
 WHOLE_PAIRS = 3  # of slices of a row that is then done whole
 LENGTHS = (32, 64, 128, 256)  # tokens a row is padded to, to show how cost grows
-OTHER_MODELS = {"gpt2": ("mini", "gpt2-medium"), "embedded": ("nano", "micro")}
+OTHER_MODELS = {"gpt2": ("mini", "gpt2-medium"), "bundled": ("nano", "micro")}
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -126,26 +127,26 @@ class _Timer:
 
     def __init__(self, data: Dataset, device: str, model: str) -> None:
         self.data, self.device = data, device
-        self.family = "gpt2" if model in FAMILIES["gpt2"] else "embedded"
+        self.family = "gpt2" if model in FAMILIES["gpt2"] else "bundled"
         precision = probe_precision(torch.device(device))
         self.engines: dict[EngineName, Engine] = {"fast": Engine("fast", precision), "plain": Engine("plain")}
 
     def row(self, name: str, recipe: Recipe, pairs: int) -> RowSpeed:
         """Slices of a row, in turn: each pair in the opposite order of the one before."""
-        taken: dict[EngineName, list[Taken]] = {"plain": [], "fast": []}
-        last: dict[EngineName, Probe] = {}
-        for pair in range(pairs):
-            for engine in ENGINES if pair % 2 else ENGINES[::-1]:
-                size = SLICES[engine][self.family]
-                last[engine] = probe(recipe, self.data, self.engines[engine], self.device, size)
-                taken[engine].append(Taken(phases=last[engine].phases))
-        trunk = last["fast"].trunk
+
+        def timed(engine: EngineName) -> Runner[Probe]:
+            size = SLICES[engine][self.family]
+            return lambda _case, _round: probe(recipe, self.data, self.engines[engine], self.device, size)
+
+        runners: dict[EngineName, Runner[Probe]] = {engine: timed(engine) for engine in ENGINES}
+        taken = take_rounds(runners, [name], pairs, on_round=lambda _text: None, warm_up=0)[name]
+        trunk = taken["fast"][-1].trunk
         return RowSpeed(
             row=name,
             recipe=recipe,
-            plain=taken["plain"],
-            fast=taken["fast"],
-            plain_flops=self._flops(recipe, last["plain"]),
+            plain=[Taken(phases=probed.phases) for probed in taken["plain"]],
+            fast=[Taken(phases=probed.phases) for probed in taken["fast"]],
+            plain_flops=self._flops(recipe, taken["plain"][-1]),
             trunk_key=None if trunk is None else repr((trunk.rows, trunk.depth)),
         )
 

@@ -61,7 +61,7 @@ def open_speed(options: SpeedOptions) -> SpeedRun:
     check_folder(options.out)
     path = speed_path(options.out, models)
     before = load_speed(path)
-    dataset = load_dataset(options.data, text_column=options.text_column, label_column=options.label_column)
+    dataset = load_dataset(options.data, options=options.reading())
     if not options.pairs and not options.whole:
         raise UserError("--pairs 0: nothing would be timed: name a row with --whole")
     if not options.pairs and before is None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from bench.evidence.looks import repeated_looks
 from bench.records.facts import dataset_facts
 from bench.records.record import Record
 from bench.records.store import RESULTS, load_records
@@ -19,12 +20,13 @@ from bench.run.options import RunOptions
 from bench.run.same_study import check_same_study, checkpoints_of, reported_study, unknown_checkpoints
 from bench.run.worker import SessionSpec
 from bench.study.matrix import load_matrix
-from bench.study.plan import PlannedRun, choose_models, make_plan
+from bench.study.plan import PlannedRun, checkpoint_notes, choose_models, make_plan
 from bench.study.resolve import parse_set, resolve
 from gptcore.backbones.checkpoints import checkpoint_reachable
 from gptcore.backbones.config import REGISTRY
 from gptcore.data.datasets import Dataset, load_dataset
 from gptcore.errors import UserError
+from gptcore.paths import path_kind
 from gptcore.recipe import Seeds
 
 FIRST_SEED = 123  # of the published study; further seeds count on from it
@@ -53,7 +55,10 @@ class StudyRun:
     def session_spec(self, verify: bool = False) -> SessionSpec:
         """What a worker opens its session with; verify: compare every run with the plain engine first."""
         return SessionSpec(
-            self.data, self.study.engine, self.precision, self.device, verify, self.study.checkpoints
+            *(self.data, self.study.engine, self.precision, self.device),
+            verify=verify,
+            checkpoints=self.study.checkpoints,
+            baseline=self.study.row(self.study.baseline).recipe,
         )
 
 
@@ -68,12 +73,14 @@ def open_study(options: RunOptions) -> StudyRun:
     changes = dict(parse_set(text) for text in options.changes)
     vary = parse_vary(options.vary)
     resolved = resolve(matrix, models, changes, split_names(options.only), split_names(options.skip))
-    data = load_dataset(options.data, text_column=options.text_column, label_column=options.label_column)
+    data = load_dataset(options.data, options=options.reading())
+    check_varies(data, vary)
     name = (
         options.out.name if options.out else study_name(matrix.name, models, data.name, options.engine, vary)
     )
     folder = options.out or RESULTS / name
     check_folder(folder)
+    warnings = [*data.warnings, *resolved.warnings]
     study = Study(
         name=name,
         matrix=matrix.name,
@@ -86,7 +93,8 @@ def open_study(options: RunOptions) -> StudyRun:
         seeds=make_seeds(options.seeds, vary),
         dataset=dataset_facts(data),
         checkpoints=checkpoints_of(resolved.rows),
-        warnings=list(resolved.warnings),
+        notes=list(data.notes),
+        warnings=list(warnings),
         command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
     )
     device = choose_device(options.device)
@@ -98,13 +106,15 @@ def open_study(options: RunOptions) -> StudyRun:
         reachable=checkpoint_reachable,
         retry_failed=options.retry_failed,
     )
-    messages = [why, *data.notes]
-    warnings = [*resolved.warnings, *unknown_checkpoints(folder, study, records)]
+    messages = [why, *checkpoint_notes(plan), *data.notes]
+    warnings += unknown_checkpoints(folder, study, records)
     if any(run.state == "todo" for run in plan) and (busy := busy_share()) > BUSY:
         warnings.append(f"other programs keep {busy:.0%} of the processor busy: {BUSY_REMEDY}")
     free_bytes = free_memory_bytes(device)
-    manifest, told = reported_study(folder, study)
+    manifest, told = reported_study(folder, study, records)
     messages += told
+    if (again := repeated_looks(manifest)) and len(manifest.seeds) not in (manifest.looks or []):
+        warnings.append(again)
     return StudyRun(
         folder,
         study,
@@ -152,7 +162,7 @@ def study_name(
     """
     path = Path(models)
     parts = [path.name]
-    if path.is_dir() and models not in REGISTRY:
+    if path_kind(path) == "folder" and models not in REGISTRY:
         path = path.resolve()
         parts = [f"{path.name}-{hashlib.sha256(str(path).encode()).hexdigest()[:6]}"]
     if matrix != "full":
@@ -166,9 +176,17 @@ def study_name(
     return "-".join(parts)
 
 
+def check_varies(data: Dataset, vary: tuple[Series, ...]) -> None:
+    """Raises UserError for seeds of the split alone where every part is given: their runs would be equal."""
+    if "validation" in data.given and ("split",) in vary:
+        raise UserError(
+            "--vary split: train, validation and test rows are given, so nothing would vary: leave it out"
+        )
+
+
 def check_folder(folder: Path) -> None:
     """Raises UserError where results cannot go into `folder`."""
-    if folder.exists() and not folder.is_dir():
+    if path_kind(folder) == "file":
         raise UserError(f"--out {folder} is a file: name a folder, or a name that is free")
 
 

@@ -17,13 +17,12 @@ from typing import Any
 
 from bench.records.record import Environment, Record
 from bench.records.scrub import Tail
-from bench.run.execute import OnEpoch
-from bench.run.outcome import record_without_outcome
+from bench.run.outcome import RefusedRunError, record_without_outcome
 from bench.run.worker import Foretell, Probing, Ready, Refused, SessionSpec, work
 from bench.study.forecast import Prediction
 from bench.study.plan import PlannedRun
 from gptcore.errors import UserError
-from gptcore.result import Epoch
+from gptcore.result import Epoch, OnEpoch
 
 PROBE_LIMIT_S = 600.0  # a recipe whose probe takes longer is not foretold
 _START_TRIES = 3
@@ -55,7 +54,8 @@ class Supervisor:
     def run(self, planned: PlannedRun, on_epoch: OnEpoch) -> Record:
         """The record of one run: done, skipped where the plan has it blocked, or failed.
 
-        A failed one has the last lines of the worker's output. Raises UserError where no worker can start.
+        A failed one has the last lines of the worker's output. Raises UserError where no worker can start,
+        RefusedRunError where the user has to change something.
         """
         data = self.spec.data.with_split(planned.seeds.split)  # said before a worker fails over it
         worker = self._ready_worker()
@@ -159,7 +159,10 @@ class _Worker:
         self.environment = first.environment
 
     def run(self, planned: PlannedRun, on_epoch: OnEpoch, timeout_s: float | None) -> Record:
-        """Have a run done. Raises WorkerLostError if the worker dies, or is stopped as it takes too long."""
+        """Have a run done. Raises WorkerLostError if the worker dies, or is stopped as it takes too long.
+
+        Raises RefusedRunError for what the user has to change.
+        """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         with contextlib.suppress(OSError):  # if it has just died, the next line says how
             self.connection.send(planned)
@@ -172,6 +175,8 @@ class _Worker:
             if isinstance(message, Record):
                 self._read_output()
                 return message
+            if isinstance(message, Refused):
+                raise RefusedRunError(message.message)
             assert isinstance(message, Epoch)
             on_epoch(message)
 

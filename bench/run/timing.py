@@ -1,4 +1,4 @@
-"""Times of small fits, taken in turn from processes that run different code: what the regression gate compares."""
+"""Measurements taken in turn, for `speed` and `regress`; and the processes that run different code for the latter."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Timer
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from bench.evidence.regress import Rounds
 from bench.run.environment import CHECKOUT
@@ -20,9 +20,10 @@ from gptcore.errors import UserError
 
 WORKLOAD = Path(__file__).with_name("workload.py")
 ANSWER_LIMIT_S = 120.0  # a fit takes a fraction of a second
-N_ROUNDS = 12
 
-Runner = Callable[[str, int], float]  # case, round -> seconds
+Name = TypeVar("Name", bound=str)
+Measured = TypeVar("Measured")
+Runner = Callable[[str, int], Measured]  # case, round -> what it measured
 
 
 class Worker:
@@ -87,21 +88,26 @@ class Worker:
 
 
 def take_rounds(
-    runners: Mapping[str, Runner], cases: Sequence[str], n_rounds: int, on_round: Callable[[str], None]
-) -> dict[str, dict[str, list[float]]]:
-    """Case -> runner -> seconds, a value a round. Every round asks all runners, in the opposite order of the last.
+    runners: Mapping[Name, Runner[Measured]],
+    cases: Sequence[str],
+    n_rounds: int,
+    on_round: Callable[[str], None],
+    warm_up: int = 1,
+) -> dict[str, dict[Name, list[Measured]]]:
+    """Case -> runner -> what it measured, one value per round: each is called with the case and the round's number.
 
-    One round more is taken and dropped first, in which everything is loaded.
+    Every round asks all runners, in the opposite order of the last. warm_up: rounds taken first and dropped, in
+    which everything is loaded.
     """
-    taken: dict[str, dict[str, list[float]]] = {case: {name: [] for name in runners} for case in cases}
-    for number in range(-1, n_rounds):
+    taken: dict[str, dict[Name, list[Measured]]] = {case: {name: [] for name in runners} for case in cases}
+    for number in range(-warm_up, n_rounds):
         on_round(f"timing round {number + 1} of {n_rounds}")
         for case in cases:
             order = list(runners) if number % 2 else list(runners)[::-1]
             for name in order:
-                seconds = runners[name](case, number + 1)
+                measured = runners[name](case, number + 1)
                 if number >= 0:
-                    taken[case][name].append(seconds)
+                    taken[case][name].append(measured)
     return taken
 
 
@@ -111,7 +117,7 @@ def time_code(
     """This code's fast engine against its plain one, and against the fast engine of the tree `base`."""
     with ExitStack() as stack:
         head, again = (stack.enter_context(Worker(CHECKOUT, workload)) for _ in range(2))
-        runners: dict[str, Runner] = {
+        runners: dict[str, Runner[float]] = {
             "plain": lambda case, seed: head.seconds(case, "plain", seed),
             "ours": lambda case, seed: head.seconds(case, "fast", seed),
             "again": lambda case, seed: again.seconds(case, "fast", seed),

@@ -15,12 +15,17 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from threading import Thread
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from bench.records.record import Environment
+from bench.records.record import Environment, Record
+from bench.run.outcome import RefusedRunError
 from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset
 from gptcore.errors import UserError
+from gptcore.recipe import Recipe
+
+if TYPE_CHECKING:
+    from bench.run.runner import Session
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class SessionSpec:
     device: str
     verify: bool = False
     checkpoints: Mapping[str, str] = field(default_factory=dict)
+    baseline: Recipe | None = None
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Refused:
-    """The first message of one that cannot: what a user can mend."""
+    """Instead of the first message, or of a run's record: what the user has to change."""
 
     message: str
 
@@ -83,11 +89,14 @@ def work(spec: SessionSpec, connection: Connection, output: Connection) -> None:
     Thread(target=_receive, args=(connection, asked), daemon=True).start()
 
     from bench.run.probing import foretell
-    from bench.run.runner import environment_of, open_session, run_one
+    from bench.run.runner import environment_of, open_session
 
     try:
         session = open_session(
-            spec.data, spec.engine, spec.precision, spec.device, spec.verify, spec.checkpoints
+            *(spec.data, spec.engine, spec.precision, spec.device),
+            verify=spec.verify,
+            checkpoints=spec.checkpoints,
+            baseline=spec.baseline,
         )
     except UserError as error:
         connection.send(Refused(str(error)))
@@ -101,7 +110,16 @@ def work(spec: SessionSpec, connection: Connection, output: Connection) -> None:
             )
             connection.send(predictions)
         else:
-            connection.send(run_one(task, session, connection.send))
+            connection.send(_answer(task, session, connection))
+
+
+def _answer(run: PlannedRun, session: Session, connection: Connection) -> Record | Refused:
+    from bench.run.runner import run_one
+
+    try:
+        return run_one(run, session, connection.send)
+    except RefusedRunError as error:
+        return Refused(str(error))
 
 
 def _receive(connection: Connection, asked: SimpleQueue[PlannedRun | Foretell]) -> None:

@@ -10,37 +10,39 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bench.records.record import Record
-from bench.study.costs import estimate_memory
 from bench.study.plan import PlannedRun
-from gptcore.backbones.checkpoints import known_config
 from gptcore.recipe import Recipe, Seeds
+from gptcore.result import CutTexts
 
 if TYPE_CHECKING:
-    from gptcore.training.probe import Probe, TrunkNeed
+    from gptcore.training.probe import Probe
+    from gptcore.training.trunk_need import TrunkNeed
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a run will cost: seconds here (a record's `marginal_s`), and its process's peak memory."""
+    """What a run will cost: seconds here (a record's `marginal_s`), and its process's peak memory.
+
+    cut: how many texts are longer than what the run will read of them; None where it reads no tokens.
+    """
 
     seconds: float
     mem_bytes: int
+    cut: CutTexts | None = None
 
 
 @dataclass(frozen=True)
 class Machine:
     """What is the same for all runs. floor_bytes: of a process that has loaded everything but a model;
-    trunk_bytes: what the trunks that are kept may take together; skips: whether the engine is the fast one."""
+    trunk_bytes: what the trunks that are kept may take together."""
 
     floor_bytes: int
     trunk_bytes: int
-    skips: bool = True
 
 
 def forecast(
     plan: Sequence[PlannedRun],
     probe_of: Callable[[PlannedRun], Probe | None],
-    n_classes: int,
     machine: Machine,
 ) -> dict[str, Prediction]:
     """Run id -> prediction, for the runs that are to do and of which there is a probe."""
@@ -54,9 +56,8 @@ def forecast(
         if probe.trunk is not None:
             share = trunks.take(probe.trunk, run.recipe, run.seeds)
             seconds -= (1 - share) * probe.phases.get("trunk", 0.0)
-        own_bytes = _own_bytes(run.recipe, probe, n_classes, machine.skips)
-        mem_bytes = machine.floor_bytes + trunks.held_bytes + own_bytes
-        found[run.run_id] = Prediction(seconds, mem_bytes)
+        mem_bytes = machine.floor_bytes + trunks.held_bytes + probe.own_bytes
+        found[run.run_id] = Prediction(seconds, mem_bytes, probe.cut)
     return found
 
 
@@ -82,14 +83,6 @@ def with_prediction(record: Record, predictions: Mapping[str, Prediction]) -> Re
         return record
     foretold = {"predicted_s": round(prediction.seconds, 4), "predicted_mem_bytes": prediction.mem_bytes}
     return record.model_copy(update={"cost": record.cost.model_copy(update=foretold)})
-
-
-def _own_bytes(recipe: Recipe, probe: Probe, n_classes: int, skips: bool) -> int:
-    config = None if recipe.is_tfidf else known_config(recipe.model)
-    if config is None:
-        return 0
-    n_used_tokens = probe.n_used_tokens if skips else None
-    return estimate_memory(config, recipe, probe.tokens_per_row, n_classes, n_used_tokens)
 
 
 class _Trunks:

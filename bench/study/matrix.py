@@ -14,16 +14,16 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from bench.records.study import Published
-from gptcore.backbones.config import FAMILIES, REGISTRY
+from bench.published.table import tables
+from gptcore.backbones.config import FAMILIES, FORMER_FAMILIES, REGISTRY
 from gptcore.errors import UserError
+from gptcore.paths import path_kind
 from gptcore.recipe import Recipe, make_recipe
 
 MATRICES = Path(__file__).parents[1] / "matrices"  # the matrices that come with the project
-CLAIMS = MATRICES / "claims.toml"  # what is published of their rows: the one file there that is no matrix
-DEFAULT_MODELS = {"embedded": "mini", "gpt2": "gpt2"}  # the baseline's model where a file names none
+DEFAULT_MODELS = {"bundled": "micro", "gpt2": "gpt2"}  # the baseline's model where a file names none
 _NAME = r"^\S(.*\S)?$"  # one line, nothing blank around it
 
 
@@ -36,7 +36,6 @@ class _Spec(_Part):
     note: str | None = Field(
         default=None, description="what a reader must know, such as a quirk of the source"
     )
-    published: Published | None = None
 
 
 class BaselineSpec(_Spec):
@@ -83,6 +82,9 @@ class Matrix(_Part):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$", description="by default the file's name")
     about: str = Field(default="", description="one line for `bench list`")
+    published: str | None = Field(
+        default=None, description="folder of bench/published with figures of its rows"
+    )
     baseline: BaselineSpec = Field(default_factory=BaselineSpec)
     families: dict[str, str] = Field(default_factory=dict, description="family -> the baseline's model")
     models: dict[str, dict[str, Any]] = Field(
@@ -91,6 +93,11 @@ class Matrix(_Part):
     questions: dict[str, str] = Field(default_factory=dict, description="id -> text, in the report's order")
     rows: list[RowSpec] = Field(default_factory=list, alias="row")
     grid: Grid | None = None
+
+    @field_validator("families")
+    @classmethod
+    def _families_by_their_names(cls, families: dict[str, str]) -> dict[str, str]:
+        return {FORMER_FAMILIES.get(family, family): model for family, model in families.items()}
 
     def all_rows(self) -> list[RowSpec]:
         """The written rows, then the grid's."""
@@ -134,14 +141,14 @@ def closest(name: str, known: Iterable[str]) -> str:
 
 
 def _bundled() -> list[str]:
-    return sorted(path.stem for path in MATRICES.glob("*.toml") if path != CLAIMS)
+    return sorted(path.stem for path in MATRICES.glob("*.toml"))
 
 
 def _find(name_or_path: str | Path) -> Path:
     if str(name_or_path) in _bundled():
         return MATRICES / f"{name_or_path}.toml"
     path = Path(name_or_path)
-    if path.is_file():
+    if path_kind(path) == "file":
         return path
     raise UserError(
         f"matrix {str(name_or_path)!r} is no file, and none of those that come with the project "
@@ -172,6 +179,8 @@ def _problem(error: ValidationError, raw: dict[str, Any]) -> str:
 
 def _check_tables(matrix: Matrix, where: str) -> None:
     """Families and models are known, and every recipe field has an allowed value."""
+    if matrix.published is not None and matrix.published not in tables():
+        raise UserError(f"{where}: published = {matrix.published!r}: {closest(matrix.published, tables())}")
     for family, model in matrix.families.items():
         if family not in FAMILIES:
             raise UserError(f"{where}: families: {family}: {closest(family, FAMILIES)}")
@@ -248,6 +257,8 @@ def _grid_name(chosen: dict[str, Any]) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, dict):
+        return "-".join(_shown(item) for item in value.values())
     if isinstance(value, list):
         return "+".join(str(item) for item in value)
     return f"{value:g}" if isinstance(value, float) else str(value)

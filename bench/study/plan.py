@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+from functools import cache, partial
 from typing import Literal
 
 from bench.records.record import Record, run_id
 from bench.records.study import Row, Study
 from bench.study.matrix import closest
-from gptcore.backbones.checkpoints import cached_checkpoint, is_hub_id, known_config
-from gptcore.backbones.config import FAMILIES, REGISTRY
+from gptcore.backbones.checkpoint_files import is_file
+from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
+from gptcore.backbones.checkpoints import (
+    OWNERS,
+    cached_checkpoint,
+    check_checkpoint,
+    is_hub_id,
+    is_local_folder,
+    known_config,
+    known_folder,
+    not_a_model,
+)
+from gptcore.backbones.config import FAMILIES, FORMER_FAMILIES, REGISTRY, ModelConfig
+from gptcore.backbones.layer_names import linear_layers
 from gptcore.errors import UserError
-from gptcore.recipe import TRAINED_BLOCKS, Recipe, Seeds
+from gptcore.paths import path_kind
+from gptcore.recipe import Recipe, Seeds
 
 State = Literal["todo", "done", "failed", "blocked"]
 
@@ -47,22 +59,23 @@ def choose_models(
     asked: "auto", a family, a registry name, a checkpoint's folder or its hub id. `auto` takes gpt2 where a
     CUDA GPU is there and the weights are cached or `reachable`. Raises UserError for anything else.
     """
+    asked = FORMER_FAMILIES.get(asked, asked)
     if asked != "auto":
         _check_model(asked, "--models")
         known_config(asked if asked not in FAMILIES else FAMILIES[asked][0])  # a damaged folder is said now
         return asked, f"running on {asked}, as asked"
     if not has_cuda():
         return (
-            "embedded",
-            "running on embedded, as there is no CUDA GPU (--models gpt2 would run GPT-2 anyway)",
+            "bundled",
+            "running on bundled, as there is no CUDA GPU (--models gpt2 would run GPT-2 anyway)",
         )
     if cached_checkpoint("gpt2") is not None:
         return "gpt2", "running on gpt2: a CUDA GPU is there and the weights are cached"
     if reachable("gpt2"):
         return "gpt2", "running on gpt2: a CUDA GPU is there and the weights can be downloaded"
     return (
-        "embedded",
-        "running on embedded, as GPT-2's weights are neither cached nor to be downloaded from here",
+        "bundled",
+        "running on bundled, as GPT-2's weights are neither cached nor to be downloaded from here",
     )
 
 
@@ -77,18 +90,19 @@ def make_plan(
 
     records: run id -> record of this study; reachable: whether a model's weights can be downloaded, asked once a
     model and only where they are not on this machine; retry_failed: a run that failed is to do again.
-    Raises UserError for a model that is no name, no folder and no hub id.
+    Raises UserError for a model that is not a name, a folder or a hub id, for a local folder that cannot be opened,
+    and for a recipe that no model can follow: the user's to correct, before anything runs.
     """
-    reachable = cache(reachable)
+    obstacle_of = cache(partial(_model_obstacle, reachable))
     sharing: dict[str, list[Row]] = {}
     for row in study.rows:
-        if not row.recipe.is_tfidf:
-            _check_model(row.recipe.model, f"row {row.name!r}: model")
+        if row.recipe.backbone is not None:
+            _check_model(row.recipe.backbone, f"row {row.name!r}: model")
         sharing.setdefault(row.recipe.id, []).append(row)
 
     def planned(rows: list[Row], seed_index: int, seeds: Seeds) -> PlannedRun:
         recipe = rows[0].recipe
-        obstacle = _obstacle(rows, reachable)
+        obstacle = _obstacle(rows, obstacle_of)
         state, reason = _state(records.get(run_id(recipe, seed_index)))
         if state == "failed" and retry_failed:
             state = "todo"
@@ -105,7 +119,8 @@ def make_plan(
 
 def _blocks_trained(rows: list[Row]) -> int:
     """A trunk of fewer blocks comes first, as one of more starts from it."""
-    return TRAINED_BLOCKS.get(rows[0].recipe.train, 0)
+    recipe = rows[0].recipe
+    return 0 if recipe.backbone is None else recipe.method.upper_blocks or 0
 
 
 def blocking(plan: Sequence[PlannedRun]) -> list[str]:
@@ -123,16 +138,34 @@ def downloads(plan: Sequence[PlannedRun], size: Callable[[str], int | None]) -> 
     models = {
         run.recipe.model: None
         for run in plan
-        if run.state == "todo" and not run.recipe.is_tfidf and run.recipe.weights == "pretrained"
+        if run.state == "todo" and run.recipe.backbone is not None and run.recipe.weights == "pretrained"
     }
     return {model: size(model) for model in models if cached_checkpoint(model) is None}
 
 
+def checkpoint_notes(plan: Sequence[PlannedRun]) -> list[str]:
+    """What a user should know of the checkpoints that a plan's runs will open, each once."""
+    recipes = [run.recipe for run in plan if run.state == "todo" and run.recipe.backbone is not None]
+    models = {(recipe.model, recipe.weights) for recipe in recipes}
+    notes = []
+    for model, weights in sorted(models):
+        if model not in REGISTRY and known_folder(model) is not None:
+            found = checkpoint_tokenizer(model).notes
+            found += check_checkpoint(model) if weights == "pretrained" else ()
+            notes += [f"{model}: {note}" for note in found]
+    return list(dict.fromkeys(notes))
+
+
 def _check_model(model: str, where: str) -> None:
-    if model in FAMILIES or model in REGISTRY or is_hub_id(model) or Path(model).is_dir():
+    is_a_file = is_file(model)
+    if model in FAMILIES or model in REGISTRY or path_kind(model) == "folder":
         return
-    known = closest(model, [*FAMILIES, *REGISTRY])
-    raise UserError(f"{where} {model!r} is no known model, no folder and no hub id 'owner/name': {known}")
+    if is_hub_id(model) and not is_a_file:
+        return
+    if is_a_file or model in OWNERS:
+        raise UserError(f"{where} {model!r} {not_a_model(model)}")
+    known = closest(model, dict.fromkeys([*FAMILIES, *REGISTRY]))
+    raise UserError(f"{where} {model!r} is not a known model, a folder, or a hub id 'owner/name': {known}")
 
 
 def _state(record: Record | None) -> tuple[State, str | None]:
@@ -144,18 +177,38 @@ def _state(record: Record | None) -> tuple[State, str | None]:
     return "done", None
 
 
-def _obstacle(rows: list[Row], reachable: Callable[[str], bool]) -> str | None:
+def _obstacle(rows: list[Row], obstacle_of: Callable[[str, bool], str | None]) -> str | None:
     """Why the run cannot be done here; None where it can, as far as can be told without trying."""
     recipe = rows[0].recipe
     if all(row.excluded for row in rows):
         return rows[0].excluded
-    if recipe.is_tfidf:
+    if recipe.backbone is None:
         return None
+    obstacle = obstacle_of(recipe.model, recipe.weights == "pretrained")
+    if obstacle is None and (config := known_config(recipe.model)) is not None:
+        _check_fit(rows[0].name, recipe, config)
+    return obstacle
+
+
+def _model_obstacle(reachable: Callable[[str], bool], model: str, pretrained: bool) -> str | None:
+    """Why a model cannot be opened here, None where it can. Raises UserError where a local folder is the reason."""
     try:
-        config = known_config(recipe.model)
+        config = known_config(model)
+        if config is not None and model not in REGISTRY:
+            checkpoint_tokenizer(model)
+        if pretrained:
+            check_checkpoint(model)
     except UserError as error:
+        if is_local_folder(model):
+            raise
         return str(error)
-    needs_file = config is None or recipe.weights == "pretrained"
-    if needs_file and cached_checkpoint(recipe.model) is None and not reachable(recipe.model):
-        return f"the weights of {recipe.model} are not on this machine and cannot be downloaded from here"
+    needs_file = config is None or pretrained
+    if needs_file and cached_checkpoint(model) is None and not reachable(model):
+        return f"the weights of {model} are not on this machine and cannot be downloaded from here"
     return None
+
+
+def _check_fit(row: str, recipe: Recipe, config: ModelConfig) -> None:
+    """Raises UserError where the recipe asks for what the model does not have."""
+    if (problem := recipe.method.obstacle(linear_layers(config.n_layer))) is not None:
+        raise UserError(f"row {row!r}: {problem}")

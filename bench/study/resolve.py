@@ -11,15 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench.published.table import load_table
 from bench.records.study import Row
 from bench.study.matrix import DEFAULT_MODELS, Matrix, RowSpec, closest
-from gptcore.backbones.config import FAMILIES, REGISTRY
+from gptcore.backbones.checkpoints import known_config
+from gptcore.backbones.config import FAMILIES
 from gptcore.errors import UserError
-from gptcore.recipe import Recipe, make_recipe
-
-ONLY_HELP = "Run only these rows, the baseline, and the rows they are compared with."
-SKIP_HELP = "Leave these rows out; what was compared with one is compared with the row before it."
-SET_HELP = "Change the baseline: FIELD=VALUE, such as lr=1e-4. A row's own differences still win."
+from gptcore.recipe import METHOD_FIELDS, Recipe, make_recipe, spell_out
 
 
 @dataclass(frozen=True)
@@ -56,17 +54,18 @@ def resolve(
     """The rows of a matrix on `models`: a family, a registry name, or a checkpoint's path or hub id.
 
     Rows that belong to another family stay, with `excluded` saying so. `overrides` are the fields of --set,
-    `only` and `skip` row names (see ONLY_HELP, SKIP_HELP).
+    `only` names the rows to keep beside the baseline and what they are compared with; `skip` rows to leave out, and
+    what was compared with one is compared with the row before it.
     Raises UserError for unknown names and for values that no recipe allows.
     """
-    overrides = dict(overrides or {})
+    overrides = spell_out(overrides or {})
     if "model" in overrides:
         raise UserError(f"--set model={overrides['model']}: choose the model with --models")
     make_recipe(overrides, where="--set")
     specs = {row.name: row for row in matrix.all_rows()}
     parents = _parents(matrix, specs, only, skip)
     base_model = matrix.families.get(models) or DEFAULT_MODELS.get(models, models)
-    base_values = {**matrix.baseline.changes, **overrides}
+    base_values = {**spell_out(matrix.baseline.changes), **overrides}
 
     recipes = {matrix.baseline.name: _recipe(matrix, base_model, base_values, matrix.baseline.name)}
     for name in parents:
@@ -81,6 +80,8 @@ def resolve(
         )
         for name, parent in parents.items()
     ]
+    figures = load_table(matrix.published).rows if matrix.published else {}
+    rows = [row.model_copy(update={"published": figures.get(row.name)}) for row in rows]
     in_grid = {row.name for row in matrix.grid.rows()} if matrix.grid else set()
     warnings = [
         warning
@@ -123,7 +124,7 @@ def _parents(
 def _changes_on_the_way(matrix: Matrix, specs: Mapping[str, RowSpec], name: str) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     while name != matrix.baseline.name:
-        changes = {**specs[name].changes, **changes}
+        changes = {**spell_out(specs[name].changes), **changes}
         name = specs[name].against or matrix.baseline.name
     return changes
 
@@ -136,14 +137,14 @@ def _recipe(matrix: Matrix, model: str, values: dict[str, Any], name: str) -> Re
 def _baseline_row(matrix: Matrix, recipe: Recipe, models: str) -> Row:
     spec = matrix.baseline
     excluded = _excluded(recipe, models, recipe.model)
-    return Row(name=spec.name, recipe=recipe, note=spec.note, published=spec.published, excluded=excluded)
+    return Row(name=spec.name, recipe=recipe, note=spec.note, excluded=excluded)
 
 
 def _row(spec: RowSpec, parent: str, recipe: Recipe, against: Recipe, excluded: str | None) -> Row:
     # A field that means nothing to this recipe, such as lr to stored features, is no difference.
     changes = {
         field: value
-        for field, value in recipe.choices().items()
+        for field, value in recipe.model_dump(mode="json", include=set(recipe.relevant)).items()
         if getattr(recipe, field) != getattr(against, field)
     }
     return Row(
@@ -153,7 +154,6 @@ def _row(spec: RowSpec, parent: str, recipe: Recipe, against: Recipe, excluded: 
         changes=changes,
         question=spec.question,
         note=spec.note,
-        published=spec.published,
         no_op=spec.no_op and recipe.choices() == against.choices(),
         weight=spec.weight,
         excluded=excluded,
@@ -165,10 +165,9 @@ def _excluded(recipe: Recipe, models: str, base_model: str) -> str | None:
     family = _family(recipe.model)
     if recipe.model != base_model and family is not None and family != _family(models):
         return f"this row is about {recipe.model}; the study runs on {models}"
-    if isinstance(recipe.context, int) and recipe.model in REGISTRY:
-        most = REGISTRY[recipe.model].config.context
-        if recipe.context > most:
-            return f"context = {recipe.context}: {recipe.model} reads {most} tokens at most"
+    config = known_config(recipe.model) if isinstance(recipe.context, int) and recipe.backbone else None
+    if config is not None and recipe.context > config.context:  # type: ignore[operator]
+        return f"context = {recipe.context}: {recipe.model} reads {config.context} tokens at most"
     return None
 
 
@@ -198,6 +197,8 @@ def _factors(matrix: Matrix, row: Row, against: Recipe) -> list[str]:
     along: set[str] = set()
     if "model" in row.changes:
         along.update(matrix.models.get(row.recipe.model, {}), matrix.models.get(against.model, {}))
-    if row.recipe.train == "lora" and "train" in row.changes:
-        along.update(field for field in Recipe.model_fields if field.startswith("lora_"))
+    if row.recipe.backbone is None:
+        along.add("ngrams")
+    if "train" in row.changes:
+        along.update(METHOD_FIELDS)
     return [field for field in row.changes if field not in along]

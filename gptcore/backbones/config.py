@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from gptcore.errors import UserError
 
+Activation = Literal[
+    "gelu_new", "gelu", "relu", "relu6", "silu", "mish", "hardswish", "leaky_relu", "tanh", "sigmoid"
+]
+
 
 class ModelConfig(BaseModel):
     """Shape of a GPT-2 style decoder (Radford et al. 2019), in the field's usual names.
 
     Defaults are those shared by all four GPT-2 sizes. Raises pydantic's ValidationError on a bad value.
+
+    n_inner: width of the MLP, None for 4 d_model; activation: in the MLP ("gelu_new" is GELU's tanh approximation);
+    scale_attn_weights: attention scores are divided by sqrt(d_head); scale_attn_by_inverse_layer_idx: and by the
+    number of the block, counted from 1; tokenizer: "gpt2" and "embedded" (the bundled models') are vocabularies known
+    by name, "own" lies in the checkpoint's folder.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -24,7 +34,11 @@ class ModelConfig(BaseModel):
     vocab_size: int = Field(default=50257, gt=0)
     layer_norm_epsilon: float = Field(default=1e-5, gt=0)
     tie_output: bool = True
-    tokenizer: Literal["gpt2", "embedded"] = "gpt2"
+    tokenizer: Literal["gpt2", "embedded", "own"] = "gpt2"
+    n_inner: int | None = Field(default=None, gt=0)
+    activation: Activation = "gelu_new"
+    scale_attn_weights: bool = True
+    scale_attn_by_inverse_layer_idx: bool = False
 
     @field_validator("n_head")
     @classmethod
@@ -40,10 +54,35 @@ class ModelConfig(BaseModel):
         return self.d_model // self.n_head
 
     @property
+    def n_blocks(self) -> int:
+        """The field's name for n_layer; see `BackboneInfo`."""
+        return self.n_layer
+
+    @property
+    def width(self) -> int:
+        """The field's name for d_model; see `BackboneInfo`."""
+        return self.d_model
+
+    @property
+    def identity(self) -> str:
+        """The whole config as text."""
+        return self.model_dump_json()
+
+    @property
+    def d_mlp(self) -> int:
+        """Width of the MLP."""
+        return 4 * self.d_model if self.n_inner is None else self.n_inner
+
+    def score_divisor(self, layer: int) -> float:
+        """What block `layer`, counted from 0, divides its attention scores by."""
+        divisor = math.sqrt(self.d_head) if self.scale_attn_weights else 1.0
+        return divisor * (layer + 1) if self.scale_attn_by_inverse_layer_idx else divisor
+
+    @property
     def n_block_params(self) -> int:
-        """Parameters of one block: two norms, attention (4 d^2 + 4 d) and MLP (8 d^2 + 5 d)."""
+        """Parameters of one block: two norms (4 d), attention (4 d^2 + 4 d) and MLP (2 d d_mlp + d_mlp + d)."""
         d = self.d_model
-        return 12 * d * d + 13 * d
+        return 4 * d * d + 9 * d + 2 * d * self.d_mlp + self.d_mlp
 
     @property
     def n_params(self) -> int:
@@ -68,7 +107,7 @@ class ModelEntry(BaseModel):
         return self.source == "bundled"
 
 
-def _embedded(d_model: int, n_layer: int, about: str) -> ModelEntry:
+def _bundled(d_model: int, n_layer: int, about: str) -> ModelEntry:
     # Heads of width 32 at every size, so that the sizes differ in width and depth only.
     config = ModelConfig(
         d_model=d_model,
@@ -90,17 +129,18 @@ def _gpt2(d_model: int, n_layer: int, n_head: int, source: str, about: str) -> M
 # With 8,192 tokens the embedding is more than half of the smaller models. Depth 4 to 6 leaves
 # `last_block`, `last_two_blocks` and `all` three really different choices at every size.
 REGISTRY: dict[str, ModelEntry] = {
-    "nano": _embedded(64, 4, "0.7M parameters, 4 blocks of width 64, comes with the project"),
-    "micro": _embedded(128, 4, "1.9M parameters, 4 blocks of width 128, comes with the project"),
-    "mini": _embedded(192, 6, "4.3M parameters, 6 blocks of width 192, comes with the project"),
+    "nano": _bundled(64, 4, "0.7M parameters, 4 blocks of width 64, ships with the package"),
+    "micro": _bundled(128, 4, "1.9M parameters, 4 blocks of width 128, ships with the package"),
+    "mini": _bundled(192, 6, "4.3M parameters, 6 blocks of width 192, ships with the package"),
     "gpt2": _gpt2(768, 12, 12, "openai-community/gpt2", "GPT-2 124M"),
     "gpt2-medium": _gpt2(1024, 24, 16, "openai-community/gpt2-medium", "GPT-2 355M"),
     "gpt2-large": _gpt2(1280, 36, 20, "openai-community/gpt2-large", "GPT-2 774M"),
     "gpt2-xl": _gpt2(1600, 48, 25, "openai-community/gpt2-xl", "GPT-2 1558M"),
 }
 
+FORMER_FAMILIES = {"embedded": "bundled"}  # names that options and matrix files may still use
 FAMILIES: dict[str, tuple[str, ...]] = {
-    "embedded": ("nano", "micro", "mini"),
+    "bundled": ("nano", "micro", "mini"),
     "gpt2": ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"),
 }
 

@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 
 from gptcore.backbones.checkpoint_files import CONFIG_FILE, tokenizer_files, weight_files
-from gptcore.backbones.checkpoints import cached_checkpoint
-from gptcore.data.assets import cache_dir, write_atomically
+from gptcore.backbones.checkpoints import cached_checkpoint, has_own_tokenizer
+from gptcore.data.assets import cache_dir
 from gptcore.errors import UserError
+from gptcore.files import write_whole
 
 CHUNK_BYTES = 2**20
 # A file that has just changed may change again without another time stamp: its digest is not kept.
@@ -21,6 +22,7 @@ SETTLED_S = 2.0
 def checkpoint_fingerprint(name_or_path: str | Path) -> str | None:
     """SHA-256 (hex) over a checkpoint's weight files, config and tokenizer files; None where it is not at hand.
 
+    Only files that are read count, and of the registry's models no tokenizer files: those have theirs by name.
     A registry name, a folder, or a hub id in the cache. Digests of files are kept in the user's cache folder, by
     path, size, times and inode. Downloads nothing. Raises UserError where a file cannot be read.
     """
@@ -28,7 +30,8 @@ def checkpoint_fingerprint(name_or_path: str | Path) -> str | None:
     if folder is None:
         return None
     digest = hashlib.sha256()
-    for path in [*weight_files(folder), folder / CONFIG_FILE, *tokenizer_files(folder)]:
+    tokenizer = tokenizer_files(folder) if has_own_tokenizer(str(name_or_path)) else []
+    for path in [*weight_files(folder), folder / CONFIG_FILE, *tokenizer]:
         digest.update(f"{path.name} {file_digest(path)}\n".encode())
     return digest.hexdigest()
 
@@ -46,7 +49,7 @@ def file_digest(path: Path) -> str:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
     if settled:
         with contextlib.suppress(UserError):  # a cache that cannot be written costs time only
-            write_atomically(kept_at, json.dumps({"state": state, "sha256": found}).encode())
+            write_whole(kept_at, json.dumps({"state": state, "sha256": found}).encode())
     return found
 
 

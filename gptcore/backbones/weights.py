@@ -1,31 +1,34 @@
 """Weights in and out: Hugging Face GPT-2 checkpoints, the bundled models, random initialisation.
 
-A checkpoint is a folder with `config.json` and `model.safetensors` (or `pytorch_model.bin`) in the layout of
-`transformers`' GPT-2, so what we save opens there too.
+A checkpoint is a folder with `config.json` and `model.safetensors` (or `pytorch_model.bin`, or either in shards) in
+the layout of `transformers`' GPT-2, so what we save opens there too.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pickle
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from gptcore.backbones.checkpoint_files import WEIGHT_FILES
-from gptcore.backbones.checkpoints import checkpoint_folder, read_config
+from gptcore.backbones.checkpoint_files import WEIGHT_FILES, printable, weight_files
+from gptcore.backbones.checkpoints import checkpoint_folder
 from gptcore.backbones.config import ModelConfig, model_entry
 from gptcore.backbones.gpt import GPT, init_gpt2_weights
+from gptcore.backbones.gpt2_config import read_config
+from gptcore.backbones.safetensors_header import TensorInfo
+from gptcore.backbones.tensor_names import match_tensors
 from gptcore.errors import UserError
+from gptcore.files import replacing, write_whole
 
 # GPT-2's checkpoints keep these as Conv1D: (in, out), the transpose of nn.Linear.
 _CONV1D = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
-# Constant causal masks that older checkpoints carry along.
-_BUFFERS = (".attn.bias", ".attn.masked_bias")
+_DTYPES = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
 
 
 def random_gpt(model: str | ModelConfig, seed: int) -> GPT:
@@ -40,11 +43,11 @@ def random_gpt(model: str | ModelConfig, seed: int) -> GPT:
 def load_gpt(name_or_path: str | Path) -> GPT:
     """Pretrained GPT in float32 from a registry name, a checkpoint folder, or a hub id.
 
-    Raises UserError where the weights cannot be had or do not fit their config, naming the tensors.
+    Raises UserError where the weights are not available or do not fit their config, naming the tensors.
     """
     folder = checkpoint_folder(name_or_path)
     gpt = _empty_gpt(read_config(folder))
-    load_tensors(gpt, _read_tensors(_weight_file(folder)), where=str(folder))
+    load_tensors(gpt, _read_all(weight_files(folder)), where=str(folder))
     return gpt
 
 
@@ -54,30 +57,19 @@ def load_tensors(gpt: GPT, tensors: dict[str, Tensor], where: str) -> None:
     Those that are float32 already are not copied: they stay views of the mapped file, transposed where the
     layouts differ, so that of a large model only what is used comes into memory.
 
-    Raises UserError that names every missing, surplus or misshapen tensor.
+    `gpt.notes` says what was left out. Raises UserError that names missing, surplus and misshapen tensors.
     """
-    tensors = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
-    tensors = {name: tensor for name, tensor in tensors.items() if not name.endswith(_BUFFERS)}
-    if gpt.config.tie_output:
-        tensors.pop("lm_head.weight", None)  # a second copy of wte.weight
-    tensors = {
-        # 1-D here means misshapen, which is reported below.
-        name: tensor.t() if name.endswith(_CONV1D) and tensor.dim() == 2 else tensor
+    infos = {
+        name: TensorInfo(_DTYPES.get(tensor.dtype, str(tensor.dtype)), tuple(tensor.shape))
         for name, tensor in tensors.items()
     }
-    expected = gpt.state_dict()
-    problems = [f"missing {name}" for name in expected if name not in tensors]
-    problems += [f"surplus {name}" for name in tensors if name not in expected]
-    problems += [
-        f"{name} is {tuple(tensors[name].shape)}, expected {tuple(expected[name].shape)}"
-        for name in expected
-        if name in tensors and tensors[name].shape != expected[name].shape
-    ]
-    if problems:
-        shown = "; ".join(problems[:8]) + (f"; and {len(problems) - 8} more" if len(problems) > 8 else "")
-        raise UserError(f"checkpoint {where} does not fit its config: {shown}")
-    ready = {name: tensors[name].to(torch.float32) for name in expected}
+    match = match_tensors(infos, gpt.config, where)
+    ready = {
+        name: (tensors[there].t() if name.endswith(_CONV1D) else tensors[there]).to(torch.float32)
+        for name, there in match.names.items()
+    }
     gpt.load_state_dict(ready, assign=True)
+    gpt.notes = match.notes
     for parameter in gpt.parameters():
         parameter.requires_grad_(True)
 
@@ -89,21 +81,19 @@ def save_gpt(gpt: GPT, folder: Path, dtype: torch.dtype = torch.float32) -> None
     """
     from safetensors.torch import save_file
 
-    folder.mkdir(parents=True, exist_ok=True)
     tensors = {
         name: (tensor.t() if name.endswith(_CONV1D) else tensor).to(dtype).contiguous()
         for name, tensor in gpt.state_dict().items()
     }
-    staged = folder / f".{WEIGHT_FILES[0]}.{os.getpid()}"
-    save_file(tensors, staged, metadata={"format": "pt"})
-    staged.replace(folder / WEIGHT_FILES[0])
-    (folder / "config.json").write_text(json.dumps(hf_config(gpt.config), indent=2) + "\n", encoding="utf-8")
+    with replacing(folder / WEIGHT_FILES[0]) as part:
+        save_file(tensors, part, metadata={"format": "pt"})
+    write_whole(folder / "config.json", json.dumps(hf_config(gpt.config), indent=2) + "\n")
 
 
-def weights_fingerprint(gpt: GPT) -> str:
+def weights_fingerprint(backbone: nn.Module) -> str:
     """SHA-256 over every tensor's name, shape and float32 bytes."""
     digest = hashlib.sha256()
-    for name, tensor in gpt.state_dict().items():
+    for name, tensor in backbone.state_dict().items():
         digest.update(f"{name} {tuple(tensor.shape)}\n".encode())
         digest.update(memoryview(tensor.detach().to("cpu", torch.float32).contiguous().numpy()).cast("B"))
     return digest.hexdigest()
@@ -114,11 +104,15 @@ def _empty_gpt(config: ModelConfig) -> GPT:
         return GPT(config)
 
 
-def _weight_file(folder: Path) -> Path:
-    for name in WEIGHT_FILES:
-        if (folder / name).is_file():
-            return folder / name
-    raise UserError(f"{folder} has neither {WEIGHT_FILES[0]} nor {WEIGHT_FILES[1]}")
+def _read_all(paths: Sequence[Path]) -> dict[str, Tensor]:
+    """The tensors of all shards. Raises UserError where a name is in two of them."""
+    tensors: dict[str, Tensor] = {}
+    for path in paths:
+        read = _read_tensors(path)
+        if twice := tensors.keys() & read.keys():
+            raise UserError(f"{path}: the tensor {printable(min(twice))} is in another shard as well")
+        tensors |= read
+    return tensors
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
@@ -155,6 +149,9 @@ def hf_config(config: ModelConfig) -> dict[str, object]:
         "eos_token_id": config.vocab_size - 1,
         "layer_norm_epsilon": config.layer_norm_epsilon,
         "tie_word_embeddings": config.tie_output,
-        "activation_function": "gelu_new",
+        "n_inner": config.n_inner,
+        "activation_function": config.activation,
+        "scale_attn_weights": config.scale_attn_weights,
+        "scale_attn_by_inverse_layer_idx": config.scale_attn_by_inverse_layer_idx,
         "tokenizer": config.tokenizer,
     }

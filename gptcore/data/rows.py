@@ -1,4 +1,4 @@
-"""Token sequences of different lengths -> one padded matrix a split, and batches of its rows."""
+"""Rows: texts as tokens, as hidden states, or as what the head reads; and batches of them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 Side = Literal["right", "left"]
+READ = -1  # depth of rows that have gone through all blocks: what the head reads
 POSITIONS_AT_A_TIME = 2048  # that go through the blocks without gradients; more is slower on two cores
 
 
@@ -20,51 +21,72 @@ def real_positions(lengths: Tensor, width: int, side: Side) -> Tensor:
 
 
 @dataclass(frozen=True)
-class TokenRows:
-    """N token sequences padded to one length.
+class Rows:
+    """N texts, as far as a model has computed them, padded to one length.
 
-    tokens: (N, T) int64; lengths: (N,) int64, tokens of each row that are no padding; side: where padding is;
-    last_position: of each row's last token that is no padding, where it does not follow from its column.
+    values:  (N, T) int64 tokens (depth 0); (N, T, D) hidden states before block `depth`; (N, D) what the head reads
+             at depth READ. Those of a whole split may lie in a mapped file; those of taken rows are where the lengths
+             are.
+    lengths: (N,) int64, positions of each row that are not padding.
+    side:    where padding is.
+    last_position: of each row's last token that is not padding, where it does not follow from its column.
     """
 
-    tokens: Tensor
+    values: Tensor
     lengths: Tensor
-    side: Side
+    side: Side = "right"
+    depth: int = 0
     last_position: int | None = None
 
+    @classmethod
+    def whole(cls, tokens: Tensor) -> Rows:
+        """tokens (N, T) int64 without padding."""
+        return cls(tokens, torch.full((len(tokens),), tokens.shape[1], device=tokens.device))
+
     def __len__(self) -> int:
-        return self.tokens.shape[0]
+        return self.values.shape[0]
+
+    @property
+    def are_tokens(self) -> bool:
+        """Whether nothing has been computed: states before block 0 are embeddings, at depth 0 as well."""
+        return not self.values.is_floating_point()
 
     @property
     def width(self) -> int:
-        """T, tokens in a row with its padding."""
-        return self.tokens.shape[1]
+        """T, positions in a row with its padding; 0 where only what the head reads is left of a row."""
+        return 0 if self.depth == READ else self.values.shape[1]
 
     @property
     def real(self) -> Tensor:
-        """(N, T) bool, True where a token is no padding."""
+        """(N, T) bool, True where a position is not padding."""
         return real_positions(self.lengths, self.width, self.side)
 
-    def rows(self, index: Tensor) -> TokenRows:
-        """The rows at `index` (B,) int64, in that order."""
-        return replace(self, tokens=self.tokens[index], lengths=self.lengths[index])
+    @property
+    def in_memory(self) -> bool:
+        """Whether the values lie where computing is done, and not in a mapped file."""
+        return self.values.device == self.lengths.device
 
-    def columns(self, n: int) -> TokenRows:
+    def take(self, index: Tensor) -> Rows:
+        """The rows at `index` (B,) int64, in that order, on the device of the lengths."""
+        values = self.values[index.to(self.values.device)].to(self.lengths.device)
+        return replace(self, values=values, lengths=self.lengths[index])
+
+    def columns(self, n: int) -> Rows:
         """The first `n` columns of rows that are padded on the right."""
-        return replace(self, tokens=self.tokens[:, :n], lengths=self.lengths.clamp(max=n))
+        return replace(self, values=self.values[:, :n], lengths=self.lengths.clamp(max=n))
 
-    def to(self, device: torch.device) -> TokenRows:
+    def to(self, device: torch.device) -> Rows:
         """The same rows on another device."""
-        return replace(self, tokens=self.tokens.to(device), lengths=self.lengths.to(device))
+        return replace(self, values=self.values.to(device), lengths=self.lengths.to(device))
 
-    def unpadded(self) -> Iterator[TokenRows]:
+    def unpadded(self) -> Iterator[Rows]:
         """Each row alone, at its own length."""
         real = self.real
         for i in range(len(self)):
-            yield replace(self, tokens=self.tokens[i : i + 1, real[i]], lengths=self.lengths[i : i + 1])
+            yield replace(self, values=self.values[i : i + 1, real[i]], lengths=self.lengths[i : i + 1])
 
 
-def pad(sequences: Sequence[Sequence[int]], length: int, pad_id: int, side: Side = "right") -> TokenRows:
+def pad(sequences: Sequence[Sequence[int]], length: int, pad_id: int, side: Side = "right") -> Rows:
     """Cut every sequence to its first `length` tokens and pad it to that length on `side`.
 
     An empty sequence keeps one padding token as its only real one, so that there is something to read.
@@ -78,7 +100,7 @@ def pad(sequences: Sequence[Sequence[int]], length: int, pad_id: int, side: Side
             tokens[i, : len(row)] = row
         else:
             tokens[i, length - len(row) :] = row
-    return TokenRows(tokens, lengths, side)
+    return Rows(tokens, lengths, side)
 
 
 def epoch_batches(n: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:
@@ -91,13 +113,13 @@ def epoch_batches(n: int, batch_size: int, generator: torch.Generator) -> list[T
     return list(order[: n // batch_size * batch_size].split(batch_size))
 
 
-def batches_by_length(lengths: Tensor, width: int, trim: bool) -> Iterator[Tensor]:
+def batches_by_length(lengths: Tensor, width: int, drop_padding: bool) -> Iterator[Tensor]:
     """Row numbers (B,) int64 by length, as many at a time as make about POSITIONS_AT_A_TIME positions.
 
-    trim: a batch is as wide as its longest row, else `width`.
+    drop_padding: a batch is as wide as its longest row, else `width`.
     """
     order = torch.argsort(lengths, stable=True)
-    widths = lengths[order].tolist() if trim else [width] * len(order)
+    widths = lengths[order].tolist() if drop_padding else [width] * len(order)
     begin = 0
     for end in range(1, len(order) + 1):
         # widths ascend: the next row would be the widest of the batch

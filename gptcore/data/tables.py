@@ -1,248 +1,270 @@
-"""A user's own labelled texts: CSV, TSV, JSON Lines and Parquet files, checked row by row, nothing changed.
+"""A user's own labelled texts: delimited, JSON and Parquet files, checked row by row, nothing changed.
 
 Every cell is kept verbatim: "NA" and "null" are texts and labels like any other. Whatever is wrong with a
 file ends in a UserError that names the file, the line as an editor counts it, and the remedy.
 """
 
-import csv
-import gzip
-import io
-import json
-import math
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gptcore.data.checks import (
+    Place,
+    contradictions,
+    is_blank,
+    label_problem,
+    line_breaks,
+    shortened,
+    text_problem,
+)
+from gptcore.data.columns import Choice, RawTable, choose_columns, is_nameless
+from gptcore.data.delimited import read_delimited
+from gptcore.data.files import decode, format_of, read_content
+from gptcore.data.labels import label_name, mixed_types_warning, parse_label_names, unnamed_label
+from gptcore.data.options import ReadOptions
+from gptcore.data.structured import read_json, read_parquet
 from gptcore.errors import UserError
 
-TEXT_COLUMNS = ("text", "sentence", "content", "message", "body", "review", "comment", "document", "tweet")
-LABEL_COLUMNS = ("label", "class", "category", "target", "labels", "sentiment", "topic", "intent")
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
-_FIELD_LIMIT = 2**31 - 1  # characters; the most that the csv module takes on every platform
-
-Choice = tuple[str, str]  # names of the text and the label column
-Cells = list[tuple[int, object, object]]  # line (Parquet: row) number from 1, text, label
+JOIN = "\n"  # between the texts of several columns
+PARTS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev", "development"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+_SPLIT_COLUMNS = ("split", "set", "subset", "partition", "fold")
 
 
 @dataclass(frozen=True)
 class Table:
-    """Labelled texts in file order, with remarks on the file that a reader of the results should know."""
+    """N labelled texts in file order, with remarks and warnings that a reader of the results should know.
+
+    place: where the text at an index stands, such as (path, "line 12"); parts: "train", "validation" or "test" of each
+    where the file says so; class_names: the order of the classes where it is known.
+    """
 
     texts: list[str]
     labels: list[str]
+    place: Place
+    parts: list[str] | None = None
+    class_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
-def read_table(path: Path, text_column: str | None = None, label_column: str | None = None) -> Table:
-    """Read a file by its suffix (SUFFIXES; all but Parquet also with `.gz`), by named or obvious columns.
-
-    Raises UserError for a file, column or row that cannot be used.
-    """
-    suffix = next((s for s in reversed(path.suffixes) if s.lower() != ".gz"), "").lower()
-    gzipped = path.suffix.lower() == ".gz"
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise UserError(f"{path} is a folder: name a file in it") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
-    if suffix not in SUFFIXES or (gzipped and suffix == ".parquet"):
-        known = ", ".join(SUFFIXES)
-        raise UserError(f"{path}: cannot tell the format by the suffix: rename it to one of {known}")
-
-    def choose(columns: list[str]) -> Choice:
-        text = _choose_column(path, columns, "text", text_column, TEXT_COLUMNS)
-        label = _choose_column(path, columns, "label", label_column, LABEL_COLUMNS)
-        if text == label:
-            raise UserError(f"{path}: column {text!r} is named for both the text and the label")
-        return text, label
-
-    if suffix == ".parquet":
-        return _checked(path, "row", _read_parquet(path, content, choose))
-    text = _decode(path, _unzip(path, content) if gzipped else content)
-    if not text.strip():
-        raise UserError(f"{path} is empty: it needs a text and a label for every example")
-    if suffix in (".jsonl", ".ndjson"):
-        return _checked(path, "line", _read_jsonl(path, text, choose))
-    return _checked(path, "line", _read_csv(path, text, "\t" if suffix == ".tsv" else ",", choose))
-
-
-def _unzip(path: Path, content: bytes) -> bytes:
-    try:
-        return gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path} is not a whole gzip file ({error}): compress it again") from error
-
-
-def _decode(path: Path, content: bytes) -> str:
-    try:
-        return content.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise UserError(
-            f"{path}, line {line}: byte {error.start} (0x{content[error.start]:02x}) is not UTF-8: "
-            "save the file as UTF-8"
-        ) from None
-
-
-def _choose_column(
-    path: Path, columns: list[str], role: str, name: str | None, usual: tuple[str, ...]
-) -> str:
-    """The one column with the given name, or else the only one with a name that is usual for its role."""
-    there = ", ".join(repr(c if len(c) <= 40 else c[:39] + "…") for c in columns)
-    remedy = f"name the {role} column with --{role}-column; the columns are {there}"
-    if len(columns) == 1:
-        remedy += " (only one: is the first line a header, and does the separator fit the suffix?)"
-    if name is None:
-        found = [c for c in columns if c.strip().lower() in usual]
-        problem = "no" if not found else "more than one"
-        if len(found) != 1:
-            raise UserError(f"{path}: {problem} column is obviously the {role}: {remedy}")
-        return found[0]
-    if columns.count(name) != 1:
-        problem = "more than one" if name in columns else "no"
-        raise UserError(f"{path}: {problem} column {name!r}: {remedy}")
-    return name
-
-
-@contextmanager
-def _long_fields() -> Iterator[None]:
-    """Lift the csv module's process-wide limit of 131,072 characters a field, for a while."""
-    before = csv.field_size_limit(_FIELD_LIMIT)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(before)
-
-
-def _read_csv(path: Path, text: str, separator: str, choose: Callable[[list[str]], Choice]) -> Cells:
-    """Rows below a header line, quoted as in RFC 4180: a file that breaks its rules is refused."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    records: list[tuple[int, list[str]]] = []
-    start = 1
-    try:
-        with _long_fields():
-            for record in reader:
-                if record:  # a blank line is no row
-                    records.append((start, record))
-                start = reader.line_num + 1
-    except csv.Error as error:
-        raise UserError(
-            f"{path}, line {start}: {error}: put a field that begins with a double quote, or holds "
-            'the separator or a line break, in double quotes, and each double quote inside it twice ("")'
-        ) from error
-    (_, header), rows = records[0], records[1:]
-    text_at, label_at = map(header.index, choose(header))
-    uneven = [(line, len(record)) for line, record in rows if len(record) != len(header)]
-    if uneven:
-        line, count = uneven[0]
-        raise UserError(
-            f"{path}, line {line}: {count} fields where the header has {len(header)}{_and_more(uneven)}: "
-            "put a field that holds the separator in double quotes"
+def read_table(path: Path, options: ReadOptions | None = None) -> Table:
+    """Read one file of a known suffix or of a shape that shows. Raises UserError for what cannot be used."""
+    options = options or ReadOptions()
+    content = read_content(path)
+    kind = format_of(path, content, options.separator)
+    notes: tuple[str, ...] = ()
+    if kind == "parquet":
+        raw = read_parquet(path, content.data)
+    else:
+        text, notes = decode(path, content.data, options.encoding)
+        raw = (
+            read_json(path, text)
+            if kind == "json"
+            else read_delimited(path, text, "\t" if kind == "tsv" else ",", options)
         )
-    return [(line, record[text_at], record[label_at]) for line, record in rows]
+    return _table(path, raw, options, notes)
 
 
-def _read_jsonl(path: Path, text: str, choose: Callable[[list[str]], Choice]) -> Cells:
-    """One JSON object a line; a key that a line lacks counts as null."""
-    objects: list[tuple[int, dict[str, object]]] = []
-    for line, source in enumerate(text.split("\n"), start=1):  # not splitlines: JSON strings may hold U+2028
-        if not source.strip():
-            continue
-        try:
-            value = json.loads(source)
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{path}, line {line}: not JSON ({error}): write one object a line") from error
-        if not isinstance(value, dict):
-            raise UserError(f"{path}, line {line}: not a JSON object: write one object a line")
-        objects.append((line, value))
-    text_column, label_column = choose(list(dict.fromkeys(key for _, value in objects for key in value)))
-    return [(line, value.get(text_column), value.get(label_column)) for line, value in objects]
+def read_tables(path: Path, options: ReadOptions) -> Table:
+    """A file and those of its validation and test parts, where `options` name any, as one table. Raises UserError."""
+    tables = [read_table(path, options)]
+    for part, file in (("validation", options.validation), ("test", options.test)):
+        if file is not None:
+            table = read_table(file, options.of_one_file())
+            told = (f"{part}: the {len(table.texts):,} rows of {file.name}",)
+            tables.append(replace(table, parts=[part] * len(table.texts), notes=(*told, *table.notes)))
+    whole = tables[0] if len(tables) == 1 else _joined(path, tables)
+    if options.label_names is not None:
+        whole = _renamed(whole, parse_label_names(options.label_names))
+    again = contradictions(whole.texts, whole.labels, whole.place)
+    return replace(whole, warnings=(*whole.warnings, *again))
 
 
-def _read_parquet(path: Path, content: bytes, choose: Callable[[list[str]], Choice]) -> Cells:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise UserError(f"{path}: reading Parquet needs pyarrow: pip install pyarrow") from None
-    try:
-        file = pyarrow.parquet.ParquetFile(io.BytesIO(content))
-        text_column, label_column = choose(file.schema_arrow.names)
-        table = file.read(columns=[text_column, label_column])
-        texts, labels = (table.column(name).to_pylist() for name in (text_column, label_column))
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())  # Arrow's messages have several lines
-        raise UserError(f"{path} is not a Parquet file that can be read: {reason}") from error
-    return [(row, text, label) for row, (text, label) in enumerate(zip(texts, labels, strict=True), start=1)]
+def _joined(path: Path, tables: list[Table]) -> Table:
+    main, *others = tables
+    parts = main.parts or ["train"] * len(main.texts)
+    for other in others:
+        part = (other.parts or [""])[0]
+        if part in parts:
+            raise UserError(
+                f"{path}: its split column has {part} rows too: leave out --{part}, or remove these rows"
+            )
+
+    def place(at: int) -> tuple[str, str]:
+        for table in tables:
+            if at < len(table.texts):
+                return table.place(at)
+            at -= len(table.texts)
+        raise IndexError(at)
+
+    return Table(
+        texts=[text for table in tables for text in table.texts],
+        labels=[label for table in tables for label in table.labels],
+        place=place,
+        parts=[*parts, *(part for table in others for part in table.parts or [])],
+        class_names=main.class_names,
+        notes=tuple(note for table in tables for note in table.notes),
+        warnings=tuple(warning for table in tables for warning in table.warnings),
+    )
 
 
-def _checked(path: Path, unit: str, cells: Cells) -> Table:
-    """The table, once every text and label is known to be usable."""
-    if not cells:
+def _renamed(table: Table, names: Mapping[str, str]) -> Table:
+    """The classes under the names given; every label needs one."""
+    if (found := unnamed_label(table.labels, names)) is not None:
+        at, label = found
+        raise UserError(
+            f"{', '.join(table.place(at))}: the label {label!r} has no name in --label-names, which names "
+            f"{', '.join(map(repr, names))}: name every label there is, as in 0=a,1=b"
+        )
+    there = set(table.labels)
+    unused = [label for label in names if label not in there]
+    told = (
+        (f"no row has the label {unused[0]!r} that --label-names names{and_more(unused)}",) if unused else ()
+    )
+    return replace(
+        table,
+        labels=[names[label] for label in table.labels],
+        class_names=tuple(dict.fromkeys(names.values())),
+        warnings=(*table.warnings, *told),
+    )
+
+
+def _table(path: Path, raw: RawTable, options: ReadOptions, notes: tuple[str, ...]) -> Table:
+    choice = choose_columns(path, raw, options)
+    if not raw.numbers:
         raise UserError(f"{path} has no rows below its header: it needs a text and a label for every example")
-    table = Table([], [], _notes(unit, cells))
+    texts, joined = _texts(raw, choice)
+    cells = raw.cells(choice.label)
+    labels = _checked_labels(path, raw, texts, cells)
+    class_names = raw.class_names.get(raw.columns[choice.label], ())
+    if class_names and options.label_names is None:
+        labels = _named(path, raw, labels, class_names)
+    odd_notes, odd_warnings = line_breaks(raw, [raw.cells(at) for at in choice.texts])
+    unread_notes, unread_warnings = _unread(raw, choice)
+    return Table(
+        texts=[str(text) for text in texts],
+        labels=labels,
+        place=lambda at: (str(path), f"{raw.unit} {raw.numbers[at]}"),
+        parts=_parts(path, raw, choice),
+        class_names=class_names,
+        notes=(*notes, *raw.notes, *joined, *odd_notes, *unread_notes),
+        warnings=(*odd_warnings, *mixed_types_warning(cells), *unread_warnings),
+    )
+
+
+def _texts(raw: RawTable, choice: Choice) -> tuple[list[object], tuple[str, ...]]:
+    """The texts, those of several columns joined, with what ran over into columns without a name."""
+    columns = [raw.cells(at) for at in choice.texts]
+    texts = (
+        columns[0] if len(columns) == 1 else [_joined_cells(cells) for cells in zip(*columns, strict=True)]
+    )
+    if not choice.run_over or raw.separator is None:
+        return texts, ()
+    n = 0
+    whole: list[object] = []
+    for text, *rest in zip(texts, *(raw.cells(at) for at in choice.run_over), strict=True):
+        while rest and not rest[-1]:
+            rest.pop()
+        n += bool(rest)
+        whole.append(raw.separator.join([str(text), *map(str, rest)]))
+    if not n:
+        return texts, ()
+    rows = "1 row runs" if n == 1 else f"{n:,} rows run"
+    return whole, (f"{rows} over into columns without a name: joined to the text with {raw.separator!r}",)
+
+
+def _joined_cells(cells: tuple[object, ...]) -> object:
+    """The texts of several columns, without empty ones; what is not a text stays for the check to find."""
+    for cell in cells:
+        if cell is not None and not isinstance(cell, str):
+            return cell
+    return JOIN.join(cell for cell in cells if isinstance(cell, str) and not is_blank(cell))
+
+
+def _checked_labels(path: Path, raw: RawTable, texts: Sequence[object], cells: Sequence[object]) -> list[str]:
+    """The labels' names, once every text and label is known to be usable."""
+    labels: list[str] = []
     problems: list[tuple[int, str]] = []
-    for number, text, label in cells:
-        label_name = _label_name(label)
-        problem = _text_problem(text) or _label_problem(label_name)
+    for number, text, cell in zip(raw.numbers, texts, cells, strict=True):
+        label = label_name(cell)
+        problem = text_problem(text) or label_problem(label)
         if problem is not None:
             problems.append((number, problem))
-        else:
-            table.texts.append(str(text))
-            table.labels.append(str(label_name))
+        labels.append(str(label))
     if problems:
         number, problem = problems[0]
         same = [n for n, p in problems if p == problem]
-        raise UserError(f"{path}, {unit} {number}: {problem}{_and_more(same)}: mend or remove it")
-    return table
+        raise UserError(f"{path}, {raw.unit} {number}: {problem}{and_more(same)}: fix or remove it")
+    return labels
 
 
-def _label_name(label: object) -> str | None:
-    """A label as text: strings as they are, numbers and booleans as in JSON, null empty, all else None."""
-    if label is None or (isinstance(label, float) and math.isnan(label)):
-        return ""
-    if isinstance(label, bool):
-        return str(label).lower()
-    return str(label) if isinstance(label, str | int | float) else None
+def _named(path: Path, raw: RawTable, labels: list[str], class_names: tuple[str, ...]) -> list[str]:
+    """The class names that the file itself has for its numbers."""
+    if len(set(class_names)) < len(class_names):
+        raise UserError(
+            f"{path}: its class names are not all different: give others with --label-names a,b,c"
+        )
+    names = {str(number): name for number, name in enumerate(class_names)}
+    if (found := unnamed_label(labels, names)) is None:
+        return [names[label] for label in labels]
+    at, label = found
+    n = sum(label not in names for label in labels)
+    hidden = (
+        ", by which the hub hides the labels of test parts: use a part with labels" if label == "-1" else ""
+    )
+    raise UserError(
+        f"{path}, {raw.unit} {raw.numbers[at]}: the label {label!r} has no name among the file's "
+        f"{len(class_names)} class names ({n:,} of {len(labels):,} rows){hidden or ': remove these rows'}"
+    )
 
 
-def _text_problem(text: object) -> str | None:
-    if text is None or (isinstance(text, str) and not text.strip()):
-        return "the text is empty"
-    if not isinstance(text, str):
-        return f"the text is not a string but {type(text).__name__}"
-    return None if _is_unicode(text) else "the text holds a lone surrogate, which is not Unicode text"
+def _parts(path: Path, raw: RawTable, choice: Choice) -> list[str] | None:
+    if choice.split is None:
+        return None
+    parts: list[str] = []
+    for number, cell in zip(raw.numbers, raw.cells(choice.split), strict=True):
+        part = PARTS.get(str(cell).strip().lower())
+        if part is None:
+            raise UserError(
+                f"{path}, {raw.unit} {number}: the split {shortened(str(cell))} is not understood: "
+                "use train, validation or test"
+            )
+        parts.append(part)
+    return parts
 
 
-def _label_problem(name: str | None) -> str | None:
-    if name is None:
-        return "the label is neither a string nor a number"
-    if not name.strip():
-        return "the label is missing"
-    return None if _is_unicode(name) else "the label holds a lone surrogate, which is not Unicode text"
+def _unread(raw: RawTable, choice: Choice) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What is in the file and not used: a remark; a warning where that may be an oversight."""
+    unread = [at for at in range(len(raw.columns)) if at not in choice.used]
+    named = [at for at in unread if not is_nameless(raw.columns[at])]
+    warnings = [
+        f"the column {raw.columns[at]!r} says which part a row belongs to and is not used: the file is split anew "
+        f"(--split-column {raw.columns[at]} uses it)"
+        for at in named
+        if choice.split is None
+        and raw.columns[at].strip().lower() in _SPLIT_COLUMNS
+        and all(str(cell).strip().lower() in PARTS for cell in raw.cells(at))
+    ]
+    filled = [at for at in unread if at and is_nameless(raw.columns[at]) and any(raw.cells(at))]
+    if filled and raw.separator is not None:
+        n = sum(any(cells) for cells in zip(*(raw.cells(at) for at in filled), strict=True))
+        rows = "1 row holds" if n == 1 else f"{n:,} rows hold"
+        warnings.append(
+            f"{rows} something in a column without a name, which is not read: does a text hold {raw.separator!r} "
+            "and no double quotes around it?"
+        )
+    if not named:
+        return (), tuple(warnings)
+    shown = ", ".join(shortened(raw.columns[at], 40) for at in named[:5]) + (", …" if len(named) > 5 else "")
+    return (f"columns not used: {shown}",), tuple(warnings)
 
 
-def _is_unicode(text: str) -> bool:
-    """False for what only JSON's escapes can bring in: half of a surrogate pair, which no file can hold."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _notes(unit: str, cells: Cells) -> tuple[str, ...]:
-    """A double quote left open swallows lines yet breaks no rule, so texts of several lines are told."""
-    long = [number for number, text, _ in cells if isinstance(text, str) and "\n" in text]
-    if not long:
-        return ()
-    return (f"{len(long)} texts hold line breaks, the first at {unit} {long[0]}",)
-
-
-def _and_more(rows: list) -> str:
-    return f" (and {len(rows) - 1} more like it)" if len(rows) > 1 else ""
+def and_more(rows: Sequence[object]) -> str:
+    """How many more there are like the first, in brackets."""
+    return f" (and {len(rows) - 1:,} more like it)" if len(rows) > 1 else ""

@@ -8,9 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gptcore.data.rows import TokenRows
+from gptcore.data.rows import READ, Rows
 from gptcore.engine.classifier import Classifier
-from gptcore.engine.trunk import Rows, StateRows
 
 Made = tuple[Tensor, ...]
 WARM_UP = 3  # steps before a recording, in which kernels are chosen and the optimiser makes its moments
@@ -55,19 +54,10 @@ class GraphedStep:
 
 def can_be_graphed(classifier: Classifier, rows: Rows, device: torch.device) -> bool:
     """Whether every step has the same shapes and nothing of it happens on the CPU."""
-    view = classifier.view
-    if device.type != "cuda" or not view.whole_steps:
+    layout = classifier.layout
+    if device.type != "cuda" or not layout.whole_steps:
         return False
-    if isinstance(rows, TokenRows):
-        return not view.trim
-    if isinstance(rows, StateRows):
-        return not view.trim and is_at_hand(rows)
-    return True
-
-
-def is_at_hand(rows: StateRows) -> bool:
-    """Whether the states lie where the steps are done, and not in a mapped file."""
-    return rows.states.device == rows.lengths.device
+    return rows.depth == READ or (rows.in_memory and not layout.drop_padding)
 
 
 def _new_stream() -> torch.cuda.Stream:

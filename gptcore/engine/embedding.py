@@ -13,7 +13,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from gptcore.data.rows import TokenRows
+from gptcore.data.rows import Rows
 from gptcore.engine.classifier import Classifier
 
 
@@ -23,19 +23,19 @@ class UsedEmbedding:
     rows: the splits with their tokens renumbered for the small table. `restore` puts the whole table back.
     """
 
-    def __init__(self, classifier: Classifier, splits: Sequence[TokenRows]) -> None:
+    def __init__(self, classifier: Classifier, splits: Sequence[Rows]) -> None:
         self._classifier = classifier
-        self._whole = classifier.gpt.wte
-        self._used = torch.unique(torch.cat([rows.tokens.flatten() for rows in splits]))
+        self._whole = classifier.backbone.embedding
+        self._used = torch.unique(torch.cat([rows.values.flatten() for rows in splits]))
         small = nn.Embedding.from_pretrained(self._whole.weight.detach()[self._used], freeze=False)
-        classifier.gpt.wte = small
+        classifier.backbone.set_embedding(small)
         self.rows = [
-            replace(rows, tokens=torch.searchsorted(self._used, rows.tokens.contiguous())) for rows in splits
+            replace(rows, values=torch.searchsorted(self._used, rows.values.contiguous())) for rows in splits
         ]
 
     def restore(self, decay: float) -> None:
         """Put the whole table back: the trained rows, and the others times `decay`, the product over all steps."""
         with torch.no_grad():
             self._whole.weight *= decay
-            self._whole.weight[self._used] = self._classifier.gpt.wte.weight
-        self._classifier.gpt.wte = self._whole
+            self._whole.weight[self._used] = self._classifier.backbone.embedding.weight
+        self._classifier.backbone.set_embedding(self._whole)

@@ -9,7 +9,7 @@ from typing import Literal
 
 import torch
 
-from gptcore.engine.layout import Precision, View, exact_view, plain_view
+from gptcore.engine.layout import Layout, Precision, exact_layout, plain_layout
 from gptcore.engine.trunk_cache import TrunkStore
 from gptcore.recipe import Recipe
 
@@ -33,13 +33,13 @@ class Engine:
     trunks: TrunkStore = field(default_factory=TrunkStore)
 
     @property
-    def skips(self) -> bool:
+    def is_fast(self) -> bool:
         """Whether work that cannot change the answer is left out."""
         return self.name == "fast"
 
-    def view(self, recipe: Recipe) -> View:
+    def layout(self, recipe: Recipe) -> Layout:
         """Which part of the rows this engine computes for that recipe."""
-        return exact_view(recipe) if self.name == "fast" else plain_view(recipe)
+        return exact_layout(recipe) if self.name == "fast" else plain_layout(recipe)
 
 
 def probe_precision(device: torch.device) -> Precision:

@@ -1,6 +1,6 @@
 """Which part of a padded row can change the answer, derived from the recipe alone.
 
-The plain view is the recipe taken literally. The exact view computes no token that cannot matter; both give
+The plain layout is the recipe taken literally. The exact layout computes no token that cannot matter; both give
 the same logits. Imports no torch.
 """
 
@@ -15,15 +15,19 @@ Precision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
-class View:
+class Layout:
     """How rows are laid out, which positions may be attended to, and what is read.
 
-    side: where rows are padded; causal: the attention mask; mask_padding: padding cannot be attended to;
-    one_by_one: each row alone, unpadded; trim: padding on the right changes nothing: a batch may be cut to its
-    longest row, and blocks leave out what padding is left; one_pad: a row is its text and, where that does not fill
-    it, the padding of its last column alone, which is what is read; read_only: the last block computes queries and
-    MLP only where the head reads; whole_steps: the batches that accumulate to one optimiser step go through the
-    model together.
+    side:         where rows are padded.
+    causal:       the attention mask.
+    mask_padding: padding cannot be attended to.
+    one_by_one:   each row alone, unpadded.
+    drop_padding: padding on the right changes nothing: a batch may be cut to its longest row, and blocks leave out
+                  what padding remains.
+    keep_one_pad: a row is its text and, where that does not fill it, the padding of its last column alone, which is
+                  what is read.
+    last_block_at_read_positions: the last block computes queries and MLP only where the head reads.
+    whole_steps:  the batches that accumulate to one optimiser step go through the model together.
     """
 
     side: Literal["right", "left"]
@@ -31,20 +35,20 @@ class View:
     mask_padding: bool
     position: Position
     one_by_one: bool = False
-    trim: bool = False
-    one_pad: bool = False
-    read_only: bool = False
+    drop_padding: bool = False
+    keep_one_pad: bool = False
+    last_block_at_read_positions: bool = False
     whole_steps: bool = False
 
     @property
     def first_token(self) -> bool:
         """Whether nothing right of the first column can change the answer."""
-        return self.trim and self.causal and self.position == "first"
+        return self.drop_padding and self.causal and self.position == "first"
 
 
-def plain_view(recipe: Recipe) -> View:
+def plain_layout(recipe: Recipe) -> Layout:
     """The recipe as it is written: every row at full width, or alone where there is no padding."""
-    return View(
+    return Layout(
         side="left" if recipe.padding == "left" else "right",
         causal=recipe.attention == "causal",
         mask_padding=not recipe.attend_padding,
@@ -53,7 +57,7 @@ def plain_view(recipe: Recipe) -> View:
     )
 
 
-def exact_view(recipe: Recipe) -> View:
+def exact_layout(recipe: Recipe) -> Layout:
     """The same answer from fewer tokens.
 
     Where the answer depends on a row's own text only, rows are padded on the right, cut to the longest of
@@ -61,30 +65,30 @@ def exact_view(recipe: Recipe) -> View:
     the last column is read and sees no other padding, the columns between it and the text are left out.
     """
     causal = recipe.attention == "causal"
-    plain = plain_view(recipe)
+    plain = plain_layout(recipe)
     if causal and recipe.padding == "right" and not recipe.attend_padding and recipe.position == "last":
-        return View(
+        return Layout(
             side="right",
             causal=True,
             mask_padding=False,
             position="last_real",
-            trim=True,
-            one_pad=True,
-            read_only=True,
+            drop_padding=True,
+            keep_one_pad=True,
+            last_block_at_read_positions=True,
             whole_steps=True,
         )
     if not _depends_on_text_only(recipe, causal):
-        return replace(plain, read_only=_reads_one(plain.position), whole_steps=True)
+        return replace(plain, last_block_at_read_positions=_reads_one(plain.position), whole_steps=True)
     position = recipe.position
     if recipe.padding != "right":  # without padding that is seen, the last token is the last real one
         position = {"last": "last_real", "mean": "mean_real"}.get(position, position)  # type: ignore[assignment]
-    return View(
+    return Layout(
         side="right",
         causal=causal,
         mask_padding=not causal,
         position=position,
-        trim=True,
-        read_only=_reads_one(position),
+        drop_padding=True,
+        last_block_at_read_positions=_reads_one(position),
         whole_steps=True,
     )
 

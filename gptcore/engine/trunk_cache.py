@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from dataclasses import replace
 
 import psutil
 import torch
 from torch import Tensor
 
 from gptcore.data.assets import cache_dir
-from gptcore.data.rows import TokenRows
+from gptcore.data.rows import READ, Rows
 from gptcore.engine.classifier import Classifier
-from gptcore.engine.trunk import StateRows, Trunk, compute_trunk
+from gptcore.engine.trunk import Trunk, compute_trunk
 from gptcore.engine.trunk_files import TrunkFiles
 
 MEMORY_SHARE = 0.3  # of the memory that is free when the store is first asked
@@ -41,15 +42,15 @@ class TrunkStore:
             self._memory_bytes = int(free * MEMORY_SHARE)
         return self._memory_bytes
 
-    def get(self, classifier: Classifier, weights: str, rows: TokenRows, depth: int) -> tuple[Trunk, float]:
+    def get(self, classifier: Classifier, weights: str, rows: Rows, depth: int) -> tuple[Trunk, float]:
         """The trunk of these rows up to block `depth`, and the seconds of it that had been spent before.
 
         depth = n_layer asks for features, which start from the states before the last block. weights:
         fingerprint of the frozen weights. A deeper trunk starts from the deepest one there that is shallower.
         """
-        n_layer = classifier.gpt.config.n_layer
+        n_layer = classifier.backbone.info.n_blocks
         same = _digest(classifier, weights, rows)
-        key = (same, depth, classifier.view.position if depth == n_layer else "")
+        key = (same, depth, classifier.layout.position if depth == n_layer else "")
         if (found := self._known(key)) is not None:
             return found, found.seconds
         if depth == n_layer:
@@ -61,9 +62,9 @@ class TrunkStore:
             return trunk, spent_before
         shallower = [k for k in (*self._in_memory, *self._on_disk) if k[0] == same and k[1] < depth]
         base_or_none = self._known(max(shallower, key=lambda k: k[1])) if shallower else None
-        d_model, dtype = classifier.gpt.config.d_model, classifier.gpt.wte.weight.dtype
+        d_model, dtype = classifier.backbone.info.width, classifier.backbone.embedding.weight.dtype
         shape = (len(rows), rows.width, d_model)
-        if torch.Size(shape).numel() * dtype.itemsize > self.memory_bytes(rows.tokens.device):
+        if torch.Size(shape).numel() * dtype.itemsize > self.memory_bytes(rows.values.device):
             return self._through_disk(key, classifier, rows, base_or_none, shape, dtype)
         trunk = compute_trunk(classifier, rows, depth, base_or_none)
         self._keep(key, trunk)
@@ -86,7 +87,7 @@ class TrunkStore:
         self,
         key: Key,
         classifier: Classifier,
-        rows: TokenRows,
+        rows: Rows,
         base: Trunk | None,
         shape: tuple[int, ...],
         dtype: torch.dtype,
@@ -96,7 +97,7 @@ class TrunkStore:
         with self.files.lock(name):
             if (found := self.files.find(name, shape)) is not None:
                 states, seconds = found
-                trunk = Trunk(StateRows(states, rows.lengths, rows.side, key[1]), seconds)
+                trunk = Trunk(replace(rows, values=states, depth=key[1]), seconds)
                 self._on_disk[key] = trunk
                 return trunk, seconds
             out = self.files.create(name, shape, dtype)
@@ -113,12 +114,12 @@ class TrunkStore:
             self._move_to_disk(*self._in_memory.popitem(last=False))
 
     def _used_bytes(self) -> int:
-        return sum(trunk.rows.n_bytes for trunk in self._in_memory.values())
+        return sum(trunk.rows.values.nbytes for trunk in self._in_memory.values())
 
     def _move_to_disk(self, key: Key, trunk: Trunk) -> None:
-        if not isinstance(trunk.rows, StateRows):
+        if trunk.rows.depth == READ:
             return  # features are small and come from the states
-        name, states = _name(key), trunk.rows.states
+        name, states = _name(key), trunk.rows.values
         with self.files.lock(name):
             found = self.files.find(name, tuple(states.shape))
             mapped: Tensor | None = (
@@ -129,8 +130,7 @@ class TrunkStore:
             if not found:
                 mapped.copy_(states)
                 self.files.commit(name, mapped, trunk.seconds)
-        rows = StateRows(mapped, trunk.rows.lengths, trunk.rows.side, trunk.rows.depth)
-        self._on_disk[key] = Trunk(rows, trunk.seconds)
+        self._on_disk[key] = replace(trunk, rows=replace(trunk.rows, values=mapped))
 
 
 def _name(key: Key) -> str:
@@ -138,14 +138,14 @@ def _name(key: Key) -> str:
     return f"{same}-{depth}"
 
 
-def _digest(classifier: Classifier, weights: str, rows: TokenRows) -> str:
+def _digest(classifier: Classifier, weights: str, rows: Rows) -> str:
     """SHA-256 of everything that decides hidden states, but the depth."""
-    view, device = classifier.view, rows.tokens.device.type
-    parts = (weights, view.causal, view.mask_padding, view.trim, view.one_by_one, rows.side)
-    layout = (tuple(rows.tokens.shape), rows.last_position, device, classifier.precision)
+    how, device = classifier.layout, rows.values.device.type
+    parts = (weights, how.causal, how.mask_padding, how.drop_padding, how.one_by_one, rows.side)
+    shape = (tuple(rows.values.shape), rows.last_position, device, classifier.precision)
     # Equal tensors are other models with other heads or another epsilon.
-    model = classifier.gpt.config.model_dump_json()
-    digest = hashlib.sha256(repr((STATES_VERSION, parts, layout, model)).encode())
-    digest.update(rows.tokens.cpu().numpy().tobytes())
+    model = classifier.backbone.info.identity
+    digest = hashlib.sha256(repr((STATES_VERSION, parts, shape, model)).encode())
+    digest.update(rows.values.cpu().numpy().tobytes())
     digest.update(rows.lengths.cpu().numpy().tobytes())
     return digest.hexdigest()

@@ -11,16 +11,18 @@ import contextlib
 import json
 import os
 import shutil
-import uuid
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
 from torch import Tensor
+
+from gptcore.errors import UserError
+from gptcore.files import write_whole
+from gptcore.locks import lock
 
 DISK_SHARE = 0.5  # of what is free, trunks that lie there included
 CHECKED_AT_A_TIME = 2**24  # bytes
@@ -34,24 +36,17 @@ class TrunkFiles:
     limit_bytes: int | None = None
 
     @contextmanager
-    def lock(self, name: str, timeout_s: float = -1) -> Iterator[bool]:
-        """Held while a trunk is looked for and, where it is not there, computed; whether it is, after timeout_s.
+    def lock(self, name: str, *, wait: bool = True) -> Iterator[bool]:
+        """Held while a trunk is looked for and, where it is not there, computed; False where another has it.
 
         A folder that cannot be written to is shared by nobody who writes: it needs no lock.
         """
-        path = self.folder / "locks" / name
-        lock, mine = FileLock(path), True
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=timeout_s)
-        except Timeout:
-            mine = False
-        except OSError:
-            pass
-        try:
+        with ExitStack() as held:
+            try:
+                mine = held.enter_context(lock(self.folder, name, wait=wait))
+            except UserError:
+                mine = True
             yield mine
-        finally:
-            lock.release()  # does nothing where it is not held
 
     def create(self, name: str, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor | None:
         """Zeros in a new file, to be filled and then given to `commit`; None where there is no room."""
@@ -78,14 +73,10 @@ class TrunkFiles:
             "crc32": _checksum(states),
             "seconds": seconds,
         }
-        part = self.folder / f".{name}.{uuid.uuid4().hex}.part"
         try:
-            part.write_text(json.dumps(about))
-            part.replace(self._description(name))
-        except OSError:
+            write_whole(self._description(name), json.dumps(about))
+        except UserError:
             self.remove(name)
-            with contextlib.suppress(OSError):
-                part.unlink()
 
     def find(self, name: str, shape: tuple[int, ...]) -> tuple[Tensor, float] | None:
         """States and the seconds that they took, where a whole file is there; what is not whole is removed."""
@@ -130,7 +121,7 @@ class TrunkFiles:
             for name in sorted(ages, key=ages.__getitem__):
                 if sum(sizes.values()) + n_bytes <= limit:
                     break
-                with self.lock(name, timeout_s=0) as mine:
+                with self.lock(name, wait=False) as mine:
                     if mine:  # no process is at it
                         self.remove(name)
                         del sizes[name]

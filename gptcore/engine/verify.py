@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.cuda_graph import WARM_UP
 from gptcore.engine.layout import Precision
-from gptcore.methods.lora import lora_layers
 from gptcore.recipe import Recipe
+from gptcore.result import Agreement
 from gptcore.training.loop import Labelled, train
 from gptcore.training.timing import Phases
 
@@ -24,16 +23,6 @@ ALLOWED: dict[Precision, float] = {"float32": 1e-4, "bfloat16": 5e-2}
 
 class DisagreementError(Exception):
     """The two engines do not agree: the run must not be believed."""
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """Largest disagreement on a sample, as a share of the largest value: of logits, and of losses step by step."""
-
-    n_rows: int
-    n_steps: int
-    logits: float
-    losses: float
 
 
 def verify_sample(
@@ -52,12 +41,12 @@ def verify_sample(
     with torch.no_grad():
         logits = [model.eval()(sample.rows) for model, sample in zip((fast, plain), samples, strict=True)]
     losses: list[Tensor] = []
-    if recipe.train != "features":
+    if recipe.trainer == "network":
         once = recipe.model_copy(update={"epochs": 1})
         for model, sample in zip((fast, plain), samples, strict=True):
             few = _first(sample, n_trained)
-            for layer in lora_layers(model.gpt).values():
-                layer.dropout = 0.0  # whose draws depend on the shape of what is computed
+            for dropout in (m for m in model.modules() if isinstance(m, nn.Dropout)):
+                dropout.p = 0.0  # whose draws depend on the shape of what is computed
             done = train(model, once, few, few, 0, Phases(logits[0].device))
             losses.append(torch.tensor(done.losses))
     found = Agreement(
@@ -77,7 +66,7 @@ def verify_sample(
 
 
 def _first(data: Labelled, n: int) -> Labelled:
-    rows = data.rows.rows(torch.arange(n, device=data.rows.lengths.device))
+    rows = data.rows.take(torch.arange(n, device=data.rows.lengths.device))
     return Labelled(rows, data.labels[:n])
 
 

@@ -1,189 +1,56 @@
-"""LoRA (Hu et al. 2021): frozen linear layers with a trained low-rank update, kept in PEFT's adapter layout."""
+"""LoRA (Hu et al. 2021) as a method: which layers get an update of low rank. The layers are in `lora_layers`."""
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from pydantic import Field
 
-from gptcore.backbones.gpt import GPT
-from gptcore.errors import UserError
+from gptcore.methods.base import Method
 
-ADAPTER_FILE, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
-# PEFT's variants of LoRA, which have other scales or ranks with the same tensor names.
-_VARIANTS = ("use_rslora", "use_dora", "rank_pattern", "alpha_pattern")
+if TYPE_CHECKING:
+    import torch
 
-
-class LoRALinear(nn.Module):
-    """y = W x + b + scale * B A dropout(x), with W and b frozen (section 4.1).
-
-    lora_A: (rank, in_features), uniform as in nn.Linear; lora_B: (out_features, rank), zero, so that training
-    starts from the unchanged layer.
-    """
-
-    def __init__(
-        self, linear: nn.Linear, rank: int, scale: float, dropout: float, generator: torch.Generator
-    ) -> None:
-        super().__init__()
-        self.linear, self.scale, self.dropout = linear, scale, dropout
-        linear.requires_grad_(False)
-        device = linear.weight.device
-        lora_a = torch.empty(rank, linear.in_features)
-        nn.init.kaiming_uniform_(lora_a, a=math.sqrt(5), generator=generator)
-        self.lora_A = nn.Parameter(lora_a.to(device))
-        self.lora_B = nn.Parameter(torch.zeros(linear.out_features, rank, device=device))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x (..., in_features) -> (..., out_features)."""
-        rows = x.flatten(0, -2)
-        out: Tensor = self.linear(rows)
-        low = F.linear(F.dropout(rows, self.dropout, self.training), self.lora_A)  # (N, rank)
-        # The scale goes into the small matrix and the sum into the product, in place: no pass over the outputs is
-        # added. Autocast leaves what is in place alone.
-        out.addmm_(low.to(out.dtype), (self.scale * self.lora_B).t().to(out.dtype))
-        return out.view(*x.shape[:-1], -1)
-
-    @property
-    def weight(self) -> Tensor | None:
-        """W + scale * B A (out_features, in_features); None while dropout acts, when no one weight does the same."""
-        return None if self.training and self.dropout else self._updated_weight()
-
-    @property
-    def bias(self) -> Tensor:
-        """b (out_features,)."""
-        return self.linear.bias
-
-    def _updated_weight(self) -> Tensor:
-        return self.linear.weight + self.scale * (self.lora_B @ self.lora_A)
-
-    def merged(self) -> nn.Linear:
-        """One linear layer that computes the same (in evaluation mode, within rounding)."""
-        linear = nn.Linear(
-            self.linear.in_features, self.linear.out_features, device=self.linear.weight.device
-        )
-        with torch.no_grad():
-            linear.weight.copy_(self._updated_weight())
-            linear.bias.copy_(self.bias)
-        return linear
+    from gptcore.backbones.base import Backbone
+    from gptcore.methods.adapter import Adapter
 
 
-def inject_lora(
-    gpt: GPT,
-    *,
-    rank: int,
-    alpha: float,
-    dropout: float,
-    targets: Sequence[str],
-    scaling: str,
-    generator: torch.Generator,
-) -> None:
-    """Replace, in place, every linear layer of the blocks whose name ends in one of `targets`.
+class Lora(Method):
+    """Frozen linear layers of all blocks with a trained low-rank update each."""
 
-    scaling: "alpha/rank" as in the paper, or "alpha" as in the published study. Raises UserError for a target
-    that names no layer.
-    """
-    scale = alpha / rank if scaling == "alpha/rank" else alpha
-    unmatched = set(targets)
-    for name, module in list(gpt.h.named_modules()):
-        matches = {t for t in targets if name == t or name.endswith(f".{t}")}
-        if not matches or not isinstance(module, nn.Linear):
-            continue
-        unmatched -= matches
-        parent, _, attribute = name.rpartition(".")
-        lora = LoRALinear(module, rank, scale, dropout, generator)
-        setattr(gpt.h.get_submodule(parent), attribute, lora)
-    if unmatched:
-        raise UserError(
-            f"lora_targets: {', '.join(sorted(unmatched))} names no linear layer of a block "
-            "(there are attn.c_attn, attn.c_proj, mlp.c_fc, mlp.c_proj)"
-        )
+    kind: ClassVar[str] = "lora"
 
+    rank: int = Field(default=16, ge=1)
+    alpha: float = Field(default=16, gt=0)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    targets: tuple[str, ...] = Field(default=("c_attn", "c_proj", "c_fc"), min_length=1)
+    scaling: Literal["alpha/rank", "alpha"] = Field(default="alpha", description="'alpha' as published")
 
-def lora_layers(gpt: GPT) -> dict[str, LoRALinear]:
-    """Every LoRA layer by its name in the GPT, such as `h.0.attn.c_attn`."""
-    return {name: module for name, module in gpt.named_modules() if isinstance(module, LoRALinear)}
+    def frozen_below(self, n_blocks: int) -> int:
+        """No block computes what it did."""
+        del n_blocks
+        return 0
 
+    def attach(self, backbone: Backbone, generator: torch.Generator) -> Adapter:
+        """Put an adapter on each layer that a target names. Raises UserError for a target that names none."""
+        from gptcore.methods.lora_layers import LoraAdapter, inject_lora
 
-def merge_lora(gpt: GPT) -> None:
-    """Fold every adapter into its layer, in place; without adapters nothing changes."""
-    for name, lora in lora_layers(gpt).items():
-        parent, _, attribute = name.rpartition(".")
-        setattr(gpt.get_submodule(parent), attribute, lora.merged())
+        backbone.requires_grad_(False)
+        inject_lora(backbone, **self.model_dump(), generator=generator)
+        return LoraAdapter(backbone)
 
+    def obstacle(self, linear_layers: Sequence[str]) -> str | None:
+        """Targets that name no layer, such as those of another architecture."""
+        unmatched = [
+            t for t in self.targets if not any(f".{name}".endswith(f".{t}") for name in linear_layers)
+        ]
+        if not unmatched:
+            return None
+        names = dict.fromkeys(name.split(".", 1)[-1] for name in linear_layers)
+        said = f"lora_targets: {', '.join(unmatched)} is not a linear layer of a block"
+        return f"{said} (the layers are {', '.join(names)})"
 
-def save_adapter(gpt: GPT, folder: Path) -> None:
-    """Write the adapter as PEFT does for `transformers`' GPT-2: adapter_model.safetensors, adapter_config.json."""
-    from safetensors.torch import save_file
-
-    layers = lora_layers(gpt)
-    if not layers:
-        raise UserError("the model has no LoRA layers to save")
-    some = next(iter(layers.values()))
-    rank = some.lora_A.shape[0]
-    tensors = {
-        f"base_model.model.transformer.{name}.lora_{part}.weight": getattr(layer, f"lora_{part}")
-        .detach()
-        .cpu()
-        for name, layer in layers.items()
-        for part in "AB"
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / ADAPTER_FILE)
-    config = {
-        "peft_type": "LORA",
-        "r": rank,
-        "lora_alpha": some.scale * rank,  # PEFT divides by the rank
-        "lora_dropout": some.dropout,
-        "target_modules": sorted({name.split(".", 2)[2] for name in layers}),
-        "fan_in_fan_out": True,  # transformers keeps GPT-2's layers as Conv1D
-        "bias": "none",
-    }
-    (folder / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-
-
-def load_adapter(gpt: GPT, folder: Path) -> None:
-    """Put an adapter in PEFT's layout on a GPT without one, in place.
-
-    Raises UserError where a file is missing or the adapter does not fit, naming the layer.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        config = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
-        if variants := [name for name in _VARIANTS if config.get(name)]:
-            raise UserError(
-                f"{folder}: {variants[0]} = {config[variants[0]]!r} is not supported, only plain LoRA"
-            )
-        tensors = load_file(folder / ADAPTER_FILE)
-        inject_lora(
-            gpt,
-            rank=int(config["r"]),
-            alpha=float(config["lora_alpha"]),
-            dropout=float(config["lora_dropout"]),
-            targets=list(config["target_modules"]),
-            scaling="alpha/rank",
-            generator=torch.Generator().manual_seed(0),  # overwritten below
-        )
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{folder} is no LoRA adapter in PEFT's layout: {error}") from error
-    layers = lora_layers(gpt)
-    expected = {f"base_model.model.transformer.{name}.lora_{part}.weight" for name in layers for part in "AB"}
-    if odd := sorted(expected ^ set(tensors)):
-        raise UserError(f"{folder}: the adapter and the model do not have the same layers: {odd[0]}")
-    with torch.no_grad():
-        for name, layer in layers.items():
-            for part in "AB":
-                parameter = getattr(layer, f"lora_{part}")
-                tensor = tensors[f"base_model.model.transformer.{name}.lora_{part}.weight"]
-                if tensor.shape != parameter.shape:
-                    raise UserError(
-                        f"{folder}: lora_{part} of {name} is {tuple(tensor.shape)}, "
-                        f"expected {tuple(parameter.shape)}"
-                    )
-                parameter.copy_(tensor)
+    def same_cost(self) -> Self:
+        """alpha and scaling are factors of the update, whatever they are."""
+        return self.model_copy(update={"alpha": 1.0, "scaling": "alpha/rank"})

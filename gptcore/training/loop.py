@@ -11,14 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gptcore.data.rows import epoch_batches
+from gptcore.data.rows import Rows, epoch_batches
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.cuda_graph import GraphedStep, can_be_graphed
-from gptcore.engine.trunk import FeatureRows, Rows
-from gptcore.methods.trainable import trained_parameters
 from gptcore.recipe import Recipe
-from gptcore.result import Epoch
-from gptcore.training.evaluate import Evaluation, evaluate
+from gptcore.result import Epoch, Evaluation
+from gptcore.training.evaluate import evaluate
 from gptcore.training.timing import Phases
 
 
@@ -62,7 +60,7 @@ def train(
     Raises FloatingPointError when the loss is no longer finite.
     """
     loop = _Loop(classifier, recipe, data, order_seed)
-    best = _Best(trained_parameters(classifier), keep=recipe.restore_best)
+    best = _Best(classifier.trained_parameters(), keep=recipe.restore_best)
     losses: list[float] = []
     epochs: list[Epoch] = []
     classifier.train()
@@ -98,9 +96,9 @@ def train(
         best.restore()
         seen = best.seen or seen
     notes = []
-    if loop.most_rows is not None:
+    if loop.max_micro_batch is not None:
         notes.append(
-            f"out of memory: {loop.most_rows} rows at a time; a step still takes "
+            f"out of memory: {loop.max_micro_batch} rows at a time; a step still takes "
             f"{recipe.batch_size * recipe.accumulation}"
         )
     if loop.graphed and loop.graphed.failure:
@@ -144,14 +142,16 @@ class _Loop:
 
     def __init__(self, classifier: Classifier, recipe: Recipe, data: Labelled, order_seed: int) -> None:
         self.classifier, self.recipe, self.rows = classifier, recipe, data.rows
-        self.parameters = trained_parameters(classifier)
+        self.parameters = classifier.trained_parameters()
         self.device = self.parameters[0].device
         self.labels = torch.from_numpy(np.array(data.labels)).to(self.device)
         self.order = torch.Generator().manual_seed(order_seed)
         # As published, also a last, smaller group divides by the full accumulation.
         self.rows_in_step = min(recipe.batch_size, len(data)) * recipe.accumulation
-        self.most_rows: int | None = None  # that go through the model at a time, once memory has run out
-        n_steps = planned_steps(recipe, len(data))
+        self.max_micro_batch: int | None = (
+            None  # that go through the model at a time, once memory has run out
+        )
+        self.n_steps, self.n_done = planned_steps(recipe, len(data)), 0
         graphed = can_be_graphed(classifier, data.rows, self.device)
         self.optimiser = torch.optim.AdamW(
             self.parameters,
@@ -162,7 +162,7 @@ class _Loop:
             capturable=graphed,
         )
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimiser, lambda step: lr_factor(recipe, step, n_steps)
+            self.optimiser, lambda step: lr_factor(recipe, step, self.n_steps)
         )
         self.graphed = GraphedStep() if graphed else None
 
@@ -182,22 +182,24 @@ class _Loop:
 
     def _step(self, group: list[Tensor]) -> tuple[Tensor, Tensor]:
         """One optimiser step on the batches of a group: their mean loss, and how many predictions were right."""
-        parts = [torch.cat(group)] if self.classifier.view.whole_steps else group
+        parts = [torch.cat(group)] if self.classifier.layout.whole_steps else group
         if self.graphed:
-            total, correct = self._replayed(self.graphed, parts[0])
+            total, correct = self._graph_step(self.graphed, parts[0])
         else:
-            total, correct = self._take(parts)
+            total, correct = self._optimizer_step(parts)
         self.schedule.step()
+        self.n_done += 1
+        self.classifier.adapter.after_step(self.n_done, self.n_steps)
         return total / sum(len(part) for part in group), correct
 
-    def _replayed(self, graphed: GraphedStep, rows: Tensor) -> tuple[Tensor, ...]:
+    def _graph_step(self, graphed: GraphedStep, rows: Tensor) -> tuple[Tensor, ...]:
         """A step that may pass Python by: what Python counts is set. All rows have the same width."""
         before = self.classifier.positions_processed
-        made = graphed(lambda part: self._take([part]), rows)
-        self.classifier.positions_processed = before + len(rows) * _width(self.rows)
+        made = graphed(lambda part: self._optimizer_step([part]), rows)
+        self.classifier.positions_processed = before + len(rows) * self.rows.width
         return made
 
-    def _take(self, parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    def _optimizer_step(self, parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """The gradients of all parts and the optimiser's step: sum of the losses, right predictions."""
         while True:
             self.optimiser.zero_grad(set_to_none=True)
@@ -205,7 +207,7 @@ class _Loop:
                 total, correct = self._gradients(parts)
                 break
             except torch.OutOfMemoryError:
-                self._halve(parts)
+                self._halve_micro_batch(parts)
         if self.recipe.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
         self.optimiser.step()
@@ -216,26 +218,23 @@ class _Loop:
         """Add up the gradients of the parts: the sum of the losses, and how many predictions were right."""
         total = torch.zeros((), device=self.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
+        if (extra := self.classifier.adapter.extra_loss()) is not None:
+            extra.backward()
         for part in parts:
-            for rows in part.split(self.most_rows or len(part)):
-                logits, labels = self.classifier(self.rows.rows(rows)), self.labels[rows]
+            for rows in part.split(self.max_micro_batch or len(part)):
+                logits, labels = self.classifier(self.rows.take(rows)), self.labels[rows]
                 loss = F.cross_entropy(logits, labels, reduction="sum")
                 (loss / self.rows_in_step).backward()
                 total += loss.detach()
                 correct += (logits.detach().argmax(dim=1) == labels).sum()
         return total, correct
 
-    def _halve(self, parts: Sequence[Tensor]) -> None:
+    def _halve_micro_batch(self, parts: Sequence[Tensor]) -> None:
         """From now on at most half as many rows at a time, which changes no sum. Raises where it was one row."""
-        at_a_time = self.most_rows or max(len(part) for part in parts)
+        at_a_time = self.max_micro_batch or max(len(part) for part in parts)
         if at_a_time == 1:
             raise torch.OutOfMemoryError("out of memory with a single row: no smaller step is possible")
-        self.most_rows = (at_a_time + 1) // 2
-
-
-def _width(rows: Rows) -> int:
-    """Positions of a row that go through blocks."""
-    return 0 if isinstance(rows, FeatureRows) else rows.width
+        self.max_micro_batch = (at_a_time + 1) // 2
 
 
 def _check_finite(losses: list[float], recipe: Recipe) -> None:

@@ -8,9 +8,9 @@ random, so nothing is downloaded.
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 import time
-from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,31 +18,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gptcore.backbones.checkpoints import known_config
+from gptcore.backbones.checkpoint_files import CONFIG_FILE, tokenizer_files
+from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
+from gptcore.backbones.checkpoints import known_config, known_folder
 from gptcore.backbones.config import ModelConfig
 from gptcore.backbones.weights import hf_config
 from gptcore.data.datasets import Dataset, Split
-from gptcore.data.rows import batches_by_length
 from gptcore.engine.cuda_graph import WARM_UP
 from gptcore.engine.engine import Engine
-from gptcore.engine.layout import View
-from gptcore.methods.trainable import frozen_depth
-from gptcore.recipe import TRAINED_BLOCKS, Recipe
-from gptcore.training.fit import FitResult, fit
-from gptcore.training.inputs import Inputs, prepare_inputs
-from gptcore.training.padding import wanted_paddings
+from gptcore.engine.layout import Layout
+from gptcore.recipe import Recipe
+from gptcore.result import CutTexts, Fit
+from gptcore.training.costs import estimate_memory
+from gptcore.training.fit import fit
+from gptcore.training.inputs import Inputs, prepare_inputs, row_length
+from gptcore.training.trunk_need import SPLITS, TrunkNeed, trunk_need
 
 TFIDF_TEXTS = 2000  # TF-IDF is cheap, and its time is not in proportion to the texts
 SHORT_S = 0.2  # an epoch below it is timed again with its texts repeated
 MOST_TIMES = 30  # they are
-ONE_POSITION = 0.05  # cost of a block that is computed at one position a row, as a share of a whole one's
 STAND_IN_PARAMS = 60_000_000  # a larger model is cut to fewer blocks for the probe
-_SPLITS = ("train", "validation", "test")
 # What changes neither the time of a step nor the memory, at harmless values: recipes that differ in nothing
 # else share a probe. Patience may end a run early; the whole of it is foretold.
 _NEUTRAL = {
     **{"weights": "random", "lr": 1e-6, "weight_decay": 0.0, "schedule": "constant", "warmup": 0.0},
-    **{"lora_alpha": 1.0, "lora_scaling": "alpha/rank", "patience": None},
+    "patience": None,
 }
 
 
@@ -59,44 +59,27 @@ class SliceSize:
 
 
 @dataclass(frozen=True)
-class TrunkNeed:
-    """The frozen part of a run. Runs of equal `rows` (and seeds of weights and split) can share their blocks.
-
-    rows: what decides the hidden states, but depth and seeds; read: the position that is read where the
-    whole backbone is frozen; depth: blocks in it; parts: bytes that the states of a set of texts take in memory,
-    by what they are the states of; below: the trunk that it is made from where that is kept as well; last_block:
-    what its topmost block costs, as a share of a whole one.
-    """
-
-    rows: Hashable
-    read: str | None
-    depth: int
-    parts: Mapping[Hashable, int]
-    below: TrunkNeed | None = None
-    last_block: float = 1.0
-
-
-@dataclass(frozen=True)
 class Probe:
     """What a run costs alone. phases: seconds by name; trunk: the part that it may find ready, if any.
 
-    tokens_per_row: width of the rows that are computed; n_used_tokens: distinct tokens of all texts.
+    tokens_per_row: width of the rows that are computed; own_bytes: peak memory that it adds, trunks left out; cut: how
+    many texts are longer than what is read of them.
     """
 
     phases: dict[str, float]
     trunk: TrunkNeed | None = None
     tokens_per_row: int = 1
-    n_used_tokens: int = 1
-
-
-def is_logistic(recipe: Recipe) -> bool:
-    """Whether a logistic regression is the classifier, and no network."""
-    return recipe.is_tfidf or recipe.train == "features"
+    own_bytes: int = 0
+    cut: CutTexts | None = None
 
 
 def cost_id(recipe: Recipe) -> str:
     """Equal for recipes that one probe can stand for."""
-    return recipe.model_copy(update=_NEUTRAL).id
+    return _cheap(recipe).id
+
+
+def _cheap(recipe: Recipe) -> Recipe:
+    return recipe.model_copy(update=_NEUTRAL).with_method(recipe.method.same_cost())
 
 
 def probe(recipe: Recipe, data: Dataset, engine: Engine, device: str, size: SliceSize = SliceSize()) -> Probe:
@@ -131,16 +114,33 @@ class Sample:
         if self.config is None or self.small is None:
             return Probe({name: s * len(data.train) / self.n_train for name, s in self.phases.items()})
         began = time.perf_counter()
-        inputs = prepare_inputs(data, self.recipe, self.engine.view(self.recipe), self.config)
+        inputs = prepare_inputs(data, self.recipe, self.engine.layout(self.recipe), self.config)
         tokenise_s = time.perf_counter() - began
         phases = _deepened(_scaled(self, inputs), self.recipe, self.small, self.config, self.engine)
-        tokens = torch.cat([part.tokens.flatten() for part in (inputs.train, inputs.validation, inputs.test)])
         return Probe(
             phases | {"tokenise": tokenise_s},
-            _trunk_need(self.recipe, inputs, self.config, self.engine),
+            trunk_need(self.recipe, inputs, self.config, self.engine),
             inputs.train.width,
-            len(torch.unique(tokens)),
+            self._own_bytes(inputs, len(data.label_names)),
+            _cut(inputs, self.recipe, self.config),
         )
+
+    def _own_bytes(self, inputs: Inputs, n_classes: int) -> int:
+        """What the run adds to its process, trunks left out."""
+        assert self.config is not None
+        n_used = None
+        if self.engine.is_fast:
+            splits = (inputs.train, inputs.validation, inputs.test)
+            n_used = len(torch.unique(torch.cat([part.values.flatten() for part in splits])))
+        return estimate_memory(
+            self.config, self.recipe, inputs.train.width, n_classes, n_used, len(inputs.train)
+        )
+
+
+def _cut(inputs: Inputs, recipe: Recipe, config: ModelConfig) -> CutTexts:
+    longest = inputs.longest_tokens
+    length = inputs.tokens_per_row or row_length(recipe, config, longest, longest)
+    return CutTexts(inputs.n_truncated, len(inputs.train) + len(inputs.validation) + len(inputs.test), length)
 
 
 def take_sample(
@@ -148,23 +148,23 @@ def take_sample(
 ) -> Sample | None:
     """Fit a slice of `data`; None where the model's shape is not known. Raises UserError as `probe` does."""
     fresh = Engine(engine.name, engine.precision)
-    if recipe.is_tfidf:
+    if recipe.backbone is None:
         part = _slice(data, TFIDF_TEXTS, TFIDF_TEXTS, TFIDF_TEXTS)
         result = fit(recipe, part, 0, fresh, device)
         return Sample(recipe, fresh, None, None, result.phases, None, len(part.train), 0.0, 0)
-    config = known_config(recipe.model)
+    config = known_config(recipe.backbone)
     if config is None:
         return None
-    inputs = prepare_inputs(data, recipe, engine.view(recipe), config)
+    inputs = prepare_inputs(data, recipe, engine.layout(recipe), config)
     small = _stand_in(config, recipe) if size.stand_in else config
     # On a GPU the steps of the second epoch, which is timed, should be recorded ones.
     n_steps = WARM_UP + 1 if torch.device(device).type == "cuda" else 1
     n_train = recipe.batch_size * max(size.batches, n_steps * recipe.accumulation)
     part = _slice(data, n_train, size.evaluated, size.evaluated)
     with tempfile.TemporaryDirectory(prefix="gptcore-probe-") as folder:
-        (Path(folder) / "config.json").write_text(json.dumps(hf_config(small)), encoding="utf-8")
+        _write_stand_in(Path(folder), small, recipe.model)
         context = inputs.tokens_per_row or recipe.context
-        cheap = recipe.model_copy(update=_NEUTRAL | {"model": folder, "context": context, "epochs": 2})
+        cheap = _cheap(recipe).model_copy(update={"model": folder, "context": context, "epochs": 2})
         result = fit(cheap, part, 0, fresh, device)
         batch_s = _batch_seconds(result, len(part.train))
         if result.epochs and (epoch_s := batch_s * _batches(len(part.train), recipe)) < SHORT_S:
@@ -178,7 +178,16 @@ def take_sample(
     )
 
 
-def _batch_seconds(result: FitResult, n_train: int) -> float:
+def _write_stand_in(folder: Path, small: ModelConfig, model: str) -> None:
+    """A checkpoint's folder without weights: the stand-in's shape, and the tokenizer of `model`."""
+    original = known_folder(model)
+    for file in tokenizer_files(original) if original is not None and small.tokenizer == "own" else ():
+        shutil.copy(file, folder)
+    config = hf_config(small) | {"pad_token_id": checkpoint_tokenizer(model).pad_id}
+    (folder / CONFIG_FILE).write_text(json.dumps(config), encoding="utf-8")
+
+
+def _batch_seconds(result: Fit, n_train: int) -> float:
     """Seconds of a training batch of the second epoch, as the first warms up; 0 where there is none."""
     if not result.epochs:
         return 0.0
@@ -202,7 +211,8 @@ def _slice(data: Dataset, *sizes: int) -> Dataset:
         chosen = [by_length[int((i + 0.5) * len(split) / n)] for i in range(n)]
         # A logistic regression cannot be fitted to one class, nor judge another than it was fitted to.
         missing = set(np.unique(labels).tolist()) - set(labels[chosen].tolist())
-        chosen += [next(i for i in by_length if labels[i] == label) for label in sorted(missing)]
+        shortest = {label: i for i, label in reversed([(i, int(labels[i])) for i in by_length])}
+        chosen += [shortest[label] for label in sorted(missing)]
         return Split(tuple(split.texts[i] for i in chosen), labels[chosen])
 
     splits = (data.train, data.validation, data.test)
@@ -212,7 +222,8 @@ def _slice(data: Dataset, *sizes: int) -> Dataset:
 
 def _stand_in(config: ModelConfig, recipe: Recipe) -> ModelConfig:
     """The model itself, or one of its width with as many blocks as STAND_IN_PARAMS allows."""
-    fewest = min(config.n_layer, 1 + TRAINED_BLOCKS.get(recipe.train, 1))
+    upper = recipe.method.upper_blocks  # and one below them; two blocks where all of them learn
+    fewest = min(config.n_layer, 1 + (1 if upper is None else upper))
     too_many = max(0, config.n_params - STAND_IN_PARAMS) / config.n_block_params
     return config.model_copy(update={"n_layer": max(fewest, config.n_layer - int(np.ceil(too_many)))})
 
@@ -220,9 +231,9 @@ def _stand_in(config: ModelConfig, recipe: Recipe) -> ModelConfig:
 def _scaled(sample: Sample, inputs: Inputs) -> dict[str, float]:
     """The slice's seconds as those of the whole data: train by batches, what follows it by positions."""
     assert sample.inputs is not None
-    recipe, view = sample.recipe, sample.engine.view(sample.recipe)
+    recipe, layout = sample.recipe, sample.engine.layout(sample.recipe)
     whole, sliced = (
-        {name: _positions(getattr(of, name).lengths, of.train.width, view) for name in _SPLITS}
+        {name: _positions(getattr(of, name).lengths, of.train.width, layout) for name in SPLITS}
         for of in (inputs, sample.inputs)
     )
     epochs = recipe.epochs if sample.n_evaluations else 0
@@ -236,8 +247,9 @@ def _scaled(sample: Sample, inputs: Inputs) -> dict[str, float]:
     phases = {name: s * factors.get(name, 1.0) for name, s in sample.phases.items()}
     if sample.n_evaluations:
         # Rows that go through a trained block whole cost what they are wide.
-        one_position = view.read_only and recipe.train in ("last_layer", "last_block")
-        wider = 1.0 if view.trim or one_position else inputs.train.width / sample.inputs.train.width
+        upper = recipe.method.upper_blocks
+        one_position = layout.last_block_at_read_positions and upper is not None and upper <= 1
+        wider = 1.0 if layout.drop_padding or one_position else inputs.train.width / sample.inputs.train.width
         phases["train"] = sample.batch_s * _batches(len(inputs.train), recipe) * recipe.epochs * wider
     return phases
 
@@ -252,15 +264,9 @@ def _batches(n_rows: int, recipe: Recipe) -> int:
     return max(1, n_rows // recipe.batch_size)
 
 
-def _positions(lengths: Tensor, width: int, view: View) -> int:
+def _positions(lengths: Tensor, width: int, layout: Layout) -> int:
     """Token positions that predicting rows of these lengths (N,) computes."""
-    return int(lengths.sum()) if view.one_by_one or view.trim else len(lengths) * width
-
-
-def _trimmed_positions(lengths: Tensor, width: int) -> int:
-    """Those of batches that are cut to their longest row, for which states are written."""
-    batches = batches_by_length(lengths, width, trim=True)
-    return sum(len(batch) * int(lengths[batch].max()) for batch in batches)
+    return int(lengths.sum()) if layout.one_by_one or layout.drop_padding else len(lengths) * width
 
 
 def _deepened(
@@ -271,8 +277,8 @@ def _deepened(
         return phases
 
     def blocks(n_layer: int) -> dict[str, float]:
-        frozen = frozen_depth(recipe, n_layer)
-        above = n_layer - (frozen if engine.skips else 0)
+        frozen = recipe.method.frozen_below(n_layer)
+        above = n_layer - (frozen if engine.is_fast else 0)
         backward = n_layer - frozen
         # Backward costs twice what forward does.
         return {"trunk": frozen, "train": above + 2 * backward, "evaluate": above, "load": n_layer}
@@ -280,42 +286,3 @@ def _deepened(
     few, all_of_them = blocks(small.n_layer), blocks(config.n_layer)
     factors = {name: all_of_them[name] / few[name] for name in few if few[name]}
     return {name: s * factors.get(name, 1.0) for name, s in phases.items()}
-
-
-def _trunk_need(recipe: Recipe, inputs: Inputs, config: ModelConfig, engine: Engine) -> TrunkNeed | None:
-    depth = frozen_depth(recipe, config.n_layer)
-    if depth == 0 or not engine.skips:
-        return None
-    view, width = engine.view(recipe), inputs.train.width
-    rows = (recipe.model, view.causal, view.mask_padding, view.trim, view.side, width)
-    parts = _state_bytes(recipe, inputs, config, engine)
-    if depth < config.n_layer:
-        return TrunkNeed(rows, None, depth, parts)
-    below = TrunkNeed(rows, None, depth - 1, parts) if depth > 1 else None
-    n_rows = len(inputs.train) + len(inputs.validation) + len(inputs.test)
-    last_block = ONE_POSITION if view.read_only else 1.0
-    return TrunkNeed(rows, view.position, depth, {rows: 4 * config.d_model * n_rows}, below, last_block)
-
-
-def _state_bytes(recipe: Recipe, inputs: Inputs, config: ModelConfig, engine: Engine) -> dict[Hashable, int]:
-    """What the states of each split take, and those of the test texts under other paddings, which stay as well."""
-    found: dict[Hashable, int] = {}
-
-    def add(split: str, view: View, width: int) -> None:
-        lengths = getattr(inputs, split).lengths
-        key = (recipe.model, split, view.causal, view.mask_padding, view.trim, view.side, width)
-        # Padding that is not computed is never touched, so it takes no memory.
-        n_positions = (
-            _trimmed_positions(lengths.clamp(max=width), width) if view.trim else len(lengths) * width
-        )
-        found[key] = 4 * config.d_model * n_positions
-
-    for split in _SPLITS:
-        add(split, engine.view(recipe), inputs.train.width)
-    if recipe.train != "features":
-        longest = int(inputs.test.lengths.max())
-        for padding, length in wanted_paddings(recipe, inputs, config):
-            view = engine.view(recipe.model_copy(update={"padding": padding}))
-            trimmed = 1 if view.first_token else longest
-            add("test", view, trimmed if view.trim or length is None else length)
-    return found

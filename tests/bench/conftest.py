@@ -11,11 +11,11 @@ import pytest
 from bench.evidence.results import Results, collect
 from bench.records.record import DatasetFacts, Environment, Record, run_id
 from bench.records.study import Row, Study
-from bench.run.execute import OnEpoch
 from bench.run.worker import SessionSpec
 from bench.study.forecast import Prediction
 from bench.study.plan import PlannedRun
 from gptcore.recipe import Recipe, Seeds
+from gptcore.result import OnEpoch
 
 DATASET = DatasetFacts(
     name="toy",

@@ -11,7 +11,6 @@ from bench.records.record import (
     Curves,
     DatasetFacts,
     Environment,
-    EpochPoint,
     InputFacts,
     LossPoint,
     Metrics,
@@ -24,6 +23,7 @@ from bench.records.record import (
 )
 from bench.records.study import Published, Row, Study
 from gptcore.recipe import Recipe, Seeds
+from gptcore.result import Epoch
 
 DATASET = DatasetFacts(
     name="sms-spam",
@@ -154,7 +154,7 @@ def make_study(**changed: Any) -> Study:
 def make_record(row: Row, seed_index: int, accuracy: float, train_s: float, **changed: Any) -> Record:
     """A finished run whose figures scatter a little around the given ones; the same every time."""
     rng = random.Random(zlib.crc32(f"{row.recipe.id}/{seed_index}".encode()))
-    tfidf, trains = row.recipe.is_tfidf, row.recipe.train != "features" and not row.recipe.is_tfidf
+    tfidf, trains = row.recipe.trainer == "tfidf", row.recipe.trainer == "network"
     correct = min(300, max(0, round(300 * accuracy + rng.gauss(0, 1.7))))
     predicted = [0] * 141 + [1] * 159
     for wrong in rng.sample(range(300), 300 - correct):
@@ -245,7 +245,7 @@ def _curves(rng: random.Random, accuracy: float, train_s: float, epochs: int) ->
     for epoch in range(1, epochs + 1):
         share = accuracy - (accuracy - 0.5) * 0.5**epoch + rng.gauss(0, 0.01)
         points.append(
-            EpochPoint(
+            Epoch(
                 epoch=epoch,
                 step=steps * epoch,
                 train_accuracy=min(1.0, share),

@@ -27,25 +27,50 @@ NETWORK_PARTS = {"urllib.request"}
 # What answers --help, lists, plans and reports starts fast: none of it may load torch.
 TORCH_FREE = [
     "gptcore",
+    "gptcore.__main__",
+    "gptcore.cli",
     "gptcore.errors",
+    "gptcore.files",
+    "gptcore.locks",
     "gptcore.recipe",
     "gptcore.result",
+    "gptcore.paths",
     "gptcore.threads",
     "gptcore.backbones",
     "gptcore.backbones.config",
     "gptcore.backbones.checkpoint_files",
+    "gptcore.backbones.checkpoint_tokenizer",
     "gptcore.backbones.checkpoints",
+    "gptcore.backbones.info",
     "gptcore.backbones.fingerprint",
+    "gptcore.methods",
+    "gptcore.methods.base",
+    "gptcore.methods.layers",
+    "gptcore.methods.lora",
+    "gptcore.backbones.gpt2_config",
+    "gptcore.backbones.hub",
+    "gptcore.backbones.layer_names",
+    "gptcore.backbones.tensor_names",
+    "gptcore.backbones.tokenizer_files",
     "gptcore.data",
     "gptcore.data.assets",
+    "gptcore.data.checks",
+    "gptcore.data.columns",
     "gptcore.data.datasets",
+    "gptcore.data.delimited",
+    "gptcore.data.files",
+    "gptcore.data.labels",
+    "gptcore.data.memory",
+    "gptcore.data.options",
+    "gptcore.data.splits",
+    "gptcore.data.structured",
     "gptcore.data.tables",
     "gptcore.data.tokenizer",
 ]
 # Of bench, nothing else: what does the runs, what times real steps, and the gate that runs a study.
 MAY_LOAD_TORCH = {"bench.run.runner", "bench.run.probing", "bench.run.gate", "bench.run.speed"}
 # From the ground up: a module may import those of its own floor and of the floors below it.
-BENCH_FLOORS = ["records", "study", "evidence", "run", "report", "commands", "cli", "__main__"]
+BENCH_FLOORS = ["records", "published", "study", "evidence", "run", "report", "commands", "cli", "__main__"]
 
 
 @dataclass(frozen=True)
@@ -105,7 +130,7 @@ MODULES: dict[str, Imports] = {
         path.read_text(encoding="utf-8"),
         module_name(path) if path.name == "__init__.py" else module_name(path).rpartition(".")[0],
     )
-    for package in ("gptcore", "bench")
+    for package in ("gptcore", "bench", "tools")
     for path in sorted((ROOT / package).rglob("*.py"))
 }
 
@@ -208,6 +233,10 @@ def test_gptcore_never_imports_bench() -> None:
     assert not offenders(matching("gptcore*"), "bench")
 
 
+def test_no_package_needs_the_tools_of_a_clone() -> None:
+    assert not offenders(matching("gptcore*", "bench*"), "tools")
+
+
 def test_every_import_within_bench_points_down_its_floors() -> None:
     assert not upward_imports("bench", BENCH_FLOORS)
 
@@ -232,10 +261,8 @@ def test_matplotlib_only_in_plots() -> None:
     assert not offenders(elsewhere, "matplotlib")
 
 
-def test_network_only_in_assets_and_checkpoints() -> None:
-    elsewhere = [
-        name for name in MODULES if name not in ("gptcore.data.assets", "gptcore.backbones.checkpoints")
-    ]
+def test_network_only_in_assets_and_the_hub() -> None:
+    elsewhere = [name for name in MODULES if name not in ("gptcore.data.assets", "gptcore.backbones.hub")]
     assert not offenders(elsewhere, *NETWORK, *NETWORK_PARTS)
 
 

@@ -28,8 +28,8 @@ from bench.report.show import show_record
 from bench.report.summary import write_summary
 from bench.study.matrix import Matrix, load_matrix
 from bench.study.resolve import resolve
-from gptcore.backbones.checkpoints import read_config
 from gptcore.backbones.config import ModelConfig
+from gptcore.backbones.gpt2_config import read_config
 from gptcore.backbones.weights import load_gpt, random_gpt, save_gpt
 from gptcore.data.assets import _zip_member
 from gptcore.data.datasets import load_dataset
@@ -108,7 +108,7 @@ def matrices(draw: st.DrawFn) -> str:
     ):
         lines += [
             f"[{table}]",
-            f"{draw(st.sampled_from(['nano', 'embedded', 'lr', 'axes', 'a']))} = {draw(_VALUES | _NAMES | _SET)}",
+            f"{draw(st.sampled_from(['nano', 'bundled', 'lr', 'axes', 'a']))} = {draw(_VALUES | _NAMES | _SET)}",
         ]
     for entry in draw(st.lists(_ENTRIES, max_size=3)):
         lines += ["[[row]]", *(f"{key} = {value}" for key, value in entry.items())]
@@ -181,7 +181,7 @@ def test_ten_megabytes_on_one_line_and_control_characters(tmp_path: Path) -> Non
 # --- records, studies, checkpoints ---------------------------------------------------------------------------
 
 
-RECORDS = Path(__file__).parents[2] / "results" / "embedded"
+RECORDS = Path(__file__).parents[2] / "results" / "bundled"
 ROWS = ("baseline", "first-token", "all-layers", "lora", "tfidf")
 
 
@@ -215,7 +215,7 @@ def test_records_and_studies_and_what_is_made_of_them(
         for record in read:
             Console(file=io.StringIO()).print(show_record(record))
         results = collect(load_study(folder), read)
-        render(results, {})
+        render(results)
         write_summary(folder / "summary.csv", results)
         write_html(folder / "report.html", results)
 
@@ -317,7 +317,7 @@ def test_texts_in_a_report_are_only_text(
     odd = Row(name=f"{text} 2", recipe=Recipe(lr=1), against=text, question="q", excluded=text)
     study = toy_study([row, odd], name=text, about=text, questions={"q": text}, seeds=[Seeds()], command=text)
     results = collect(study, [toy_record(status="failed", reason=text)])
-    report = render(results, {})
+    report = render(results)
     fence = re.search(r"^(`{3,})\n.*?^\1$", report, re.MULTILINE | re.DOTALL)
     assert fence  # the command, verbatim but for control characters
     outside = report.replace(fence[0], "")

@@ -13,15 +13,14 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from gptcore.backbones.config import REGISTRY
 from gptcore.backbones.weights import random_gpt
-from gptcore.data.rows import TokenRows, pad
+from gptcore.data.rows import Rows, pad
 from gptcore.data.tokenizer import load_tokenizer
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine, EngineName
 from gptcore.engine.trunk import compute_trunk
-from gptcore.methods.trainable import frozen_depth
 from gptcore.recipe import Position, Recipe, Train
+from gptcore.training.build import build_classifier
 from gptcore.training.evaluate import evaluate
-from gptcore.training.fit import build_classifier
 from gptcore.training.loop import Labelled, _Loop
 
 CONFIG = REGISTRY["nano"].config
@@ -34,7 +33,7 @@ def build(train: Train, engine: EngineName, position: Position = "last_real") ->
     return build_classifier(random_gpt(CONFIG, 0), 2, recipe, Engine(engine), 0), recipe
 
 
-def make_rows(n: int) -> TokenRows:
+def make_rows(n: int) -> Rows:
     """Rows of 8 to WIDTH tokens, no two alike."""
     rng = np.random.default_rng(0)
     lengths = rng.integers(8, WIDTH + 1, size=n)
@@ -60,7 +59,7 @@ def test_trunk(benchmark: BenchmarkFixture, depth: int) -> None:
 def test_tail_step(benchmark: BenchmarkFixture, train: Train) -> None:
     """A step of the trained blocks above a trunk."""
     classifier, recipe = build(train, "fast")
-    trunk = compute_trunk(classifier, make_rows(N_ROWS), frozen_depth(recipe, CONFIG.n_layer))
+    trunk = compute_trunk(classifier, make_rows(N_ROWS), recipe.method.frozen_below(CONFIG.n_layer))
     loss = benchmark(step_of(classifier, recipe, Labelled(trunk.rows, np.arange(N_ROWS) % 2)))
     assert np.isfinite(loss)
 
@@ -90,4 +89,4 @@ def test_tokenise(benchmark: BenchmarkFixture) -> None:
     tokenizer = load_tokenizer("embedded")
     rows = benchmark(lambda: pad(tokenizer.encode_batch(texts), WIDTH, tokenizer.pad_id))
     assert len(rows) == 1000
-    assert rows.tokens.dtype == torch.int64
+    assert rows.values.dtype == torch.int64

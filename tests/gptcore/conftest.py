@@ -11,7 +11,7 @@ from gptcore.data.rows import Side, pad
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine, EngineName
 from gptcore.recipe import Recipe
-from gptcore.training.fit import build_classifier
+from gptcore.training.build import build_classifier
 from gptcore.training.loop import Labelled
 
 PAD = 30

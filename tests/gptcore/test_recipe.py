@@ -1,7 +1,9 @@
 """Recipes: published defaults, stable ids, and errors that say what to mend."""
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -24,6 +26,24 @@ def test_ids_do_not_change():
     assert Recipe().id == "gpt2-last_block-last-964e87d8"
     lora = Recipe(model="mini", train="lora", position="mean_real", lora_rank=8, lr=1e-3, clip_norm=1.0)
     assert lora.id == "mini-lora-mean_real-19ce3b69"
+    assert Recipe(model="tfidf").id == "tfidf-d6782e90"
+
+
+class Later(Recipe):
+    """A recipe with fields that no committed record knows of."""
+
+    label_smoothing: float = 0.0
+    stop_words: tuple[str, ...] = ()
+
+
+def test_a_later_field_changes_ids_only_where_it_differs_from_its_default():
+    paths = sorted((Path(__file__).parents[2] / "results").glob("*/runs/*.json"))
+    assert len(paths) > 300
+    for path in paths:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        assert Later(**record["recipe"]).id == record["recipe_id"], path
+    assert len({Later().id, Later(label_smoothing=0.1).id, Later(stop_words=("a",)).id}) == 3
+    assert Later(label_smoothing=0.1).choices() == Recipe().choices() | {"label_smoothing": 0.1}
 
 
 @pytest.mark.parametrize(
@@ -33,6 +53,7 @@ def test_ids_do_not_change():
         ({"train": "features"}, {"lr": 1.0, "epochs": 99, "batch_size": 2, "patience": 3, "lora_rank": 2}),
         ({"padding": "none"}, {"attend_padding": False}),
         ({"model": "tfidf"}, {"train": "all", "position": "mean", "lr": 1.0, "context": 7}),
+        ({}, {"ngrams": "auto"}),
         ({}, {"lr": "5e-5", "epochs": 5.0}),  # the same values, written otherwise
         ({"train": "lora"}, {"lora_alpha": 16, "lora_targets": ["c_attn", "c_proj", "c_fc"]}),
     ],
@@ -71,12 +92,42 @@ CHANGES = {
 
 
 def test_every_choice_changes_the_id():
-    assert CHANGES.keys() == Recipe.model_fields.keys()
+    assert CHANGES.keys() | {"ngrams"} == Recipe.model_fields.keys()
+    assert Recipe(model="tfidf", ngrams="auto").id != Recipe(model="tfidf").id
     for base in ({}, {"train": "lora"}):
         recipe = Recipe(**base)
         relevant = [name for name in CHANGES if base or not name.startswith("lora")]
         ids = {Recipe(**base | {name: CHANGES[name]}).id for name in relevant}
         assert len(ids | {recipe.id}) == len(relevant) + 1
+
+
+@pytest.mark.parametrize(
+    ("table", "older"),
+    [
+        ({"method": "top_blocks", "k": 0}, {"train": "last_layer"}),
+        ({"method": "top_blocks", "k": 1}, {"train": "last_block"}),
+        ({"method": "top_blocks", "k": 2}, {"train": "last_two_blocks"}),
+        ({"method": "all"}, {"train": "all"}),
+        ({"method": "features"}, {"train": "features"}),
+        ({"method": "lora"}, {"train": "lora"}),
+        (
+            {"method": "lora", "rank": 4, "targets": ["c_fc"], "scaling": "alpha/rank"},
+            {"train": "lora", "lora_rank": 4, "lora_targets": ["c_fc"], "lora_scaling": "alpha/rank"},
+        ),
+    ],
+)
+def test_both_spellings_of_a_method_are_one_recipe(table, older):
+    recipe, expected = make_recipe({"train": table}), make_recipe(older)
+    assert recipe == expected
+    assert recipe.id == expected.id
+    assert recipe.model_dump_json() == expected.model_dump_json()
+
+
+def test_a_method_without_an_older_name_has_an_id_of_its_own():
+    recipe = make_recipe({"train": {"method": "top_blocks", "k": 3}})
+    assert recipe.id == "gpt2-top_blocks-3-last-62e8ddca"
+    assert len({recipe.id, Recipe().id, Recipe(train={"method": "top_blocks", "k": 4}).id}) == 3
+    assert hash(recipe) == hash(Recipe.model_validate_json(recipe.model_dump_json()))
 
 
 def test_ids_are_file_names_that_start_readably():
@@ -99,6 +150,13 @@ def test_differences_are_theirs_and_ours():
     ("values", "message"),
     [
         ({"train": "last"}, r"row 1: train = 'last': .*'last_layer', 'last_block'.*'features'"),
+        ({"train": {"method": "lore"}}, "train = .*: method = 'lore': use one of top_blocks, all, lora"),
+        ({"train": {"rank": 4}}, "train = .*: method = None: use one of"),
+        ({"train": {"method": "lora", "rank": 0}}, "train = .*: rank = 0: .*greater than or equal to 1"),
+        ({"train": {"method": "top_blocks"}}, "train = .*: k is missing"),
+        ({"train": {"method": "all", "k": 1}}, "train = .*'k' is no field"),
+        ({"train": {"method": "lora", "rank": 4}, "lora_rank": 8}, "contradicts lora_rank = 8: give one"),
+        ({"train": 3}, "train = 3: Input should be 'last_layer'"),
         ({"position": "middle"}, r"position = 'middle': .*'first', 'last', 'last_real'"),
         ({"lr": 0}, "lr = 0: Input should be greater than 0"),
         ({"lr": "fast"}, "lr = 'fast': .*valid number"),

@@ -14,9 +14,9 @@ from gptcore.backbones.gpt import GPT
 from gptcore.backbones.weights import load_gpt
 from gptcore.engine.engine import Engine
 from gptcore.errors import UserError
-from gptcore.methods.lora import inject_lora, load_adapter, lora_layers, save_adapter
+from gptcore.methods.lora_layers import inject_lora, load_adapter, lora_layers, save_adapter
 from gptcore.recipe import Recipe
-from gptcore.training.fit import build_classifier
+from gptcore.training.build import build_classifier
 
 # PEFT 0.21 asks transformers 5 by an attribute's old name.
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")

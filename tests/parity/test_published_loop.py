@@ -16,7 +16,7 @@ from gptcore.data.rows import pad
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine
 from gptcore.recipe import Recipe
-from gptcore.training.fit import build_classifier
+from gptcore.training.build import build_classifier
 from gptcore.training.loop import Labelled, train
 from gptcore.training.timing import Phases
 
@@ -60,12 +60,12 @@ def gelu(x: Tensor) -> Tensor:
 
 
 def class_logits(tokens: Tensor, p: dict[str, Tensor]) -> Tensor:
-    x = p["gpt.wte.weight"][tokens] + p["gpt.wpe.weight"][: tokens.shape[1]]
+    x = p["backbone.wte.weight"][tokens] + p["backbone.wpe.weight"][: tokens.shape[1]]
     for i in range(N_LAYER):
-        x = x + attention(norm(x, p, f"gpt.h.{i}.ln_1"), p, f"gpt.h.{i}.attn")
-        hidden = gelu(linear(norm(x, p, f"gpt.h.{i}.ln_2"), p, f"gpt.h.{i}.mlp.c_fc"))
-        x = x + linear(hidden, p, f"gpt.h.{i}.mlp.c_proj")
-    return linear(norm(x, p, "gpt.ln_f")[:, -1], p, "head")
+        x = x + attention(norm(x, p, f"backbone.h.{i}.ln_1"), p, f"backbone.h.{i}.attn")
+        hidden = gelu(linear(norm(x, p, f"backbone.h.{i}.ln_2"), p, f"backbone.h.{i}.mlp.c_fc"))
+        x = x + linear(hidden, p, f"backbone.h.{i}.mlp.c_proj")
+    return linear(norm(x, p, "backbone.ln_f")[:, -1], p, "head")
 
 
 def learns(name: str, row: str) -> bool:
@@ -73,7 +73,7 @@ def learns(name: str, row: str) -> bool:
         return True
     if row == "lora":
         return "lora_" in name
-    return name.startswith((f"gpt.h.{N_LAYER - 1}.", "gpt.ln_f."))
+    return name.startswith((f"backbone.h.{N_LAYER - 1}.", "backbone.ln_f."))
 
 
 def naive_losses(classifier: Classifier, row: str, lr: float, tokens: Tensor, labels: Tensor) -> list[float]:
@@ -112,7 +112,7 @@ def test_ten_steps_give_the_losses_of_the_published_procedure(toy_gpt, data, row
     assert (recipe.batch_size, recipe.weight_decay, recipe.lora_scaling) == (8, 0.1, "alpha")
     classifier = build_classifier(toy_gpt(), 2, recipe, Engine(engine), init_seed=123)
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(123))
-    tokens, labels = data.rows.tokens[order], torch.from_numpy(data.labels)[order]
+    tokens, labels = data.rows.values[order], torch.from_numpy(data.labels)[order]
     expected = naive_losses(classifier, row, lr, tokens, labels)
     untrained = naive_losses(classifier, row, 0.0, tokens, labels)
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from gptcore.backbones.gpt import Attend
 from gptcore.backbones.weights import load_gpt, save_gpt
 from gptcore.data.rows import pad
+from gptcore.engine.attention import RowAttention
 
 TOLERANCE = {"rtol": 0.0, "atol": 1e-4}
 SEQUENCES = [[1, 2, 3, 4, 5, 6, 7, 8, 9], [30, 20, 10], [5, 5, 6, 6, 7]]
@@ -49,9 +49,9 @@ def test_padding_is_masked_as_theirs(tmp_path, toy_config, hf_gpt2, side):
     rows = pad(SEQUENCES, length=10, pad_id=0, side=side)
     positions = (rows.real.cumsum(dim=1) - 1).clamp(min=0)
     expected = theirs.transformer(
-        rows.tokens, attention_mask=rows.real.long(), position_ids=positions
+        rows.values, attention_mask=rows.real.long(), position_ids=positions
     ).last_hidden_state
-    hidden = ours(rows.tokens, Attend(real=rows.real), positions)
+    hidden = ours(rows.values, RowAttention(real=rows.real, positions=positions))
     torch.testing.assert_close(hidden[rows.real], expected[rows.real], **TOLERANCE)
     alone = torch.cat([ours(torch.tensor([sequence]))[0] for sequence in SEQUENCES])
     torch.testing.assert_close(hidden[rows.real], alone, **TOLERANCE)

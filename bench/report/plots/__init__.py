@@ -1,4 +1,4 @@
-"""The plots of a report, as SVG and PNG. The only package that knows matplotlib, loaded when it draws."""
+"""The plots of a report, as SVG. The only package that knows matplotlib, loaded when it draws."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Planned = tuple[str, str, "Callable[[str], Figure]"]  # name, title, what draws 
 
 
 def write_plots(folder: Path, results: Results) -> dict[str, str]:
-    """Draw what there is to show into `folder`, as NAME.svg and NAME.png; returns name -> title.
+    """Draw what there is to show into `folder`, as NAME.svg; returns name -> title.
 
     Plots of an earlier report that are not drawn this time are removed.
     """
@@ -88,9 +88,11 @@ def _cost_and_curves(results: Results) -> Iterator[Planned]:
 def _quality(results: Results) -> Iterator[Planned]:
     from bench.report.plots import quality
 
-    if any(run.test for run in results.done):
-        title = "Reliability: predictions that are right (%) by their confidence (%)"
-        yield "reliability", title, lambda title: quality.reliability_plot(results, title)
+    if not any(run.test for run in results.done):
+        return
+    title = "Reliability: predictions that are right (%) by their confidence (%)"
+    yield "reliability", title, lambda title: quality.reliability_plot(results, title)
+    if len(results.study.dataset.label_names) <= quality.MOST_CLASSES:
         title = "Confusion: true class (line) and predicted class (column), % of the true class"
         yield "confusion", title, lambda title: quality.confusion_plot(results, title)
 

@@ -17,8 +17,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from bench.records.files import write_whole
 from bench.report.text import count
+from gptcore.files import write_whole
 
 WIDTH = 9.0  # inches
 SMALL = 9  # points; nothing is written smaller
@@ -58,14 +58,10 @@ def new_figure(height: float, title: str) -> Figure:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write PATH.svg and PATH.png, without dates."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # the layout is settled: once is enough
-    svg, png = io.BytesIO(), io.BytesIO()
+    """Write PATH.svg, without a date."""
+    svg = io.BytesIO()
     figure.savefig(svg, format="svg", metadata={"Date": None})
-    figure.savefig(png, format="png", dpi=144, metadata={"Software": None})
     write_whole(path.with_name(f"{path.name}.svg"), svg.getvalue())
-    write_whole(path.with_name(f"{path.name}.png"), png.getvalue())
 
 
 def log_x(axes: Axes, values: Sequence[float], label: str) -> None:

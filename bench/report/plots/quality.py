@@ -12,14 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.evidence.metrics import metrics_of, reliability
+from bench.evidence.metrics import reliability
 from bench.evidence.results import Results, RowResult
 from bench.report.plots import style
 from bench.report.plots.canvas import SMALL, new_figure
 from bench.report.plots.marks import BEHIND, family_of, name_of
-from bench.report.text import fold, percent, plain
+from bench.report.text import class_name, fold, percent, plain
 
 _COLUMNS = 5
+MOST_CLASSES = 100  # of a confusion matrix that is drawn: of more, a panel could not show each
 _WRITTEN = 4  # classes up to which a confusion matrix has its figures written in it
 _FEW = 10  # predictions; the accuracy of a bin with fewer is mostly chance, and drawn hollow
 
@@ -36,7 +37,7 @@ def reliability_plot(results: Results, title: str) -> Figure:
         for b in bins:
             face = colour if b.n >= _FEW else "white"
             axes.plot(100 * b.confidence, 100 * b.accuracy, "o", ms=4.5, color=colour, markerfacecolor=face)
-        errors = [m.calibration_error for run in row.done if (m := metrics_of(run))]
+        errors = [m.calibration_error for m in row.prediction_metrics]
         _name(axes, row, f"calibration error {percent(fmean(errors), 1)}%")
         axes.set(xlim=(0, 103), ylim=(-3, 103), xticks=[0, 50, 100], yticks=[0, 50, 100], aspect="equal")
         axes.grid()
@@ -54,10 +55,13 @@ def confusion_plot(results: Results, title: str) -> Figure:
     """A panel a row: the share of each true class that was taken for each class, all seeds pooled."""
     rows = _with_predictions(results)
     figure, panels = _panels(len(rows), title, 1.9)
-    names = [fold(plain(name), 12, 1) for name in results.study.dataset.label_names]
+    names = [fold(plain(class_name(name)), 12, 1) for name in results.study.dataset.label_names]
     places = range(len(names)) if len(names) <= 2 * _WRITTEN else []
     for axes, row in zip(panels, rows, strict=True):
-        counts = np.sum([m.confusion for run in row.done if (m := metrics_of(run))], axis=0)
+        counts = np.zeros((len(names), len(names)))
+        for metrics in row.prediction_metrics:
+            for pair, n in metrics.confusion.items():
+                counts[pair] += n
         shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
         if len(names) <= _WRITTEN:

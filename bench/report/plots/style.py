@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from bench.records.study import Row
+from gptcore.recipe import METHOD_FIELDS
 
 REFERENCE = "#6E6E6E"  # what is no row: the majority class, grid and leader lines
 
@@ -27,7 +28,7 @@ FAMILIES = (
     Family(
         "layers that learn",
         "#E69F00",
-        frozenset({"train", "lora_rank", "lora_alpha", "lora_dropout", "lora_targets", "lora_scaling"}),
+        frozenset({"train", *METHOD_FIELDS}),
     ),
     Family("padding and context", "#56B4E9", frozenset({"padding", "attend_padding", "context"})),
     Family("position", "#0072B2", frozenset({"position"})),
@@ -56,4 +57,4 @@ def is_about_padding(row: Row, baseline: Row) -> bool:
 def is_about_size(row: Row, baseline: Row) -> bool:
     """Whether a row differs from the baseline in its GPT, and in nothing that does not come with it."""
     changed = row.recipe.differences(baseline.recipe).keys()
-    return not row.recipe.is_tfidf and "model" in changed and changed <= {"model", "lr", "epochs"}
+    return row.recipe.backbone is not None and "model" in changed and changed <= {"model", "lr", "epochs"}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.evidence.results import Results, RowResult
+from bench.published.table import load_table
 from bench.records.record import (
     Cost,
     DatasetFacts,
@@ -18,10 +19,10 @@ from bench.records.record import (
     run_id,
 )
 from bench.records.study import Row, Study
-from bench.study.claims import published_rows
 from gptcore.recipe import Recipe, Seeds
 
 N = 300
+TABLE = load_table("llms_from_scratch")
 ENVIRONMENT = Environment(
     device="cpu",
     cpu="a CPU",
@@ -93,7 +94,7 @@ def make_row(
                 created_at="2025-01-01T00:00:00Z",
             )
         )
-    published = published_rows().get(name) if dataset.name == "sms-spam" else None
+    published = TABLE.rows.get(name) if dataset.name == "sms-spam" else None
     row = Row(name=name, recipe=recipe, against=None, published=published)
     return RowResult(row, recipe.id, tuple(runs), claimed=published, published=None)
 
@@ -112,4 +113,4 @@ def make_results(*rows: RowResult, dataset: DatasetFacts = DATASET) -> Results:
         dataset=dataset,
         command="python -m bench run",
     )
-    return Results(study, rows, n_unused=0, margin=0.01)
+    return Results(study, rows, n_unused=0, margin=0.01, table=TABLE)

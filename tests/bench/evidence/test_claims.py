@@ -15,79 +15,32 @@ from bench.evidence.claims import (
 )
 from bench.evidence.errata import impossible_percentages, not_of_all, same_figures, without_difference
 from bench.evidence.paired import Ratio
-from bench.evidence.published import mcnemar_exact
 from bench.evidence.results import Results
+from bench.evidence.single_figures import mcnemar_exact
 from bench.evidence.student import Difference
+from bench.published.table import Claim, PublishedTable, load_table
 from bench.records.study import Published
-from bench.study.claims import Claim, Claims, load_claims, no_op_rows, published_rows
-from bench.study.matrix import load_matrix, matrices
-from gptcore.errors import UserError
 from gptcore.recipe import Recipe
 
-
-@pytest.fixture(scope="module")
-def claims() -> Claims:
-    return load_claims()
-
-
-@pytest.fixture(scope="module")
-def published() -> dict[str, Published]:
-    return published_rows()
+TABLE = load_table("llms_from_scratch")
 
 
 def claim(name: str) -> Claim:
-    return next(one for one in load_claims().claims if one.id == name)
+    return next(one for one in TABLE.claims if one.id == name)
 
 
-# --- the file ------------------------------------------------------------------------------------------
-
-
-def test_twelve_interpretations_are_22_claims_on_rows_of_the_full_matrix(
-    claims: Claims, published: dict[str, Published]
-) -> None:
-    ids = [one.id for one in claims.claims]
-    assert len(ids) == len(set(ids)) == 22
-    assert {int(name.rstrip("abcd")) for name in ids} == set(range(1, 13))
-    assert len(claims.of_accuracy) == 18
-    assert [row.row for row in published.values()] == list(range(1, 20))
-    for one in claims.claims:
-        assert {one.row, one.against} <= set(published)
-        allowed = {"test accuracy": ("better", "worse", "equal"), "training time": ("longer", "shorter")}
-        assert one.direction in allowed[one.metric]
-        assert one.times is None or one.metric == "training time"
-        assert one.points is None or one.metric == "test accuracy"
-    for erratum in claims.errata:
-        assert set(erratum.rows) <= set(published)
-
-
-def test_directions_are_those_of_the_published_figures_but_for_the_erratum(
-    published: dict[str, Published],
-) -> None:
-    for one in load_claims().claims:
-        if one.metric == "test accuracy":
-            difference = published[one.row].test_acc - published[one.against].test_acc
-            seen = "better" if difference > 0 else "worse" if difference < 0 else "equal"
-            assert one.direction == seen or one.id == "7a"
-        else:
-            longer = published[one.row].minutes_a100 > published[one.against].minutes_a100
-            assert one.direction == ("longer" if longer else "shorter")
-
-
-def test_the_file_of_claims_is_no_matrix() -> None:
-    assert "claims" not in dict(matrices())
-    with pytest.raises(UserError, match="'claims' is no file"):
-        load_matrix("claims")
+def changed(**rows: Published) -> PublishedTable:
+    """The table with other figures for some rows, an underscore for each hyphen in their names."""
+    return TABLE.model_copy(update={"rows": TABLE.rows | {n.replace("_", "-"): f for n, f in rows.items()}})
 
 
 # --- the published figures -----------------------------------------------------------------------------
 
 
-def test_after_holm_only_the_large_drops_stand_whatever_the_pairing(
-    claims: Claims, published: dict[str, Published]
-) -> None:
-    judged = judge_published(claims, published)
-    assert set(judged) == {one.id for one in claims.claims}
-    accuracy = [one for one in claims.of_accuracy if one.row not in no_op_rows()]
+def test_after_holm_only_the_large_drops_stand_whatever_the_pairing() -> None:
+    judged = judge_published(TABLE)
+    assert set(judged) == {one.id for one in TABLE.claims}
+    accuracy = [one for one in TABLE.of_accuracy if one.id != "11"]
     standing = {(one.row, one.against) for one in accuracy if judged[one.id].finding == "holds"}
     assert standing == {
         *(("baseline", "first-token"), ("baseline", "last-layer")),
@@ -97,8 +50,8 @@ def test_after_holm_only_the_large_drops_stand_whatever_the_pairing(
     assert others == {"undecided"}
 
 
-def test_holm_by_hand(claims: Claims, published: dict[str, Published]) -> None:
-    judged = judge_published(claims, published)
+def test_holm_by_hand() -> None:
+    judged = judge_published(TABLE)
     # 72.00 against 95.00 is the smallest p of the 18, 75.00 against 95.00 the next.
     worst = {"2": mcnemar_exact(15 + 69, 15), "1": mcnemar_exact(15 + 60, 15)}
     assert judged["2"].p
@@ -110,34 +63,30 @@ def test_holm_by_hand(claims: Claims, published: dict[str, Published]) -> None:
             assert 0 <= one.p[0] <= one.p[1] <= 1
 
 
-def test_some_differences_would_stand_with_the_kindest_pairing_only(
-    claims: Claims, published: dict[str, Published]
-) -> None:
-    judged = judge_published(claims, published)
+def test_some_differences_would_stand_with_the_kindest_pairing_only() -> None:
+    judged = judge_published(TABLE)
     depends = {name for name, one in judged.items() if one.p and one.p[0] < ALPHA <= one.p[1]}
     assert {"3", "5c"} <= depends
     assert all(judged[name].finding == "undecided" for name in depends)
 
 
-def test_figures_that_turn_contradict(claims: Claims, published: dict[str, Published]) -> None:
-    turned = published | {"first-token": published["baseline"], "baseline": published["first-token"]}
-    judged = judge_published(claims, turned)
+def test_figures_that_turn_contradict() -> None:
+    turned = changed(first_token=TABLE.rows["baseline"], baseline=TABLE.rows["first-token"])
+    judged = judge_published(turned)
     assert judged["1"].finding == "contradicted"
     assert judged["1"].difference
     assert judged["1"].difference.mean == pytest.approx(-0.2)
 
 
-def test_published_times_are_judged_by_rows_of_equal_work(
-    claims: Claims, published: dict[str, Published]
-) -> None:
-    judged = judge_published(claims, published)
+def test_published_times_are_judged_by_rows_of_equal_work() -> None:
+    judged = judge_published(TABLE)
     assert {name: judged[name].finding for name in ("4b", "7b", "9d", "12b")} == dict.fromkeys(
         ("4b", "7b", "9d", "12b"), "holds"
     )
     assert all(judged[name].reaches(claim(name)) for name in ("4b", "7b", "9d", "12b"))
     # Were two rows of the same work 0.28 and 0.33 minutes, 0.32 would say nothing.
-    noisy = published["first-token"].model_copy(update={"minutes_a100": 0.33})
-    judged = judge_published(claims, published | {"first-token": noisy})
+    noisy = TABLE.rows["first-token"].model_copy(update={"minutes_a100": 0.33})
+    judged = judge_published(changed(first_token=noisy))
     assert judged["12b"].finding == "undecided"
     assert judged["4b"].finding == "holds"
 
@@ -254,7 +203,7 @@ def test_a_claimed_size_is_compared_with_the_errors_of_both(
     name: str, low: float, high: float, expected: bool
 ) -> None:
     """Fault E10: a published size once counted as exact."""
-    published = judge_published(load_claims(), published_rows())[name]
+    published = judge_published(TABLE)[name]
     ours = Judged("undecided", "", difference=Difference((low + high) / 2, low, high))
     assert ClaimResult(claim(name), published, ours).sizes_agree is expected
 
@@ -282,35 +231,33 @@ def test_times_are_corrected_over_the_claims_on_times(rows: ModuleType) -> None:
 def test_a_stated_ratio_is_read_in_its_direction() -> None:
     assert Judged("holds", "", ratio=Ratio(0.71, 0.70, 0.72)).reaches(claim("7b"))
     assert not Judged("holds", "", ratio=Ratio(1.4, 1.39, 1.41)).reaches(claim("7b"))
-    assert published_difference(claim("8")) == pytest.approx(-50 / 300)
+    assert published_difference(claim("8"), TABLE) == pytest.approx(-50 / 300)
 
 
 # --- errata --------------------------------------------------------------------------------------------
 
 
-def test_the_impossible_percentage(claims: Claims, published: dict[str, Published]) -> None:
-    (found,) = impossible_percentages(claims, published)
+def test_the_impossible_percentage() -> None:
+    (found,) = impossible_percentages(TABLE)
     assert (found.row, found.split, found.percent) == ("xl", "validation", 99.81)
     assert found.below == (148, pytest.approx(99.33, abs=0.005))
     assert found.above == (149, 100.0)
 
 
-def test_any_impossible_percentage_is_found(claims: Claims, published: dict[str, Published]) -> None:
+def test_any_impossible_percentage_is_found() -> None:
     for split, field in (("train", "train_acc"), ("validation", "val_acc"), ("test", "test_acc")):
-        wrong = published["lora"].model_copy(update={field: 96.99})
-        found = impossible_percentages(claims, published | {"lora": wrong})
+        wrong = TABLE.rows["lora"].model_copy(update={field: 96.99})
+        found = impossible_percentages(changed(lora=wrong))
         assert ("lora", split) in [(one.row, one.split) for one in found]
 
 
-def test_training_accuracies_leave_out_the_last_partial_batch(
-    claims: Claims, published: dict[str, Published]
-) -> None:
-    partial = not_of_all(claims, published, "train")
+def test_training_accuracies_leave_out_the_last_partial_batch() -> None:
+    partial = not_of_all(TABLE, "train")
     assert "baseline" in partial
     assert "no-padding-8" not in partial  # batches of one: there is no partial one
-    assert not_of_all(claims, published, "test") == []
+    assert not_of_all(TABLE, "test") == []
 
 
-def test_equal_figures(claims: Claims, published: dict[str, Published]) -> None:
-    assert same_figures(published) == [("baseline", "ignore-index")]
-    assert [one.id for one in without_difference(claims, published)] == ["7a"]
+def test_equal_figures() -> None:
+    assert same_figures(TABLE) == [("baseline", "ignore-index")]
+    assert [one.id for one in without_difference(TABLE)] == ["7a"]

@@ -28,10 +28,22 @@ def test_folders_of_the_user_are_replaced(monkeypatch: pytest.MonkeyPatch) -> No
     assert scrub(f'  File "{project}/bench/cli.py", line 1') == '  File "PROJECT/bench/cli.py", line 1'
 
 
-def test_the_longest_value_is_replaced_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/alice")
-    monkeypatch.setenv("SCRATCH", "/home/alice/scratch")
-    assert scrub("/home/alice/scratch/a") == "$SCRATCH/a"
+def test_the_longest_folder_is_replaced_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path.parent))
+    monkeypatch.chdir(tmp_path)
+    assert scrub(f"{tmp_path}/a and {tmp_path.parent}/b") == "CWD/a and HOME/b"
+    assert scrub(f"{tmp_path}-2/a") == f"HOME/{tmp_path.name}-2/a"
+
+
+def test_other_variables_with_paths_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OLDPWD", "/data/models")
+    assert scrub("/data/models/mine has no config.json") == "/data/models/mine has no config.json"
+
+
+def test_temporary_files_and_the_root_as_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/scratch/tmp")
+    monkeypatch.setenv("HOME", "/")
+    assert scrub("/scratch/tmp/x and /etc/y") == "TMP/x and /etc/y"
 
 
 def test_logins_in_urls_are_replaced() -> None:

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.records import store
-from bench.records.record import SCHEMA_VERSION, Curves, EpochPoint, LossPoint, Predictions, Record
+from bench.records.record import SCHEMA_VERSION, Curves, LossPoint, Predictions, Record
 from bench.records.study import Study
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
+from gptcore.result import Epoch
 
 MakeRecord = Callable[..., Record]
 EARLIER = Path(__file__).with_name("schema")  # one record of each earlier version, as it was written
@@ -22,9 +23,7 @@ EARLIER = Path(__file__).with_name("schema")  # one record of each earlier versi
 CURVES = Curves(
     losses=[LossPoint(step=1, loss=0.7), LossPoint(step=2, loss=0.6)],
     epochs=[
-        EpochPoint(
-            epoch=1, step=2, train_accuracy=0.5, validation_accuracy=0.5, validation_loss=0.6, train_s=1.5
-        )
+        Epoch(epoch=1, step=2, train_accuracy=0.5, validation_accuracy=0.5, validation_loss=0.6, train_s=1.5)
     ],
     best_epoch=None,
 )

@@ -8,15 +8,12 @@ from bench.evidence.results import Results
 from bench.records.record import Record
 from bench.records.study import Study
 from bench.report.markdown import render, write_report
-from bench.report.plots import question_plot
 
 
 @pytest.fixture(scope="session")
 def text(results: Results) -> str:
-    """report.md of the whole study, as if every question had a plot."""
-    return render(
-        results, {question_plot(results, question): question for question in results.study.questions}
-    )
+    """report.md of the whole study."""
+    return render(results)
 
 
 @pytest.fixture(scope="session")

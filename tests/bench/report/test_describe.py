@@ -1,9 +1,9 @@
 from types import ModuleType
 
 from bench.evidence.results import Results, collect
-from bench.records.record import PaddingCheck
 from bench.records.study import Study
 from bench.report import describe
+from gptcore.result import PaddingCheck
 
 
 def test_rows_stand_under_their_questions_and_the_others_last(results: Results, study: Study) -> None:
@@ -34,3 +34,26 @@ def test_other_paddings_are_named_by_what_differs(study: Study, studies: ModuleT
     assert list(found) == ["baseline"]
     assert list(found["baseline"]) == ["left", "right, longer", "none"]
     assert [len(of_seeds) for of_seeds in found["baseline"].values()] == [2, 2, 2]
+
+
+def test_an_interval_that_holds_the_majority_rate_is_pointed_out(study: Study, studies: ModuleType) -> None:
+    rows = [study.row(name) for name in ("baseline", "first-token")]
+    few = study.model_copy(update={"rows": rows})
+    records = [
+        studies.make_record(row, seed, accuracy, 10)
+        for row, accuracy in zip(rows, (0.95, 0.53), strict=True)
+        for seed in (0, 1)
+    ]
+    notes = describe.notes(collect(few, records))
+    assert "holds the accuracy of always answering the largest class (53.00%)" in notes["first-token"]
+    assert "largest class" not in notes.get("baseline", "")
+
+
+def test_of_many_classes_some_are_listed(study: Study) -> None:
+    counts = (1,) * 50 + (30,) + (1,) * 49
+    names = tuple(f"c{i}" for i in range(100))
+    many = study.dataset.model_copy(update={"label_names": names, "test_label_counts": counts})
+    shares = dict(describe.study_facts(collect(study.model_copy(update={"dataset": many}), [])))
+    text = shares["Classes of the test split"]
+    assert text.startswith("c0 0.8%, c1 0.8%, ")
+    assert text.endswith("c19 0.8% and 80 more")

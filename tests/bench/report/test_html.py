@@ -13,11 +13,12 @@ from urllib.parse import unquote
 import pytest
 
 from bench.evidence.results import Results, collect
-from bench.records.record import PaddingCheck, Predictions, Record
+from bench.records.record import Predictions, Record
 from bench.records.study import Study
 from bench.report import html
 from bench.report.html import render
 from bench.report.text import percent
+from gptcore.result import PaddingCheck
 
 VOID = {"meta", "input", "br", "hr", "img", "link"}
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'{{ 7 * 7 }}\x1b[31m\u2028\x00 漢"

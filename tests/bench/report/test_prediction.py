@@ -35,7 +35,7 @@ def test_errors_are_shares_of_the_outcome(study: Study, records: list[Record]) -
             r.name for r in results.finished if results.first_with_recipe(r) is r
         ]
         assert {line.split("|")[4].strip() for line in rows if "–" not in line} == {error}
-        assert text in render(results, {})
+        assert text in render(results)
 
 
 def test_runs_without_a_prediction_are_left_out(

@@ -5,7 +5,7 @@ from types import ModuleType
 from rich.console import Console
 
 from bench.evidence.stats import wilson
-from bench.records.record import Record
+from bench.records.record import Predictions, Record
 from bench.records.study import Study
 from bench.report.show import show_record
 
@@ -50,3 +50,19 @@ def test_the_classical_baseline(study: Study, studies: ModuleType) -> None:
     text = shown(studies.make_record(study.row("tf-idf"), 0, 0.95, 0.05))
     assert "│ model │ tfidf │ gpt2 │" in text
     assert "Epochs" not in text
+
+
+def test_of_many_classes_the_worst_confusions_are_listed(study: Study, studies: ModuleType) -> None:
+    record = studies.make_record(study.row("baseline"), 0, 0.9, 1)
+    names = tuple(f"class {i}" for i in range(400))
+    counts = record.dataset.model_copy(update={"label_names": names, "test_label_counts": (1,) * 400})
+    test = Predictions(
+        labels=[3, 3, 5, 7],
+        predicted=[9, 9, 5, 3],
+        probabilities=[[0.9]] * 4,
+        classes=[[9], [9], [5], [3]],
+    )
+    text = shown(record.model_copy(update={"dataset": counts, "test": test}))
+    assert "│ class 3 │ class 9 │ 2 │" in text
+    assert "│ class 7 │ class 3 │ 1 │" in text
+    assert "class 5" not in text  # right, and no table of all by all

@@ -210,7 +210,7 @@ def test_what_is_written(tmp_path: Path) -> None:
     assert "a \\| processor" in path.read_text()
     assert "Times of whole runs are scaled up from slices" in path.read_text()
     assert SpeedStudy.model_validate_json((tmp_path / "gpt2.json").read_text()) == written
-    assert (tmp_path / "gpt2-growth.png").stat().st_size > 1000
+    assert (tmp_path / "gpt2-growth.svg").stat().st_size > 1000
 
 
 @pytest.mark.parametrize("padding", ["none"])

@@ -50,6 +50,9 @@ def test_words() -> None:
     assert text.changes(
         {"train": "all", "attend_padding": False, "clip_norm": None, "lora_targets": ["a", "b"]}
     ) == ("train = all, attend_padding = false, clip_norm = none, lora_targets = a+b")
+    assert (
+        text.changes({"train": {"method": "top_blocks", "k": 3}}) == "train = { method = top_blocks, k = 3 }"
+    )
     assert [text.join(x) for x in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == [
         "",
         "a",

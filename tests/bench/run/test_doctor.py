@@ -126,7 +126,7 @@ def test_what_the_study_would_do(here: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("gptcore.data.assets.holds", lambda _path, _asset: True)
     (check,) = found("run --matrix full")
     assert check.status == "ok"
-    assert "running on embedded" in check.finding
+    assert "running on bundled" in check.finding
     assert "results/embedded" in check.finding
     assert not (here / "results").exists()
 

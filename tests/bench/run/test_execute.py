@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from bench.records.locks import lock
 from bench.records.record import Record
 from bench.records.store import load_records, save_record
 from bench.run import execute as module
-from bench.run.execute import OnEpoch, execute
+from bench.run.execute import execute
+from bench.run.outcome import RefusedRunError
 from bench.study.plan import PlannedRun, State
+from gptcore.locks import lock
 from gptcore.recipe import Recipe, Seeds
-from gptcore.result import Epoch
+from gptcore.result import Epoch, OnEpoch
 
 MakeRecord = Callable[..., Record]
 
@@ -23,6 +24,7 @@ class Study:
     def __init__(self, folder: Path, toy_record: MakeRecord) -> None:
         self.folder, self.toy_record = folder, toy_record
         self.heard: list[str] = []
+        self.reported: list[int] = []
         self.on_wait: Callable[[], None] = lambda: None
         self.during: Callable[[PlannedRun], None] = lambda _run: None
         self.status = "done"
@@ -48,9 +50,15 @@ class Study:
     def end(self, run: PlannedRun, record: Record) -> None:
         self.heard.append(f"{record.status} {run.seed_index}")
 
+    def refuse(self, run: PlannedRun, reason: str) -> None:
+        self.heard.append(f"refused {run.seed_index}: {reason}")
+
     def wait(self, runs: Sequence[PlannedRun]) -> None:
         self.heard.append(f"wait for {len(runs)}")
         self.on_wait()
+
+    def seed(self, seed_index: int) -> None:
+        self.reported.append(seed_index)
 
 
 @pytest.fixture
@@ -71,10 +79,28 @@ def test_what_is_to_do_is_done_and_nothing_is_left_behind(study: Study) -> None:
     assert list((study.folder / "locks").iterdir()) == []
 
 
+def test_a_seed_is_reported_once_its_last_run_has_ended_and_others_are_left(study: Study) -> None:
+    study.go(planned(0, "done"), planned(1), planned(2, "blocked"), planned(3), planned(4))
+    assert study.reported == [1, 3]  # the end of the study has its own report
+
+
 def test_a_failed_run_is_kept_and_the_next_goes_on(study: Study) -> None:
     study.status = "failed"
     assert study.go(planned(0), planned(1)) == ["failed", "failed"]
     assert len(load_records(study.folder)) == 2
+
+
+def test_a_refused_run_leaves_no_record_and_the_others_are_done(study: Study) -> None:
+    def refuse(run: PlannedRun) -> None:
+        if run.seed_index == 0:
+            raise RefusedRunError("change the context")
+
+    study.during = refuse
+    with pytest.raises(RefusedRunError, match=r"^change the context$"):
+        study.go(planned(0), planned(1))
+    assert study.heard == ["start 0", "refused 0: change the context", "start 1", "done 1"]
+    assert [record.seed_index for record in load_records(study.folder).values()] == [1]
+    assert list((study.folder / "locks").iterdir()) == []
 
 
 def test_interrupted_finished_runs_stay_and_the_next_call_does_the_rest(study: Study) -> None:

@@ -12,15 +12,19 @@ import pytest
 
 from bench.records.store import load_record, save_record
 from bench.run import runner
+from bench.run.outcome import RefusedRunError
 from bench.run.runner import Session, open_session, run_one
 from bench.study.plan import PlannedRun
 from gptcore.backbones.config import REGISTRY, ModelConfig, ModelEntry
 from gptcore.data.datasets import Dataset, load_dataset
+from gptcore.data.tokenizer import load_tokenizer
 from gptcore.engine.engine import Engine
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe, Seeds
 from gptcore.result import Epoch
-from gptcore.training import fit as fit_module
+from gptcore.training import build as build_module
+from gptcore.training.cut import cut_texts
+from gptcore.training.fit import fit
 
 TOY = ModelConfig(d_model=16, n_layer=2, n_head=2, context=16, vocab_size=8192, tokenizer="embedded")
 RECIPE = Recipe(model="toy", weights="random", epochs=2, batch_size=4, lr=1e-3)
@@ -81,6 +85,11 @@ def test_a_done_run(session: Session) -> None:
     assert record.inputs is not None
     assert record.inputs.tokens_per_row == TOY.context < record.inputs.longest_tokens
     assert record.inputs.n_truncated == 1
+    embedded = load_tokenizer("embedded")
+    assert (record.inputs.tokenizer, record.inputs.tokenizer_fingerprint) == (
+        "embedded",
+        embedded.fingerprint,
+    )
     assert record.weights is not None
     assert (record.weights.source, record.weights.pretrained) == ("random", False)
     assert record.parameters is not None
@@ -91,7 +100,7 @@ def test_a_done_run(session: Session) -> None:
 def test_each_run_sees_its_own_split_and_says_which_rows_it_tested(session: Session) -> None:
     first = run_one(planned(TFIDF), session)
     second = run_one(planned(TFIDF, seeds=Seeds(split=124)), session)
-    other = load_dataset(session.data.origin.name_or_path, split_seed=124)  # type: ignore[union-attr]
+    other = session.data.with_split(124)
     assert first.dataset.fingerprint == session.data.fingerprint
     assert second.dataset.fingerprint == other.fingerprint != first.dataset.fingerprint
     assert second.dataset.source_fingerprint == first.dataset.source_fingerprint
@@ -233,7 +242,6 @@ def test_a_failed_run_says_why_in_a_line(session: Session, caplog: pytest.LogCap
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (UserError("no weights"), "UserError: no weights"),
         (RuntimeError("out of memory\nTried to allocate 3 GiB"), "RuntimeError: out of memory"),
         (MemoryError(), "MemoryError"),
         (ZeroDivisionError("division by zero"), "ZeroDivisionError: division by zero"),
@@ -248,6 +256,17 @@ def test_reasons(session: Session, monkeypatch: pytest.MonkeyPatch, error: Excep
     monkeypatch.setattr(runner, "fit", raising)
     record = run_one(planned(), session)
     assert (record.status, record.reason) == ("failed", reason)
+
+
+def test_what_the_user_has_to_change_is_not_a_record(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raising(*_: object, **__: object) -> None:
+        raise UserError("no weights")
+
+    monkeypatch.setattr(runner, "fit", raising)
+    with pytest.raises(RefusedRunError, match=r"^no weights$"):
+        run_one(planned(), session)
 
 
 def test_a_blocked_run_is_skipped_with_its_reason(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,7 +311,7 @@ def test_a_run_that_disagrees_with_the_plain_engine_fails(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The trunk holds the states of other weights: everything after it would be wrong, and nothing would say so."""
-    monkeypatch.setattr(fit_module, "weights_fingerprint", lambda _gpt: "the same for all")
+    monkeypatch.setattr(build_module, "weights_fingerprint", lambda _gpt: "the same for all")
     other = planned(seeds=Seeds(init=5, order=123))
     session.verify = True
     assert run_one(planned(), session).status == "done"
@@ -314,3 +333,31 @@ def test_other_paddings_are_in_the_record(session: Session) -> None:
         ("none", None),
     ]
     assert run_one(planned(TFIDF), session).padding is None
+
+
+def test_tfidf_is_tried_on_the_texts_that_the_baseline_reads(data: Dataset) -> None:
+    short = RECIPE.model_copy(update={"context": 2})
+    record = run_one(planned(TFIDF), open_session(data, "plain", "float32", "cpu", baseline=short))
+    assert record.metrics
+    assert record.cut_texts
+    assert (record.cut_texts.model, record.cut_texts.tokens, record.cut_texts.n_texts) == ("toy", 2, 40)
+    found = cut_texts(data, short)
+    assert found
+    again = fit(TFIDF, found[0])
+    assert record.cut_texts.test.correct == again.test.correct
+    for baseline in (None, TFIDF):
+        session = open_session(data, "plain", "float32", "cpu", baseline=baseline)
+        assert run_one(planned(TFIDF), session).cut_texts is None
+    nothing_cut = RECIPE.model_copy(update={"model": "nano", "context": "model"})
+    assert run_one(planned(TFIDF), replace(session, baseline=nothing_cut)).cut_texts is None
+
+
+def test_without_the_baselines_vocabulary_tfidf_still_runs(
+    data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline(*_: object) -> None:
+        raise UserError("the vocabulary is not here")
+
+    monkeypatch.setattr(runner, "cut_texts", offline)
+    record = run_one(planned(TFIDF), open_session(data, "plain", "float32", "cpu", baseline=RECIPE))
+    assert (record.status, record.cut_texts) == ("done", None)

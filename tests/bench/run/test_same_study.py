@@ -7,9 +7,12 @@ import pytest
 
 from bench.evidence.results import collect
 from bench.records.record import Record, WeightsFacts
-from bench.records.study import Study
-from bench.run.same_study import check_same_study, checkpoints_of, unknown_checkpoints
+from bench.records.store import save_study
+from bench.records.study import Row, Study
+from bench.run.same_study import check_same_study, checkpoints_of, reported_study, unknown_checkpoints
+from bench.run.study_run import TOGETHER, make_seeds
 from gptcore.errors import UserError
+from gptcore.recipe import Recipe
 
 FOLDER = Path("results/mine")
 MakeRecord = Callable[..., Record]
@@ -60,3 +63,26 @@ def test_checkpoints_of_models_that_are_at_hand(toy_study: Callable[..., Study])
     tfidf = row.model_copy(update={"recipe": row.recipe.model_copy(update={"model": "tfidf"})})
     assert list(checkpoints_of([nano, tfidf])) == ["nano"]
     assert not checkpoints_of([nano.model_copy(update={"excluded": "of another family"})])
+
+
+@pytest.mark.parametrize(
+    ("kept", "status", "looks"),
+    [([1, 2], "done", [1, 2]), ([], "done", []), (None, "done", [2]), (None, "failed", [])],
+    ids=["kept", "never judged", "from before", "from before, unfinished"],
+)
+def test_what_earlier_calls_judged_is_carried_on(
+    tmp_path: Path,
+    toy_study: Callable[..., Study],
+    toy_record: Callable[..., Record],
+    kept: list[int] | None,
+    status: str,
+    looks: list[int],
+) -> None:
+    """`None` is what manifests open with that were written before looks were kept."""
+    seeds = make_seeds(3, TOGETHER)
+    save_study(tmp_path, toy_study(seeds=seeds[:2], looks=kept))
+    record = toy_record(seed_index=1, status=status)
+    found, _ = reported_study(tmp_path, toy_study(seeds=seeds), {record.run_id: record})
+    assert found.looks == looks
+    other = toy_study([Row(name="baseline", recipe=Recipe(lr=1.0))], seeds=seeds)
+    assert reported_study(tmp_path, other, {record.run_id: record})[0].looks == []

@@ -23,7 +23,7 @@ TOY = ModelConfig(d_model=16, n_layer=2, n_head=2, context=256, vocab_size=8192,
 
 @pytest.fixture(autouse=True)
 def toy_models(monkeypatch: pytest.MonkeyPatch, in_process: type) -> None:
-    """The embedded family at toy size, and slices of a batch."""
+    """The bundled family at toy size, and slices of a batch."""
     monkeypatch.setattr(speed, "Supervisor", in_process)
     for name in ("nano", "micro", "mini"):
         monkeypatch.setitem(REGISTRY, name, ModelEntry(config=TOY, source="bundled", about="a toy"))
@@ -138,7 +138,7 @@ def test_a_whole_run_that_fails_is_told(toy_data: Dataset, monkeypatch: pytest.M
 def test_rows_of_one_model_each_recipe_once(monkeypatch: pytest.MonkeyPatch, toy_data: Dataset) -> None:
     monkeypatch.setattr("bench.run.speed_run.load_dataset", lambda _name, **_columns: toy_data)
     asked = prepared(skip=["lora"], whole=["all-layers,baseline"])
-    assert asked.models == "embedded"
+    assert asked.models == "bundled"
     assert [row.name for row in asked.whole] == ["all-layers", "baseline"]
     assert asked.rows[0].name == "baseline"
     names = [row.name for row in asked.rows]
@@ -163,7 +163,7 @@ def test_all_layers_and_lora_are_also_timed_where_the_real_tokens_alone_matter(
     ("given", "said"),
     [
         ({"whole": []}, "nothing would be timed: name a row with --whole"),
-        ({"whole": ["baseline"]}, "embedded.json is not there to be added to"),
+        ({"whole": ["baseline"]}, "bundled.json is not there to be added to"),
     ],
 )
 def test_without_pairs_there_must_be_a_page_and_a_row(
@@ -177,8 +177,8 @@ def test_without_pairs_there_must_be_a_page_and_a_row(
 def test_without_pairs_the_page_must_be_about_the_same_data(
     monkeypatch: pytest.MonkeyPatch, toy_data: Dataset, tmp_path: Path
 ) -> None:
-    study = speed.measure("embedded", rows(), [], toy_data, 1, "cpu", lambda *_: None)
-    save_speed(tmp_path / "embedded.json", study)
+    study = speed.measure("bundled", rows(), [], toy_data, 1, "cpu", lambda *_: None)
+    save_speed(tmp_path / "bundled.json", study)
     monkeypatch.setattr("bench.run.speed_run.load_dataset", lambda _name, **_columns: toy_data)
     assert prepared(whole=["baseline"], pairs=0, out=tmp_path).before == study
     monkeypatch.setattr(

@@ -43,8 +43,8 @@ def test_vary_refuses_what_is_no_seed(text: str) -> None:
 
 
 def test_a_study_of_one_seed_kind_has_its_own_folder() -> None:
-    assert study_name("full", "embedded", "sms-spam", "fast") == "embedded"
-    assert study_name("full", "embedded", "sms-spam", "fast", (("init",),)) == "embedded-vary-init"
+    assert study_name("full", "bundled", "sms-spam", "fast") == "bundled"
+    assert study_name("full", "bundled", "sms-spam", "fast", (("init",),)) == "bundled-vary-init"
     assert study_name("full", "nano", "sms-spam", "fast", (("init", "order"), ("split",))) == (
         "nano-vary-init+order-split"
     )

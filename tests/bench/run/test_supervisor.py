@@ -14,6 +14,7 @@ import pytest
 from bench.records.record import Record
 from bench.records.scrub import TAIL_LINES
 from bench.records.store import load_record, save_record
+from bench.run.outcome import RefusedRunError
 from bench.run.supervisor import Supervisor
 from bench.run.worker import SessionSpec
 from bench.study.plan import PlannedRun
@@ -255,17 +256,25 @@ def test_ctrl_c_does_not_reach_the_worker(supervisor: Supervisor) -> None:
 @pytest.mark.slow
 def test_records_hold_no_secret(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even one that the failing code itself talks about."""
-    monkeypatch.setenv("HF_TOKEN", "hf_sentinel")
+    monkeypatch.setenv("HF_TOKEN", "1e+30")  # as the failure below says of the learning rate
     monkeypatch.setenv("SOME_VARIABLE", "another-sentinel")
     with Supervisor(SessionSpec(data, "fast", "float32", "cpu")) as supervisor:
-        missing = NANO.model_copy(update={"model": f"{os.sep}hf_sentinel", "weights": "pretrained"})
-        failed = supervisor.run(planned(missing), ignore)
+        failed = supervisor.run(planned(NANO.model_copy(update={"lr": 1e30})), ignore)
         done = supervisor.run(planned(TFIDF), ignore)
     assert failed.status == "failed"
     assert failed.reason is not None
     assert "$HF_TOKEN" in failed.reason
     told = [failed.reason, *(failed.output_tail or []), done.model_dump_json()]
-    assert not [text for text in told if "sentinel" in text]
+    assert not [text for text in told if "1e+30" in text or "sentinel" in text]
+
+
+@pytest.mark.slow
+def test_a_refused_run_leaves_the_worker_at_work(data: Dataset) -> None:
+    with Supervisor(SessionSpec(data, "fast", "float32", "cpu")) as supervisor:
+        missing = NANO.model_copy(update={"model": f"{os.sep}nowhere", "weights": "pretrained"})
+        with pytest.raises(RefusedRunError, match=r"^model '/nowhere' is neither a known name"):
+            supervisor.run(planned(missing), ignore)
+        assert supervisor.run(planned(TFIDF), ignore).status == "done"
 
 
 @pytest.mark.slow

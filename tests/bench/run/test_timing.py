@@ -155,7 +155,7 @@ def test_a_slowdown_in_the_real_code_is_seen(tmp_path: Path, monkeypatch: pytest
     """The real workload on a copy whose training step computes its forward pass four times."""
     shutil.copytree(ROOT / "gptcore", tmp_path / "gptcore")
     path = tmp_path / "gptcore" / "training" / "loop.py"
-    step = "self.classifier(self.rows.rows(index)),"
+    step = "self.classifier(self.rows.take(index)),"
     text = path.read_text()
     assert text.count(step) == 1
     path.write_text(text.replace(step, f"({step * 4})[3],"))

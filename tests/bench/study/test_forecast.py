@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from bench.records.record import Cost, Record
-from bench.study.costs import estimate_memory
 from bench.study.forecast import Machine, Prediction, forecast, refuse_too_large, with_prediction
 from bench.study.plan import PlannedRun
-from gptcore.backbones.config import REGISTRY
 from gptcore.recipe import Recipe, Seeds
-from gptcore.training.probe import Probe, TrunkNeed
+from gptcore.result import CutTexts
+from gptcore.training.probe import Probe
+from gptcore.training.trunk_need import TrunkNeed
 
 BLOCK = Recipe(model="nano", train="last_block")  # three frozen blocks of four
 TWO_BLOCKS = Recipe(model="nano", train="last_two_blocks")
@@ -19,6 +19,7 @@ FEATURES = Recipe(model="nano", train="features")
 MACHINE = Machine(floor_bytes=1000, trunk_bytes=10**12)
 PARTS = {"train": 900_000, "test": 100_000}
 STATES_BYTES = sum(PARTS.values())
+OWN_BYTES = {"pretrained": 70_000, "random": 50_000}
 
 
 def probe_of(run: PlannedRun, last_block: float = 1.0) -> Probe:
@@ -28,7 +29,7 @@ def probe_of(run: PlannedRun, last_block: float = 1.0) -> Probe:
     if depth == 4:
         below = TrunkNeed("rows", None, 3, PARTS)
         need = TrunkNeed("rows", "last", 4, {"features": 500}, below, last_block)
-    return Probe({"trunk": 12.0, "train": 2.0}, need, tokens_per_row=30, n_used_tokens=200)
+    return Probe({"trunk": 12.0, "train": 2.0}, need, own_bytes=OWN_BYTES[run.recipe.weights])
 
 
 def todo(recipe: Recipe, seed_index: int = 0, split: int = 123, **changes: Any) -> PlannedRun:
@@ -37,7 +38,7 @@ def todo(recipe: Recipe, seed_index: int = 0, split: int = 123, **changes: Any) 
 
 
 def foretold(*plan: PlannedRun, machine: Machine = MACHINE) -> list[Prediction]:
-    found = forecast(plan, probe_of, 2, machine)
+    found = forecast(plan, probe_of, machine)
     return [found[run.run_id] for run in plan if run.run_id in found]
 
 
@@ -68,13 +69,13 @@ def test_features_start_from_the_states_below_and_leave_them() -> None:
 
 def test_what_is_done_or_blocked_is_not_foretold_and_leaves_nothing_ready() -> None:
     done, blocked, run = todo(BLOCK, state="done"), todo(TWO_BLOCKS, state="blocked"), todo(BLOCK, 1)
-    found = forecast([done, blocked, run], probe_of, 2, MACHINE)
+    found = forecast([done, blocked, run], probe_of, MACHINE)
     assert {run_id: p.seconds for run_id, p in found.items()} == {run.run_id: 14}
 
 
 def test_a_recipe_that_could_not_be_probed_is_left_out() -> None:
-    assert forecast([todo(BLOCK)], lambda _run: None, 2, MACHINE) == {}
-    assert forecast([todo(BLOCK)], lambda _run: Probe({}), 2, MACHINE) == {}
+    assert forecast([todo(BLOCK)], lambda _run: None, MACHINE) == {}
+    assert forecast([todo(BLOCK)], lambda _run: Probe({}), MACHINE) == {}
 
 
 def test_a_last_block_that_is_computed_at_one_position_is_nearly_free() -> None:
@@ -82,18 +83,16 @@ def test_a_last_block_that_is_computed_at_one_position_is_nearly_free() -> None:
         return probe_of(run, last_block=0.05)
 
     plan = [todo(BLOCK), todo(FEATURES)]
-    found = forecast(plan, cheap, 2, MACHINE)
+    found = forecast(plan, cheap, MACHINE)
     assert found[plan[1].run_id].seconds == pytest.approx(2 + 12 * 0.05 / 3.05)
 
 
 def test_memory_is_the_process_its_trunks_and_the_run_itself() -> None:
-    own = estimate_memory(REGISTRY["nano"].config, BLOCK, 30, 2)
+    own, other_own = OWN_BYTES["pretrained"], OWN_BYTES["random"]
     first, second = foretold(todo(BLOCK), todo(BLOCK, 1))
     assert first.mem_bytes == second.mem_bytes == 1000 + STATES_BYTES + own
     other = BLOCK.model_copy(update={"weights": "random"})
     _, both = foretold(todo(BLOCK), todo(other))
-    other_own = estimate_memory(REGISTRY["nano"].config, other, 30, 2)
-    assert other_own < own  # none of its weights are a file's, to be copied before they learn
     assert both.mem_bytes == 1000 + 2 * STATES_BYTES + other_own
     _, full = foretold(todo(BLOCK), todo(other), machine=Machine(1000, STATES_BYTES))
     assert full.mem_bytes == 1000 + STATES_BYTES + other_own  # the rest lies on the disk
@@ -109,17 +108,14 @@ def test_states_that_two_recipes_share_lie_in_memory_once() -> None:
         return Probe({"train": 1.0}, TrunkNeed("left", None, 3, {"train left": 900_000, "test": 100_000}))
 
     plan = [todo(BLOCK), todo(other)]
-    found = forecast(plan, probe, 2, MACHINE)
-    added = found[plan[1].run_id].mem_bytes - estimate_memory(REGISTRY["nano"].config, other, 1, 2)
-    assert added == 1000 + STATES_BYTES + 900_000
+    found = forecast(plan, probe, MACHINE)
+    assert found[plan[1].run_id].mem_bytes == 1000 + STATES_BYTES + 900_000
 
 
-def test_only_the_fast_engine_steps_no_more_than_the_tokens_in_use() -> None:
-    recipe = Recipe(model="nano", train="all")
-    config = REGISTRY["nano"].config
-    (fast,), (plain,) = (foretold(todo(recipe), machine=Machine(1000, 0, skips)) for skips in (True, False))
-    assert fast.mem_bytes == 1000 + estimate_memory(config, recipe, 30, 2, n_used_tokens=200)
-    assert plain.mem_bytes == 1000 + estimate_memory(config, recipe, 30, 2)
+def test_how_many_texts_are_cut_is_handed_on() -> None:
+    cut = CutTexts(3, 168, 30)
+    found = forecast([todo(BLOCK)], lambda _run: Probe({"train": 2.0}, cut=cut), MACHINE)
+    assert found[todo(BLOCK).run_id].cut == cut
 
 
 def test_what_does_not_fit_is_refused_and_says_how_much_it_needs() -> None:

@@ -102,7 +102,7 @@ def test_shipped_matrices_agree_on_what_models_bring() -> None:
 def test_a_small_matrix_of_ones_own(tmp_path: Path) -> None:
     matrix = load_matrix(write(tmp_path, '[[row]]\nname = "first"\nset = { position = "first" }\n'))
     assert matrix.name == "mine"
-    rows = resolve(matrix, "embedded").rows
+    rows = resolve(matrix, "bundled").rows
     assert [(row.name, row.recipe) for row in rows] == [
         ("baseline", Recipe(model="mini")),
         ("first", Recipe(model="mini", position="first")),
@@ -158,7 +158,8 @@ ROW = '[[row]]\nname = "a"\n'
         ),
         (ROW + 'question = "q"\n', "row 'a': question = 'q' is not in [questions]: known are none"),
         (ROW + "no_op = true\n", "row 'a': no_op = true needs a note"),
-        (ROW + "published = { row = 1 }\n", "row 'a': published: train_acc is missing"),
+        (ROW + "published = { row = 1 }\n", "row 'a': published: there is no such key here"),
+        ("published = 'llms'\n", "published = 'llms': known are llms_from_scratch"),
         ('[baseline]\nset = { model = "nano" }\n', "baseline: its model is chosen by --models"),
         ('[families]\ngpt3 = "gpt2"\n', "families: gpt3: did you mean gpt2?"),
         ('[families]\ngpt2 = "mini"\n', "families: gpt2 = 'mini': known are gpt2, gpt2-medium"),
@@ -191,3 +192,9 @@ def test_unknown_matrix_lists_the_bundled(tmp_path: Path) -> None:
             UserError, match=r"none of those that come with the project \(full, pretraining, quick, tune\)"
         ):
             load_matrix(wrong)
+
+
+def test_a_family_may_have_the_name_that_it_had_before(tmp_path: Path) -> None:
+    path = tmp_path / "older.toml"
+    path.write_text('[families]\nembedded = "nano"\n')
+    assert load_matrix(path).families == {"bundled": "nano"}

@@ -1,15 +1,20 @@
 """What a study would run: sharing, resuming, obstacles, and the choice of models."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from bench.records.record import Record
 from bench.records.study import Row, Study
 from bench.study import plan
-from bench.study.plan import PlannedRun, choose_models, make_plan
+from bench.study.plan import PlannedRun, checkpoint_notes, choose_models, make_plan
+from gptcore.backbones.config import ModelConfig
+from gptcore.backbones.weights import random_gpt, save_gpt
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe, Seeds
 
@@ -129,27 +134,94 @@ def test_excluded_rows_are_blocked_unless_another_row_needs_the_run(toy_study: M
     assert states(planned(toy_study(rows))) == [("todo", None), ("todo", None)]
 
 
-def test_damaged_checkpoint_blocks_with_its_reason(toy_study: MakeStudy, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_of_the_users_is_refused(toy_study: MakeStudy, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"n_embd": 8}')
     rows = [Row(name="mine", recipe=Recipe(model=str(tmp_path)))]
-    ((state, reason),) = states(planned(toy_study(rows)))
-    assert state == "blocked"
-    assert "is not the config of a GPT-2 model: no 'n_layer'" in str(reason)
+    with pytest.raises(UserError, match="is not the config of a GPT-2 model: no 'n_layer'"):
+        planned(toy_study(rows))
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """A small checkpoint with the bundled vocabulary."""
+    shape = ModelConfig(d_model=8, n_layer=2, n_head=2, context=16, vocab_size=8192, tokenizer="embedded")
+    save_gpt(random_gpt(shape, 0), tmp_path / "mine")
+    return tmp_path / "mine"
+
+
+def test_a_checkpoint_that_opens_runs(toy_study: MakeStudy, checkpoint: Path, cached: set[str]) -> None:
+    cached.add(str(checkpoint))
+    rows = [Row(name="mine", recipe=Recipe(model=str(checkpoint)))]
+    runs = planned(toy_study(rows), reachable=nowhere)
+    assert states(runs) == [("todo", None)]
+    assert checkpoint_notes(runs) == []
+
+
+def test_what_headers_tell_is_told_before_anything_runs(toy_study: MakeStudy, checkpoint: Path) -> None:
+    path = checkpoint / "model.safetensors"
+    tensors = {name: tensor.clone() for name, tensor in load_file(path).items()}
+    save_file(tensors | {"score.weight": torch.ones(2, 8)}, path)
+    runs = planned(toy_study([Row(name="mine", recipe=Recipe(model=str(checkpoint)))]))
+    assert checkpoint_notes(runs) == [f"{checkpoint}: the head of another task was left out (score.weight)"]
+    save_file({name: tensor for name, tensor in tensors.items() if name != "wpe.weight"}, path)
+    random = toy_study([Row(name="mine", recipe=Recipe(model=str(checkpoint), weights="random"))])
+    assert states(planned(random)) == [("todo", None)]
+    with pytest.raises(UserError, match=r"does not fit its config: missing wpe\.weight$"):
+        planned(toy_study([Row(name="mine", recipe=Recipe(model=str(checkpoint)))]))
+
+
+def test_a_folder_without_weights_serves_random_ones_only(toy_study: MakeStudy, checkpoint: Path) -> None:
+    (checkpoint / "model.safetensors").unlink()
+    rows = [Row(name="mine", recipe=Recipe(model=str(checkpoint), weights="random"))]
+    assert states(planned(toy_study(rows), reachable=nowhere)) == [("todo", None)]
+    with pytest.raises(UserError, match=r"mine has no model\.safetensors \(nor"):
+        planned(toy_study([Row(name="mine", recipe=Recipe(model=str(checkpoint)))]))
+
+
+def test_a_vocabulary_that_does_not_fit_is_refused(toy_study: MakeStudy, checkpoint: Path) -> None:
+    config = json.loads((checkpoint / "config.json").read_text())
+    (checkpoint / "config.json").write_text(json.dumps(config | {"vocab_size": 8000}))
+    for weights in ("pretrained", "random"):
+        rows = [Row(name="mine", recipe=Recipe(model=str(checkpoint), weights=weights))]
+        with pytest.raises(UserError, match=r"has ids up to 8,191, and vocab_size = 8000"):
+            planned(toy_study(rows))
+
+
+@pytest.mark.parametrize("model", ["gpt2", "mini"])
+@pytest.mark.parametrize("targets", [["q_proj"], ["c_fc", "tn.c_attn"], ["12.attn.c_attn"]])
+def test_lora_targets_that_no_layer_has_are_refused(
+    toy_study: MakeStudy, model: str, targets: list[str]
+) -> None:
+    rows = [Row(name="lora", recipe=Recipe(model=model, train="lora", lora_targets=targets))]
+    with pytest.raises(UserError, match=rf"row 'lora': lora_targets: {targets[-1]} is not a linear layer"):
+        planned(toy_study(rows))
+    rows = [Row(name="lora", recipe=rows[0].recipe.model_copy(update={"train": "all"}))]
+    assert states(planned(toy_study(rows))) == [("todo", None)]
+
+
+def test_models_that_are_nearly_right(checkpoint: Path) -> None:
+    file = str(checkpoint / "model.safetensors")
+    with pytest.raises(UserError, match=rf"--models '{file}' is a file: name the folder that holds it"):
+        choose_models(file, lambda: False, nowhere)
+    with pytest.raises(UserError, match="--models 'distilgpt2' has no owner: write 'distilbert/distilgpt2'"):
+        choose_models("distilgpt2", lambda: False, nowhere)
 
 
 def test_unknown_models_end_in_an_error(toy_study: MakeStudy) -> None:
     rows = [Row(name="odd", recipe=Recipe(model="gtp2"))]
-    with pytest.raises(UserError, match=r"row 'odd': model 'gtp2' is no known model.*did you mean gpt2"):
+    with pytest.raises(
+        UserError, match=r"row 'odd': model 'gtp2' is not a known model.*did you mean gpt2\\?"
+    ):
         planned(toy_study(rows))
 
 
 @pytest.mark.parametrize(
     ("cuda", "is_cached", "reachable", "models", "why"),
     [
-        (False, True, True, "embedded", "there is no CUDA GPU"),
+        (False, True, True, "bundled", "there is no CUDA GPU"),
         (True, True, False, "gpt2", "the weights are cached"),
         (True, False, True, "gpt2", "the weights can be downloaded"),
-        (True, False, False, "embedded", "neither cached nor to be downloaded"),
+        (True, False, False, "bundled", "neither cached nor to be downloaded"),
     ],
 )
 def test_auto(cuda: bool, is_cached: bool, reachable: bool, models: str, why: str, cached: set[str]) -> None:
@@ -164,9 +236,9 @@ def test_auto(cuda: bool, is_cached: bool, reachable: bool, models: str, why: st
 
 def test_models_as_asked(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"n_embd": 8, "n_layer": 1, "n_head": 2, "vocab_size": 9}')
-    for asked in ("gpt2", "embedded", "nano", str(tmp_path), "owner/model"):
+    for asked in ("gpt2", "bundled", "nano", str(tmp_path), "owner/model"):
         assert choose_models(asked, lambda: False, nowhere) == (asked, f"running on {asked}, as asked")
-    with pytest.raises(UserError, match=r"--models 'embeded' is no known model.*did you mean embedded"):
+    with pytest.raises(UserError, match=r"--models 'embeded' is not a known model.*did you mean bundled"):
         choose_models("embeded", lambda: False, nowhere)
     (tmp_path / "config.json").unlink()
     with pytest.raises(UserError, match=r"has no config\.json"):

@@ -1,5 +1,6 @@
 """From a matrix to rows: precedence, narrowing, families, warnings."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from bench.study.matrix import Matrix, load_matrix
 from bench.study.resolve import Resolved, parse_set, resolve
 from gptcore.errors import UserError
+from gptcore.methods.layers import TopBlocks
 from gptcore.recipe import Recipe
 
 
@@ -43,10 +45,10 @@ def test_precedence() -> None:
         baseline={"set": {"epochs": 2}},
         models={"mini": {"lr": 0.1, "epochs": 9}, "nano": {"lr": 0.2}},
     )
-    found = recipes(resolve(toy, "embedded"))
+    found = recipes(resolve(toy, "bundled"))
     assert (found["baseline"].lr, found["baseline"].epochs) == (0.1, 2)
     assert (found["nano"].lr, found["nano"].epochs) == (0.2, 2)
-    found = recipes(resolve(toy, "embedded", {"lr": 0.3}))
+    found = recipes(resolve(toy, "bundled", {"lr": 0.3}))
     assert (found["baseline"].lr, found["nano"].lr, found["own"].lr) == (0.3, 0.3, 0.4)
 
 
@@ -110,15 +112,15 @@ def test_rows_of_another_family_stay_as_excluded() -> None:
         {"name": "xl-all", "against": "xl", "set": {"train": "all"}},
         {"name": "mine", "set": {"model": "./mine"}},
         {"name": "tfidf", "set": {"model": "tfidf"}},
-        families={"embedded": "micro"},
+        families={"bundled": "micro"},
     )
 
     def excluded(models: str) -> dict[str, str]:
         return {row.name: row.excluded for row in resolve(toy, models).rows if row.excluded}
 
-    assert recipes(resolve(toy, "embedded"))["baseline"].model == "micro"
+    assert recipes(resolve(toy, "bundled"))["baseline"].model == "micro"
     about_xl = "this row is about gpt2-xl; the study runs on "
-    assert excluded("embedded") == {"xl": about_xl + "embedded", "xl-all": about_xl + "embedded"}
+    assert excluded("bundled") == {"xl": about_xl + "bundled", "xl-all": about_xl + "bundled"}
     assert excluded("mini") == {"xl": about_xl + "mini", "xl-all": about_xl + "mini"}
     assert excluded("gpt2") == {"nano": "this row is about nano; the study runs on gpt2"}
     assert set(excluded("./ckpt")) == {"nano", "xl", "xl-all"}
@@ -128,7 +130,7 @@ def test_rows_of_another_family_stay_as_excluded() -> None:
 def test_more_context_than_the_model_has_is_excluded() -> None:
     toy = matrix({"name": "long", "set": {"context": 512}})
     assert resolve(toy, "gpt2").rows[1].excluded is None
-    assert resolve(toy, "embedded").rows[1].excluded == "context = 512: mini reads 256 tokens at most"
+    assert resolve(toy, "bundled").rows[1].excluded == "context = 512: mini reads 256 tokens at most"
 
 
 @pytest.mark.parametrize(
@@ -146,7 +148,7 @@ def test_more_context_than_the_model_has_is_excluded() -> None:
 def test_warning_of_several_factors(row: dict[str, Any], factors: str | None) -> None:
     toy = matrix({"name": "a", **row}, models={"nano": {"lr": 0.2}})
     expected = () if factors is None else (f"row a differs from baseline in several ways at once: {factors}",)
-    assert resolve(toy, "embedded").warnings == expected
+    assert resolve(toy, "bundled").warnings == expected
 
 
 def test_no_op_must_change_nothing() -> None:
@@ -186,6 +188,7 @@ CHANGES = st.fixed_dictionaries(
         "train": st.sampled_from(["last_layer", "all", "lora", "features"]),
         "position": st.sampled_from(["first", "last", "mean"]),
         "model": st.sampled_from(["nano", "mini", "gpt2-xl", "tfidf"]),
+        "ngrams": st.sampled_from(["words", "auto"]),
         "lr": st.sampled_from([1e-3, 1e-4]),
     },
 )
@@ -206,11 +209,11 @@ def trees(draw: st.DrawFn) -> Matrix:
 def test_narrowing_changes_no_recipe_and_leaves_no_row_without_its_rival(
     toy: Matrix, data: st.DataObject
 ) -> None:
-    whole = resolve(toy, "embedded")
+    whole = resolve(toy, "bundled")
     names = [row.name for row in whole.rows]
     only = data.draw(st.lists(st.sampled_from(names), unique=True))
     skip = data.draw(st.lists(st.sampled_from(names[1:]), unique=True)) if names[1:] else []
-    narrow = resolve(toy, "embedded", only=only, skip=skip)
+    narrow = resolve(toy, "bundled", only=only, skip=skip)
     kept = recipes(narrow)
     assert kept.items() <= recipes(whole).items()
     assert set(only) - set(skip) <= set(kept)
@@ -230,5 +233,40 @@ def test_parse_set_reads_what_python_writes(lr: float) -> None:
 
 def test_shipped_rows_are_one_difference_from_their_rival() -> None:
     two = {row.name for row in resolve(load_matrix("full"), "gpt2").rows if len(row.changes) > 1}
-    # xl-lora: the source's other alpha; no-padding-1: its batches of one; nano, micro bring their lr.
-    assert two == {"xl-lora", "no-padding-1", "nano", "micro"}
+    # xl-lora: the source's other alpha; no-padding-1: its batches of one; nano, micro bring their lr; tfidf
+    # chooses what it counts.
+    assert two == {"xl-lora", "no-padding-1", "nano", "micro", "tfidf"}
+
+
+def test_a_method_may_be_spelled_as_a_table(tmp_path: Path) -> None:
+    """The later value is the stronger one in either spelling, and a table is one change."""
+    path = tmp_path / "methods.toml"
+    path.write_text(
+        '[baseline]\nset = { train = { method = "lora", rank = 8 } }\n'
+        '[[row]]\nname = "rank"\nset = { lora_rank = 2 }\n'
+        '[[row]]\nname = "alpha"\nset = { train = { method = "lora", rank = 8, alpha = 1 } }\n'
+        '[[row]]\nname = "three"\nset = { train = { method = "top_blocks", k = 3 } }\n'
+        '[grid]\naxes = { train = [{ method = "top_blocks", k = 4 }] }\n'
+    )
+    found = resolve(load_matrix(path), "bundled")
+    assert found.warnings == ()
+    rows = {row.name: row for row in found.rows}
+    assert rows["rank"].changes == {"lora_rank": 2}
+    assert rows["alpha"].changes == {"lora_alpha": 1.0}
+    assert rows["three"].changes == {"train": {"method": "top_blocks", "k": 3}}
+    assert rows["train=top_blocks-4"].recipe.method == TopBlocks(k=4)
+    overridden = resolve(load_matrix(path), "bundled", {"lora_rank": 32})
+    assert overridden.rows[0].recipe.lora_rank == 32
+
+
+def test_what_tfidf_counts_comes_along_with_it_and_is_a_change_of_its_own_elsewhere() -> None:
+    toy = matrix(
+        {"name": "tfidf", "set": {"model": "tfidf", "ngrams": "auto"}},
+        {"name": "words", "against": "tfidf", "set": {"ngrams": "words"}},
+    )
+    found = resolve(toy, "bundled")
+    assert found.warnings == ()
+    assert [row.changes for row in found.rows[1:]] == [
+        {"model": "tfidf", "ngrams": "auto"},
+        {"ngrams": "words"},
+    ]

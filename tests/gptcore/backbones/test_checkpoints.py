@@ -12,11 +12,13 @@ from threading import Thread
 
 import pytest
 
-from gptcore.backbones import checkpoints
-from gptcore.backbones.checkpoints import bundled_folder, checkpoint_folder, read_config
+from gptcore.backbones import hub as hub_module
+from gptcore.backbones.checkpoints import bundled_folder, checkpoint_folder
 from gptcore.backbones.config import REGISTRY
+from gptcore.backbones.gpt2_config import read_config
 from gptcore.errors import UserError
 
+COMMIT = "c" * 40
 CONFIG = {"n_embd": 8, "n_layer": 2, "n_head": 2, "n_positions": 16, "vocab_size": 11}
 # The fields of the hub's own config.json files that matter here.
 PUBLISHED = {
@@ -38,9 +40,11 @@ class FakeHub:
         class Handler(BaseHTTPRequestHandler):
             def _answer(self) -> bytes:
                 outer.asked.append((self.command, self.path))
-                content = outer.files.get(self.path.lstrip("/").replace("/resolve/main", ""))
+                content = outer.files.get(
+                    self.path.lstrip("/").replace("/resolve/main", "").replace(f"/resolve/{COMMIT}", "")
+                )
                 self.send_response(404 if content is None else 200)
-                self.send_header("X-Repo-Commit", "c" * 40)
+                self.send_header("X-Repo-Commit", COMMIT)
                 if content is None:
                     self.send_header("X-Error-Code", "EntryNotFound")
                 else:
@@ -116,6 +120,42 @@ def test_a_hub_checkpoint_is_downloaded_once(hub: FakeHub, tmp_path: Path, weigh
     assert sorted(hub.downloads()) == sorted(["config.json", weights])
 
 
+def test_the_tokenizer_is_downloaded_too_and_nothing_is_asked_twice(hub: FakeHub, tmp_path: Path) -> None:
+    hub.add("owner/toy", "model.safetensors")
+    for file in ("tokenizer.json", "tokenizer_config.json", "vocab.json"):
+        hub.files[f"owner/toy/{file}"] = file.encode()
+    folder = Path(open_elsewhere(hub, tmp_path, "owner/toy"))
+    # vocab.json says nothing that tokenizer.json does not.
+    expected = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
+    assert sorted(hub.downloads()) == expected
+    assert {path.name for path in folder.iterdir()} == set(expected)
+    hub.asked.clear()
+    assert Path(open_elsewhere(hub, tmp_path, "owner/toy")) == folder
+    asked = {path.rpartition("/")[2] for _, path in hub.asked if "/resolve/" in path}
+    assert asked == {"config.json"}  # whether it is still the newest
+
+
+def test_an_older_tokenizer_is_downloaded_in_its_own_files(hub: FakeHub, tmp_path: Path) -> None:
+    hub.add("owner/toy", "model.safetensors")
+    for file in ("vocab.json", "merges.txt"):
+        hub.files[f"owner/toy/{file}"] = file.encode()
+    open_elsewhere(hub, tmp_path, "owner/toy")
+    assert {"vocab.json", "merges.txt"} < set(hub.downloads())
+
+
+@pytest.mark.parametrize("weights", ["model.safetensors", "pytorch_model.bin"])
+def test_shards_are_downloaded(hub: FakeHub, tmp_path: Path, weights: str) -> None:
+    hub.files["owner/toy/config.json"] = json.dumps(CONFIG).encode()
+    index = {"weight_map": {"a": "part-1", "b": "part-2"}}
+    hub.files[f"owner/toy/{weights}.index.json"] = json.dumps(index).encode()
+    hub.files["owner/toy/part-1"] = b"1"
+    told = open_elsewhere(hub, tmp_path, "owner/toy")
+    assert told == f"UserError: owner/toy has no part-2, which its {weights}.index.json names"
+    hub.files["owner/toy/part-2"] = b"2"
+    folder = Path(open_elsewhere(hub, tmp_path / "again", "owner/toy"))
+    assert {"part-1", "part-2"} < {path.name for path in folder.iterdir()}
+
+
 def test_safetensors_are_preferred(hub: FakeHub, tmp_path: Path) -> None:
     hub.add("owner/toy", "model.safetensors")
     hub.add("owner/toy", "pytorch_model.bin")
@@ -126,7 +166,7 @@ def test_safetensors_are_preferred(hub: FakeHub, tmp_path: Path) -> None:
 def test_the_hub_libraries_variables_work(hub: FakeHub, tmp_path: Path) -> None:
     hub.add("owner/toy", "model.safetensors")
     offline = open_elsewhere(hub, tmp_path, "owner/toy", HF_HUB_OFFLINE="1")
-    assert offline.startswith("UserError: weights of 'owner/toy' cannot be had")
+    assert offline.startswith("UserError: could not load weights for 'owner/toy'")
     assert not hub.asked
     folder = open_elsewhere(hub, tmp_path, "owner/toy")
     assert hub.asked  # HF_ENDPOINT
@@ -142,7 +182,7 @@ def test_a_hub_that_is_gone_is_soon_given_up_and_what_is_cached_opens(hub: FakeH
     began = time.monotonic()
     told = open_elsewhere(hub, tmp_path / "empty", "owner/toy", HF_ENDPOINT=nobody)
     assert time.monotonic() - began < 15  # the hub's client alone waits for 23 s between its tries
-    assert told.startswith("UserError: weights of 'owner/toy' cannot be had: ")
+    assert told.startswith("UserError: could not load weights for 'owner/toy': ")
     assert "\n" not in told
 
 
@@ -150,13 +190,13 @@ def test_what_the_hub_does_not_have_is_one_line(hub: FakeHub, tmp_path: Path) ->
     hub.files["owner/toy/config.json"] = json.dumps(CONFIG).encode()  # and no weights
     for name in ("owner/toy", "owner/nothing"):
         told = open_elsewhere(hub, tmp_path, name)
-        assert told.startswith(f"UserError: weights of '{name}' cannot be had: ")
+        assert told.startswith(f"UserError: could not load weights for '{name}': ")
         assert "set HF_ENDPOINT to a mirror, or pass a local folder" in told
         assert "\n" not in told
 
 
 def test_registry_names_lead_to_their_hub_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoints, "_hub_folder", lambda repo: Path("hub") / repo)
+    monkeypatch.setattr(hub_module, "download", lambda repo, _with_tokenizer: Path("hub") / repo)
     for name, entry in REGISTRY.items():
         if not entry.bundled:
             assert checkpoint_folder(name) == Path("hub") / entry.source
@@ -188,5 +228,5 @@ def test_a_folder_without_config_or_with_another_models_is_refused(tmp_path: Pat
     with pytest.raises(UserError, match=r"has no config\.json"):
         read_config(tmp_path)
     (tmp_path / "config.json").write_text('{"hidden_size": 8, "num_hidden_layers": 2}')
-    with pytest.raises(UserError, match=r"config\.json is not the config of a GPT-2 model: no 'n_embd'"):
+    with pytest.raises(UserError, match=r"config\.json is not the config of a GPT-2 model: no 'n_head'"):
         read_config(tmp_path)

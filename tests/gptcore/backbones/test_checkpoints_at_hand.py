@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gptcore.backbones import checkpoints
+from gptcore.backbones import checkpoints, hub
 from gptcore.backbones.checkpoints import (
     cached_checkpoint,
     checkpoint_folder,
@@ -95,9 +95,31 @@ def test_hub_checkpoints_are_at_hand_when_they_are_cached_whole(hub_cache: Path)
     assert config.d_model == 8
 
 
+def test_a_hub_checkpoint_whose_tokenizer_is_unknown_is_not_at_hand(hub_cache: Path) -> None:
+    """Its weights may have been fetched without the tokenizer: GPT-2's must not be assumed."""
+    snapshot = put_in_cache(hub_cache, "owner/toy", "config.json", "model.safetensors", "tokenizer.json")
+    assert cached_checkpoint("owner/toy") is None
+    (snapshot / "tokenizer_config.json").write_text("{}")
+    assert cached_checkpoint("owner/toy") is None
+    known_to_miss = snapshot.parents[1] / ".no_exist" / "abc"
+    known_to_miss.mkdir(parents=True)
+    (known_to_miss / "special_tokens_map.json").touch()
+    assert cached_checkpoint("owner/toy") == snapshot
+
+
+def test_names_that_are_nearly_right_are_helped(tmp_path: Path) -> None:
+    file = make_checkpoint(tmp_path / "mine") / "model.safetensors"
+    with pytest.raises(UserError, match=rf"is a file: name the folder that holds it, {tmp_path}/mine$"):
+        checkpoint_folder(file)
+    with pytest.raises(UserError, match="has no owner: write 'distilbert/distilgpt2'"):
+        checkpoint_folder("distilgpt2")
+    with pytest.raises(UserError, match="neither a known name"):
+        checkpoint_folder("x" * 300)
+
+
 def test_odd_names_are_nowhere(hub_cache: Path, tmp_path: Path) -> None:
     assert not hub_cache.exists()
-    for name in ("no such model", "../up", str(tmp_path / "gone"), "a/b/c", "-bad-/--", "nano/"):
+    for name in ("no such model", "../up", str(tmp_path / "gone"), "a/b/c", "-bad-/--", "nano/", "x" * 300):
         assert cached_checkpoint(name) is None
         assert known_config(name) is None
         assert not checkpoint_reachable(name)
@@ -118,7 +140,7 @@ def test_bytes_to_download(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
         return SimpleNamespace(size=7)
 
     monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", answer)
-    monkeypatch.setattr(checkpoints, "_cached_file", lambda *_: None)
+    monkeypatch.setattr(hub, "_in_cache", lambda *_: None)
     assert download_bytes("gpt2") == 7  # of the other file
     assert download_bytes(make_checkpoint(tmp_path / "own")) == 0
     assert download_bytes("no such model") is None
@@ -132,7 +154,7 @@ def test_hub_ids() -> None:
         assert not is_hub_id(name)
 
 
-@pytest.mark.parametrize("content", ["{}", "[]", "{", '{"n_embd": "wide"}'])
+@pytest.mark.parametrize("content", ["{}", "[]", "{", '{"n_embd": 8}'])
 def test_other_configs_are_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(UserError, match=r"config\.json is not the config of a GPT-2 model: "):

@@ -44,11 +44,14 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json", "merges.txt"])
+@pytest.mark.parametrize(
+    "name", ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
+)
 def test_every_file_counts(folder: Path, name: str) -> None:
     before = checkpoint_fingerprint(folder)
     assert before == checkpoint_fingerprint(folder)
-    (folder / "notes.txt").write_text("not a part of the checkpoint")
+    for other in ("notes.txt", "pytorch_model.bin", "vocab.json"):
+        (folder / other).write_text("not read")
     assert checkpoint_fingerprint(folder) == before
     (folder / name).write_bytes(b"other bytes")
     assert checkpoint_fingerprint(folder) not in (None, before)

@@ -1,6 +1,7 @@
 """The forward pass against attention written out by hand, and its seams: blocks k .. n, positions that are read."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,9 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from gptcore.backbones.gpt import CAUSAL, GPT, Attend, gather_positions
+from gptcore.backbones.base import CAUSAL, gather_positions
+from gptcore.backbones.gpt import GPT
+from gptcore.data.rows import Rows
+from gptcore.engine.attention import RowAttention
 
-KINDS = [Attend(causal) for causal in (True, False)]
+KINDS = [CAUSAL, RowAttention(True), RowAttention(False)]
 
 
 def naive_attention(x: Tensor, attn: torch.nn.Module, causal: bool, real: list[list[bool]] | None) -> Tensor:
@@ -47,7 +51,7 @@ def tokens() -> Tensor:
 def test_attention_is_the_naive_one(gpt, causal, masked):
     x = torch.randn(3, 5, 16, generator=torch.Generator().manual_seed(2))
     real = [[True, True, True, False, False], [False, False, True, True, True], [False] * 5]
-    attend = Attend(causal, torch.tensor(real) if masked else None)
+    attend = RowAttention(causal, torch.tensor(real) if masked else None)
     expected = naive_attention(x, gpt.h[0].attn, causal, real if masked else None)
     torch.testing.assert_close(gpt.h[0].attn(x, attend), expected)
     read = torch.tensor([[4, 0], [2, 2], [1, 3]])
@@ -62,24 +66,26 @@ def test_a_causal_model_sees_nothing_to_its_right(gpt, tokens):
     torch.testing.assert_close(before[:, :4], after[:, :4])
     assert not torch.allclose(before[:, 4:], after[:, 4:], atol=1e-3)
     assert not torch.allclose(
-        gpt(tokens, Attend(False))[:, :4], gpt(changed, Attend(False))[:, :4], atol=1e-3
+        gpt(tokens, RowAttention(False))[:, :4], gpt(changed, RowAttention(False))[:, :4], atol=1e-3
     )
 
 
 @pytest.mark.parametrize("attend", KINDS)
 @torch.no_grad()
 def test_blocks_compose_at_every_k(gpt, tokens, attend):
-    x = gpt.embed(tokens)
-    whole = gpt.run_blocks(x, attend)
+    rows = Rows.whole(tokens)
+    whole = gpt.run(rows, attend, stop=3)
     read = torch.tensor([[6, 0], [3, 3], [5, 1]])
     for k in range(gpt.config.n_layer + 1):
-        trunk = gpt.run_blocks(x, attend, stop=k)
-        assert torch.equal(gpt.run_blocks(trunk, attend, start=k), whole)
-        read_after = gpt.run_blocks(trunk, attend, start=k, read=read)
+        trunk = gpt.run(rows, attend, stop=k)
+        above = replace(rows, values=trunk, depth=k)
+        assert torch.equal(gpt.run(above, attend, stop=3), whole)
+        read_after = gpt.run(above, attend, stop=3, read=read)
         torch.testing.assert_close(read_after, gather_positions(whole, read))
-        read_before = gpt.run_blocks(x, attend, stop=k, read=read)
+        read_before = gpt.run(rows, attend, stop=k, read=read)
         torch.testing.assert_close(read_before, gather_positions(trunk, read))
     assert torch.equal(gpt(tokens, attend), gpt.ln_f(whole))
+    assert torch.equal(gpt.run(replace(rows, values=whole, depth=3), attend), gpt.ln_f(whole))
 
 
 @given(data=st.data(), causal=st.booleans(), masked=st.booleans())
@@ -91,8 +97,8 @@ def test_read_positions_are_those_of_the_full_pass(toy_gpt, data, causal, masked
     tokens = torch.randint(31, (B, T), generator=generator)
     read = torch.randint(T, (B, R), generator=generator)
     real = torch.rand(B, T, generator=generator) < 0.6 if masked else None
-    x, attend = gpt.embed(tokens), Attend(causal, real)
-    full, some = gpt.run_blocks(x, attend), gpt.run_blocks(x, attend, read=read)
+    rows, attend = Rows.whole(tokens), RowAttention(causal, real)
+    full, some = gpt.run(rows, attend), gpt.run(rows, attend, read=read)
     torch.testing.assert_close(some, gather_positions(full, read), rtol=1e-4, atol=1e-5)
 
 
@@ -100,7 +106,7 @@ def test_read_positions_are_those_of_the_full_pass(toy_gpt, data, causal, masked
 def test_rows_that_are_all_padding_stay_finite(gpt, tokens, causal):
     real = torch.zeros_like(tokens, dtype=torch.bool)
     real[1, 3:] = True  # left padding: its queries 0 .. 2 see no real key under a causal mask
-    hidden = gpt(tokens, Attend(causal, real))
+    hidden = gpt(tokens, RowAttention(causal, real))
     assert hidden.isfinite().all()
     hidden.square().sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in gpt.parameters())
@@ -112,14 +118,14 @@ def test_padding_that_cannot_be_seen_changes_nothing(gpt, tokens):
     changed[:, 5:] = 0
     real = torch.arange(7).expand(3, 7) < 5
     for causal in (True, False):
-        attend = Attend(causal, real)
+        attend = RowAttention(causal, real)
         torch.testing.assert_close(gpt(tokens, attend)[:, :5], gpt(changed, attend)[:, :5])
-        torch.testing.assert_close(gpt(tokens, attend)[:, :5], gpt(tokens[:, :5], Attend(causal)))
+        torch.testing.assert_close(gpt(tokens, attend)[:, :5], gpt(tokens[:, :5], RowAttention(causal)))
 
 
 @torch.no_grad()
 def test_positions_default_to_0_and_on(gpt, tokens):
-    assert torch.equal(gpt(tokens), gpt(tokens, CAUSAL, torch.arange(7).expand(3, 7)))
+    assert torch.equal(gpt(tokens), gpt(tokens, RowAttention(positions=torch.arange(7).expand(3, 7))))
     shifted = gpt.embed(tokens, torch.arange(7).expand(3, 7) + 2)
     torch.testing.assert_close(shifted, gpt.wte.weight[tokens] + gpt.wpe.weight[2:9])
 

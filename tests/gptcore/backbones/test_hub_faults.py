@@ -14,7 +14,8 @@ import pytest
 ASK = """
 from gptcore.errors import UserError
 from gptcore.backbones import checkpoints
-from gptcore.backbones.checkpoints import checkpoint_folder, read_config
+from gptcore.backbones.checkpoints import checkpoint_folder
+from gptcore.backbones.gpt2_config import read_config
 checkpoints.PROBE_LIMIT_S = 0.5
 try:
     read_config(checkpoint_folder("gpt2"))
@@ -63,9 +64,9 @@ def hub(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("hub", "reason"),
     [
-        ("not there", "weights of 'openai-community/gpt2' cannot be had"),
+        ("not there", "could not load weights for 'openai-community/gpt2'"),
         ("wrong bytes", "is not the config of a GPT-2 model"),
-        ("cut off", "weights of 'openai-community/gpt2' cannot be had"),
+        ("cut off", "could not load weights for 'openai-community/gpt2'"),
         ("busy", "429"),
         ("broken", "500"),
         ("silent", "timed out"),

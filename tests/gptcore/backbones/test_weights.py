@@ -104,14 +104,14 @@ def test_tensors_that_do_not_fit_are_all_named(folder):
     assert "missing h.1.ln_1.weight" in message
     assert "surplus h.3.ln_1.weight" in message
     assert "wpe.weight is (11, 16), expected (12, 16)" in message
-    assert "h.0.mlp.c_fc.weight is (16, 64), expected (64, 16)" in message
+    assert "h.0.mlp.c_fc.weight is (64, 16), expected (16, 64)" in message
     assert "\n" not in message
 
 
 def test_many_problems_are_counted(folder):
     rewrite(folder, {"h.0.attn.c_attn.weight": torch.ones(3)})
-    # 4 + 3 x 12 tensors, 39 missing and 1 misshapen, 8 shown
-    with pytest.raises(UserError, match=r"and 32 more$"):
+    # 4 + 3 x 12 tensors, 39 missing and 1 misshapen, 3 of a kind shown
+    with pytest.raises(UserError, match=r"and 36 more; misshapen h\.0\.attn\.c_attn\.weight is \(3,\)"):
         load_gpt(folder)
 
 
@@ -155,7 +155,7 @@ def test_foreign_and_broken_files_are_one_line(folder):
     with pytest.raises(UserError, match=r"model\.safetensors cannot be read"):
         load_gpt(folder)
     (folder / "model.safetensors").unlink()
-    with pytest.raises(UserError, match=r"neither model\.safetensors nor pytorch_model\.bin"):
+    with pytest.raises(UserError, match=r"no model\.safetensors \(nor .* pytorch_model\.bin"):
         load_gpt(folder)
     torch.save([torch.ones(2)], folder / "pytorch_model.bin")
     with pytest.raises(UserError, match="not a state dict of tensors"):

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from gptcore.data import assets
-from gptcore.data.assets import ASSETS, Asset, Url, Wheel, cache_dir, fetch, unreachable, write_atomically
+from gptcore.data.assets import ASSETS, Asset, Url, Wheel, cache_dir, fetch, unreachable
 from gptcore.errors import UserError
+from gptcore.files import write_whole
 
 CONTENT = b"ham\tOk lar\n"
 
@@ -62,12 +63,12 @@ def test_a_download_is_cached_and_asked_for_once(server, cache):
 
 def test_a_damaged_cached_file_is_fetched_anew(server, cache):
     server.files["/file"] = CONTENT
-    write_atomically(cache / "file.txt", CONTENT[:-1])
+    write_whole(cache / "file.txt", CONTENT[:-1])
     assert fetch(asset(Url(f"{server.url}/file"))).read_bytes() == CONTENT
 
 
 def test_a_file_that_a_user_put_in_the_cache_needs_no_source(cache):
-    write_atomically(cache / "file.txt", CONTENT)
+    write_whole(cache / "file.txt", CONTENT)
     assert fetch(asset()) == cache / "file.txt"
 
 

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gptcore.data import assets
-from gptcore.data.datasets import DATASETS, load_dataset, stratified_parts
+from gptcore.data.datasets import DATASETS, load_dataset
+from gptcore.data.splits import stratified_parts
 from gptcore.errors import UserError
+from gptcore.files import write_whole
 
 
 def write(path, rows):
@@ -87,9 +89,9 @@ def test_label_names_are_sorted_numbers_first(tmp_path):
 
 
 def test_notes_tell_of_texts_that_may_have_swallowed_lines(tmp_path):
-    path = tmp_path / "a.tsv"
-    path.write_text('label\ttext\nham\t"never\nspam\tclosed"\n' + "ham\tx\nspam\ty\n" * 4)
-    assert load_dataset(path).notes == ("1 texts hold line breaks, the first at line 2",)
+    path = tmp_path / "a.csv"
+    path.write_text('label,text\nham,"never\nclosed"\n' + "ham,x\nspam,y\n" * 4)
+    assert load_dataset(path).notes == ("1 text holds line breaks, the first at line 2",)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +124,7 @@ def test_sms_spam_from_a_toy_file(cache, monkeypatch):
     content = "".join(lines).encode()
     toy = assets.Asset("toy", assets._sha256(content), ())
     monkeypatch.setattr(assets, "SMS_SPAM", toy)
-    assets.write_atomically(cache / "toy", content)
+    write_whole(cache / "toy", content)
     data = load_dataset()
     assert [len(split) for split in splits(data)] == [28, 4, 8]
     assert data.label_names == ("ham", "spam")

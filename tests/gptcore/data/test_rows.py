@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptcore.data.rows import TokenRows, epoch_batches, pad, real_positions
+from gptcore.data.rows import Rows, epoch_batches, pad, real_positions
 
 PAD = 99
 sequences_of_tokens = st.lists(st.lists(st.integers(0, 9), max_size=9), min_size=1, max_size=6)
@@ -15,9 +15,9 @@ sides = st.sampled_from(["right", "left"])
 @given(sequences=sequences_of_tokens, length=st.integers(1, 11), side=sides)
 def test_rows_hold_their_tokens_and_padding_beside_them(sequences, length, side):
     rows = pad(sequences, length, PAD, side)
-    assert rows.tokens.shape == (len(rows), rows.width) == (len(sequences), length)
-    assert rows.tokens.dtype == rows.lengths.dtype == torch.int64
-    for row, sequence in zip(rows.tokens.tolist(), sequences, strict=True):
+    assert rows.values.shape == (len(rows), rows.width) == (len(sequences), length)
+    assert rows.values.dtype == rows.lengths.dtype == torch.int64
+    for row, sequence in zip(rows.values.tolist(), sequences, strict=True):
         kept = sequence[:length]
         padding = [PAD] * (length - len(kept))
         assert row == (kept + padding if side == "right" else padding + kept)
@@ -30,7 +30,7 @@ def test_real_positions_are_the_tokens(sequences, length, side):
     rows = pad(sequences, length, PAD, side)
     assert torch.equal(rows.real.sum(dim=1), rows.lengths)
     assert torch.equal(rows.real, real_positions(rows.lengths, length, side))
-    for row, real, sequence in zip(rows.tokens, rows.real, sequences, strict=True):
+    for row, real, sequence in zip(rows.values, rows.real, sequences, strict=True):
         assert row[real].tolist() == (sequence[:length] or [PAD])
         assert set(row[~real].tolist()) <= {PAD}
 
@@ -38,7 +38,7 @@ def test_real_positions_are_the_tokens(sequences, length, side):
 @given(sequences=sequences_of_tokens, length=st.integers(1, 11), side=sides)
 def test_unpadded_rows_stand_alone(sequences, length, side):
     alone = list(pad(sequences, length, PAD, side).unpadded())
-    assert [row.tokens[0].tolist() for row in alone] == [sequence[:length] or [PAD] for sequence in sequences]
+    assert [row.values[0].tolist() for row in alone] == [sequence[:length] or [PAD] for sequence in sequences]
     assert all(row.real.all() and len(row) == 1 for row in alone)
 
 
@@ -46,22 +46,22 @@ def test_unpadded_rows_stand_alone(sequences, length, side):
 def test_rows_are_picked_in_the_order_asked_for(sequences, side, data):
     rows = pad(sequences, 9, PAD, side)
     index = data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=1))
-    picked, expected = rows.rows(torch.tensor(index)), pad([sequences[i] for i in index], 9, PAD, side)
-    assert torch.equal(picked.tokens, expected.tokens)
+    picked, expected = rows.take(torch.tensor(index)), pad([sequences[i] for i in index], 9, PAD, side)
+    assert torch.equal(picked.values, expected.values)
     assert torch.equal(picked.real, expected.real)
 
 
 @given(sequences=sequences_of_tokens, n=st.integers(1, 9))
 def test_fewer_columns_are_rows_cut_shorter(sequences, n):
     cut, expected = pad(sequences, 9, PAD).columns(n), pad(sequences, n, PAD)
-    assert torch.equal(cut.tokens, expected.tokens)
+    assert torch.equal(cut.values, expected.values)
     assert torch.equal(cut.lengths, expected.lengths)
 
 
 def test_rows_move_with_all_they_have():
     rows = pad([[1, 2]], 3, PAD, "left").to(torch.device("meta"))
-    assert isinstance(rows, TokenRows)
-    assert rows.tokens.device.type == rows.lengths.device.type == "meta"
+    assert isinstance(rows, Rows)
+    assert rows.values.device.type == rows.lengths.device.type == "meta"
     assert rows.side == "left"
 
 
@@ -89,9 +89,9 @@ def test_the_order_is_the_generators():
 def test_a_hand_made_example(side):
     rows = pad([[7], [], [1, 2, 3, 4]], 3, PAD, side)
     if side == "right":
-        assert rows.tokens.tolist() == [[7, PAD, PAD], [PAD, PAD, PAD], [1, 2, 3]]
+        assert rows.values.tolist() == [[7, PAD, PAD], [PAD, PAD, PAD], [1, 2, 3]]
         assert rows.real.tolist() == [[True, False, False], [True, False, False], [True] * 3]
     else:
-        assert rows.tokens.tolist() == [[PAD, PAD, 7], [PAD, PAD, PAD], [1, 2, 3]]
+        assert rows.values.tolist() == [[PAD, PAD, 7], [PAD, PAD, PAD], [1, 2, 3]]
         assert rows.real.tolist() == [[False, False, True], [False, False, True], [True] * 3]
     assert rows.lengths.tolist() == [1, 1, 3]

@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gptcore.data.checks import is_blank
+from gptcore.data.options import ReadOptions
 from gptcore.data.tables import read_table
 from gptcore.errors import UserError
 
@@ -47,7 +49,7 @@ def refused(path, content, match, **columns):
     """Write `content`, expect a one-line UserError that names the file and matches."""
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UserError, match=match) as caught:
-        read_table(path, **columns)
+        read_table(path, ReadOptions(**columns))
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
 
@@ -64,7 +66,7 @@ def refused(path, content, match, **columns):
 def test_delimited_files_are_read_verbatim(tmp_path, name, dialect):
     table = read_table(write_csv(tmp_path / name, ROWS, **dialect))
     assert (table.texts, table.labels) == (TEXTS, LABELS)
-    assert table.notes == ("1 texts hold line breaks, the first at line 4",)
+    assert table.notes == ("1 text holds line breaks, the first at line 4",)
 
 
 def test_jsonl_is_read_verbatim(tmp_path):
@@ -123,8 +125,8 @@ def test_columns_are_named_or_obvious(tmp_path):
         tmp_path / "a.csv", [("1", "t", "x", "u")], header=("id", " Sentence", "Category", "extra")
     )
     assert (read_table(path).texts, read_table(path).labels) == (["t"], ["x"])
-    assert read_table(path, text_column="extra").texts == ["u"]
-    assert read_table(path, label_column="id").labels == ["1"]
+    assert read_table(path, ReadOptions(text_column="extra")).texts == ["u"]
+    assert read_table(path, ReadOptions(label_column="id")).labels == ["1"]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +138,7 @@ def test_columns_are_named_or_obvious(tmp_path):
         ("text,label", {"text_column": "Text"}, "no column 'Text': .*'text', 'label'"),
         ("text,text,label", {"text_column": "text"}, "more than one column 'text'"),
         ("text,label", {"label_column": "text"}, "'text' is named for both"),
-        ("text;label", {}, "only one: .*separator"),
+        ("text:label", {}, "only one: .*--separator.*--no-header"),
         (f"{'x' * 50},label", {}, f"'{'x' * 39}…', 'label'"),
     ],
 )
@@ -150,13 +152,17 @@ def test_columns_that_cannot_be_chosen(tmp_path, header, columns, match):
         (b"", "is empty"),
         (b"\n \r\n", "is empty"),
         (b"text,label\n", "no rows below its header"),
-        (b"text,label\na,x\n\n\n  ,x\n,y\n", r"line 5: the text is empty \(and 1 more like it\): mend or"),
-        (b'text,label\n"a\nb",x\nc,\n', "line 4: the label is missing: mend or"),
-        (b"text,label\na,x\nb,y,z\nc\n", r"line 3: 3 fields where the header has 2 \(and 1 more like it\)"),
+        (b"text,label\na,x\n\n\n  ,x\n,y\n", r"line 5: the text is empty \(and 1 more like it\): fix or"),
+        (b'text,label\n"a\nb",x\nc,\n', "line 4: the label is missing: fix or"),
+        (
+            b"text,label\na,x\nb,y,z\nc\n",
+            r"line 3: 3 fields where the header has 2 \(and 1 more like it\): put a field that holds the sep",
+        ),
         (b'text,label\na,x\n"b" c,y\n', "line 3: .*twice"),
         (b'text,label\na,x\n"never closed,y\nd,e\n', "line 3: unexpected end of data"),
-        (b"text,label\na,x\ncaf\xe9,y\n", r"line 3: byte 18 \(0xe9\) is not UTF-8: save the file as UTF-8"),
-        ("text,label\n".encode("utf-16"), "line 1: byte 0"),
+        (b"text,label\na,x\ncaf\xe9,y\n", r"line 3: byte 18 \(0xe9\) is not UTF-8: name .* with --encoding"),
+        (b"text,label\na,x\nb\n", "line 3: 1 field where the header has 2: complete the row"),
+        ("text,label\na,x\n".encode("utf-16-le"), "add --encoding utf-16-le"),
     ],
 )
 def test_bad_csv(tmp_path, content, match):
@@ -198,13 +204,13 @@ def test_files_that_are_not_there_or_of_no_known_kind(tmp_path):
         read_table(tmp_path / "gone.csv")
     with pytest.raises(UserError, match="is a folder"):
         read_table(tmp_path)
-    refused(tmp_path / "a.xlsx", b"PK", "cannot tell the format by the suffix: .*csv, .*parquet")
-    refused(tmp_path / "a.parquet.gz", b"PK", "cannot tell the format")
+    refused(tmp_path / "a.html", b"<p>", "cannot tell the format: .*csv, .*parquet.*--separator")
+    refused(tmp_path / "a.xlsx", b"PK", "is an Excel workbook: save its sheet")
     refused(tmp_path / "a.csv.gz", b"text,label\n", "is not a whole gzip file")
     refused(tmp_path / "b.csv.gz", gzip.compress(b"text,label\na,x\n" * 99)[:-20], "is not a whole gzip file")
 
 
-usable = st.text(st.characters(codec="utf-8"), min_size=1).filter(str.strip)
+usable = st.text(st.characters(codec="utf-8"), min_size=1).filter(lambda text: not is_blank(text))
 
 
 @given(rows=st.lists(st.tuples(usable, usable), min_size=1))

@@ -16,7 +16,12 @@ from hypothesis import strategies as st
 
 from gptcore.data import assets
 from gptcore.data.assets import Asset, Url
-from gptcore.data.tokenizer import END_OF_TEXT, GPT2_SPLIT_PATTERN, load_tokenizer, place_gpt2_files
+from gptcore.data.tiktoken_tokenizer import (
+    END_OF_TEXT,
+    GPT2_SPLIT_PATTERN,
+    place_gpt2_files,
+)
+from gptcore.data.tokenizer import load_tokenizer
 from gptcore.errors import UserError
 
 # As in the code that was released with GPT-2.
@@ -162,7 +167,8 @@ def test_where_tiktokens_cache_is(monkeypatch, tmp_path):
 def test_gpt2_for_real_then_offline(tmp_path):
     """Placed by us, tiktoken's own `get_encoding` needs no network any more."""
     code = """
-from gptcore.data.tokenizer import load_tokenizer, place_gpt2_files
+from gptcore.data.tiktoken_tokenizer import place_gpt2_files
+from gptcore.data.tokenizer import load_tokenizer
 place_gpt2_files()
 import requests, tiktoken
 def refuse(*_, **__): raise AssertionError("went online")
@@ -170,6 +176,8 @@ requests.get = requests.Session.request = refuse
 assert tiktoken.get_encoding("gpt2").encode("Hello world") == [15496, 995]
 gpt2 = load_tokenizer("gpt2")
 assert (gpt2.n_vocab, gpt2.pad_id) == (50257, 50256)
+from gptcore.data.tiktoken_tokenizer import GPT2_FINGERPRINT
+assert gpt2.fingerprint == GPT2_FINGERPRINT
 assert gpt2.encode("<|endoftext|>") == [27, 91, 437, 1659, 5239, 91, 29]
 """
     folder = tmp_path / "tiktoken"

@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from gptcore.backbones.gpt import GPT, Attend
-from gptcore.data.rows import TokenRows, pad
+from gptcore.backbones.gpt import GPT
+from gptcore.data.rows import Rows, pad
+from gptcore.engine.attention import RowAttention
 from gptcore.engine.classifier import Classifier
-from gptcore.engine.layout import plain_view
+from gptcore.engine.layout import plain_layout
 from gptcore.recipe import Recipe
 
 SEQUENCES = [[3], [7, 8, 9, 10], [1, 2, 3, 4, 5, 6]]
@@ -15,13 +16,13 @@ WIDTH = 6
 POSITIONS = ["first", "last", "last_real", "mean", "mean_real"]
 
 
-def rows(side: str) -> TokenRows:
+def rows(side: str) -> Rows:
     return pad(SEQUENCES, WIDTH, 30, side)
 
 
 def alone(gpt: GPT, causal: bool = True) -> list[torch.Tensor]:
     """The hidden states (T, d_model) of each sequence without any padding."""
-    return [gpt(torch.tensor([sequence]), Attend(causal))[0] for sequence in SEQUENCES]
+    return [gpt(torch.tensor([sequence]), RowAttention(causal))[0] for sequence in SEQUENCES]
 
 
 # The columns that are averaged, by side and position.
@@ -44,7 +45,7 @@ COLUMNS = {
 @torch.no_grad()
 def test_each_position_reads_its_columns(toy_classifier, side, position, attention):
     classifier = toy_classifier(Recipe(padding=side, position=position, attention=attention))
-    hidden = classifier.gpt(rows(side).tokens, Attend(attention == "causal"))
+    hidden = classifier.backbone(rows(side).values, RowAttention(attention == "causal"))
     expected = torch.stack(
         [hidden[i, list(columns)].mean(dim=0) for i, columns in enumerate(COLUMNS[side, position])]
     )
@@ -61,7 +62,7 @@ def test_hidden_padding_leaves_each_row_as_if_alone(toy_classifier, side, attent
         classifier = toy_classifier(recipe)
         expected = [
             hidden[read].reshape(-1, 16).mean(dim=0)
-            for hidden in alone(classifier.gpt, attention == "causal")
+            for hidden in alone(classifier.backbone, attention == "causal")
         ]
         torch.testing.assert_close(classifier.features(rows(side)), torch.stack(expected))
 
@@ -69,7 +70,7 @@ def test_hidden_padding_leaves_each_row_as_if_alone(toy_classifier, side, attent
 @torch.no_grad()
 def test_padding_that_can_be_seen_matters(toy_classifier):
     right, left = (toy_classifier(Recipe(padding=side, position="last")) for side in ("right", "left"))
-    expected = torch.stack([hidden[-1] for hidden in alone(right.gpt)])
+    expected = torch.stack([hidden[-1] for hidden in alone(right.backbone)])
     for classifier, side in ((right, "right"), (left, "left")):
         features = classifier.features(rows(side))
         torch.testing.assert_close(features[2], expected[2])  # a full row has no padding
@@ -85,7 +86,8 @@ def test_without_padding_each_row_stands_alone(toy_classifier, position, attenti
     classifier = toy_classifier(recipe, engine)
     read = {"first": 0, "last": -1, "last_real": -1}.get(position, slice(None))
     expected = [
-        hidden[read].reshape(-1, 16).mean(dim=0) for hidden in alone(classifier.gpt, attention == "causal")
+        hidden[read].reshape(-1, 16).mean(dim=0)
+        for hidden in alone(classifier.backbone, attention == "causal")
     ]
     torch.testing.assert_close(classifier.features(rows("right")), torch.stack(expected))
 
@@ -94,7 +96,7 @@ def test_without_padding_each_row_stands_alone(toy_classifier, position, attenti
 @torch.no_grad()
 def test_the_mean_before_the_head_is_the_mean_of_the_logits(toy_classifier, position):
     classifier = toy_classifier(Recipe(position=position), n_classes=3)
-    logits = classifier.head(classifier.gpt(rows("right").tokens))  # (B, T, 3)
+    logits = classifier.head(classifier.backbone(rows("right").values))  # (B, T, 3)
     columns = COLUMNS["right", position]
     expected = torch.stack([logits[i, list(columns[i])].mean(dim=0) for i in range(3)])
     torch.testing.assert_close(classifier(rows("right")), expected)
@@ -146,6 +148,6 @@ def test_no_padding_goes_through_blocks_where_it_is_hidden(toy_classifier, train
 
 def test_the_gpt_is_taken_over(toy_gpt):
     gpt = toy_gpt(tie_output=False)
-    classifier = Classifier(gpt, 2, plain_view(Recipe()), torch.Generator().manual_seed(0))
-    assert classifier.gpt is gpt
+    classifier = Classifier(gpt, 2, plain_layout(Recipe()), torch.Generator().manual_seed(0))
+    assert classifier.backbone is gpt
     assert gpt.lm_head is None

@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from gptcore.data.rows import READ, Rows
 from gptcore.engine import cuda_graph as graphed
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.cuda_graph import WARM_UP, GraphedStep, can_be_graphed
-from gptcore.engine.trunk import FeatureRows, StateRows, compute_trunk
+from gptcore.engine.trunk import compute_trunk
 from gptcore.recipe import Recipe
 from gptcore.training import loop as training
 from gptcore.training.loop import Labelled, train
@@ -146,7 +147,7 @@ def test_training_is_the_same(toy_classifier, toy_labelled, monkeypatch, double,
     assert found.losses == pytest.approx(expected.losses, rel=1e-6)
     for name, weight in usual.state_dict().items():
         torch.testing.assert_close(recorded.state_dict()[name], weight, rtol=1e-6, atol=1e-7)
-    if not usual.view.trim:
+    if not usual.layout.drop_padding:
         assert recorded.positions_processed == usual.positions_processed
 
 
@@ -169,14 +170,14 @@ def test_a_failure_is_in_the_notes(toy_classifier, toy_labelled, monkeypatch):
 def test_what_can_be_graphed(toy_classifier, toy_labelled) -> None:
     cuda = torch.device("cuda")
     rows = toy_labelled(4).rows
-    states = StateRows(torch.zeros(4, 8, 2), rows.lengths, "right", 1)
-    elsewhere = replace(states, states=torch.zeros(4, 8, 2, device="meta"))
+    states = Rows(torch.zeros(4, 8, 2), rows.lengths, "right", 1)
+    elsewhere = replace(states, values=torch.zeros(4, 8, 2, device="meta"))
     last, text_only = (
         toy_classifier(Recipe(position=position), "fast") for position in ("last", "last_real")
     )
     assert can_be_graphed(last, rows, cuda)
     assert can_be_graphed(last, states, cuda)
-    assert can_be_graphed(text_only, FeatureRows(torch.zeros(4, 2), rows.lengths), cuda)
+    assert can_be_graphed(text_only, Rows(torch.zeros(4, 2), rows.lengths, depth=READ), cuda)
     assert not can_be_graphed(last, rows, CPU)
     assert not can_be_graphed(last, elsewhere, cuda)  # in a mapped file
     assert not can_be_graphed(text_only, rows, cuda)  # cut to the longest of the batch
@@ -198,13 +199,13 @@ def test_states_at_full_width_say_the_same(toy_classifier, toy_labelled, changes
     """As on a GPU, where the width stays so that steps have one shape: what is cut on the CPU is never seen."""
     recipe = Recipe(train="last_block", **changes)
     classifier = toy_classifier(recipe, "fast").eval()
-    assert classifier.view.trim
+    assert classifier.layout.drop_padding
     rows = compute_trunk(classifier, toy_labelled(12).rows, depth=1).rows
     index = torch.tensor([3, 0, 7])
     with torch.no_grad():
-        cut = classifier(rows.rows(index))
-        classifier.view = replace(classifier.view, trim=False)
-        torch.testing.assert_close(classifier(rows.rows(index)), cut)
+        cut = classifier(rows.take(index))
+        classifier.layout = replace(classifier.layout, drop_padding=False)
+        torch.testing.assert_close(classifier(rows.take(index)), cut)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")

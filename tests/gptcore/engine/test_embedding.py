@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from gptcore.backbones.gpt import GPT
-from gptcore.data.rows import TokenRows
+from gptcore.data.rows import Rows
 from gptcore.engine.embedding import UsedEmbedding
 from gptcore.engine.engine import Engine
 from gptcore.recipe import Recipe
-from gptcore.training.fit import build_classifier
+from gptcore.training.build import build_classifier
 from gptcore.training.loop import Labelled, total_decay, train
 from gptcore.training.timing import Phases
 
@@ -20,10 +20,10 @@ VOCABULARY = 50  # of which the texts use less than half
 N_ROWS, CPU = 12, torch.device("cpu")
 
 
-def make_rows(seed: int) -> TokenRows:
+def make_rows(seed: int) -> Rows:
     generator = torch.Generator().manual_seed(seed)
     tokens = torch.randint(3, 20, (N_ROWS, 6), generator=generator)
-    return TokenRows(tokens, torch.full((N_ROWS,), 6), "right")
+    return Rows(tokens, torch.full((N_ROWS,), 6), "right")
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_training_the_used_rows_is_training_the_table(
         small = copy.deepcopy(whole)
         expected = train(whole, recipe, *(Labelled(part, labels) for part in rows), 0, Phases(CPU))
         used = UsedEmbedding(small, rows)
-        assert small.gpt.wte.weight.shape[0] < VOCABULARY / 2
+        assert small.backbone.embedding.weight.shape[0] < VOCABULARY / 2
         found = train(small, recipe, *(Labelled(part, labels) for part in used.rows), 0, Phases(CPU))
     finally:
         torch.set_default_dtype(torch.float32)

@@ -21,16 +21,19 @@ from gptcore.backbones.config import REGISTRY, ModelConfig, ModelEntry
 from gptcore.backbones.gpt import GPT
 from gptcore.data.datasets import Dataset, Split
 from gptcore.engine import engine as engine_module
+from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine, probe_precision
 from gptcore.engine.trunk_cache import TrunkStore
 from gptcore.engine.trunk_files import TrunkFiles
 from gptcore.recipe import Position, Recipe, Train
-from gptcore.training import fit as fit_module
+from gptcore.result import Fit
+from gptcore.training import build as build_module
 from gptcore.training import inputs as inputs_module
+from gptcore.training.build import build_backbone, build_classifier
 from gptcore.training.evaluate import evaluate
-from gptcore.training.fit import FitResult, build_classifier, build_gpt, fit
+from gptcore.training.fit import fit
 from gptcore.training.inputs import prepare_inputs
-from gptcore.training.tfidf import LogisticFit
+from gptcore.training.predictors import FeaturesPredictor, NetworkPredictor, TfidfPredictor
 
 TOY = {"d_model": 16, "n_layer": 3, "n_head": 2, "context": 24, "vocab_size": 31}
 SIZES = {
@@ -40,7 +43,7 @@ SIZES = {
     "one-block": TOY | {"n_layer": 1},
 }
 PAD = 30
-STUDY = resolve(load_matrix("full"), "embedded", {"epochs": 3})
+STUDY = resolve(load_matrix("full"), "bundled", {"epochs": 3})
 # In float64 rounding makes gradients of about 1e-15 out of 0, of which AdamW, with its epsilon of 1e-8, makes
 # at most this part of lr.
 ROUNDING_STEPS = 1e-6
@@ -50,7 +53,7 @@ ROWS = [row for row in STUDY.rows if row.excluded is None]
 class Numbers:
     """A tokenizer of texts such as "3 14 15"."""
 
-    name, pad_id = "numbers", PAD
+    name, fingerprint, pad_id, notes = "numbers", "n" * 64, PAD, ()
 
     def encode_batch(self, texts: tuple[str, ...]) -> list[list[int]]:
         return [[int(word) for word in text.split()] for text in texts]
@@ -67,8 +70,8 @@ def toy_models(toy_gpt: Callable[..., GPT]) -> Iterator[None]:
         for name, shape in SIZES.items():
             config = ModelConfig.model_validate(shape)
             patch.setitem(REGISTRY, name, ModelEntry(config=config, source="bundled", about="a toy"))
-        patch.setattr(fit_module, "load_gpt", load_toy)
-        patch.setattr(inputs_module, "load_tokenizer", lambda _name: Numbers())
+        patch.setattr(build_module, "load_gpt", load_toy)
+        patch.setattr(inputs_module, "checkpoint_tokenizer", lambda _name: Numbers())
         yield
 
 
@@ -101,14 +104,20 @@ DATA = make_data(
 )
 
 
-def weights_of(result: FitResult) -> dict[str, np.ndarray]:
-    if isinstance(result.classifier, LogisticFit):
-        model = result.classifier.pipeline[-1]
+def network_of(result: Fit) -> Classifier:
+    predictor = result.classifier.predictor
+    assert isinstance(predictor, NetworkPredictor)
+    return predictor.network
+
+
+def weights_of(result: Fit) -> dict[str, np.ndarray]:
+    if isinstance(result.classifier.predictor, FeaturesPredictor | TfidfPredictor):
+        model = result.classifier.predictor.logistic.pipeline[-1]
         return {"coefficients": model.coef_, "intercepts": model.intercept_}
-    return {name: tensor.numpy() for name, tensor in result.classifier.state_dict().items()}
+    return {name: tensor.numpy() for name, tensor in network_of(result).state_dict().items()}
 
 
-def assert_same_outcome(plain: FitResult, fast: FitResult, rtol: float) -> None:
+def assert_same_outcome(plain: Fit, fast: Fit, rtol: float) -> None:
     """The loss of every step, the epochs, and the probabilities of every text."""
     assert len(fast.losses) == len(plain.losses)
     np.testing.assert_allclose(fast.losses, plain.losses, rtol=rtol, err_msg="losses")
@@ -120,9 +129,7 @@ def assert_same_outcome(plain: FitResult, fast: FitResult, rtol: float) -> None:
         np.testing.assert_allclose(found.probabilities, expected.probabilities, rtol=rtol, err_msg=split)
 
 
-def assert_same_weights(
-    plain: FitResult, fast: FitResult, rtol: float, atol: float, skip: str | None = None
-) -> None:
+def assert_same_weights(plain: Fit, fast: Fit, rtol: float, atol: float, skip: str | None = None) -> None:
     expected, found = weights_of(plain), weights_of(fast)
     assert list(found) == list(expected)
     for name, weight in expected.items():
@@ -170,12 +177,12 @@ def test_what_learns_moves(train: Train) -> None:
     """Guards the comparisons: weights that nobody trained would agree as well."""
     recipe = Recipe(model="mini", train=train, epochs=1, lr=1e-3)
     result = fit(recipe, DATA, 0, Engine("fast"), "cpu")
-    start = build_classifier(build_gpt(recipe, 0)[0], 2, recipe, Engine("fast"), 0)
+    start = build_classifier(build_backbone(recipe, 0)[0], 2, recipe, Engine("fast"), 0)
     learns = {name for name, parameter in start.named_parameters() if parameter.requires_grad}
     moved = {
         name
         for name, parameter in start.named_parameters()
-        if not torch.equal(parameter, result.classifier.get_parameter(name))
+        if not torch.equal(parameter, network_of(result).get_parameter(name))
     }
     assert moved == learns
 
@@ -226,9 +233,9 @@ def test_training_by_chance(recipe: Recipe, data: Dataset) -> None:
 def test_logits_before_training_by_chance(recipe: Recipe, data: Dataset) -> None:
     logits = {}
     for engine in (Engine("plain"), Engine("fast")):
-        gpt, _ = build_gpt(recipe, 0)
+        gpt, _ = build_backbone(recipe, 0)
         classifier = build_classifier(gpt, 2, recipe, engine, 0).eval()
-        inputs = prepare_inputs(data, recipe, classifier.view, gpt.config)
+        inputs = prepare_inputs(data, recipe, classifier.layout, gpt.config)
         with torch.no_grad():
             logits[engine.name] = [classifier(rows) for rows in (inputs.train, inputs.test)]
     for plain, fast in zip(logits["plain"], logits["fast"], strict=True):
@@ -240,7 +247,7 @@ def test_logits_before_training_by_chance(recipe: Recipe, data: Dataset) -> None
 def test_engines_tell_the_same_of_the_texts(recipe: Recipe, data: Dataset) -> None:
     facts = []
     for engine in (Engine("plain"), Engine("fast")):
-        inputs = prepare_inputs(data, recipe, engine.view(recipe), REGISTRY["mini"].config)
+        inputs = prepare_inputs(data, recipe, engine.layout(recipe), REGISTRY["mini"].config)
         facts.append((inputs.tokens_per_row, inputs.longest_tokens, inputs.mean_tokens, inputs.n_truncated))
     assert facts[0] == facts[1]
 
@@ -347,18 +354,18 @@ def test_bfloat16_rounds_products_only(monkeypatch: pytest.MonkeyPatch, train: T
     monkeypatch.setattr(torch.optim, "AdamW", SpyAdamW)
     recipe = Recipe(model="mini", train=train, epochs=1)
     result = fit(recipe, DATA, 0, Engine("fast", "bfloat16"), "cpu")
-    assert {p.dtype for p in result.classifier.parameters()} == {torch.float32}
+    assert {p.dtype for p in network_of(result).parameters()} == {torch.float32}
     (optimiser,) = SpyAdamW.made
     kept = [value for state in optimiser.state.values() for value in state.values()]
-    assert len(kept) == 3 * len([p for p in result.classifier.parameters() if p.requires_grad])
+    assert len(kept) == 3 * len([p for p in network_of(result).parameters() if p.requires_grad])
     assert {value.dtype for value in kept} == {torch.float32}
 
     outputs: dict[str, list[torch.dtype]] = {"block": [], "product": []}
-    for block in result.classifier.gpt.h:
+    for block in network_of(result).backbone.h:
         block.register_forward_hook(lambda *call: outputs["block"].append(call[2].dtype))
         block.mlp.register_forward_hook(lambda *call: outputs["product"].append(call[2].dtype))
-    inputs = prepare_inputs(DATA, recipe, result.classifier.view, result.classifier.gpt.config)
-    logits = result.classifier(inputs.test)
+    inputs = prepare_inputs(DATA, recipe, network_of(result).layout, network_of(result).backbone.config)
+    logits = network_of(result)(inputs.test)
     assert logits.dtype == torch.float32
     assert set(outputs["block"]) == {torch.float32}
     *lower, last = outputs["product"]
@@ -398,9 +405,11 @@ def test_precisions_share_no_trunk() -> None:
 
 def test_evaluation_does_not_depend_on_the_order_of_rows() -> None:
     result = fit(Recipe(model="mini", position="last_real", epochs=1), DATA, 0, Engine("fast"), "cpu")
-    inputs = prepare_inputs(DATA, result.recipe, result.classifier.view, result.classifier.gpt.config)
+    inputs = prepare_inputs(
+        DATA, result.recipe, network_of(result).layout, network_of(result).backbone.config
+    )
     order = torch.randperm(len(DATA.train), generator=torch.Generator().manual_seed(0))
-    shuffled = evaluate(result.classifier, inputs.train.rows(order), DATA.train.labels[order])
+    shuffled = evaluate(network_of(result), inputs.train.take(order), DATA.train.labels[order])
     np.testing.assert_allclose(shuffled.probabilities, result.train.probabilities[order], rtol=1e-4)
 
 

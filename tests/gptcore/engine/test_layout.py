@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
-from gptcore.engine.layout import View, exact_view, plain_view
+from gptcore.engine.layout import Layout, exact_layout, plain_layout
 from gptcore.recipe import Position, Recipe
 
 
@@ -68,28 +68,32 @@ def name(found: Recipe) -> str:
 
 @pytest.mark.parametrize(("given", "read", "masked"), TRIMMED, ids=[name(row[0]) for row in TRIMMED])
 def test_trimmed(given: Recipe, read: Position, masked: bool) -> None:
-    assert exact_view(given) == View(
+    assert exact_layout(given) == Layout(
         side="right",
         causal=given.attention == "causal",
         mask_padding=masked,
         position=read,
-        trim=True,
-        read_only=not read.startswith("mean"),
+        drop_padding=True,
+        last_block_at_read_positions=not read.startswith("mean"),
         whole_steps=True,
     )
 
 
-@pytest.mark.parametrize(("given", "read_only"), FULL_WIDTH, ids=[name(row[0]) for row in FULL_WIDTH])
-def test_full_width(given: Recipe, read_only: bool) -> None:
-    assert exact_view(given) == replace(plain_view(given), read_only=read_only, whole_steps=True)
+@pytest.mark.parametrize(
+    ("given", "last_block_at_read_positions"), FULL_WIDTH, ids=[name(row[0]) for row in FULL_WIDTH]
+)
+def test_full_width(given: Recipe, last_block_at_read_positions: bool) -> None:
+    assert exact_layout(given) == replace(
+        plain_layout(given), last_block_at_read_positions=last_block_at_read_positions, whole_steps=True
+    )
 
 
 def test_only_the_first_token_is_laid_out_where_it_sees_itself_only() -> None:
-    assert exact_view(recipe("first")).first_token
-    assert exact_view(recipe("first", "none")).first_token
-    assert not exact_view(recipe("first", attention="bidirectional", attend_padding=False)).first_token
-    assert not exact_view(recipe("last_real")).first_token
-    assert not plain_view(recipe("first")).first_token
+    assert exact_layout(recipe("first")).first_token
+    assert exact_layout(recipe("first", "none")).first_token
+    assert not exact_layout(recipe("first", attention="bidirectional", attend_padding=False)).first_token
+    assert not exact_layout(recipe("last_real")).first_token
+    assert not plain_layout(recipe("first")).first_token
 
 
 @pytest.mark.parametrize("padding", ["right", "left", "none"])
@@ -99,7 +103,7 @@ def test_only_the_first_token_is_laid_out_where_it_sees_itself_only() -> None:
 def test_the_plain_view_is_the_recipe_as_written(
     position: Position, attend_padding: bool, attention: str, padding: str
 ) -> None:
-    assert plain_view(recipe(position, padding, attention, attend_padding)) == View(
+    assert plain_layout(recipe(position, padding, attention, attend_padding)) == Layout(
         side="left" if padding == "left" else "right",
         causal=attention == "causal",
         mask_padding=not attend_padding,
@@ -112,13 +116,15 @@ ONE_PAD = recipe("last", attend_padding=False)  # reads a padding token that see
 
 
 def test_of_hidden_padding_only_what_is_read_stays() -> None:
-    assert exact_view(ONE_PAD) == replace(exact_view(recipe("last_real")), one_pad=True)
+    assert exact_layout(ONE_PAD) == replace(exact_layout(recipe("last_real")), keep_one_pad=True)
     # Without a causal mask the text would see it.
-    assert not exact_view(recipe("last", attention="bidirectional", attend_padding=False)).one_pad
+    assert not exact_layout(recipe("last", attention="bidirectional", attend_padding=False)).keep_one_pad
 
 
 def test_nothing_else_is_trimmed() -> None:
     listed = {name(row[0]) for row in TRIMMED} | {name(ONE_PAD)}
     kinds = product(get_args(Position), ["right", "left"], ["causal", "bidirectional"], [True, False])
     padded = [recipe(*kind) for kind in kinds]
-    assert {name(r) for r in padded if exact_view(r).trim} == {n for n in listed if "-none-" not in n}
+    assert {name(r) for r in padded if exact_layout(r).drop_padding} == {
+        n for n in listed if "-none-" not in n
+    }

@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from gptcore.backbones.base import CAUSAL
 from gptcore.data import rows as batching
-from gptcore.data.rows import TokenRows, pad
+from gptcore.data.rows import READ, Rows, pad
 from gptcore.engine.classifier import Classifier
-from gptcore.engine.trunk import FeatureRows, Rows, StateRows, compute_trunk
+from gptcore.engine.trunk import compute_trunk
 from gptcore.recipe import Recipe
 
 N_LAYER, WIDTH, D_MODEL = 3, 8, 16  # of the toy
@@ -19,7 +20,7 @@ SEQUENCES = [[3, 1, 4], [1, 5, 9, 2, 6, 5, 3, 5], [8], [9, 7, 9, 3, 2]]
 Make = Callable[..., Classifier]
 
 
-def padded(sequences: list[list[int]], width: int = WIDTH) -> TokenRows:
+def padded(sequences: list[list[int]], width: int = WIDTH) -> Rows:
     return pad(sequences, width, PAD)
 
 
@@ -34,8 +35,8 @@ def full_width(toy_classifier: Make) -> Classifier:
 
 
 def of(found: Rows) -> Tensor:
-    assert not isinstance(found, TokenRows)
-    return found.states if isinstance(found, StateRows) else found.features
+    assert not found.are_tokens
+    return found.values
 
 
 def count_calls(module: torch.nn.Module) -> list[int]:
@@ -53,20 +54,19 @@ def count_calls(module: torch.nn.Module) -> list[int]:
 def test_states_are_those_of_each_text_alone(trimming: Classifier, depth: int) -> None:
     rows = padded(SEQUENCES)
     states = compute_trunk(trimming, rows, depth).rows
-    assert isinstance(states, StateRows)
     assert (states.depth, states.side, states.width, len(states)) == (depth, "right", WIDTH, len(SEQUENCES))
     assert torch.equal(states.lengths, rows.lengths)
-    for state, sequence in zip(states.states, SEQUENCES, strict=True):
-        alone = trimming.gpt.run_blocks(trimming.gpt.embed(torch.tensor([sequence])), stop=depth)[0]
+    for state, sequence in zip(states.values, SEQUENCES, strict=True):
+        alone = trimming.backbone.run(Rows.whole(torch.tensor([sequence])), CAUSAL, stop=depth)[0]
         torch.testing.assert_close(state[: len(sequence)], alone, rtol=1e-5, atol=1e-5)
 
 
 @torch.no_grad()
 def test_features_are_what_the_head_reads(trimming: Classifier) -> None:
     features = compute_trunk(trimming, padded(SEQUENCES), N_LAYER).rows
-    assert isinstance(features, FeatureRows)
-    for feature, sequence in zip(features.features, SEQUENCES, strict=True):
-        torch.testing.assert_close(feature, trimming.gpt(torch.tensor([sequence]))[0, -1])
+    assert (features.depth, features.width) == (READ, 0)
+    for feature, sequence in zip(features.values, SEQUENCES, strict=True):
+        torch.testing.assert_close(feature, trimming.backbone(torch.tensor([sequence]))[0, -1])
 
 
 @torch.no_grad()
@@ -84,7 +84,7 @@ def test_deeper_from_shallower_is_from_scratch(trimming: Classifier, full_width:
     rows = padded([*SEQUENCES, SEQUENCES[1]])
     for classifier in (trimming, full_width):
         base = compute_trunk(classifier, rows, 1)
-        calls = count_calls(classifier.gpt.h[0])
+        calls = count_calls(classifier.backbone.h[0])
         for depth in (2, N_LAYER):
             built_on = compute_trunk(classifier, rows, depth, base)
             assert calls == []
@@ -97,10 +97,12 @@ def test_deeper_from_shallower_is_from_scratch(trimming: Classifier, full_width:
 def test_equal_rows_are_computed_once(trimming: Classifier, full_width: Classifier) -> None:
     rows = padded([*SEQUENCES, SEQUENCES[0], SEQUENCES[2], SEQUENCES[2]])
     for classifier in (trimming, full_width):
-        calls = count_calls(classifier.gpt.h[0])
+        calls = count_calls(classifier.backbone.h[0])
         states = of(compute_trunk(classifier, rows, 2).rows)
-        assert calls == [len(SEQUENCES)]
-        computed = SEQUENCES if classifier.view.trim else [[0] * WIDTH] * len(SEQUENCES)
+        # One batch; without padding its rows lie end to end.
+        packed = classifier.layout.drop_padding
+        assert calls == [sum(map(len, SEQUENCES)) if packed else len(SEQUENCES)]
+        computed = SEQUENCES if classifier.layout.drop_padding else [[0] * WIDTH] * len(SEQUENCES)
         assert classifier.positions_processed == sum(map(len, computed))
         assert torch.equal(states[4:], states[[0, 2, 2]])
 
@@ -109,21 +111,21 @@ def test_rows_of_equal_tokens_but_other_lengths_are_not_equal(toy_classifier: Ma
     """A text may end in the token that pads: where padding is masked, that makes a difference."""
     recipe = Recipe(position="mean_real", attention="bidirectional", attend_padding=False)
     rows = padded([[5, 6], [5, 6, PAD]])
-    assert torch.equal(rows.tokens[0], rows.tokens[1])
+    assert torch.equal(rows.values[0], rows.values[1])
     found = of(compute_trunk(toy_classifier(recipe, "fast"), rows, 1).rows)
     assert not torch.allclose(found[0, :2], found[1, :2])
 
 
 def test_rows_of_like_length_go_together(trimming: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batching, "POSITIONS_AT_A_TIME", WIDTH)
-    begin, shapes = trimming.begin, []
+    begin, shapes = trimming.embed_or_resume, []
 
-    def noted(rows: Rows) -> StateRows:
+    def noted(rows: Rows) -> Rows:
         batch = begin(rows)
         shapes.append((len(batch), batch.width))
         return batch
 
-    monkeypatch.setattr(trimming, "begin", noted)
+    monkeypatch.setattr(trimming, "embed_or_resume", noted)
     compute_trunk(trimming, padded(SEQUENCES), 1)
     assert shapes == [(2, 3), (1, 5), (1, 8)]
     assert trimming.positions_processed == 1 + 3 + 5 + 8  # the padding that is left is not computed
@@ -133,7 +135,7 @@ def test_full_width_batches_keep_to_the_limit(
     full_width: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batching, "POSITIONS_AT_A_TIME", 3 * WIDTH)
-    calls = count_calls(full_width.gpt.h[0])
+    calls = count_calls(full_width.backbone.h[0])
     rows = padded([[token] for token in range(8)])
     whole = of(compute_trunk(full_width, rows, 1).rows)
     assert calls == [3, 3, 2]
@@ -160,23 +162,21 @@ def test_dropout_is_off_and_the_mode_put_back(toy_classifier: Make) -> None:
 
 def test_state_rows_are_picked_and_cut() -> None:
     states = torch.arange(2 * 4 * 3, dtype=torch.float32).view(2, 4, 3)
-    rows = StateRows(states, torch.tensor([4, 2]), "right", depth=1)
+    rows = Rows(states, torch.tensor([4, 2]), "right", depth=1)
     assert rows.real.tolist() == [[True] * 4, [True, True, False, False]]
-    assert rows.n_bytes == 2 * 4 * 3 * 4
-    picked = rows.rows(torch.tensor([1, 0, 1]))
-    assert torch.equal(picked.states, states[[1, 0, 1]])
+    picked = rows.take(torch.tensor([1, 0, 1]))
+    assert torch.equal(picked.values, states[[1, 0, 1]])
     assert picked.lengths.tolist() == [2, 4, 2]
     cut = rows.columns(3)
-    assert torch.equal(cut.states, states[:, :3])
+    assert torch.equal(cut.values, states[:, :3])
     assert cut.lengths.tolist() == [3, 2]
     assert (cut.side, cut.depth) == ("right", 1)
 
 
 def test_feature_rows_are_picked() -> None:
     features = torch.arange(6, dtype=torch.float32).view(2, 3)
-    rows = FeatureRows(features, torch.tensor([4, 2]))
+    rows = Rows(features, torch.tensor([4, 2]), depth=READ)
     assert len(rows) == 2
-    assert rows.n_bytes == 24
-    picked = rows.rows(torch.tensor([1, 1]))
-    assert torch.equal(picked.features, features[[1, 1]])
+    picked = rows.take(torch.tensor([1, 1]))
+    assert torch.equal(picked.values, features[[1, 1]])
     assert picked.lengths.tolist() == [2, 2]

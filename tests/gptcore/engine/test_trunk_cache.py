@@ -16,14 +16,13 @@ from torch import Tensor
 
 from gptcore.backbones.config import ModelConfig
 from gptcore.backbones.weights import random_gpt
-from gptcore.data.rows import TokenRows, pad
+from gptcore.data.rows import Rows, pad
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine
-from gptcore.engine.trunk import Rows, StateRows
 from gptcore.engine.trunk_cache import TrunkStore
 from gptcore.engine.trunk_files import TrunkFiles
 from gptcore.recipe import Recipe
-from gptcore.training.fit import build_classifier
+from gptcore.training.build import build_classifier
 
 N_LAYER, WIDTH, D_MODEL = 3, 8, 16  # of the toy
 PAD = 30
@@ -34,17 +33,17 @@ ONE_ROW = WIDTH * D_MODEL * 4  # bytes
 Make = Callable[..., Classifier]
 
 
-def padded(sequences: list[list[int]], width: int = WIDTH) -> TokenRows:
+def padded(sequences: list[list[int]], width: int = WIDTH) -> Rows:
     return pad(sequences, width, PAD)
 
 
-def rows_number(number: int) -> TokenRows:
+def rows_number(number: int) -> Rows:
     return padded([[number, number + 1]])
 
 
 def of(found: Rows) -> Tensor:
-    assert not isinstance(found, TokenRows)
-    return found.states if isinstance(found, StateRows) else found.features
+    assert not found.are_tokens
+    return found.values
 
 
 def count_calls(module: torch.nn.Module) -> list[int]:
@@ -67,7 +66,7 @@ def full_width(toy_classifier: Make) -> Classifier:
 # --- who shares it ---------------------------------------------------------------------------------------
 
 
-def is_shared(store: TrunkStore, classifier: Classifier, rows: TokenRows, weights: str, depth: int) -> bool:
+def is_shared(store: TrunkStore, classifier: Classifier, rows: Rows, weights: str, depth: int) -> bool:
     before = classifier.positions_processed
     _, spent_before = store.get(classifier, weights, rows, depth)
     assert (spent_before > 0) == (classifier.positions_processed == before)
@@ -113,8 +112,8 @@ def test_other_weights_tokens_lengths_and_sides_share_nothing(full_width: Classi
         padded(SEQUENCES[::-1]),
         padded(SEQUENCES[:-1]),
         padded(SEQUENCES, WIDTH + 1),
-        TokenRows(rows.tokens, rows.lengths.clamp(max=4), rows.side),
-        TokenRows(rows.tokens, rows.lengths, "left"),
+        Rows(rows.values, rows.lengths.clamp(max=4), rows.side),
+        Rows(rows.values, rows.lengths, "left"),
     ]
     assert not is_shared(store, full_width, rows, "w", 2)
     assert not is_shared(store, full_width, rows, "v", 2)
@@ -162,7 +161,7 @@ def test_features_are_shared_by_those_who_read_the_same_position(toy_classifier:
 
 def test_a_deeper_trunk_starts_from_the_deepest_that_is_there(trimming: Classifier) -> None:
     store, rows = TrunkStore(), padded(SEQUENCES)
-    calls = [count_calls(block) for block in trimming.gpt.h]
+    calls = [count_calls(block) for block in trimming.backbone.h]
     shallow, spent = store.get(trimming, "w", rows, 1)
     assert spent == 0
     middle, spent = store.get(trimming, "w", rows, 2)
@@ -215,16 +214,16 @@ def test_a_trunk_beyond_the_budget_is_computed_into_a_file(
         again, spent = TrunkStore(ONE_ROW, files).get(classifier, "w", rows, 2)
         assert spent == pytest.approx(first.seconds)
         for found in (first, again):
-            assert isinstance(found.rows, StateRows)
+            assert found.rows.depth > 0
             torch.testing.assert_close(of(found.rows), of(expected.rows))
-            picked, same = found.rows.rows(torch.tensor([3, 0])), expected.rows.rows(torch.tensor([3, 0]))
+            picked, same = found.rows.take(torch.tensor([3, 0])), expected.rows.take(torch.tensor([3, 0]))
             torch.testing.assert_close(of(picked), of(same))
 
 
 def test_a_deeper_trunk_starts_from_one_on_disk(full_width: Classifier, files: TrunkFiles) -> None:
     store, rows = TrunkStore(ONE_ROW, files), padded(SEQUENCES)
     shallow, _ = store.get(full_width, "w", rows, 1)
-    calls = count_calls(full_width.gpt.h[0])
+    calls = count_calls(full_width.backbone.h[0])
     _, spent = store.get(full_width, "w", rows, 2)
     assert spent == shallow.seconds
     assert calls == []
@@ -317,7 +316,7 @@ def test_a_full_disk_is_no_room(
 
     monkeypatch.setattr(os, "posix_fallocate", full)
     found, _ = TrunkStore(1, files).get(full_width, "w", rows_number(0), 1)
-    assert isinstance(found.rows, StateRows)
+    assert found.rows.depth > 0
     assert list(files.folder.glob("*.states")) == []
 
 
@@ -330,7 +329,7 @@ def test_what_cannot_be_described_is_this_process_own(
     expected = of(TrunkStore().get(full_width, "w", rows_number(0), 1)[0].rows)
     store = TrunkStore(1, files)
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", full)
+        patch.setattr(Path, "write_bytes", full)
         assert torch.equal(of(store.get(full_width, "w", rows_number(0), 1)[0].rows), expected)
     assert is_shared(store, full_width, rows_number(0), "w", 1)
     assert not is_shared(TrunkStore(1, files), full_width, rows_number(0), "w", 1)
@@ -390,12 +389,12 @@ def test_a_lock_is_given_back_when_its_owner_is_killed(files: TrunkFiles) -> Non
     owner = context.Process(target=hold_lock, args=(files.folder, "x", taken))
     owner.start()
     assert taken.wait(60)
-    with files.lock("x", timeout_s=0.05) as mine:
+    with files.lock("x", wait=False) as mine:
         assert not mine
     assert owner.pid is not None
     os.kill(owner.pid, signal.SIGKILL)
     owner.join()
-    with files.lock("x", timeout_s=5) as mine:
+    with files.lock("x") as mine:
         assert mine
 
 

@@ -1,6 +1,7 @@
 """Verification passes what is right and stops what is wrong: other weights, a wrong trunk, NaN."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,10 +9,10 @@ import torch
 from gptcore.backbones.gpt import GPT
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine
-from gptcore.engine.trunk import StateRows, compute_trunk
+from gptcore.engine.trunk import compute_trunk
 from gptcore.engine.verify import SAMPLE_ROWS, SAMPLE_STEPS, Agreement, DisagreementError, verify_sample
 from gptcore.recipe import Recipe
-from gptcore.training.fit import build_classifier
+from gptcore.training.build import build_classifier
 from gptcore.training.loop import Labelled
 
 DEPTH = 2  # blocks below the last of the toy's three
@@ -62,9 +63,9 @@ def test_what_agrees_passes(case: Callable[..., tuple], recipe: Recipe, precisio
 def test_a_wrong_trunk_is_found(case: Callable[..., tuple]) -> None:
     recipe = Recipe(train="last_block", position="last_real")
     fast, rows, plain, tokens = case(recipe)
-    states = rows.rows.states.clone()
+    states = rows.rows.values.clone()
     states[3] = states[4]  # one row of twenty is another text's
-    wrong = Labelled(StateRows(states, rows.rows.lengths, rows.rows.side, DEPTH), rows.labels)
+    wrong = Labelled(replace(rows.rows, values=states), rows.labels)
     with pytest.raises(
         DisagreementError, match=r"logits differ .* 0\.0001 is allowed in float32 \(16 training rows\)"
     ):
@@ -75,7 +76,7 @@ def test_other_weights_are_found(case: Callable[..., tuple]) -> None:
     recipe = Recipe(train="all")
     fast, rows, plain, tokens = case(recipe)
     with torch.no_grad():
-        plain.gpt.h[0].mlp.c_fc.weight[0] += 0.1
+        plain.backbone.h[0].mlp.c_fc.weight[0] += 0.1
     with pytest.raises(DisagreementError, match="logits"):
         verify_sample(fast, rows, plain, tokens, recipe)
 
@@ -84,7 +85,7 @@ def test_steps_that_differ_are_found(case: Callable[..., tuple]) -> None:
     """The logits before the first step agree: only training shows that a part is frozen by mistake."""
     recipe = Recipe(train="all", lr=1e-2)
     fast, rows, plain, tokens = case(recipe)
-    fast.gpt.h[2].requires_grad_(False)
+    fast.backbone.h[2].requires_grad_(False)
     with pytest.raises(DisagreementError, match="losses"):
         verify_sample(fast, rows, plain, tokens, recipe)
 

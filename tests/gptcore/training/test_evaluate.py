@@ -46,7 +46,7 @@ def test_every_row_has_its_own_prediction(toy_classifier, toy_labelled, engine, 
     classifier.eval()
     with torch.no_grad():
         for i in range(len(data)):
-            logits = classifier(data.rows.rows(torch.tensor([i])))[0].double()
+            logits = classifier(data.rows.take(torch.tensor([i])))[0].double()
             np.testing.assert_allclose(found.probabilities[i], logits.softmax(dim=0), rtol=1e-5)
     assert found.labels.tolist() == data.labels.tolist()
     evaluate(classifier, data.rows, data.labels)

@@ -11,12 +11,13 @@ import gptcore
 from gptcore.backbones.config import REGISTRY, ModelConfig, ModelEntry
 from gptcore.backbones.weights import load_gpt, random_gpt, save_gpt, weights_fingerprint
 from gptcore.data.datasets import Dataset, Split
-from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe, Seeds
-from gptcore.training.fit import FitResult, build_gpt, fit
-from gptcore.training.tfidf import LogisticFit
+from gptcore.result import Fit
+from gptcore.training.build import build_backbone
+from gptcore.training.fit import fit
+from gptcore.training.predictors import FeaturesPredictor, NetworkPredictor, TfidfPredictor
 
 CONFIG = ModelConfig(d_model=8, n_layer=2, n_head=2, context=16, vocab_size=8192, tokenizer="embedded")
 WORDS = [["win", "prize", "now", "free", "call"], ["see", "you", "at", "home", "now"]]
@@ -55,7 +56,7 @@ def recipe_of(**choices: object) -> Recipe:
     return Recipe(**values | choices)
 
 
-def fit_toy(seed: int | Seeds = 0, engine: str = "plain", **choices: object) -> FitResult:
+def fit_toy(seed: int | Seeds = 0, engine: str = "plain", **choices: object) -> Fit:
     return fit(recipe_of(**choices), DATA, seed, Engine(engine), "cpu")
 
 
@@ -63,7 +64,7 @@ def fit_toy(seed: int | Seeds = 0, engine: str = "plain", **choices: object) -> 
 @pytest.mark.parametrize("train", ["last_layer", "last_block", "all", "lora"])
 def test_a_network_is_fitted_and_measured(train, engine):
     result = fit_toy(engine=engine, train=train, lora_rank=2)
-    assert isinstance(result.classifier, Classifier)
+    assert isinstance(result.classifier.predictor, NetworkPredictor)
     assert len(result.losses) == 2 * 4
     assert all(math.isfinite(loss) for loss in result.losses)
     assert [epoch.step for epoch in result.epochs] == [4, 8]
@@ -72,7 +73,7 @@ def test_a_network_is_fitted_and_measured(train, engine):
         assert found.labels.tolist() == split.labels.tolist()
         assert found.probabilities.shape == (len(split), 2)
     assert result.validation.log_loss == pytest.approx(result.epochs[-1].validation_loss)
-    parameters = list(result.classifier.parameters())
+    parameters = list(result.classifier.predictor.network.parameters())
     assert result.n_total == sum(p.numel() for p in parameters)
     assert result.n_trained == sum(p.numel() for p in parameters if p.requires_grad)
     assert {"load", "tokenise", "train", "evaluate", "other"} <= result.phases.keys()
@@ -89,7 +90,7 @@ def test_a_network_is_fitted_and_measured(train, engine):
 @pytest.mark.parametrize("engine", ["plain", "fast"])
 def test_features_leave_the_model_alone(engine):
     result = fit_toy(engine=engine, train="features")
-    assert isinstance(result.classifier, LogisticFit)
+    assert isinstance(result.classifier.predictor, FeaturesPredictor)
     assert result.n_trained == 8 + 1
     assert result.n_total == CONFIG.n_params + 9
     assert (result.losses, result.epochs, result.best_epoch) == ([], [], None)
@@ -99,8 +100,8 @@ def test_features_leave_the_model_alone(engine):
 
 def test_tfidf_needs_no_model():
     result = fit(Recipe(model="tfidf"), DATA)
-    assert isinstance(result.classifier, LogisticFit)
-    assert result.n_total == result.n_trained == result.classifier.n_params
+    assert isinstance(result.classifier.predictor, TfidfPredictor)
+    assert result.n_total == result.n_trained == result.classifier.predictor.logistic.n_params
     assert result.inputs is result.positions_processed is result.weights_source is None
     assert result.test.accuracy == 1.0  # most words are of one class
 
@@ -117,7 +118,7 @@ def test_weights_that_are_not_there_are_an_error():
     with pytest.raises(UserError, match="'toy': no pretrained weights"):
         fit_toy(weights="pretrained")
     with pytest.raises(UserError, match="neither a known name"):
-        build_gpt(Recipe(model="no-such-model"), 0)
+        build_backbone(Recipe(model="no-such-model"), 0)
     with pytest.raises(UserError, match="context = 17: toy takes at most 16"):
         fit_toy(context=17)
 
@@ -155,10 +156,10 @@ def test_epochs_are_told_as_they_end():
 
 def test_the_public_face():
     assert set(gptcore.__all__) == {
-        *("Dataset", "Engine", "FitResult", "GPT", "Recipe", "Seeds", "fit", "load_dataset"),
+        *("Dataset", "Engine", "Fit", "GPT", "Recipe", "Seeds", "TextClassifier", "fit", "load_dataset"),
     }
     result = gptcore.fit(gptcore.Recipe(**recipe_of().model_dump()), DATA, seed=0)
-    assert isinstance(result, gptcore.FitResult)
+    assert isinstance(result, gptcore.Fit)
     assert result.test.accuracy > 0.5
     with pytest.raises(AttributeError, match="no attribute 'finetune_all'"):
         gptcore.finetune_all  # noqa: B018

@@ -6,7 +6,7 @@ import pytest
 from gptcore.backbones.config import ModelConfig
 from gptcore.data.datasets import Dataset, Split
 from gptcore.data.tokenizer import load_tokenizer
-from gptcore.engine.layout import plain_view
+from gptcore.engine.layout import plain_layout
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
 from gptcore.training.inputs import Inputs, prepare_inputs
@@ -29,7 +29,7 @@ def data() -> Dataset:
 
 def prepare(data: Dataset, **choices: object) -> Inputs:
     recipe = Recipe(model="nano", **choices)
-    return prepare_inputs(data, recipe, plain_view(recipe), CONFIG)
+    return prepare_inputs(data, recipe, plain_layout(recipe), CONFIG)
 
 
 def test_the_toy_texts_are_what_the_tests_need():
@@ -52,7 +52,7 @@ def test_rows_are_as_long_as_the_recipe_says(data, context, length, padding):
         rows = getattr(inputs, split)
         assert rows.width == length
         assert rows.side == padding
-        for row, real, text in zip(rows.tokens, rows.real, texts, strict=True):
+        for row, real, text in zip(rows.values, rows.real, texts, strict=True):
             assert row[real].tolist() == (TOKENIZER.encode(text)[:length] or [TOKENIZER.pad_id])
             assert (row[~real] == TOKENIZER.pad_id).all()
 
@@ -76,4 +76,4 @@ def test_texts_without_tokens_make_rows_of_one():
     data = Dataset("toy", empty, empty, empty, ("ham", "spam"), "", "", split_seed=0, duplicates=0)
     inputs = prepare(data)
     assert inputs.tokens_per_row == 1
-    assert inputs.train.tokens.tolist() == [[TOKENIZER.pad_id]] * 2
+    assert inputs.train.values.tolist() == [[TOKENIZER.pad_id]] * 2

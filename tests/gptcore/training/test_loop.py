@@ -77,7 +77,7 @@ def train_by_hand(classifier: Classifier, recipe: Recipe, data: Labelled, order_
         grads = [torch.zeros_like(p) for p in parameters]
         group_losses = []
         for batch in group:
-            loss = F.cross_entropy(classifier(data.rows.rows(batch)), labels[batch])
+            loss = F.cross_entropy(classifier(data.rows.take(batch)), labels[batch])
             group_losses.append(float(loss.detach()))
             for total, grad in zip(grads, torch.autograd.grad(loss, parameters), strict=True):
                 total += grad / recipe.accumulation

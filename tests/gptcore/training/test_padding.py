@@ -13,10 +13,11 @@ from gptcore.data.rows import pad
 from gptcore.data.tokenizer import load_tokenizer
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine
-from gptcore.engine.layout import plain_view
+from gptcore.engine.layout import plain_layout
 from gptcore.recipe import Recipe
-from gptcore.training.fit import FitResult, fit
-from gptcore.training.padding import OtherPadding, other_paddings
+from gptcore.result import Fit
+from gptcore.training.fit import fit
+from gptcore.training.padding import PaddingCheck, other_paddings
 
 CONTEXT = 16
 CONFIG = ModelConfig(d_model=8, n_layer=2, n_head=2, context=CONTEXT, vocab_size=8192, tokenizer="embedded")
@@ -44,7 +45,7 @@ def toy_entry() -> Iterator[None]:
         yield
 
 
-def fitted(engine: str = "fast", **choices: object) -> tuple[FitResult, list[OtherPadding]]:
+def fitted(engine: str = "fast", **choices: object) -> tuple[Fit, list[PaddingCheck]]:
     values = {"model": "toy", "weights": "random", "epochs": 2, "lr": 1e-2, "train": "last_block"}
     made = Engine(engine)
     result = fit(Recipe(**values | choices), DATA, 0, made, "cpu")
@@ -71,9 +72,9 @@ def test_the_other_paddings_are_those_that_exist() -> None:
 @pytest.mark.parametrize("train", ["last_block", "last_two_blocks", "last_layer", "all", "lora"])
 def test_predictions_are_those_by_hand(train: str) -> None:
     result, found = fitted(train=train, position="last")
-    classifier = result.classifier
+    classifier = result.classifier.predictor.network
     assert isinstance(classifier, Classifier)
-    assert classifier.view == Engine("fast").view(result.recipe)  # put back
+    assert classifier.layout == Engine("fast").layout(result.recipe)  # put back
     tokenizer = load_tokenizer("embedded")
     assert result.inputs is not None
     cut = result.inputs.tokens_per_row
@@ -81,9 +82,9 @@ def test_predictions_are_those_by_hand(train: str) -> None:
     assert result.inputs.n_truncated > 0  # longer padding must not bring more text
     for check in found:
         recipe = result.recipe.model_copy(update={"padding": check.padding})
-        classifier.view = plain_view(recipe)
+        classifier.layout = plain_layout(recipe)
         length = check.tokens_per_row or CONTEXT
-        rows = pad(texts, length, tokenizer.pad_id, classifier.view.side)
+        rows = pad(texts, length, tokenizer.pad_id, classifier.layout.side)
         with torch.no_grad():
             predicted = classifier(rows).argmax(dim=1).numpy()
         assert check.n_flipped == (predicted != result.test.predicted).sum()

@@ -1,22 +1,27 @@
 """Probes: which recipes share one, that they stand for the whole data and model, and leave nothing behind."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from gptcore.backbones.config import REGISTRY, ModelConfig, ModelEntry
-from gptcore.backbones.packing import Packing
+from gptcore.backbones.weights import hf_config
 from gptcore.data import rows as batching
 from gptcore.data.datasets import Dataset, load_dataset
+from gptcore.engine.attention import Packing
 from gptcore.engine.engine import Engine, EngineName
-from gptcore.engine.trunk import StateRows
 from gptcore.recipe import Recipe
+from gptcore.result import CutTexts, Fit
 from gptcore.training import probe as module
+from gptcore.training.build import build_backbone, build_classifier
+from gptcore.training.costs import estimate_memory
 from gptcore.training.evaluate import evaluate
-from gptcore.training.fit import FitResult, build_classifier, build_gpt, fit
+from gptcore.training.fit import fit
 from gptcore.training.inputs import prepare_inputs
 from gptcore.training.padding import other_paddings
 from gptcore.training.probe import cost_id, probe, take_sample
@@ -65,6 +70,27 @@ def test_a_slice_has_texts_of_every_length(data: Dataset) -> None:
     assert [by_text[text] for text in part.train.texts] == part.train.labels.tolist()
 
 
+def test_a_checkpoints_own_tokenizer_is_used(data: Dataset, tmp_path: Path) -> None:
+    words = sorted({word for text in data.train.texts for word in text.split()})
+    vocab = {word: i for i, word in enumerate(["[UNK]", "[PAD]", *words])}
+    tokenizer = Tokenizer(models.WordLevel(vocab, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "tokenizer_config.json").write_text('{"pad_token": "[PAD]"}')
+    config = hf_config(TOY.model_copy(update={"vocab_size": 500}))
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    recipe = RECIPE.model_copy(update={"model": str(tmp_path)})
+    sample = take_sample(recipe, data, Engine(), "cpu")
+    result = fit(recipe, data, 0, Engine(), "cpu")
+    assert sample is not None
+    assert sample.inputs is not None
+    assert result.inputs is not None
+    assert sample.inputs.tokenizer_fingerprint == result.inputs.tokenizer_fingerprint
+    assert (result.inputs.train.tokens[~result.inputs.train.real] == 1).all()
+    longest = max(len(text.split()) for text in data.train.texts)
+    assert result.inputs.tokens_per_row == sample.inputs.tokens_per_row == longest
+
+
 @pytest.mark.parametrize("train", ["last_layer", "last_block", "all", "lora", "features"])
 def test_every_phase_of_the_run_is_foretold(data: Dataset, train: str) -> None:
     recipe = RECIPE.model_copy(update={"train": train})
@@ -75,7 +101,7 @@ def test_every_phase_of_the_run_is_foretold(data: Dataset, train: str) -> None:
 
 def sample_of(recipe: Recipe, engine: Engine, part: Dataset, n_evaluations: int) -> module.Sample:
     """As taken by a clock that counts: positions for phases, and 4 for a batch."""
-    inputs = prepare_inputs(part, recipe.model_copy(update={"context": 32}), engine.view(recipe), TOY)
+    inputs = prepare_inputs(part, recipe.model_copy(update={"context": 32}), engine.layout(recipe), TOY)
     n_texts = len(part.train) + len(part.test) + max(1, n_evaluations) * len(part.validation)
     phases = {"load": 5.0, "train": 8.0, "evaluate": n_texts * 32.0}
     return module.Sample(recipe, engine, TOY, TOY, phases, inputs, len(part.train), 4.0, n_evaluations)
@@ -87,7 +113,7 @@ def test_phases_are_scaled_to_the_whole_data(data: Dataset, train: str) -> None:
     engine, part = Engine("plain"), module._slice(data, 8, 32, 32)
     epochs = 0 if train == "features" else recipe.epochs
     sample = sample_of(recipe, engine, part, 2 if epochs else 0)
-    phases = module._scaled(sample, prepare_inputs(data, recipe, engine.view(recipe), TOY))
+    phases = module._scaled(sample, prepare_inputs(data, recipe, engine.layout(recipe), TOY))
     n_evaluated = len(data.train) + max(1, epochs) * len(data.validation) + len(data.test)
     assert phases["load"] == 5
     assert phases["evaluate"] == pytest.approx(n_evaluated * 32)
@@ -112,13 +138,13 @@ def test_rows_that_are_wider_in_another_split_take_longer(
 ) -> None:
     changes = {"train": train, "position": position, "padding": "right"}
     recipe, kind = RECIPE.model_copy(update=changes), Engine(engine)  # type: ignore[arg-type]
-    view = kind.view(recipe)
+    layout = kind.layout(recipe)
     part = module._slice(data, 8, 32, 32)
     sample = sample_of(recipe, kind, part, 2)
     inputs, wide = (
-        replace(found, train=replace(found.train, tokens=torch.zeros(len(data.train), width)))
+        replace(found, train=replace(found.train, values=torch.zeros(len(data.train), width)))
         for width in (16, 32)
-        for found in [prepare_inputs(data, recipe, view, TOY)]
+        for found in [prepare_inputs(data, recipe, layout, TOY)]
     )
     narrow = replace(sample, inputs=inputs)
     steps = 4 * (len(data.train) // 2) * recipe.epochs
@@ -132,11 +158,23 @@ def test_a_sample_tells_of_every_split(data: Dataset) -> None:
     found = sample.of(other)
     assert found.trunk is not None
     assert found.trunk.rows == sample.of(data).trunk.rows  # type: ignore[union-attr]
-    inputs = prepare_inputs(other, RECIPE, Engine().view(RECIPE), TOY)
+    inputs = prepare_inputs(other, RECIPE, Engine().layout(RECIPE), TOY)
     assert found.tokens_per_row == inputs.train.width
-    rows = (inputs.train.tokens, inputs.validation.tokens, inputs.test.tokens)
-    assert found.n_used_tokens == len({token for part in rows for token in part.flatten().tolist()})
+    rows = (inputs.train.values, inputs.validation.values, inputs.test.values)
+    n_used = len({token for part in rows for token in part.flatten().tolist()})
+    assert found.own_bytes == estimate_memory(TOY, RECIPE, inputs.train.width, 2, n_used, len(other.train))
     assert found.phases["train"] == sample.of(data).phases["train"]
+    n_texts = sum(map(len, (other.train, other.validation, other.test)))
+    assert found.cut == CutTexts(inputs.n_truncated, n_texts, inputs.tokens_per_row or 0)
+
+
+def test_only_the_fast_engine_steps_no_more_than_the_tokens_in_use(data: Dataset) -> None:
+    recipe = RECIPE.model_copy(update={"train": "all"})
+    fast, plain = (take_sample(recipe, data, Engine(name), "cpu") for name in ("fast", "plain"))
+    assert fast is not None
+    assert plain is not None
+    unused = (TOY.vocab_size - 100) * TOY.d_model
+    assert plain.of(data).own_bytes - fast.of(data).own_bytes > 12 * unused
 
 
 def test_short_epochs_are_timed_again_with_their_texts_repeated(
@@ -144,7 +182,7 @@ def test_short_epochs_are_timed_again_with_their_texts_repeated(
 ) -> None:
     fitted: list[Dataset] = []
 
-    def counting(recipe: Recipe, part: Dataset, *args: Any) -> FitResult:
+    def counting(recipe: Recipe, part: Dataset, *args: Any) -> Fit:
         fitted.append(part)
         return fit(recipe, part, *args)
 
@@ -163,10 +201,10 @@ def test_short_epochs_are_timed_again_with_their_texts_repeated(
 
 def test_positions_of_a_view_that_trims(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batching, "POSITIONS_AT_A_TIME", 97)
-    view = Engine().view(RECIPE.model_copy(update={"position": "last_real"}))
+    layout = Engine().layout(RECIPE.model_copy(update={"position": "last_real"}))
     lengths = torch.tensor([3] * 32 + [9] * 2 + [1] * 32)
-    assert module._positions(lengths, 20, view) == 32 * 1 + 32 * 3 + 2 * 9
-    assert module._positions(lengths, 20, Engine("plain").view(RECIPE)) == 66 * 20
+    assert module._positions(lengths, 20, layout) == 32 * 1 + 32 * 3 + 2 * 9
+    assert module._positions(lengths, 20, Engine("plain").layout(RECIPE)) == 66 * 20
 
 
 def test_a_large_model_is_stood_for_by_fewer_blocks(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,7 +260,7 @@ def test_the_states_that_are_kept_are_foretold(
     need = need.below or need
     other_paddings(fit(recipe, data, 0, engine, "cpu"), data, engine)
     trunks = [trunk.rows for trunk in engine.trunks._in_memory.values()]
-    states = [rows.states for rows in trunks if isinstance(rows, StateRows)]
+    states = [rows.values for rows in trunks if rows.width]
     assert len(states) == len(need.parts)
     n_positions = sum(int((part != 0).any(dim=2).sum()) for part in states)
     assert sum(need.parts.values()) == 4 * TOY.d_model * n_positions
@@ -236,10 +274,10 @@ def test_scaled_by_the_positions_that_are_computed(
     data: Dataset, changes: dict[str, Any], kind: EngineName
 ) -> None:
     recipe, engine = RECIPE.model_copy(update={"train": "all"} | changes), Engine(kind)
-    classifier = build_classifier(build_gpt(recipe, 0)[0], 2, recipe, engine, 0)
-    rows = prepare_inputs(data, recipe, classifier.view, TOY).test
+    classifier = build_classifier(build_backbone(recipe, 0)[0], 2, recipe, engine, 0)
+    rows = prepare_inputs(data, recipe, classifier.layout, TOY).test
     evaluate(classifier, rows, data.test.labels)
-    assert classifier.positions_processed == module._positions(rows.lengths, rows.width, classifier.view)
+    assert classifier.positions_processed == module._positions(rows.lengths, rows.width, classifier.layout)
 
 
 def test_nothing_is_left_behind(data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

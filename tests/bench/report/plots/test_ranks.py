@@ -48,4 +48,4 @@ def test_the_same_ranks_give_the_same_file(tmp_path: Path) -> None:
     assert path == tmp_path / "a.svg"
     assert path.read_bytes() == write_ranks(tmp_path / "b", ranks(4, 4)).read_bytes()
     assert ">row-00  " in path.read_text()
-    assert (tmp_path / "a.png").is_file()
+    assert (tmp_path / "a.svg").is_file()

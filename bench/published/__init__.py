@@ -1,0 +1,1 @@
+"""What other studies published, as data: a folder each, which a matrix names."""

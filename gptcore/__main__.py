@@ -1,0 +1,6 @@
+"""`python -m gptcore`."""
+
+from gptcore.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""What a model must offer to be fine-tuned here: to run rows from where they stand to where they are wanted.
+
+Three seams carry every rewrite and every method: the range of blocks, the attention function, and the output of the
+embedding. `gptcore.engine.attention` has the attention function that the engines use; this module has its interface.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Protocol
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gptcore.backbones.info import BackboneInfo
+from gptcore.data.rows import Rows
+
+
+class Attend(Protocol):
+    """The attention function of one forward pass, and what it alone knows of the rows.
+
+    Hidden states are (B, T, D); between `pack` and `unpack` they may be (N, D), the N positions that matter laid end to
+    end, and so may be what the function is called with.
+    """
+
+    @property
+    def positions(self) -> Tensor | None:
+        """Position of every token (B, T) int64; None for 0 .. T-1."""
+
+    def pack(self, x: Tensor) -> Tensor:
+        """x (B, T, D) -> the same, or (N, D)."""
+
+    def unpack(self, x: Tensor) -> Tensor:
+        """What `pack` gave -> (B, T, D), zero at positions that were left out."""
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, divisor: float, read: Tensor | None = None) -> Tensor:
+        """q, k, v (B, T or packed N, n_head, d_head) -> what every head sees, in the same shape.
+
+        divisor: of the scores, usually sqrt(d_head). read: (B, R) int64, the positions whose queries are wanted: the
+        result is then (B, R, n_head, d_head).
+        """
+
+    def without_keys(
+        self, x: Tensor, projection: nn.Module, n_head: int, divisor: float, read: Tensor
+    ) -> Tensor | None:
+        """The same as projecting x (B, T, D) to q, k and v and calling with `read`, from less work.
+
+        projection: the fused layer (D -> 3 D). None where there is no shorter way; the caller then projects.
+        """
+
+
+class Causal:
+    """Attention as a decoder is pretrained with: every position sees itself and what is left of it."""
+
+    positions = None
+
+    def pack(self, x: Tensor) -> Tensor:
+        """x, as nothing is left out."""
+        return x
+
+    unpack = pack
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, divisor: float, read: Tensor | None = None) -> Tensor:
+        """See `Attend`. Positions are read from all of them."""
+        q, k, v = (t.transpose(1, 2) for t in (q, k, v))
+        out = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=1 / divisor).transpose(1, 2)
+        return out if read is None else gather_positions(out, read)
+
+    def without_keys(self, *_: object) -> None:
+        """There is no shorter way."""
+
+
+CAUSAL = Causal()
+
+
+class Backbone(nn.Module):
+    """A pretrained model without its output layer: embeddings, a list of blocks, and what follows them.
+
+    info: what its config says; blocks: what a trunk is counted in; tail: the final norm; notes: what loading
+    its checkpoint left out.
+    """
+
+    info: BackboneInfo
+    notes: tuple[str, ...] = ()
+
+    @property
+    @abstractmethod
+    def blocks(self) -> nn.ModuleList:
+        """The blocks, from the bottom."""
+
+    @property
+    @abstractmethod
+    def tail(self) -> nn.Module:
+        """What hidden states pass after the blocks: the final norm."""
+
+    @property
+    @abstractmethod
+    def embedding(self) -> nn.Embedding:
+        """The token embedding."""
+
+    @abstractmethod
+    def set_embedding(self, embedding: nn.Embedding) -> None:
+        """Put another token embedding in its place."""
+
+    @abstractmethod
+    def drop_output(self) -> None:
+        """Let go of a language-model output layer of its own, as a classifier has another head."""
+
+    @abstractmethod
+    def run(
+        self, rows: Rows, attend: Attend, *, stop: int | None = None, read: Tensor | None = None
+    ) -> Tensor:
+        """Rows from where they stand to the hidden states before block `stop`, or else through the tail.
+
+        rows: tokens, or states before block `rows.depth`. read: (B, R) int64: only these positions are wanted of the
+        last block that runs. Returns (B, T or R, width).
+        """
+
+
+def gather_positions(x: Tensor, read: Tensor) -> Tensor:
+    """x (B, T, ...), read (B, R) int64 -> (B, R, ...)."""
+    index = read.view(*read.shape, *[1] * (x.dim() - 2)).expand(-1, -1, *x.shape[2:])
+    return x.gather(1, index)

@@ -1,0 +1,188 @@
+"""Checkpoints on the Hugging Face hub: what is in its cache, what it answers, downloads. Imports no torch.
+
+HF_ENDPOINT, HF_HOME and HF_HUB_OFFLINE work as their users expect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from gptcore.backbones.checkpoint_files import (
+    ADDED_TOKENS,
+    CONFIG_FILE,
+    INDEX_SUFFIX,
+    MERGES,
+    OTHER_VOCABULARIES,
+    TOKENIZER,
+    TOKENIZER_CONFIG,
+    TOKENIZER_SPECIALS,
+    VOCAB,
+    WEIGHT_FILES,
+    WEIGHT_SOURCES,
+    read_json,
+    shard_names,
+    weight_files,
+)
+from gptcore.errors import UserError
+
+PROBES = 2  # a single connection may be cut off
+PROBE_LIMIT_S = 5.0  # how long to wait for an answer of the hub before it counts as out of reach
+
+
+def cached_folder(repo: str, with_tokenizer: bool = True) -> Path | None:
+    """The folder of a checkpoint that is complete in the hub's cache, else None.
+
+    with_tokenizer: complete means that every file of the tokenizer is there, or is known not to exist.
+    """
+    config = _in_cache(repo, CONFIG_FILE)
+    if not isinstance(config, Path):
+        return None
+    folder = config.parent
+
+    def has(file: str) -> bool:
+        found = _in_cache(repo, file, folder.name)
+        if found is None:
+            raise LookupError(file)
+        return isinstance(found, Path)
+
+    try:
+        weight_files(folder)
+        if with_tokenizer:
+            _ask_for_tokenizer(has)
+    except (UserError, LookupError):
+        return None
+    return folder
+
+
+def download(repo: str, with_tokenizer: bool = True) -> Path:
+    """The folder of a checkpoint in the hub's cache, after a download where something is missing.
+
+    All files are of one commit. Raises UserError where the hub does not have it or does not answer, and it is not
+    in the cache.
+    """
+    from huggingface_hub import hf_hub_download
+
+    # The hub's client would try for half a minute before it said the same.
+    if (reason := _out_of_reach(repo)) is not None:
+        if (cached := cached_folder(repo, with_tokenizer)) is not None:
+            return cached
+        raise _not_available(repo, reason)
+    try:
+        folder = Path(hf_hub_download(repo, CONFIG_FILE)).parent
+        fetch = partial(_fetch, repo, folder.name)
+        _fetch_weights(fetch, folder, repo)
+        if with_tokenizer:
+            _ask_for_tokenizer(fetch)
+    except UserError:
+        raise
+    except Exception as error:  # the hub's, the system's, and those of whatever transport the client has
+        raise _not_available(repo, _first_line(error)) from error
+    return folder
+
+
+def is_reachable(repo: str) -> bool:
+    """Whether the hub answers that it has this checkpoint, within seconds. Downloads nothing."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    try:
+        get_hf_file_metadata(hf_hub_url(repo, CONFIG_FILE), timeout=PROBE_LIMIT_S)
+    # No network, no name server, a proxy's login page, offline mode, no such repository: all the same here.
+    except Exception:
+        return False
+    return True
+
+
+def weight_bytes(repo: str) -> int | None:
+    """Bytes of the weights as the hub states them; None where it does not, or where they are in shards."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    for file in WEIGHT_FILES:
+        try:
+            return get_hf_file_metadata(hf_hub_url(repo, file), timeout=PROBE_LIMIT_S).size
+        except Exception:  # out of reach, or the checkpoint has the other file
+            continue
+    return None
+
+
+def _ask_for_tokenizer(has: Callable[[str], bool]) -> None:
+    """Ask for each file of a tokenizer that matters: tokenizer.json holds all that the older files hold."""
+    for file in (TOKENIZER_CONFIG, TOKENIZER_SPECIALS):
+        has(file)
+    if not has(TOKENIZER):
+        for file in (VOCAB, MERGES, ADDED_TOKENS, *OTHER_VOCABULARIES):
+            has(file)
+
+
+def _fetch_weights(fetch: Callable[[str], bool], folder: Path, repo: str) -> None:
+    for file in WEIGHT_SOURCES:
+        if fetch(file):
+            if file.endswith(INDEX_SUFFIX):
+                for shard in shard_names(read_json(folder / file), f"{repo}/{file}"):
+                    if not fetch(shard):
+                        raise UserError(f"{repo} has no {shard}, which its {file} names")
+            return
+    raise _not_available(repo, f"it has none of {', '.join(WEIGHT_SOURCES)}")
+
+
+def _fetch(repo: str, commit: str, file: str) -> bool:
+    """Whether the checkpoint has a file, which is in the cache afterwards."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    if (found := _in_cache(repo, file, commit)) is not None:
+        return isinstance(found, Path)
+    try:
+        hf_hub_download(repo, file, revision=commit)
+    except LocalEntryNotFoundError:
+        raise
+    except EntryNotFoundError:
+        return False
+    return True
+
+
+def _in_cache(repo: str, file: str, commit: str | None = None) -> Path | bool | None:
+    """Where the hub's cache has a file; False where it knows that there is none, None where it does not know."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = try_to_load_from_cache(repo, file, revision=commit)
+    except HFValidationError:  # not a valid hub id
+        return None
+    if found is None:
+        return None
+    return Path(found) if isinstance(found, str) else False
+
+
+def _out_of_reach(repo: str) -> str | None:
+    """Why the hub does not answer at all, asked twice and for seconds; None where it does, whatever it says."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError
+
+    reason = None
+    for _ in range(PROBES):
+        try:
+            get_hf_file_metadata(hf_hub_url(repo, CONFIG_FILE), timeout=PROBE_LIMIT_S)
+        except HfHubHTTPError:
+            return None
+        except Exception as error:  # of whatever transport the hub's client has
+            reason = _first_line(error)
+        else:
+            return None
+    return reason
+
+
+def _not_available(repo: str, reason: str) -> UserError:
+    return UserError(
+        f"could not load weights for {repo!r}: {reason} "
+        "(remedy: connect to the hub, set HF_ENDPOINT to a mirror, or pass a local folder)"
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    # Where the hub answers with an error, its client says that there is no connection, and why only in the cause.
+    if error.__cause__ is not None:
+        return _first_line(error.__cause__)
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

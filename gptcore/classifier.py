@@ -1,0 +1,149 @@
+"""What a fit leaves to take home: texts in, label names out; saved to a folder and loaded from it.
+
+A folder holds two files: `classifier.safetensors`, what was learned, and `classifier.json`, everything else. Of the
+model that was started from, only what learned is kept: it is loaded again from where it came, and must be the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
+from gptcore.backbones.weights import weights_fingerprint
+from gptcore.engine.engine import Engine
+from gptcore.errors import UserError
+from gptcore.files import write_whole
+from gptcore.recipe import Recipe, first_problem
+from gptcore.training.build import Base, build_backbone, build_classifier
+from gptcore.training.logistic import LogisticFit
+from gptcore.training.predictors import FeaturesPredictor, NetworkPredictor, Predictor, TfidfPredictor
+
+TENSORS, DESCRIPTION = "classifier.safetensors", "classifier.json"
+FORMAT = 1  # of the two files: raise it with every change that an older version would misread
+
+
+class Description(BaseModel):
+    """What `classifier.json` says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int
+    recipe: Recipe
+    labels: tuple[str, ...]
+    base: Base | None
+    details: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class TextClassifier:
+    """A fitted recipe. labels: class names, in the order of the probabilities; base: None for TF-IDF."""
+
+    recipe: Recipe
+    labels: tuple[str, ...]
+    predictor: Predictor
+    base: Base | None = None
+
+    def predict(self, texts: Sequence[str]) -> list[str]:
+        """The most probable label of each text, the earlier one in a tie."""
+        return [self.labels[i] for i in self.predict_proba(texts).argmax(axis=1)]
+
+    def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
+        """(N, n_labels) float64, each row sums to 1. Raises TypeError for one text instead of several."""
+        if isinstance(texts, str):
+            raise TypeError("texts must be a list of texts: put the one text into a list")
+        return self.predictor.probabilities(list(texts))
+
+    def save(self, folder: str | Path) -> None:
+        """Write two files into a folder, which is made; a classifier that is there is replaced. Raises UserError."""
+        from safetensors.torch import save
+
+        folder = Path(folder)
+        about = Description(
+            format=FORMAT,
+            recipe=self.recipe,
+            labels=self.labels,
+            base=self.base,
+            details=self.predictor.details(),
+        )
+        (folder / DESCRIPTION).unlink(missing_ok=True)  # half of a pair must not pass for a whole
+        write_whole(folder / TENSORS, save(self.predictor.learned()))
+        write_whole(folder / DESCRIPTION, about.model_dump_json(indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> TextClassifier:
+        """Open what `save` wrote. The model that it started from is loaded from where its recipe says.
+
+        Raises UserError where a file is missing or damaged, and where that model has other weights by now.
+        """
+        folder = Path(folder)
+        about = _read_description(folder / DESCRIPTION)
+        learned = _read_tensors(folder / TENSORS)
+        try:
+            predictor = _restore(about, learned, torch.device(device))
+        except UserError as error:
+            raise UserError(f"{folder}: {error}") from error
+        except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
+            raise UserError(
+                f"{folder}: {DESCRIPTION} and {TENSORS} do not fit each other ({type(error).__name__}: {error})"
+            ) from error
+        return cls(about.recipe, about.labels, predictor, about.base)
+
+
+def _restore(
+    about: Description, learned: Mapping[str, torch.Tensor], device: torch.device
+) -> NetworkPredictor | FeaturesPredictor | TfidfPredictor:
+    recipe, base = about.recipe, about.base
+    if base is None:
+        return TfidfPredictor(LogisticFit.restore(learned, about.details))
+    backbone, source = build_backbone(recipe, base.init_seed)
+    if weights_fingerprint(backbone) != base.fingerprint:
+        raise UserError(f"the weights of {source} are not those that the classifier was trained on")
+    config = json.loads(backbone.info.identity)  # which may have keys by now that were not there then
+    if changed := [name for name, value in base.config.items() if config.get(name) != value]:
+        raise UserError(
+            f"{changed[0]} of {source} is {config.get(changed[0])!r}; the classifier was trained with "
+            f"{base.config[changed[0]]!r}"
+        )
+    tokenizer = checkpoint_tokenizer(recipe.model)
+    if tokenizer.fingerprint != base.tokenizer_fingerprint:
+        raise UserError(
+            f"the vocabulary {base.tokenizer} is not the one that the classifier was trained with"
+        )
+    engine = Engine(base.engine, base.precision)
+    network = build_classifier(backbone, len(about.labels), recipe, engine, base.init_seed).to(device)
+    if recipe.trainer == "network":
+        return NetworkPredictor.restore(network, tokenizer, learned, about.details)
+    return FeaturesPredictor.restore(network, tokenizer, learned, about.details)
+
+
+def _read_description(path: Path) -> Description:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        found = content.get("format") if isinstance(content, dict) else None
+        if found != FORMAT:
+            raise UserError(f"{path} has format {found!r}, this version reads {FORMAT}")
+        return Description.model_validate(content)
+    except FileNotFoundError as error:
+        raise UserError(f"{path.parent} holds no classifier: there is no {path.name}") from error
+    except ValidationError as error:
+        raise UserError(f"{path}: {first_problem(error, Description)}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+
+
+def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        return dict(load(path.read_bytes()))
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error

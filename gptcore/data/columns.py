@@ -1,0 +1,144 @@
+"""A file's columns before and after some are chosen for the text, the label and the split."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from gptcore.data.options import ReadOptions
+from gptcore.errors import UserError
+
+TEXT_COLUMNS = ("text", "sentence", "content", "message", "body", "review", "comment", "document", "tweet")
+LABEL_COLUMNS = ("label", "class", "category", "target", "labels", "sentiment", "topic", "intent")
+# Files that many people have, by all their columns with a name: (text, label).
+KNOWN_FILES: dict[tuple[str, ...], tuple[str, str]] = {("v1", "v2"): ("v2", "v1")}  # Kaggle's spam.csv
+_NAMELESS = re.compile(r"\s*|Unnamed: \d+")  # the second is what pandas calls a column without a name
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """What a file holds, in columns, none of them looked at yet.
+
+    numbers: (N,) the line of the file (unit "line") or the row (unit "row") where each record begins, from 1;
+    cells: the N cells of the column at an index, as the file has them; raises UserError where the rows do not fit;
+    spans: (N,) lines of the file that each record takes; empty where line breaks are written as escapes;
+    separator: of a delimited file; choice: the columns, where their content shows them; remedy: what else may help
+    where columns are not found; class_names: names of the classes 0, 1, ... that the file has for a column.
+    """
+
+    columns: list[str]
+    numbers: Sequence[int]
+    cells: Callable[[int], list[object]]
+    unit: Literal["line", "row"]
+    spans: Sequence[int] = ()
+    separator: str | None = None
+    choice: Choice | None = None
+    remedy: str = ""
+    notes: tuple[str, ...] = ()
+    class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class Choice(NamedTuple):
+    """Indices of the chosen columns. run_over: nameless columns behind the text, which belong to it."""
+
+    texts: tuple[int, ...]
+    label: int
+    split: int | None = None
+    run_over: tuple[int, ...] = ()
+
+    @property
+    def used(self) -> set[int]:
+        """All that is read."""
+        return {*self.texts, self.label, *self.run_over} | ({self.split} if self.split is not None else set())
+
+
+def choose_columns(path: Path, table: RawTable, options: ReadOptions) -> Choice:
+    """The columns that `options` name, else those with usual names. Raises UserError with the names there are."""
+    if table.choice is not None and options.text_column is None and options.label_column is None:
+        split = _named(path, table, "split", options.split_column) if options.split_column else None
+        return table.choice._replace(split=split)
+    texts, label = _texts(path, table, options), _label(path, table, options)
+    if label in texts:
+        raise UserError(f"{path}: column {table.columns[label]!r} is named for both the text and the label")
+    split = _named(path, table, "split", options.split_column) if options.split_column is not None else None
+    if split is not None and split in {*texts, label}:
+        raise UserError(
+            f"{path}: column {options.split_column!r} is named for the split and for something else"
+        )
+    return Choice(texts, label, split, _run_over(table, texts[-1]))
+
+
+def is_nameless(column: str) -> bool:
+    """Whether a header leaves a column without a name."""
+    return _NAMELESS.fullmatch(column) is not None
+
+
+def has_obvious_columns(columns: list[str]) -> bool:
+    """Whether one column, and only one, is obviously the text, and another one the label."""
+    if _known(columns):
+        return True
+    return all(len(_usual(columns, usual)) == 1 for usual in (TEXT_COLUMNS, LABEL_COLUMNS))
+
+
+def _usual(columns: list[str], usual: tuple[str, ...]) -> list[int]:
+    return [at for at, column in enumerate(columns) if column.strip().lower() in usual]
+
+
+def _known(columns: list[str]) -> tuple[str, str] | None:
+    return KNOWN_FILES.get(tuple(column for column in columns if not is_nameless(column)))
+
+
+def _texts(path: Path, table: RawTable, options: ReadOptions) -> tuple[int, ...]:
+    name = options.text_column
+    if name is None:
+        return (_obvious(path, table, "text", TEXT_COLUMNS),)
+    if "," not in name or name in table.columns:
+        return (_named(path, table, "text", name),)
+    names = [part if part in table.columns else part.strip() for part in name.split(",")]
+    if len(set(names)) < len(names):
+        raise UserError(f"--text-column {name!r}: a column is named twice: name each once")
+    return tuple(_named(path, table, "text", part) for part in names)
+
+
+def _label(path: Path, table: RawTable, options: ReadOptions) -> int:
+    if options.label_column is None:
+        return _obvious(path, table, "label", LABEL_COLUMNS)
+    return _named(path, table, "label", options.label_column)
+
+
+def _obvious(path: Path, table: RawTable, role: Literal["text", "label"], usual: tuple[str, ...]) -> int:
+    if known := _known(table.columns):
+        return table.columns.index(known[0 if role == "text" else 1])
+    found = _usual(table.columns, usual)
+    if len(found) != 1:
+        problem = "no" if not found else "more than one"
+        raise UserError(f"{path}: {problem} column is obviously the {role}: {_remedy(table, role)}")
+    return found[0]
+
+
+def _named(path: Path, table: RawTable, role: str, name: str) -> int:
+    if table.columns.count(name) != 1:
+        problem = "more than one" if name in table.columns else "no"
+        raise UserError(f"{path}: {problem} column {name!r}: {_remedy(table, role)}")
+    return table.columns.index(name)
+
+
+def _remedy(table: RawTable, role: str) -> str:
+    more = ", …" if len(table.columns) > 12 else ""
+    there = ", ".join(repr(c if len(c) <= 40 else c[:39] + "…") for c in table.columns[:12]) + more
+    return f"name the {role} column with --{role}-column; the columns are {there}{table.remedy}"
+
+
+def _run_over(table: RawTable, text: int) -> tuple[int, ...]:
+    """Columns without a name right behind the text: unquoted separators in a text push its rest into them."""
+    if table.separator is None:
+        return ()
+    columns: list[int] = []
+    for at in range(text + 1, len(table.columns)):
+        if not is_nameless(table.columns[at]):
+            break
+        columns.append(at)
+    return tuple(columns)

@@ -1,0 +1,149 @@
+"""The attention function of the engines: who sees whom, rows without their padding, positions that are read.
+
+Everything of attention that is not a weight is here, for every backbone; see `gptcore.backbones.base.Attend`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gptcore.backbones.base import gather_positions
+
+
+@dataclass(frozen=True)
+class Packing:
+    """The N real positions of B rows that are padded to T columns on the right.
+
+    index: (N,) int64, where each stands in the rows laid end to end; shape: (B, T).
+    """
+
+    index: Tensor
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, real: Tensor) -> Packing:
+        """The packing of rows (B, T) bool, True where a position is not padding."""
+        return cls(real.flatten().nonzero()[:, 0], (real.shape[0], real.shape[1]))
+
+    def pack(self, x: Tensor) -> Tensor:
+        """x (B, T, ...) -> (N, ...)."""
+        return x.flatten(0, 1).index_select(0, self.index)
+
+    def unpack(self, x: Tensor) -> Tensor:
+        """x (N, ...) -> (B, T, ...), zero where padding is."""
+        (B, T), rest = self.shape, x.shape[1:]
+        return x.new_zeros(B * T, *rest).index_copy(0, self.index, x).view(B, T, *rest)
+
+
+@dataclass(frozen=True)
+class RowAttention:
+    """Which positions of a batch of rows may attend to which, and how that is computed.
+
+    causal: a position sees itself and what is left of it; otherwise it sees the whole row.
+    real:   (B, T) bool, False where a key is padding that must not be seen; None: everything may be seen.
+    packing: how rows that are padded on the right, where nothing may see padding, lie one after the other.
+    positions: (B, T) int64 of the tokens; None for 0 .. T-1.
+    """
+
+    causal: bool = True
+    real: Tensor | None = None
+    packing: Packing | None = None
+    positions: Tensor | None = None
+
+    def pack(self, x: Tensor) -> Tensor:
+        """x (B, T, D) -> the real positions (N, D), where rows are packed."""
+        return x if self.packing is None else self.packing.pack(x)
+
+    def unpack(self, x: Tensor) -> Tensor:
+        """What `pack` gave -> (B, T, D)."""
+        return x if self.packing is None else self.packing.unpack(x)
+
+    def mask(self, n_keys: int, read: Tensor | None, device: torch.device) -> Tensor | None:
+        """Boolean mask, True where attention is allowed, (B or 1, 1, n_queries, n_keys); None: all allowed.
+
+        read: (B, R) int64 positions of the queries, None for every position.
+        """
+        if self.real is None and not self.causal:
+            return None
+        keys = torch.arange(n_keys, device=device)
+        queries = keys[None] if read is None else read  # (1 or B, R)
+        own = queries[:, :, None] == keys  # (1 or B, R, T)
+        allowed = queries[:, :, None] >= keys if self.causal else torch.ones_like(own)
+        if self.real is not None:
+            # A query always sees itself: left of the first real token there is nothing else, and a
+            # softmax over nothing is NaN.
+            allowed = allowed & self.real[:, None, :] | own
+        return allowed[:, None]
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, divisor: float, read: Tensor | None = None) -> Tensor:
+        """q, k, v (B, T, n_head, d_head), packed (N, n_head, d_head) -> what every head sees, in that shape.
+
+        divisor: of the scores. read: (B, R) int64, the positions whose queries are wanted, of rows that are not packed.
+        """
+        if self.packing is not None and read is None:
+            # Attention itself sees padded rows: for 134 tokens it is 3% of a block's arithmetic on 124M.
+            q, k, v = (self.packing.unpack(t) for t in (q, k, v))
+            return self.packing.pack(self._padded(q, k, v, divisor, None))
+        return self._padded(q if read is None else gather_positions(q, read), k, v, divisor, read)
+
+    def _padded(self, q: Tensor, k: Tensor, v: Tensor, divisor: float, read: Tensor | None) -> Tensor:
+        """q (B, R or T, n_head, d_head), k, v (B, T, n_head, d_head) -> (B, R or T, n_head, d_head)."""
+        q, k, v = (t.transpose(1, 2) for t in (q, k, v))
+        is_causal = self.causal and self.real is None and read is None
+        mask = None if is_causal else self.mask(k.shape[2], read, k.device)
+        attention = partial(
+            F.scaled_dot_product_attention, attn_mask=mask, is_causal=is_causal, scale=1 / divisor
+        )
+        if q.device.type == "cpu" and q.dtype == torch.bfloat16:
+            # The CPU kernel is slower in bfloat16 than in float32, its backward pass three times (docs/log.md).
+            with torch.autocast("cpu", enabled=False):
+                return attention(q.float(), k.float(), v.float()).transpose(1, 2)
+        return attention(q, k, v).transpose(1, 2)
+
+    def without_keys(
+        self, x: Tensor, projection: nn.Module, n_head: int, divisor: float, read: Tensor
+    ) -> Tensor | None:
+        """x (B, T, D), read (B, R) -> what the heads see at R positions (B, R, n_head, d_head), without any key.
+
+        projection: the fused layer D -> 3 D. None where it does more than multiply by one weight. With W_k, W_v a
+        head's rows of it,
+
+            q . (W_k x_j + b_k) = (q W_k) . x_j + q . b_k      sum_j p_j (W_v x_j + b_v) = W_v (sum_j p_j x_j) + b_v
+
+        so a position costs 4 n_head D operations instead of 4 D^2.
+        """
+        if (found := as_linear(projection)) is None:
+            return None
+        (B, T, D), R, H = x.shape, read.shape[1], n_head
+        w_q, w_k, w_v = found[0].split(D)  # each (D, D)
+        b_q, b_k, b_v = found[1].split(D)
+        q = F.linear(gather_positions(x, read), w_q, b_q).view(B, R, H, D // H)
+        # (B, R * n_head, D)
+        q_x = torch.einsum("brhd,hdc->brhc", q, w_k.view(H, D // H, D)).flatten(1, 2)
+        scores = (q_x @ x.transpose(1, 2)).view(B, R, H, T) + (q * b_k.view(H, -1)).sum(3, keepdim=True)
+        scores = scores / divisor
+        mask = self.mask(T, read, x.device)  # (B or 1, 1, R, T)
+        if mask is not None:
+            scores = scores.masked_fill(~mask.transpose(1, 2), -math.inf)
+        seen = scores.softmax(dim=3).flatten(1, 2) @ x  # (B, R * n_head, D)
+        y = torch.einsum("brhc,hdc->brhd", seen.view(B, R, H, D), w_v.view(H, D // H, D))
+        return y.add(b_v.view(H, -1))
+
+
+def as_linear(layer: nn.Module) -> tuple[Tensor, Tensor] | None:
+    """Weight and bias of a layer that computes weight x + bias and nothing else, or None.
+
+    An adapter's layer may well have a `weight`, but that of the layer it wraps: one that can say what its adapter and
+    that weight make together does so by `effective_linear()`, and no other layer than torch's own is believed.
+    """
+    if type(layer) is nn.Linear:
+        return layer.weight, layer.bias
+    effective = getattr(layer, "effective_linear", None)
+    found: tuple[Tensor, Tensor] | None = None if effective is None else effective()
+    return found

@@ -1,0 +1,56 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gptcore.errors import UserError
+
+REMEDY = "make room or the folder writable"
+
+
+def write_whole(path: Path, content: str | bytes, remedy: str = REMEDY) -> None:
+    """Write a file (text as UTF-8, newlines as they are) so that no reader, kill or power cut sees half of it.
+
+    Raises UserError, which ends with `remedy`, where that cannot be done: disk full, folder read-only.
+    """
+    with replacing(path, remedy) as part:
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def replacing(path: Path, remedy: str = REMEDY) -> Iterator[Path]:
+    """A new path in the same folder, to be written in the block; it takes the place of `path` when the block ends.
+
+    Where the block raises, `path` stays as it was. Raises UserError as `write_whole` does.
+    """
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield part
+            _sync(part)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+        _sync(path.parent)  # makes the new name last through a power cut
+    except OSError as error:
+        raise cannot_write(path, error, remedy) from error
+
+
+def cannot_write(path: Path, error: OSError, remedy: str = REMEDY) -> UserError:
+    """What to say where the system refuses to write."""
+    return UserError(f"cannot write {path} ({error.strerror or error}): {remedy}")
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's names, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

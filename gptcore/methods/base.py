@@ -1,0 +1,71 @@
+"""What a way of fine-tuning is: a value that says how deep it reaches and attaches itself to a backbone.
+
+Imports no torch before something is attached, so that planning can ask a method what it will do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    import torch
+
+    from gptcore.backbones.base import Backbone
+    from gptcore.methods.adapter import Adapter
+
+MANY_BLOCKS = (
+    10_000  # more than any model has: a method asked about so many says how many upper ones it reaches
+)
+
+
+class Method(BaseModel):
+    """One way of fine-tuning. Its fields are its TOML schema, and its dump is its identity.
+
+    kind: its name in a recipe; trains_embedding: whether the token embedding learns; trainer: who fits it, a training
+    loop or a logistic regression on what the frozen backbone makes of the texts.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    kind: ClassVar[str]
+    trains_embedding: ClassVar[bool] = False
+    trainer: ClassVar[Literal["network", "features"]] = "network"
+
+    def frozen_below(self, n_blocks: int) -> int:
+        """Blocks from the bottom of a model of that many that stay as they are; n_blocks: the final norm does too."""
+        raise NotImplementedError
+
+    def attach(self, backbone: Backbone, generator: torch.Generator) -> Adapter:
+        """Mark what learns in a backbone, and put in what the method adds, in place.
+
+        generator: of the added parameters' values. Raises UserError where the backbone has no place for them.
+        """
+        raise NotImplementedError
+
+    def obstacle(self, linear_layers: Sequence[str]) -> str | None:
+        """Why it cannot be attached to blocks with linear layers of these names; None where it can."""
+        del linear_layers
+        return None
+
+    def same_cost(self) -> Self:
+        """The method with those fields at fixed values that change neither the time of a step nor its memory."""
+        return self
+
+    @property
+    def upper_blocks(self) -> int | None:
+        """How many blocks, from the top, it changes; None: all of them."""
+        frozen = self.frozen_below(MANY_BLOCKS)
+        return MANY_BLOCKS - frozen if frozen else None
+
+    @property
+    def slug(self) -> str:
+        """Its kind, and the fields that have no default, for file names."""
+        required = [name for name, field in type(self).model_fields.items() if field.is_required()]
+        return "-".join([self.kind, *(str(getattr(self, name)) for name in required)])
+
+    def table(self) -> dict[str, Any]:
+        """As a recipe spells it out: its kind as `method`, and its fields."""
+        return {"method": self.kind, **self.model_dump(mode="json")}

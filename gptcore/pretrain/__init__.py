@@ -1,1 +1,0 @@
-"""How the bundled models were made: vocabulary, corpus, training. Run with `python -m gptcore.pretrain`."""

@@ -1,0 +1,134 @@
+"""From a recipe to the parts of a network before its first step: backbone, classifier, rows of tokens."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict
+
+from gptcore.backbones.base import Backbone
+from gptcore.backbones.checkpoints import checkpoint_folder, known_config
+from gptcore.backbones.config import REGISTRY
+from gptcore.backbones.gpt2_config import read_config
+from gptcore.backbones.weights import load_gpt, random_gpt, weights_fingerprint
+from gptcore.data.rows import Rows
+from gptcore.engine.classifier import Classifier
+from gptcore.engine.engine import Engine, EngineName
+from gptcore.engine.layout import Precision
+from gptcore.engine.trunk import compute_trunk
+from gptcore.recipe import Recipe
+from gptcore.training.inputs import Inputs, prepare_inputs
+from gptcore.training.task import Task
+
+
+class Base(BaseModel):
+    """The model that was started from.
+
+    source: where its weights came from; fingerprint: SHA-256 over them; config: its
+    shape, as equal weights with other heads are another model; init_seed: of weights that are random, and of
+    what the method added; engine, precision: that it was trained with; tokenizer: its vocabulary's name and SHA-256.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    fingerprint: str
+    config: dict[str, Any]
+    init_seed: int
+    engine: EngineName
+    precision: Precision
+    tokenizer: str
+    tokenizer_fingerprint: str
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """A network before its first step, and the texts as tokens.
+
+    tokens: rows of the three splits, where they are computed; n_total, n_trained: parameters; notes: what loading left
+    out, and what a user should know of the tokenizer.
+    """
+
+    classifier: Classifier
+    inputs: Inputs
+    tokens: tuple[Rows, Rows, Rows]
+    n_total: int
+    n_trained: int
+    base: Base
+    notes: tuple[str, ...]
+
+
+def build_backbone(recipe: Recipe, init_seed: int) -> tuple[Backbone, str]:
+    """The backbone that a recipe starts from, and where its weights come from. Raises UserError."""
+    known = recipe.model in REGISTRY
+    if recipe.weights == "random":
+        config = known_config(recipe.model) or read_config(checkpoint_folder(recipe.model))
+        return random_gpt(config, init_seed), "random"
+    return load_gpt(recipe.model), REGISTRY[recipe.model].source if known else recipe.model
+
+
+def build_classifier(
+    backbone: Backbone, n_classes: int, recipe: Recipe, engine: Engine, init_seed: int
+) -> Classifier:
+    """The classifier before its first step: new head, the method attached, what learns marked."""
+    generator = torch.Generator().manual_seed(init_seed)
+    classifier = Classifier(backbone, n_classes, engine.layout(recipe), generator, engine.precision)
+    classifier.attach(recipe.method, generator)
+    return classifier
+
+
+def start(task: Task) -> Start:
+    """Load, build and tokenise. Raises UserError."""
+    with task.phases("load"):
+        backbone, source = build_backbone(task.recipe, task.seeds.init)
+        fingerprint, config = weights_fingerprint(backbone), json.loads(backbone.info.identity)
+        n_classes = len(task.data.label_names)
+        classifier = build_classifier(backbone, n_classes, task.recipe, task.engine, task.seeds.init)
+        classifier.to(task.device)
+        n_total = sum(p.numel() for p in classifier.parameters())
+        n_trained = sum(p.numel() for p in classifier.trained_parameters())
+    with task.phases("tokenise"):
+        inputs = prepare_inputs(task.data, task.recipe, classifier.layout, backbone.info)
+    train, validation, test = (
+        part.to(task.device) for part in (inputs.train, inputs.validation, inputs.test)
+    )
+    base = Base(
+        source=source,
+        fingerprint=fingerprint,
+        config=config,
+        init_seed=task.seeds.init,
+        engine=task.engine.name,
+        precision=task.engine.precision,
+        tokenizer=inputs.tokenizer,
+        tokenizer_fingerprint=inputs.tokenizer_fingerprint,
+    )
+    return Start(
+        classifier=classifier,
+        inputs=inputs,
+        tokens=(train, validation, test),
+        n_total=n_total,
+        n_trained=n_trained,
+        base=base,
+        notes=(*backbone.notes, *inputs.tokenizer_notes),
+    )
+
+
+def through_frozen(
+    task: Task, classifier: Classifier, fingerprint: str, splits: tuple[Rows, ...]
+) -> tuple[list[Rows], float]:
+    """The splits as what the first trained layer sees, and the seconds that earlier runs spent on that.
+
+    fingerprint: of the frozen weights. Rows stay as they are where nothing is frozen.
+    """
+    depth = task.recipe.method.frozen_below(classifier.backbone.info.n_blocks)
+    if depth == 0:
+        return list(splits), 0.0
+    with task.phases("trunk"):
+        if task.engine.is_fast:
+            found = [task.engine.trunks.get(classifier, fingerprint, rows, depth) for rows in splits]
+        else:
+            found = [(compute_trunk(classifier, rows, depth), 0.0) for rows in splits]
+    return [trunk.rows for trunk, _ in found], sum(spent_before for _, spent_before in found)

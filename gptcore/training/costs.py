@@ -1,0 +1,123 @@
+"""What a run will need: parameters that learn, peak memory, floating-point operations.
+
+Parameters are counted on torch's meta device, where the real model with the method attached takes no memory; memory and
+operations follow from the counts by formula, in float32. Estimates, not bounds: they say whether a run can fit, and how
+runs compare.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+
+from gptcore.backbones.config import ModelConfig
+from gptcore.backbones.gpt import GPT
+from gptcore.methods.base import Method
+from gptcore.recipe import Recipe
+
+FLOAT_BYTES = 4
+EVALUATION_ROWS = 32  # rows that are predicted at a time
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Parameters of a backbone with a method attached, the head left out.
+
+    learning: all that learn; added: those of them that the method has put in; matrices: weights of the blocks that
+    multiply hidden states, as loaded; learning_matrices: those of them that learn; gradient_blocks: that a gradient
+    passes, above and with the lowest one in which something learns.
+    """
+
+    learning: int
+    added: int
+    matrices: int
+    learning_matrices: int
+    gradient_blocks: int
+
+
+@cache
+def count(config: ModelConfig, method: Method) -> Counts:
+    """Attach the method to a model of that shape without weights, and count."""
+    with torch.device("meta"):
+        backbone = GPT(config)
+    backbone.drop_output()
+    loaded = {id(p) for p in backbone.parameters()}
+    matrices = [p for p in backbone.blocks.parameters() if p.dim() == 2]
+    method.attach(backbone, torch.Generator())
+    learning = [p for p in backbone.parameters() if p.requires_grad]
+    return Counts(
+        learning=_size(learning),
+        added=_size([p for p in learning if id(p) not in loaded]),
+        matrices=_size(matrices),
+        learning_matrices=_size([p for p in matrices if p.requires_grad]),
+        gradient_blocks=len(backbone.blocks) - method.frozen_below(len(backbone.blocks)),
+    )
+
+
+def n_trained_params(config: ModelConfig, recipe: Recipe, n_classes: int) -> int:
+    """Parameters that learn: the head, and what the method adds to it."""
+    return count(config, recipe.method).learning + (config.d_model + 1) * n_classes
+
+
+def estimate_memory(
+    config: ModelConfig,
+    recipe: Recipe,
+    tokens_per_row: int,
+    n_classes: int,
+    n_used_tokens: int | None = None,
+    n_train: int | None = None,
+) -> int:
+    """Peak bytes that a run adds to its process, trunks left out.
+
+    weights:  of the whole model; where they are a file's, they are mapped, and what learns is copied out of it
+    training: 12 bytes for each trained parameter (gradient and AdamW's two moments); n_used_tokens: rows of the
+              token embedding that learn where it does, None for all of them, as in the plain loop
+    backward: for every block that a gradient passes, batch x T x (8 d_model + 2 d_mlp) floats: inputs of both norms and
+              their outputs, query, key and value, attention output, both widths of the MLP before and after
+              GELU; fused attention keeps no weights. A batch has no more rows than n_train, the training texts
+    predicting: what one block needs for EVALUATION_ROWS rows, if that is more
+    masks:    one bool for each pair of positions of a row
+    (after Korthikanti et al. 2022, section 4.1, without dropout and in float32)
+    """
+    if recipe.backbone is None:
+        return 0
+    T, d, d_mlp = tokens_per_row, config.d_model, config.d_mlp
+    counts = count(config, recipe.method)
+    learning = n_trained_params(config, recipe, n_classes)
+    copied = counts.learning - counts.added if recipe.weights == "pretrained" else 0
+    stepped = learning
+    if recipe.method.trains_embedding and n_used_tokens is not None:
+        stepped -= (config.vocab_size - min(n_used_tokens, config.vocab_size)) * d
+    batch = min(recipe.batch_size, n_train or recipe.batch_size)
+    backward = batch * T * (8 * d + 2 * d_mlp) * counts.gradient_blocks
+    predicting = EVALUATION_ROWS * T * (2 * d + 2 * d_mlp)
+    floats = config.n_params + copied + 3 * stepped + max(backward, predicting)
+    return FLOAT_BYTES * floats + EVALUATION_ROWS * T * T
+
+
+def estimate_flops(
+    config: ModelConfig, recipe: Recipe, n_trained_rows: int, n_evaluated_rows: int, tokens_per_row: float
+) -> float:
+    """Floating-point operations of the blocks; embeddings, norms and the head are left out as negligible.
+
+    n_trained_rows: rows that went forward and backward, every epoch counted; n_evaluated_rows: rows that went
+    forward only; tokens_per_row: their (mean) length T.
+    A token takes 2 operations a weight forward, and 4 T d_model a block for attention (Kaplan et al. 2020, section 2.1;
+    for all T x T pairs, as in Chowdhery et al. 2022, appendix B). Backward, the products with weights cost as much
+    again for the gradient that is passed on and once more where the weights learn, attention twice its forward.
+    """
+    if recipe.backbone is None:
+        return 0.0
+    T, counts = tokens_per_row, count(config, recipe.method)
+    share = counts.gradient_blocks / config.n_blocks
+    attention = 4.0 * T * config.d_model * config.n_blocks
+    forward = 2 * counts.matrices + attention + 2 * counts.added
+    passed_on = share * (2 * counts.matrices + 2 * attention) + 2 * counts.added
+    backward = passed_on + 2 * (counts.learning_matrices + counts.added)
+    return T * ((n_trained_rows + n_evaluated_rows) * forward + n_trained_rows * backward)
+
+
+def _size(parameters: list[torch.nn.Parameter]) -> int:
+    return sum(p.numel() for p in parameters)

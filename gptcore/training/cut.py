@@ -1,0 +1,40 @@
+"""Texts as a model reads them: cut at its context. For what reads whole texts, to be compared on the same input."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
+from gptcore.backbones.checkpoints import known_config
+from gptcore.data.datasets import Dataset, Split
+from gptcore.recipe import Recipe
+from gptcore.result import CutTexts
+from gptcore.training.inputs import row_length
+
+
+def cut_texts(data: Dataset, recipe: Recipe) -> tuple[Dataset, CutTexts] | None:
+    """The texts that `recipe`'s model reads, decoded from their first tokens, and how many of them were cut.
+
+    Texts that are not cut stay as they are. None where the model's shape is not known yet. Raises UserError where
+    its vocabulary cannot be loaded, or the recipe does not fit the model.
+    """
+    config = known_config(recipe.model)
+    if config is None:
+        return None
+    tokenizer = checkpoint_tokenizer(recipe.model)
+    splits = {"train": data.train, "validation": data.validation, "test": data.test}
+    sequences = {name: tokenizer.encode_batch(split.texts) for name, split in splits.items()}
+    longest_of = {name: max(map(len, rows)) for name, rows in sequences.items()}
+    length = row_length(recipe, config, longest_of["train"], max(longest_of.values()))
+
+    def cut(split: Split, rows: list[list[int]]) -> Split:
+        texts = (
+            text if len(row) <= length else tokenizer.decode(row[:length])
+            for text, row in zip(split.texts, rows, strict=True)
+        )
+        return replace(split, texts=tuple(texts))
+
+    n_cut = sum(len(row) > length for rows in sequences.values() for row in rows)
+    found = CutTexts(n_cut, sum(map(len, sequences.values())), length)
+    train, validation, test = (cut(split, sequences[name]) for name, split in splits.items())
+    return replace(data, train=train, validation=validation, test=test), found

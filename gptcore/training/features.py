@@ -1,0 +1,47 @@
+"""The trainer of logistic regressions on what a frozen backbone makes of the texts."""
+
+from __future__ import annotations
+
+from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
+from gptcore.classifier import TextClassifier
+from gptcore.result import Fit
+from gptcore.training.build import start, through_frozen
+from gptcore.training.logistic import fit_features
+from gptcore.training.loop import Labelled
+from gptcore.training.network import verify
+from gptcore.training.predictors import FeaturesPredictor
+from gptcore.training.task import Task
+
+
+def fit(task: Task) -> Fit:
+    """Compute the features once, then fit. Raises UserError and DisagreementError as `fit` does."""
+    begun = start(task)
+    rows, borrowed_s = through_frozen(task, begun.classifier, begun.base.fingerprint, begun.tokens)
+    splits = (task.data.train, task.data.validation, task.data.test)
+    labelled = Labelled(rows[0], task.data.train.labels)
+    agreement = verify(task, begun.classifier, labelled) if task.verify else None
+    features = [part.values.cpu().numpy() for part in rows]
+    with task.phases("train"):
+        logistic = fit_features(features[0], splits[0].labels, features[1], splits[1].labels)
+    with task.phases("evaluate"):
+        found = [logistic.evaluate(x, split.labels) for x, split in zip(features, splits, strict=True)]
+    predictor = FeaturesPredictor(
+        begun.classifier, checkpoint_tokenizer(task.recipe.model), logistic, begun.inputs.length
+    )
+    return Fit(
+        recipe=task.recipe,
+        seeds=task.seeds,
+        train=found[0],
+        validation=found[1],
+        test=found[2],
+        classifier=TextClassifier(task.recipe, task.data.label_names, predictor, begun.base),
+        n_total=sum(p.numel() for p in begun.classifier.backbone.parameters()) + logistic.n_params,
+        n_trained=logistic.n_params,
+        inputs=begun.inputs,
+        borrowed_s=borrowed_s,
+        positions_processed=begun.classifier.positions_processed,
+        weights_source=begun.base.source,
+        weights_fingerprint=begun.base.fingerprint,
+        agreement=agreement,
+        notes=begun.notes,
+    )

@@ -1,0 +1,142 @@
+"""From texts to class probabilities, one way for each trainer; and what of it is worth keeping in a file.
+
+A predictor gives its learned numbers as tensors and the rest as plain JSON values, and is built again from both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gptcore.data.rows import Rows
+from gptcore.data.tokenizer import Tokenizer
+from gptcore.engine.classifier import Classifier
+from gptcore.errors import UserError
+from gptcore.training.evaluate import predict_logits, softmax64
+from gptcore.training.inputs import rows_of_texts
+from gptcore.training.logistic import LogisticFit
+
+AT_A_TIME = 1024  # texts that are rows of tokens at once
+
+
+class Predictor(Protocol):
+    """What a trainer has fitted."""
+
+    def probabilities(self, texts: Sequence[str]) -> np.ndarray:
+        """(N, n_classes) float64, each row sums to 1; N may be 0."""
+
+    def learned(self) -> dict[str, Tensor]:
+        """What was learned, by name, on the CPU."""
+
+    def details(self) -> dict[str, Any]:
+        """What else it takes to build it again, as JSON values."""
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkPredictor:
+    """A trained network. tokens_per_row: what texts are cut and padded to; without padding, what they are cut to."""
+
+    network: Classifier
+    tokenizer: Tokenizer
+    tokens_per_row: int
+
+    def probabilities(self, texts: Sequence[str]) -> np.ndarray:
+        """See `Predictor`. Raises UserError for a text that is too much for the tokenizer."""
+        parts = [softmax64(predict_logits(self.network, rows)) for rows in _rows(self, texts)]
+        return np.concatenate([np.empty((0, self.network.head.out_features)), *parts])
+
+    def learned(self) -> dict[str, Tensor]:
+        """The parameters that learn."""
+        named = self.network.named_parameters()
+        return {name: p.detach().cpu().contiguous() for name, p in named if p.requires_grad}
+
+    def details(self) -> dict[str, Any]:
+        """Nothing but the rows' length."""
+        return {"tokens_per_row": self.tokens_per_row}
+
+    @classmethod
+    def restore(
+        cls,
+        network: Classifier,
+        tokenizer: Tokenizer,
+        learned: Mapping[str, Tensor],
+        details: Mapping[str, Any],
+    ) -> NetworkPredictor:
+        """Put what was learned into a network before its first step. Raises UserError where it does not fit."""
+        expected = {name: p for name, p in network.named_parameters() if p.requires_grad}
+        if odd := sorted(expected.keys() ^ learned.keys()):
+            raise UserError(f"the file and the model do not have the same parameters: {odd[0]}")
+        with torch.no_grad():
+            for name, parameter in expected.items():
+                if parameter.shape != learned[name].shape:
+                    shapes = f"{tuple(learned[name].shape)}, expected {tuple(parameter.shape)}"
+                    raise UserError(f"{name} is {shapes}")
+                parameter.copy_(learned[name])
+        return cls(network.eval(), tokenizer, int(details["tokens_per_row"]))
+
+
+@dataclass(frozen=True, eq=False)
+class FeaturesPredictor:
+    """A logistic regression on what the head of a frozen network would read. tokens_per_row: see NetworkPredictor."""
+
+    network: Classifier
+    tokenizer: Tokenizer
+    logistic: LogisticFit
+    tokens_per_row: int
+
+    def probabilities(self, texts: Sequence[str]) -> np.ndarray:
+        """See `Predictor`. Raises UserError for a text that is too much for the tokenizer."""
+        parts = [predict_logits(self.network, rows, head=False).cpu().numpy() for rows in _rows(self, texts)]
+        return self.logistic.probabilities(np.concatenate(parts)) if parts else self.logistic.no_probabilities
+
+    def learned(self) -> dict[str, Tensor]:
+        """Of the scaler and the regression."""
+        return self.logistic.learned()
+
+    def details(self) -> dict[str, Any]:
+        """The rows' length, and the regression's."""
+        return {"tokens_per_row": self.tokens_per_row, **self.logistic.details()}
+
+    @classmethod
+    def restore(
+        cls,
+        network: Classifier,
+        tokenizer: Tokenizer,
+        learned: Mapping[str, Tensor],
+        details: Mapping[str, Any],
+    ) -> FeaturesPredictor:
+        """Build the regression again, on a network before its first step."""
+        logistic = LogisticFit.restore(learned, details)
+        return cls(network.eval(), tokenizer, logistic, int(details["tokens_per_row"]))
+
+
+@dataclass(frozen=True, eq=False)
+class TfidfPredictor:
+    """A logistic regression on TF-IDF."""
+
+    logistic: LogisticFit
+
+    def probabilities(self, texts: Sequence[str]) -> np.ndarray:
+        """See `Predictor`."""
+        return self.logistic.probabilities(texts) if texts else self.logistic.no_probabilities
+
+    def learned(self) -> dict[str, Tensor]:
+        """Of the vectoriser and the regression."""
+        return self.logistic.learned()
+
+    def details(self) -> dict[str, Any]:
+        """Terms and settings."""
+        return self.logistic.details()
+
+
+def _rows(predictor: NetworkPredictor | FeaturesPredictor, texts: Sequence[str]) -> Iterator[Rows]:
+    network = predictor.network
+    for begin in range(0, len(texts), AT_A_TIME):
+        part = texts[begin : begin + AT_A_TIME]
+        rows = rows_of_texts(part, predictor.tokens_per_row, network.layout, predictor.tokenizer)
+        yield rows.to(network.head.weight.device)

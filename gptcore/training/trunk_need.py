@@ -1,0 +1,93 @@
+"""The frozen part of a run, as a forecast needs it: what decides it, what it takes in memory, what it is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from gptcore.backbones.config import ModelConfig
+from gptcore.data.rows import batches_by_length
+from gptcore.engine.engine import Engine
+from gptcore.engine.layout import Layout
+from gptcore.recipe import Recipe
+from gptcore.training.inputs import Inputs
+from gptcore.training.padding import wanted_paddings
+
+ONE_POSITION = 0.05  # cost of a block that is computed at one position a row, as a share of a whole one's
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class TrunkNeed:
+    """The frozen part of a run. Runs of equal `rows` (and seeds of weights and split) can share their blocks.
+
+    rows: what decides the hidden states, but depth and seeds; read: the position that is read where the
+    whole backbone is frozen; depth: blocks in it; parts: bytes that the states of a set of texts take in memory,
+    by what they are the states of; below: the trunk that it is made from where that is kept as well; last_block:
+    what its topmost block costs, as a share of a whole one.
+    """
+
+    rows: Hashable
+    read: str | None
+    depth: int
+    parts: Mapping[Hashable, int]
+    below: TrunkNeed | None = None
+    last_block: float = 1.0
+
+
+def trunk_need(recipe: Recipe, inputs: Inputs, config: ModelConfig, engine: Engine) -> TrunkNeed | None:
+    """What a run on these inputs wants of a trunk; None where it has none."""
+    depth = recipe.method.frozen_below(config.n_layer)
+    if depth == 0 or not engine.is_fast:
+        return None
+    layout, width = engine.layout(recipe), inputs.train.width
+    rows = (recipe.model, layout.causal, layout.mask_padding, layout.drop_padding, layout.side, width)
+    parts = _state_bytes(recipe, inputs, config, engine)
+    if depth < config.n_layer:
+        return TrunkNeed(rows, None, depth, parts)
+    below = TrunkNeed(rows, None, depth - 1, parts) if depth > 1 else None
+    n_rows = len(inputs.train) + len(inputs.validation) + len(inputs.test)
+    last_block = ONE_POSITION if layout.last_block_at_read_positions else 1.0
+    return TrunkNeed(rows, layout.position, depth, {rows: 4 * config.d_model * n_rows}, below, last_block)
+
+
+def _state_bytes(recipe: Recipe, inputs: Inputs, config: ModelConfig, engine: Engine) -> dict[Hashable, int]:
+    """What the states of each split take, and those of the test texts under other paddings, which stay as well."""
+    found: dict[Hashable, int] = {}
+
+    def add(split: str, layout: Layout, width: int) -> None:
+        lengths = getattr(inputs, split).lengths
+        key = (
+            recipe.model,
+            split,
+            layout.causal,
+            layout.mask_padding,
+            layout.drop_padding,
+            layout.side,
+            width,
+        )
+        # Padding that is not computed is never touched, so it takes no memory.
+        n_positions = (
+            _trimmed_positions(lengths.clamp(max=width), width)
+            if layout.drop_padding
+            else len(lengths) * width
+        )
+        found[key] = 4 * config.d_model * n_positions
+
+    for split in SPLITS:
+        add(split, engine.layout(recipe), inputs.train.width)
+    if recipe.trainer == "network":
+        longest = int(inputs.test.lengths.max())
+        for padding, length in wanted_paddings(recipe, inputs, config):
+            layout = engine.layout(recipe.model_copy(update={"padding": padding}))
+            trimmed = 1 if layout.first_token else longest
+            add("test", layout, trimmed if layout.drop_padding or length is None else length)
+    return found
+
+
+def _trimmed_positions(lengths: Tensor, width: int) -> int:
+    """Those of batches that are cut to their longest row, for which states are written."""
+    batches = batches_by_length(lengths, width, drop_padding=True)
+    return sum(len(batch) * int(lengths[batch].max()) for batch in batches)

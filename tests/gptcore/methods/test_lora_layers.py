@@ -1,0 +1,169 @@
+"""LoRA layers: what they compute, what stays frozen, merging, and adapters on disk."""
+
+import json
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+
+from gptcore.backbones.gpt import GPT
+from gptcore.errors import UserError
+from gptcore.methods.lora_layers import inject_lora, load_adapter, lora_layers, merge_lora, save_adapter
+
+TARGETS = ("c_attn", "c_proj", "c_fc")
+TOKENS = torch.randint(31, (4, 9), generator=torch.Generator().manual_seed(1))
+
+
+def inject(gpt: GPT, seed: int = 0, **changes: object) -> GPT:
+    values = {"rank": 4, "alpha": 6.0, "dropout": 0.0, "targets": TARGETS, "scaling": "alpha/rank"}
+    inject_lora(gpt, **values | changes, generator=torch.Generator().manual_seed(seed))
+    return gpt
+
+
+def randomised(gpt: GPT) -> GPT:
+    """The same with A and B away from zero, as after training."""
+    generator = torch.Generator().manual_seed(9)
+    with torch.no_grad():
+        for layer in lora_layers(gpt).values():
+            layer.lora_A.normal_(0.0, 0.3, generator=generator)
+            layer.lora_B.normal_(0.0, 0.3, generator=generator)
+    return gpt
+
+
+@pytest.mark.parametrize(("scaling", "scale"), [("alpha/rank", 1.5), ("alpha", 6.0)])
+@torch.no_grad()
+def test_a_layer_computes_the_papers_formula(toy_gpt, scaling, scale):
+    layer = randomised(inject(toy_gpt(), scaling=scaling)).h[1].mlp.c_fc
+    x = torch.randn(5, 16, generator=torch.Generator().manual_seed(2))
+    weight = layer.linear.weight + scale * (layer.lora_B @ layer.lora_A)
+    torch.testing.assert_close(layer(x), x @ weight.T + layer.linear.bias)
+    assert layer.scale == scale
+
+
+@torch.no_grad()
+def test_a_fresh_adapter_changes_nothing(toy_gpt):
+    gpt = toy_gpt()
+    before = gpt(TOKENS)
+    assert torch.equal(inject(gpt)(TOKENS), before)
+
+
+def test_targets_choose_the_layers(toy_gpt):
+    assert set(lora_layers(inject(toy_gpt()))) == {
+        f"h.{i}.{layer}"
+        for i in range(3)
+        for layer in ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
+    }
+    some = lora_layers(inject(toy_gpt(), targets=("attn.c_proj", "c_fc")))
+    assert set(some) == {f"h.{i}.{layer}" for i in range(3) for layer in ("attn.c_proj", "mlp.c_fc")}
+    n = sum(layer.lora_A.numel() + layer.lora_B.numel() for layer in some.values())
+    assert n == 3 * 4 * ((16 + 16) + (16 + 64))
+
+
+@pytest.mark.parametrize("targets", [("c_attn", "query"), ("query",), ("ln_1", "c_fc"), ("attn",), ("roj",)])
+def test_a_target_that_is_no_layer_is_refused(toy_gpt, targets):
+    with pytest.raises(UserError, match=r"lora_targets: (query|ln_1|attn|roj) names no linear layer"):
+        inject(toy_gpt(), targets=targets)
+
+
+def test_adapters_are_put_in_once(toy_gpt):
+    with pytest.raises(UserError, match="names no linear layer"):
+        inject(inject(toy_gpt()))
+
+
+def test_only_the_adapters_have_gradients(toy_gpt):
+    gpt = randomised(inject(toy_gpt()))
+    gpt(TOKENS).square().sum().backward()
+    for layer in lora_layers(gpt).values():
+        assert layer.linear.weight.grad is None
+        assert layer.linear.bias.grad is None
+        assert layer.lora_A.grad.abs().sum() > 0
+        assert layer.lora_B.grad.abs().sum() > 0
+
+
+def test_adapters_start_from_their_own_generator(toy_gpt):
+    models = [toy_gpt() for _ in range(3)]
+    state = torch.get_rng_state()
+    first, same, other = (
+        inject(gpt, seed).h[0].attn.c_attn.lora_A for gpt, seed in zip(models, (1, 1, 2), strict=True)
+    )
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+
+
+def test_dropout_acts_in_training_and_on_the_update_alone(toy_gpt):
+    layer = randomised(inject(toy_gpt(), dropout=0.5)).h[0].attn.c_proj
+    x = torch.ones(2000, 16)
+    torch.manual_seed(0)
+    dropped = layer.train()(x) - layer.linear(x)
+    whole = layer.eval()(x) - layer.linear(x)
+    assert not torch.allclose(dropped, whole)
+    torch.testing.assert_close(dropped.mean(dim=0), whole[0], rtol=0.0, atol=0.1)
+    assert torch.equal(layer(x), layer(x))
+    torch.manual_seed(0)
+    by_hand = F.linear(F.linear(F.dropout(x, 0.5), layer.lora_A), layer.lora_B)
+    torch.testing.assert_close(dropped, layer.scale * by_hand)
+
+
+@pytest.mark.parametrize("scaling", ["alpha/rank", "alpha"])
+@torch.no_grad()
+def test_merging_keeps_the_outputs_and_does_it_once(toy_gpt, scaling):
+    base, gpt = toy_gpt(), randomised(inject(toy_gpt(), scaling=scaling))
+    before = gpt(TOKENS)
+    assert not torch.allclose(before, base(TOKENS), atol=0.1)
+    merge_lora(gpt)
+    torch.testing.assert_close(gpt(TOKENS), before, rtol=1e-4, atol=1e-4)
+    assert not lora_layers(gpt)
+    once = {name: tensor.clone() for name, tensor in gpt.state_dict().items()}
+    assert once.keys() == base.state_dict().keys()
+    merge_lora(gpt)
+    assert all(torch.equal(tensor, once[name]) for name, tensor in gpt.state_dict().items())
+    assert torch.equal(gpt.h[0].attn.c_attn.bias, base.h[0].attn.c_attn.bias)
+
+
+@pytest.mark.parametrize("scaling", ["alpha/rank", "alpha"])
+@torch.no_grad()
+def test_an_adapter_comes_back_bit_for_bit(toy_gpt, tmp_path, scaling):
+    gpt = randomised(inject(toy_gpt(), scaling=scaling, dropout=0.25, targets=("c_attn", "mlp.c_proj")))
+    save_adapter(gpt, tmp_path)
+    back = toy_gpt()
+    load_adapter(back, tmp_path)
+    assert torch.equal(back.eval()(TOKENS), gpt.eval()(TOKENS))
+    assert lora_layers(back).keys() == lora_layers(gpt).keys()
+    layer = back.h[0].attn.c_attn
+    assert (layer.scale, layer.dropout.p) == (gpt.h[0].attn.c_attn.scale, 0.25)
+
+
+def test_a_model_without_adapters_has_none_to_save(toy_gpt, tmp_path):
+    with pytest.raises(UserError, match="no LoRA layers to save"):
+        save_adapter(toy_gpt(), tmp_path)
+
+
+def test_adapters_that_do_not_fit_are_refused(toy_gpt, tmp_path):
+    def refused(message: str, **shape: int) -> None:
+        with pytest.raises(UserError, match=message) as caught:
+            load_adapter(toy_gpt(**shape), tmp_path)
+        assert str(tmp_path) in str(caught.value)
+
+    refused("is no LoRA adapter")
+    save_adapter(inject(toy_gpt()), tmp_path)
+    refused("do not have the same layers: base_model.*h.2", n_layer=2)
+    refused("do not have the same layers: base_model.*h.3", n_layer=4)
+    refused(r"lora_A of h.0.attn.c_attn is \(4, 16\), expected \(4, 32\)", d_model=32)
+
+    tensors = load_file(tmp_path / "adapter_model.safetensors")
+    save_file(tensors | {"head.weight": torch.ones(2, 16)}, tmp_path / "adapter_model.safetensors")
+    refused("do not have the same layers: head.weight")
+    save_file(tensors, tmp_path / "adapter_model.safetensors")
+
+    config = json.loads((tmp_path / "adapter_config.json").read_text())
+    for variant in ({"use_rslora": True}, {"alpha_pattern": {"c_fc": 3}}, {"use_dora": True}):
+        (tmp_path / "adapter_config.json").write_text(json.dumps(config | variant))
+        refused(f"{next(iter(variant))} = .* is not supported")
+    for content in ("{", "[]", json.dumps({"r": 4}), json.dumps(config | {"target_modules": None})):
+        (tmp_path / "adapter_config.json").write_text(content)
+        refused("is no LoRA adapter in PEFT's layout")
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    (tmp_path / "adapter_model.safetensors").write_bytes(b"cut off")
+    refused("is no LoRA adapter in PEFT's layout")

@@ -1,0 +1,208 @@
+"""What a person takes home: it answers as the fit did, and comes back from its folder to the bit, in a new process."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
+
+from gptcore import Dataset, Engine, Fit, Recipe, TextClassifier, fit
+from gptcore.backbones.config import ModelConfig
+from gptcore.backbones.weights import random_gpt, save_gpt
+from gptcore.cli import app, main
+from gptcore.data.datasets import Split
+from gptcore.errors import UserError
+
+CONFIG = ModelConfig(d_model=8, n_layer=3, n_head=2, context=16, vocab_size=8192, tokenizer="embedded")
+WORDS = [["win", "prize", "now", "free", "call"], ["see", "you", "at", "home", "now"]]
+NEW = ["win a free prize", "see you at home", "", "now " * 30, "see \U0001f600 unknown"]
+CHOICES = [
+    {"train": "last_layer"},
+    {"train": "last_block", "position": "last_real"},
+    {"train": {"method": "top_blocks", "k": 3}, "padding": "left", "attend_padding": False},
+    {"train": "all", "position": "mean_real", "attention": "bidirectional", "attend_padding": False},
+    {"train": "lora", "lora_rank": 2, "padding": "none"},
+    {"train": "lora", "lora_rank": 2, "lora_dropout": 0.2, "attend_padding": False, "context": 9},
+    {"train": "features", "position": "first"},
+    {"train": "features", "padding": "none", "position": "mean"},
+    {"model": "tfidf"},
+    {"model": "tfidf", "ngrams": "auto"},
+]
+
+
+def make_split(n: int, seed: int) -> Split:
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 2
+    texts = tuple(" ".join(rng.choice(WORDS[label], size=rng.integers(1, 7))) for label in labels)
+    return Split(texts, labels)
+
+
+DATA = Dataset(
+    *("toy", make_split(24, 0), make_split(8, 1), make_split(8, 2), ("spam", "ham"), "", ""),
+    split_seed=0,
+    duplicates=0,
+)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("checkpoint")
+    save_gpt(random_gpt(CONFIG, 3), folder)
+    return folder
+
+
+@pytest.fixture
+def fitted(checkpoint: Path) -> Iterator[object]:
+    def make(engine: str = "fast", **choices: object) -> Fit:
+        values = {"model": str(checkpoint), "epochs": 2, "lr": 1e-2}
+        return fit(Recipe(**values | choices), DATA, 1, Engine(engine), "cpu")
+
+    return make
+
+
+@pytest.mark.parametrize("choices", CHOICES, ids=str)
+def test_it_answers_as_the_fit_did_and_comes_back_to_the_bit(fitted, tmp_path, choices) -> None:
+    for engine in ("fast", "plain"):
+        found = fitted(engine, **choices)
+        classifier = found.classifier
+        assert isinstance(classifier, TextClassifier)
+        np.testing.assert_allclose(
+            classifier.predict_proba(DATA.test.texts), found.test.probabilities, rtol=1e-4, atol=1e-6
+        )
+        assert classifier.predict(DATA.test.texts) == [DATA.label_names[i] for i in found.test.predicted]
+        classifier.save(tmp_path / engine)
+        back = TextClassifier.load(tmp_path / engine)
+        assert (back.recipe, back.labels, back.base) == (found.recipe, DATA.label_names, classifier.base)
+        assert np.array_equal(back.predict_proba(NEW), classifier.predict_proba(NEW))
+        assert {p.name for p in (tmp_path / engine).iterdir()} == {
+            "classifier.json",
+            "classifier.safetensors",
+        }
+
+
+@pytest.mark.parametrize("choices", [CHOICES[1], CHOICES[4], CHOICES[6], CHOICES[8]], ids=str)
+def test_a_new_process_gives_the_same_bits(fitted, tmp_path, choices) -> None:
+    classifier = fitted(**choices).classifier
+    classifier.save(tmp_path)
+    code = (
+        "import sys, json, torch; torch.set_num_threads(1); from gptcore import TextClassifier\n"
+        "rows = TextClassifier.load(sys.argv[1]).predict_proba(json.loads(sys.argv[2]))\n"
+        "print(json.dumps(rows.tolist()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path), json.dumps(NEW)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout) == classifier.predict_proba(NEW).tolist()
+
+
+def test_random_weights_come_back_from_their_seed(fitted, tmp_path) -> None:
+    classifier = fitted(weights="random", train="last_block").classifier
+    classifier.save(tmp_path)
+    assert np.array_equal(TextClassifier.load(tmp_path).predict_proba(NEW), classifier.predict_proba(NEW))
+
+
+def test_only_what_learned_is_kept(fitted, tmp_path) -> None:
+    fitted(train="last_block").classifier.save(tmp_path)
+    kept = load_file(tmp_path / "classifier.safetensors")
+    assert {name.split(".")[0] for name in kept} == {"backbone", "head"}
+    assert {name.split(".")[2] for name in kept if ".h." in name} == {"2"}
+
+
+def test_no_texts_have_no_answers_and_one_text_is_not_its_letters(fitted) -> None:
+    for choices in ({"train": "last_layer"}, {"train": "features"}, {"model": "tfidf"}):
+        classifier = fitted(**choices).classifier
+        assert classifier.predict([]) == []
+        assert classifier.predict_proba([]).shape == (0, 2)
+    with pytest.raises(TypeError, match="list of texts"):
+        classifier.predict("win")
+
+
+def test_many_texts_are_answered_as_few_are(fitted, monkeypatch) -> None:
+    from gptcore.training import predictors
+
+    classifier = fitted(train="last_block").classifier
+    whole = classifier.predict_proba(DATA.train.texts)
+    monkeypatch.setattr(predictors, "AT_A_TIME", 5)
+    np.testing.assert_allclose(classifier.predict_proba(DATA.train.texts), whole, rtol=1e-5)
+
+
+def test_another_base_is_refused(fitted, tmp_path) -> None:
+    base = tmp_path / "base"
+    save_gpt(random_gpt(CONFIG, 3), base)
+    fitted(model=str(base), train="last_block").classifier.save(tmp_path / "kept")
+    save_gpt(random_gpt(CONFIG, 4), base)
+    with pytest.raises(
+        UserError, match=r"weights of .*base are not those that the classifier was trained on"
+    ):
+        TextClassifier.load(tmp_path / "kept")
+
+
+def test_another_shape_with_the_same_weights_is_refused(fitted, tmp_path) -> None:
+    base = tmp_path / "base"
+    save_gpt(random_gpt(CONFIG, 3), base)
+    fitted(model=str(base), train="last_block").classifier.save(tmp_path / "kept")
+    config = json.loads((base / "config.json").read_text())
+    (base / "config.json").write_text(json.dumps(config | {"n_head": 4}))
+    with pytest.raises(UserError, match=r"n_head of .*base is 4; the classifier was trained with 2"):
+        TextClassifier.load(tmp_path / "kept")
+
+
+def damaged(folder: Path, **changes: object) -> None:
+    path = folder / "classifier.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda f: (f / "classifier.json").unlink(), "holds no classifier"),
+        (lambda f: (f / "classifier.json").write_text("{"), "cannot be read"),
+        (lambda f: (f / "classifier.json").write_text("[]"), "has format None"),
+        (lambda f: damaged(f, format=99), "has format 99, this version reads 1"),
+        (lambda f: damaged(f, labels=["only"]), r"head.* is \(2,.*expected \(1,"),
+        (lambda f: damaged(f, details={}), "do not fit each other"),
+        (lambda f: damaged(f, more=1), "'more' is no field"),
+        (lambda f: (f / "classifier.safetensors").unlink(), "cannot be read"),
+        (lambda f: (f / "classifier.safetensors").write_bytes(b"cut"), "cannot be read"),
+        (
+            lambda f: save_file({"head.bias": torch.zeros(2)}, f / "classifier.safetensors"),
+            "do not have the same parameters",
+        ),
+    ],
+)
+def test_damaged_files_are_refused_in_one_line(fitted, tmp_path, damage, message) -> None:
+    fitted(train="last_layer").classifier.save(tmp_path)
+    damage(tmp_path)
+    with pytest.raises(UserError, match=message) as caught:
+        TextClassifier.load(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_command_line_classifies(fitted, tmp_path) -> None:
+    classifier = fitted(train="last_block").classifier
+    classifier.save(tmp_path)
+    expected = classifier.predict(NEW[:2])
+    texts, lines = (
+        CliRunner().invoke(app, ["predict", str(tmp_path), *NEW[:2]]),
+        CliRunner().invoke(app, ["predict", str(tmp_path)], input="\n".join(NEW[:2]) + "\n"),
+    )
+    assert texts.output == lines.output
+    assert [line.split("\t")[0] for line in texts.output.splitlines()] == expected
+
+
+def test_the_command_line_says_what_is_wrong(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys, "argv", ["gptcore", "predict", str(tmp_path), "text"])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path} holds no classifier")
