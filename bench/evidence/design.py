@@ -37,12 +37,12 @@ class Design:
         A difference of D makes that many more predictions differ, so D = distance * sqrt(v (DIFFERING + D)).
         """
         c = self._distance(n_seeds, self._level / 2, POWER) ** 2 * self._variance(n_seeds)
-        return (c + sqrt(c * c + 4 * c * DIFFERING)) / 2
+        return min(1.0, (c + sqrt(c * c + 4 * c * DIFFERING)) / 2)
 
     def visible_margin(self, n_seeds: int, power: float = POWER) -> float:
         """The smallest margin within which a typical row without any difference would be shown to lie (share)."""
         distance = self._distance(n_seeds, self._level, (1 + power) / 2)
-        return distance * sqrt(DIFFERING * self._variance(n_seeds))
+        return min(1.0, distance * sqrt(DIFFERING * self._variance(n_seeds)))
 
     @property
     def margin(self) -> float:
