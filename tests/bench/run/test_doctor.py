@@ -127,7 +127,7 @@ def test_what_the_study_would_do(here: Path, monkeypatch: pytest.MonkeyPatch) ->
     (check,) = found("run --matrix full")
     assert check.status == "ok"
     assert "running on bundled" in check.finding
-    assert "results/embedded" in check.finding
+    assert "results/bundled" in check.finding
     assert not (here / "results").exists()
 
 

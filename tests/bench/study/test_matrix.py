@@ -104,8 +104,8 @@ def test_a_small_matrix_of_ones_own(tmp_path: Path) -> None:
     assert matrix.name == "mine"
     rows = resolve(matrix, "bundled").rows
     assert [(row.name, row.recipe) for row in rows] == [
-        ("baseline", Recipe(model="mini")),
-        ("first", Recipe(model="mini", position="first")),
+        ("baseline", Recipe(model="micro")),
+        ("first", Recipe(model="micro", position="first")),
     ]
 
 

@@ -238,8 +238,8 @@ def test_models_as_asked(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"n_embd": 8, "n_layer": 1, "n_head": 2, "vocab_size": 9}')
     for asked in ("gpt2", "bundled", "nano", str(tmp_path), "owner/model"):
         assert choose_models(asked, lambda: False, nowhere) == (asked, f"running on {asked}, as asked")
-    with pytest.raises(UserError, match=r"--models 'embeded' is not a known model.*did you mean bundled"):
-        choose_models("embeded", lambda: False, nowhere)
+    with pytest.raises(UserError, match=r"--models 'bundeld' is not a known model.*did you mean bundled"):
+        choose_models("bundeld", lambda: False, nowhere)
     (tmp_path / "config.json").unlink()
     with pytest.raises(UserError, match=r"has no config\.json"):
         choose_models(str(tmp_path), lambda: False, nowhere)
@@ -254,3 +254,7 @@ def test_a_shallower_trunk_comes_before_a_deeper_one(toy_study: MakeStudy) -> No
     runs = planned(toy_study(rows=rows))
     in_order = ["last_two_blocks", "last_block", "last_layer", "all"]
     assert [run.recipe.train for run in runs[: len(rows)]] == in_order
+
+
+def test_the_bundled_family_may_have_its_former_name() -> None:
+    assert choose_models("embedded", lambda: False, nowhere)[0] == "bundled"

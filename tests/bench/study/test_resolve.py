@@ -43,7 +43,7 @@ def test_precedence() -> None:
         {"name": "nano", "set": {"model": "nano"}},
         {"name": "own", "set": {"lr": 0.4, "model": "nano"}},
         baseline={"set": {"epochs": 2}},
-        models={"mini": {"lr": 0.1, "epochs": 9}, "nano": {"lr": 0.2}},
+        models={"micro": {"lr": 0.1, "epochs": 9}, "nano": {"lr": 0.2}},
     )
     found = recipes(resolve(toy, "bundled"))
     assert (found["baseline"].lr, found["baseline"].epochs) == (0.1, 2)
@@ -130,7 +130,7 @@ def test_rows_of_another_family_stay_as_excluded() -> None:
 def test_more_context_than_the_model_has_is_excluded() -> None:
     toy = matrix({"name": "long", "set": {"context": 512}})
     assert resolve(toy, "gpt2").rows[1].excluded is None
-    assert resolve(toy, "bundled").rows[1].excluded == "context = 512: mini reads 256 tokens at most"
+    assert resolve(toy, "bundled").rows[1].excluded == "context = 512: micro reads 256 tokens at most"
 
 
 @pytest.mark.parametrize(
@@ -233,9 +233,9 @@ def test_parse_set_reads_what_python_writes(lr: float) -> None:
 
 def test_shipped_rows_are_one_difference_from_their_rival() -> None:
     two = {row.name for row in resolve(load_matrix("full"), "gpt2").rows if len(row.changes) > 1}
-    # xl-lora: the source's other alpha; no-padding-1: its batches of one; nano, micro bring their lr; tfidf
+    # xl-lora: the source's other alpha; no-padding-1: its batches of one; nano, mini bring their lr; tfidf
     # chooses what it counts.
-    assert two == {"xl-lora", "no-padding-1", "nano", "micro", "tfidf"}
+    assert two == {"xl-lora", "no-padding-1", "nano", "mini", "tfidf"}
 
 
 def test_a_method_may_be_spelled_as_a_table(tmp_path: Path) -> None:
