@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from tabulate import tabulate
 
+from bench.evidence.comparison import compare_rows
 from bench.evidence.results import RowResult, collect
-from bench.evidence.verdicts import compare_rows
 from bench.records.store import load_records, load_study
 from gptcore.backbones.config import FAMILIES, REGISTRY
 from gptcore.backbones.weights import load_gpt
@@ -82,7 +82,7 @@ def _cells(size: str, ours: RowResult, theirs: RowResult) -> list[object]:
     compared = compare_rows(ours, theirs)
     if compared is None:
         return []
-    recipe, gap = ours.row.recipe, compared.accuracy
+    recipe, gap = ours.row.recipe, compared.paired.over_seeds().interval()
     seeds = ours.by_seed.keys() & theirs.by_seed.keys()
     means = [
         100

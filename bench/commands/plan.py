@@ -10,14 +10,17 @@ from bench.run.options import RunOptions
 def plan(options: RunOptions) -> None:
     """What would run, with time and memory estimates, what cannot run and why, and what is done. Runs nothing.
 
+    It also says how small a difference such a study can show.
+
     The estimates come from a few real steps of every kind of run on this machine, which takes some seconds. Runs
     that share frozen blocks are estimated with that sharing.
     """
-    from bench.commands.progress import foretell, show_messages, show_plan
+    from bench.commands.progress import foretell, show_design, show_messages, show_plan
     from bench.run.study_run import open_study
     from bench.run.supervisor import Supervisor
 
     study_run = open_study(options)
     show_messages(study_run)
+    show_design(study_run.study)
     with Supervisor(study_run.session_spec()) as supervisor:
         show_plan(*foretell(study_run, supervisor))

@@ -15,9 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.evidence.cut import cut_of
+from bench.evidence.design import design_of
 from bench.records.facts import dataset_facts
 from bench.records.record import Record
-from bench.report.text import class_counts, plain
+from bench.records.study import Study
+from bench.report.outlook import design_note
+from bench.report.text import class_counts, margin_text, plain
 from bench.run.environment import differences
 from bench.run.study_run import StudyRun
 from bench.study.forecast import Prediction, refuse_too_large
@@ -53,6 +56,16 @@ def show_messages(study_run: StudyRun) -> None:
     console.print(f"{counts['todo']} runs to do, {counts['done']} done, {counts['blocked']} cannot run here")
     if counts["failed"]:
         console.print(f"[red]{counts['failed']} failed before[/] (--retry-failed does them again)")
+
+
+def show_design(study: Study) -> None:
+    """The smallest differences that the study can be expected to show, and the margin that follows."""
+    design = design_of(study)
+    if design.n_comparisons:
+        console.print(shown(design_note(design, len(study.seeds))))
+        console.print(
+            f"no difference: less than {margin_text(design.margin)} (--margin of run and report changes it)"
+        )
 
 
 def show_data(data: Dataset) -> None:

@@ -12,15 +12,15 @@ from bench.commands.options import Margin
 
 def report(
     studies: Annotated[list[Path], Argument(help="folders of studies, such as results/embedded")],
-    margin: Margin = 1.0,
+    margin: Margin = None,
 ) -> None:
     """Write report.md, report.html, summary.csv and the plots of a study again, from its records alone."""
     for folder in studies:
         echo(f"report: {write_report_of(folder, margin)}")
 
 
-def write_report_of(folder: Path, margin: float) -> Path:
-    """Write a study's report from its records and return its file; margin: points of accuracy.
+def write_report_of(folder: Path, margin: float | None) -> Path:
+    """Write a study's report from its records and return its file; margin: points of accuracy, None: by the design.
 
     Raises UserError where the folder holds no study or cannot be written.
     """
@@ -33,6 +33,6 @@ def write_report_of(folder: Path, margin: float) -> Path:
     with lock(folder, "report", wait=True):  # one writer at a time, with the records as they are then
         records = list(load_records(folder).values())
         try:
-            return write_report(folder, study, records, margin / 100)
+            return write_report(folder, study, records, None if margin is None else margin / 100)
         except OSError as error:
             raise cannot_write(folder, error) from error

@@ -31,7 +31,7 @@ def run(
     timeout: Annotated[
         float | None, Option(min=0.001, help="seconds that one run may take; one that takes longer fails")
     ] = None,
-    margin: Margin = 1.0,
+    margin: Margin = None,
 ) -> None:
     """Run whatever is missing from a study and write its report. Safe to interrupt: the same command resumes.
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from bench.evidence.paired import Difference, Ratio, paired_ratio
+from bench.evidence.comparison import compare_rows
+from bench.evidence.decide import Decision, decide
+from bench.evidence.paired import Ratio, paired_ratio
 from bench.evidence.results import Results, RowResult
 from bench.evidence.stats import difference_of_shares
-from bench.evidence.verdicts import Call, Comparison, compare_rows, decide
+from bench.evidence.student import Difference
 
 
 @dataclass(frozen=True)
@@ -18,9 +20,7 @@ class RowBetween:
     """
 
     name: str
-    paired: Comparison | None
-    p_holm: float  # of the paired comparison, corrected over the rows
-    call: Call
+    paired: Decision | None  # corrected over the rows
     unpaired: Difference | None
     flipped: tuple[int, int] | None  # predictions that differ, of how many, where paired
     time: Ratio | None  # of runs alone, ours over theirs, on machines that look the same
@@ -40,18 +40,22 @@ def compare_studies(ours: Results, theirs: Results) -> list[RowBetween]:
         for name, pair in pairs.items()
         if (comparison := compare_rows(*pair))
     }
-    decided = decide(compared)
+    decided = decide(compared, margin_between(ours, theirs))
     return [
         RowBetween(
             name,
-            compared.get(name),
-            *decided.get(name, (1.0, "undecided")),
+            decided.get(name),
             None if name in compared else _unpaired(*pair),
             _flipped(*pair) if name in compared else None,
             _time(*pair),
         )
         for name, pair in pairs.items()
     ]
+
+
+def margin_between(ours: Results, theirs: Results) -> float:
+    """The margin (share) of a comparison of two studies: the wider of the two."""
+    return max(ours.margin, theirs.margin)
 
 
 def _unpaired(ours: RowResult, theirs: RowResult) -> Difference | None:

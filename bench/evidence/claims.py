@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import permutations
 from typing import Literal
 
-from bench.evidence.paired import Difference, Ratio, paired_ratio
+from bench.evidence.decide import ALPHA, Decision
+from bench.evidence.family import Family, judge_family
+from bench.evidence.holm import holm
+from bench.evidence.models import MIN_SEEDS
+from bench.evidence.paired import Ratio, paired_ratio
 from bench.evidence.results import Results, RowResult
 from bench.evidence.single_figures import mcnemar_range, right_answers, time_ratio_range, widest_difference
-from bench.evidence.verdicts import ALPHA, MARGIN, Call, Comparison, compare_rows, decide
+from bench.evidence.student import Difference
 from bench.published.table import Claim, PublishedTable
 from bench.records.record import Record
 from bench.records.study import Published
 
 _HALF = 0.05  # of the last digit of a stated size
+LARGE = 1.5  # margins: a claim of a smaller difference is not contradicted by "no difference"
 
 Finding = Literal["holds", "contradicted", "undecided", "not run"]
 
@@ -33,22 +38,13 @@ class Judged:
         None  # after Holm's correction; least and greatest where pairs are not known
     )
 
-    def reaches(self, claim: Claim, table: PublishedTable) -> bool | None:
-        """Whether the interval reaches the claimed size; None where none is claimed or nothing was measured.
-
-        The size of a difference is the stated one, else that of the published figures; of a ratio the stated one.
-        Stated sizes are rounded to one digit.
-        """
-        if self.difference and claim.direction != "equal":
-            sign = 1 if claim.direction == "better" else -1
-            size = published_difference(claim, table) if claim.points is None else sign * claim.points / 100
-            half = 0.0 if claim.points is None else _HALF / 100
-            return self.difference.low <= size + half and size - half <= self.difference.high
-        if self.ratio and claim.times is not None:
-            ends = [claim.times - _HALF, claim.times + _HALF]
-            low, high = ends if claim.direction == "longer" else [1 / end for end in reversed(ends)]
-            return self.ratio.low <= high and low <= self.ratio.high
-        return None
+    def reaches(self, claim: Claim) -> bool | None:
+        """Whether the interval of a ratio reaches the stated one, which is rounded to one digit; None without."""
+        if self.ratio is None or claim.times is None:
+            return None
+        ends = [claim.times - _HALF, claim.times + _HALF]
+        low, high = ends if claim.direction == "longer" else [1 / end for end in reversed(ends)]
+        return self.ratio.low <= high and low <= self.ratio.high
 
 
 @dataclass(frozen=True)
@@ -58,6 +54,27 @@ class ClaimResult:
     claim: Claim
     published: Judged
     ours: Judged
+
+    @property
+    def sizes_agree(self) -> bool | None:
+        """Whether the claimed size is one that ours may have; None where none is claimed or nothing was measured.
+
+        The size of a difference is the stated one, else that of the published figures. Both are uncertain, so
+        they disagree where they are further apart than both errors together (square and add; Newcombe 1998).
+        """
+        mine, theirs, claim = self.ours.difference, self.published.difference, self.claim
+        if claim.direction == "equal" or mine is None or theirs is None:
+            return self.ours.reaches(claim)
+        sign = 1 if claim.direction == "better" else -1
+        size = theirs.mean if claim.points is None else sign * claim.points / 100
+        half = 0.0 if claim.points is None else _HALF / 100
+        apart = mine.mean - size
+        errors = (
+            (mine.mean - mine.low, theirs.high - theirs.mean)
+            if apart > 0
+            else (mine.high - mine.mean, theirs.mean - theirs.low)
+        )
+        return abs(apart) <= math.hypot(*errors) + half
 
 
 def judge_claims(results: Results) -> list[ClaimResult]:
@@ -79,7 +96,8 @@ def judge_published(table: PublishedTable) -> dict[str, Judged]:
     n, rows = table.n_test, table.rows
     counts = {name: right_answers(row.test_acc, n) or 0 for name, row in rows.items()}
     ranges = [mcnemar_range(counts[c.row], counts[c.against], n) for c in table.of_accuracy]
-    least, greatest = (_holm(side) for side in zip(*ranges, strict=True)) if ranges else ([], [])
+    sides = zip(*ranges, strict=True) if ranges else ([], [])
+    least, greatest = (list(holm(dict(enumerate(side))).values()) for side in sides)
     judged = {}
     for claim, p in zip(table.of_accuracy, zip(least, greatest, strict=True), strict=True):
         difference = widest_difference(counts[claim.row], counts[claim.against], n)
@@ -132,74 +150,82 @@ def _time_noise(table: PublishedTable) -> float:
     return max(ratios, default=math.inf)  # where none do, no difference of times can be told from noise
 
 
-def _holm(p_values: Sequence[float]) -> list[float]:
-    from statsmodels.stats.multitest import multipletests
-
-    return [float(p) for p in multipletests(p_values, method="holm")[1]]
-
-
 def _judge_ours(shown: list[Claim], results: Results, table: PublishedTable) -> dict[str, Judged]:
-    """Claim id -> what the study's runs say of it, accuracies corrected together."""
+    """Claim id -> what the study's runs say of it, accuracies corrected together with the verdicts."""
+    family = judge_family(results)
     pairs = {claim.id: (results.row(claim.row), results.row(claim.against)) for claim in shown}
-    compared = {
-        claim.id: comparison
-        for claim in shown
-        if claim.metric == "test accuracy" and (comparison := compare_rows(*pairs[claim.id]))
-    }
-    decided = decide(compared)
+    ratios = {claim.id: _time_ratio(*pairs[claim.id]) for claim in shown if claim.metric == "training time"}
+    p_times = holm({name: ratio.p for name, ratio in ratios.items() if ratio})
     judged = {}
     for claim in shown:
         row, against = pairs[claim.id]
         if missing := next((result for result in (row, against) if not result.done), None):
             judged[claim.id] = Judged("not run", f"{missing.name}: {missing.reason}")
         elif claim.metric == "training time":
-            judged[claim.id] = _our_time(claim, row, against)
-        elif comparison := compared.get(claim.id):
-            same, published = _same_predictions(row, against), published_difference(claim, table)
-            judged[claim.id] = _our_accuracy(claim, comparison, *decided[claim.id], same, published)
+            judged[claim.id] = _our_time(claim, row, against, ratios[claim.id], p_times.get(claim.id, 1.0))
         else:
-            judged[claim.id] = Judged("not run", "no seed has finished in both rows")
+            published = published_difference(claim, table)
+            judged[claim.id] = _our_accuracy(claim, family, row, against, published)
     return judged
 
 
 def _our_accuracy(
-    claim: Claim, comparison: Comparison, p: float, call: Call, same_predictions: bool, published: float
+    claim: Claim, family: Family, row: RowResult, against: RowResult, published: float
 ) -> Judged:
-    if comparison.identical:
+    decision = family.of(row.name, against.name)
+    if decision is None:
+        return Judged("not run", "no seed has finished in both rows")
+    if decision.comparison.identical:
         return Judged(_if_equal(claim), "the same recipe, so the same runs")
-    finding: Finding = "undecided"
-    n_seeds = comparison.n_seeds
-    why = "one seed" if n_seeds == 1 else f"{n_seeds} seeds do not decide it"
-    within = f"within {100 * MARGIN:g} point of each other"
-    if same_predictions:
-        finding, why = _if_equal(claim), "the same prediction for every example with each seed"
-    elif call in ("better", "worse"):
-        finding, why = _of_direction(claim, comparison.accuracy.mean), f"{n_seeds} seeds"
-    elif call == "no difference" and claim.direction == "equal":
-        finding, why = "holds", within
-    elif call == "no difference":
-        large = max(abs(published), (claim.points or 0) / 100) >= MARGIN
-        finding, why = ("contradicted" if large else "undecided"), within
-    return Judged(finding, why, difference=comparison.accuracy, p=(p, p))
+    size = max(abs(published), (claim.points or 0) / 100)
+    same = _same_predictions(row, against)
+    finding, why = _finding(claim, decision, size, family.results.margin, same)
+    return Judged(finding, why, difference=decision.estimate.interval(), p=(decision.p_holm, decision.p_holm))
 
 
-def _our_time(claim: Claim, row: RowResult, against: RowResult) -> Judged:
-    """By the training phase of conventional runs on one machine: skipped work would answer another question."""
-    pairs = [
+def _finding(claim: Claim, decision: Decision, size: float, margin: float, same: bool) -> tuple[Finding, str]:
+    """size: of the claimed difference, a share."""
+    n_seeds, call = decision.comparison.n_seeds, decision.call
+    within = f"within {100 * margin:g} {'point' if margin == 0.01 else 'points'} of each other"
+    if same:
+        return _if_equal(claim), "the same prediction for every example with each seed"
+    if call in ("model better", "model worse"):
+        side = call.removeprefix("model ")
+        return "undecided", f"the trained model is {side}; a claim on recipes needs {MIN_SEEDS} seeds"
+    if call in ("better", "worse"):
+        return _of_direction(claim, decision.estimate.value), f"{n_seeds} seeds"
+    if call == "no difference" and claim.direction == "equal":
+        return "holds", within
+    if call == "no difference":
+        return ("contradicted" if size >= LARGE * margin else "undecided"), within
+    return "undecided", "one seed" if n_seeds == 1 else f"{n_seeds} seeds do not decide it"
+
+
+def _time_ratio(row: RowResult, against: RowResult) -> Ratio | None:
+    """Of the training phases of conventional runs on one machine: skipped work would answer another question."""
+    pairs = _conventional_pairs(row, against)
+    return paired_ratio([mine for mine, _ in pairs], [theirs for _, theirs in pairs])
+
+
+def _our_time(claim: Claim, row: RowResult, against: RowResult, ratio: Ratio | None, p: float) -> Judged:
+    n_pairs = len(_conventional_pairs(row, against))
+    if not n_pairs:
+        return Judged("not run", "needs both rows with --engine plain on one machine")
+    if ratio is None:
+        return Judged("undecided", "a time of zero was recorded")
+    if p > ALPHA:
+        why = "one seed shows no spread" if n_pairs == 1 else f"{n_pairs} seeds do not decide it"
+        return Judged("undecided", why, ratio=ratio)
+    as_claimed = (ratio.ratio > 1) == (claim.direction == "longer")
+    return Judged("holds" if as_claimed else "contradicted", f"{n_pairs} seeds", ratio=ratio)
+
+
+def _conventional_pairs(row: RowResult, against: RowResult) -> list[tuple[float, float]]:
+    return [
         (mine.cost.phases["train"], theirs.cost.phases["train"])
         for seed, mine in row.by_seed.items()
         if (theirs := against.by_seed.get(seed)) and mine.cost and theirs.cost and _conventional(mine, theirs)
     ]
-    if not pairs:
-        return Judged("not run", "needs both rows with --engine plain on one machine")
-    ratio = paired_ratio([mine for mine, _ in pairs], [theirs for _, theirs in pairs])
-    if ratio is None:
-        return Judged("undecided", "a time of zero was recorded")
-    if not ratio.excludes_one:
-        why = "one seed shows no spread" if len(pairs) == 1 else f"{len(pairs)} seeds do not decide it"
-        return Judged("undecided", why, ratio=ratio)
-    as_claimed = (ratio.ratio > 1) == (claim.direction == "longer")
-    return Judged("holds" if as_claimed else "contradicted", f"{len(pairs)} seeds", ratio=ratio)
 
 
 def _conventional(mine: Record, theirs: Record) -> bool:

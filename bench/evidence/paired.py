@@ -1,35 +1,28 @@
-"""Differences between two rows that ran with the same seeds on the same examples."""
+"""Two rows that ran with the same seeds on the same examples: what any test of their difference needs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import exp, inf, sqrt
+from typing import NamedTuple
 
 import numpy as np
 
-
-@dataclass(frozen=True)
-class Difference:
-    """Mean difference in accuracy (share, 0 to 1) and its interval."""
-
-    mean: float
-    low: float
-    high: float
-
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether the interval lies on one side of zero."""
-        return self.low > 0 or self.high < 0
+from bench.evidence.student import Estimate
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """Geometric mean of paired ratios and its interval; one pair leaves every ratio possible: 0 to infinity."""
+    """Geometric mean of paired ratios, its interval, and the p of a ratio of one.
+
+    One pair leaves every ratio possible: 0 to infinity.
+    """
 
     ratio: float
     low: float
     high: float
+    p: float = 1.0
 
     @property
     def excludes_one(self) -> bool:
@@ -37,96 +30,97 @@ class Ratio:
         return self.low > 1 or self.high < 1
 
 
-@dataclass(frozen=True)
-class PairedMean:
-    """The mean of paired differences in correctness, and where its variance comes from.
+class Moments(NamedTuple):
+    """Second moments of the accuracies of two rows: two variances and their covariance."""
 
-    seed_variance: of the mean over seeds, what more seeds shrink; example_variance: what seeds have in common
-    because they were tested on the same examples, which more seeds leave as it is. `overlap` is 1 / n_examples
-    where all seeds share their examples and 0 where none does.
+    ours: float
+    both: float
+    theirs: float
+
+    def of(self, u: float, v: float) -> float:
+        """Variance of u * ours - v * theirs."""
+        return max(0.0, u * u * self.ours - 2 * u * v * self.both + v * v * self.theirs)
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Right answers of two rows, paired by seed and example, and where the variance of their difference comes from.
+
+    ours, theirs: mean accuracy over the seeds; between: moments of the seeds' accuracies over the seeds;
+    within: what these would be if a seed did nothing but draw its n examples, the mean over the seeds;
+    example_variance: mean covariance of two seeds' differences, which comes from the examples they share and
+    which more seeds leave as it is; text_variance: of the mean difference of these very runs over other
+    examples; overlap: 1 / n_examples where all seeds share their examples and 0 where none does.
     """
 
-    mean: float
-    seed_variance: float
-    example_variance: float
     n_seeds: int
     n_examples: float  # of one seed, on average
+    n_answers: int  # of all seeds
+    ours: float
+    theirs: float
+    between: Moments
+    within: Moments
+    example_variance: float
+    text_variance: float
     overlap: float
-    usual: float = 0.0  # seed variance of comparisons like this one; its own counts as no smaller
 
-    def with_seeds(self, n_seeds: int) -> PairedMean:
-        """What the same differences would give with another number of seeds."""
-        shrink = self.n_seeds / n_seeds
+    @property
+    def mean(self) -> float:
+        """Mean difference in accuracy, ours less theirs."""
+        return self.ours - self.theirs
+
+    @property
+    def reversed(self) -> Paired:
+        """The same runs with the two rows exchanged."""
         return replace(
-            self, seed_variance=self.seed_variance * shrink, usual=self.usual * shrink, n_seeds=n_seeds
+            self,
+            ours=self.theirs,
+            theirs=self.ours,
+            between=Moments(*reversed(self.between)),
+            within=Moments(*reversed(self.within)),
         )
-
-    def at_least(self, usual: float) -> PairedMean:
-        """The same with a seed variance that counts as no smaller than `usual`."""
-        return replace(self, usual=usual)
 
     @property
     def share_variance(self) -> float:
         """Variance of the mean of a share p, less the factor p (1 - p), if an example fared alike with all seeds."""
         return (1 / self.n_examples + (self.n_seeds - 1) * self.overlap) / self.n_seeds
 
-    def variance(self, margin: float = 0.0) -> float:
-        """Of the mean; no less than a true difference of `margin` would have.
+    @property
+    def least_variance(self) -> float:
+        """What the variance counts as at least: agreement on every example that was seen proves no equality."""
+        return self.share_variance**2
 
-        For a difference of M at least that share of the predictions differ, so the variance is M (1 - M) times
-        `share_variance` or more, also where the two rows happened to agree on every example (the idea of
-        Tango's score test, 1998).
-        """
-        seeds = max(self.seed_variance, self.usual)
-        return max(seeds + self.example_variance, margin * (1 - margin) * self.share_variance)
+    def over_seeds(self) -> Estimate:
+        """The difference over other seeds and examples, from these seeds alone."""
+        seeds = self.between.of(1, 1) / self.n_seeds
+        return self.estimate(self.mean, seeds, self.n_seeds - 1, self.example_variance)
 
-    def dof(self, margin: float = 0.0) -> float:
-        """Degrees of freedom of `variance`: the harmonic mean of its parts', weighted by their variances.
+    def over_texts(self) -> Estimate:
+        """The difference of these very runs over other examples like these."""
+        variance = max(self.text_variance, self.least_variance)
+        return Estimate(self.mean, variance, max(1.0, self.n_examples - 1))
 
-        The seeds' part has n_seeds - 1, and up to as many again where `usual` stands behind it. Satterthwaite's
+    def estimate(
+        self, value: float, seed_variance: float, seed_dof: float, example_variance: float, least: float = 0.0
+    ) -> Estimate:
+        """A value whose variance has two parts, at least `least` together.
+
+        The degrees of freedom are the harmonic mean of the parts', weighted by their variances. Satterthwaite's
         formula (1946), with the squares of the shares, keeps its level less well with three seeds.
         """
-        variance, seeds = self.variance(margin), max(self.seed_variance, self.usual)
+        variance = max(seed_variance + example_variance, least)
+        share = min(1.0, seed_variance / variance) if variance else 0.0
         of_examples = max(1.0, self.n_examples - 1)
-        if not seeds:
-            return of_examples
-        of_seeds = max(1, self.n_seeds - 1) * (1 + self.usual / seeds)
-        share = seeds / variance
-        return 1 / (share / of_seeds + (1 - share) / of_examples)
-
-    def interval(self, level: float = 0.95) -> Difference:
-        """The mean with Student's interval: `level` is kept also with three seeds (docs/evidence.md).
-
-        Cut to -1 and 1, as no two accuracies lie further apart.
-        """
-        from scipy.special import stdtrit
-
-        half = float(stdtrit(self.dof(), (1 + level) / 2)) * sqrt(self.variance())
-        return Difference(self.mean, max(-1.0, self.mean - half), min(1.0, self.mean + half))
-
-    def p_difference(self) -> float:
-        """Two-sided p of a mean that is zero in truth."""
-        from scipy.special import stdtr
-
-        if self.mean == 0 or not self.variance():
-            return 1.0 if self.mean == 0 else 0.0
-        return float(2 * stdtr(self.dof(), -abs(self.mean) / sqrt(self.variance())))
-
-    def p_equivalence(self, margin: float) -> float:
-        """P of a mean that is `margin` or more from zero in truth: the larger of two one-sided tests (TOST)."""
-        from scipy.special import stdtr
-
-        distance = (margin - abs(self.mean)) / sqrt(self.variance(margin))
-        return float(stdtr(self.dof(margin), -distance))
+        return Estimate(value, variance, 1 / (share / max(1.0, seed_dof) + (1 - share) / of_examples))
 
 
-def paired_mean(differences: Sequence[np.ndarray], examples: Sequence[np.ndarray]) -> PairedMean:
-    """The mean over seeds of each seed's mean difference, and its variance over seeds *and* examples.
+def pair(ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray], examples: Sequence[np.ndarray]) -> Paired:
+    """Reduce right answers to the moments that every test needs.
 
-    differences: for each seed (n,) values of -1, 0, 1, ours less theirs; examples: for each seed (n,) numbers
-    that say which example it was, equal where two seeds saw the same one.
+    ours, theirs: for each seed (n,) 1 where the row was right, else 0; examples: for each seed (n,) numbers that
+    say which example it was, equal where two seeds saw the same one.
 
-    With d_s the mean of seed s, the variance of their mean is
+    With d_s the mean difference of seed s, the variance of the mean over seeds is
 
         variance of d_s over seeds / n_seeds  +  mean covariance of two seeds' means
 
@@ -135,41 +129,34 @@ def paired_mean(differences: Sequence[np.ndarray], examples: Sequence[np.ndarray
     both ways see; it holds for the same examples in every seed, for splits that overlap, and for disjoint ones.
     With one seed only the examples' variance can be known. Raises ValueError without seeds or examples.
     """
-    if not differences or any(
-        len(d) == 0 or len(d) != len(e) for d, e in zip(differences, examples, strict=True)
+    sizes = [len(a) for a in ours]
+    if not sizes or any(
+        len(a) == 0 or not len(a) == len(b) == len(e) for a, b, e in zip(ours, theirs, examples, strict=True)
     ):
         raise ValueError("paired rows need at least one seed, and examples with a number each in every seed")
-    n_seeds = len(differences)
-    sizes = [len(d) for d in differences]
-    means = np.array([d.mean() for d in differences])
+    n_seeds = len(sizes)
+    means = np.array([[a.mean(), b.mean()] for a, b in zip(ours, theirs, strict=True)])  # (S, 2)
+    within = np.mean([_covariance(a, b) / len(a) for a, b in zip(ours, theirs, strict=True)], axis=0)
+    differences = [np.subtract(a, b, dtype=float) for a, b in zip(ours, theirs, strict=True)]
     ids = np.unique(np.concatenate(examples), return_inverse=True)[1]
-    residuals = np.concatenate(
-        [(d - d.mean()) / sqrt(max(1, n - 1) * n) for d, n in zip(differences, sizes, strict=True)]
-    )
+    residuals = np.concatenate([(d - d.mean()) / sqrt(max(1, len(d) - 1) * len(d)) for d in differences])
     shares = np.concatenate([np.full(n, 1 / n) for n in sizes])
-    n_examples = n_seeds / sum(1 / n for n in sizes)
-    if n_seeds == 1:
-        return PairedMean(float(means[0]), 0.0, float(residuals @ residuals), 1, n_examples, 0.0)
-    n_pairs = n_seeds * (n_seeds - 1)
-    covariance = (np.bincount(ids, residuals) ** 2).sum() - residuals @ residuals
-    overlap = (np.bincount(ids, shares) ** 2).sum() - shares @ shares
-    return PairedMean(
-        mean=float(means.mean()),
-        seed_variance=float(means.var(ddof=1) / n_seeds),
-        example_variance=max(0.0, float(covariance / n_pairs)),
+    together = float((np.bincount(ids, residuals) ** 2).sum())
+    apart = float(residuals @ residuals)
+    n_pairs = max(1, n_seeds * (n_seeds - 1))
+    overlap = float((np.bincount(ids, shares) ** 2).sum() - shares @ shares) / n_pairs
+    return Paired(
         n_seeds=n_seeds,
-        n_examples=n_examples,
-        overlap=max(0.0, float(overlap / n_pairs)),
+        n_examples=n_seeds / sum(1 / n for n in sizes),
+        n_answers=sum(sizes),
+        ours=float(means[:, 0].mean()),
+        theirs=float(means[:, 1].mean()),
+        between=_moments(_covariance(means[:, 0], means[:, 1])),
+        within=_moments(within),
+        example_variance=max(0.0, (together - apart) / n_pairs) if n_seeds > 1 else apart,
+        text_variance=together / n_seeds**2,
+        overlap=max(0.0, overlap),
     )
-
-
-def p_mcnemar(differences: Sequence[np.ndarray]) -> float:
-    """Exact McNemar test (1947) on the pooled predictions of all seeds: p of as many losses as wins."""
-    from statsmodels.stats.contingency_tables import mcnemar
-
-    wins = sum(int((d > 0).sum()) for d in differences)
-    losses = sum(int((d < 0).sum()) for d in differences)
-    return float(min(1.0, mcnemar([[0, wins], [losses, 0]], exact=True).pvalue))
 
 
 def paired_ratio(ours: Sequence[float], theirs: Sequence[float], level: float = 0.95) -> Ratio | None:
@@ -177,13 +164,22 @@ def paired_ratio(ours: Sequence[float], theirs: Sequence[float], level: float = 
 
     None without pairs, or where a value is not above zero.
     """
-    from scipy.special import stdtrit
-
     if not ours or min(*ours, *theirs) <= 0:
         return None
     logs = np.log(ours) - np.log(theirs)
     mean = float(logs.mean())
     if len(logs) == 1:
         return Ratio(exp(mean), 0.0, inf)
-    half = float(stdtrit(len(logs) - 1, (1 + level) / 2) * logs.std(ddof=1) / sqrt(len(logs)))
-    return Ratio(exp(mean), exp(mean - half), exp(mean + half))
+    estimate = Estimate(mean, float(logs.var(ddof=1)) / len(logs), len(logs) - 1)
+    half = estimate.half_width(level)
+    return Ratio(exp(mean), exp(mean - half), exp(mean + half), estimate.p_zero())
+
+
+def _covariance(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """(3,) sample variance of ours, covariance, variance of theirs; zero of a single value."""
+    a, b = ours - ours.mean(), theirs - theirs.mean()
+    return np.array([a @ a, a @ b, b @ b]) / max(1, len(ours) - 1)
+
+
+def _moments(values: np.ndarray) -> Moments:
+    return Moments(*map(float, values))

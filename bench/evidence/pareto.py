@@ -6,27 +6,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from bench.evidence.comparison import compare_rows
+from bench.evidence.decide import ALPHA, Decision, decide, losses
+from bench.evidence.holm import holm
+from bench.evidence.models import MIN_SEEDS
 from bench.evidence.results import Results, RowResult
-from bench.evidence.verdicts import ALPHA, Comparison, compare_rows
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A row with its cost, against the most accurate row."""
+    """A row with its cost, against the most accurate row.
+
+    against_best: corrected over the rows; p_loss: of a loss of more than the margin, corrected likewise.
+    """
 
     result: RowResult
     seconds: float  # of a run on its own, mean over seeds
-    against_best: Comparison
+    against_best: Decision
+    p_loss: float
+
+    @property
+    def will_do(self) -> bool:
+        """Whether a loss of more than the margin against the best is ruled out."""
+        return self.p_loss <= ALPHA
 
     @property
     def is_worse(self) -> bool:
-        """Whether the row is significantly worse than the best, with a lean towards saying so.
-
-        Either test will do, and neither is corrected for the number of rows: here the harmful error is to let a
-        worse row pass, and a correction would let more of them pass.
-        """
-        found = self.against_best
-        return found.accuracy.high < 0 or (found.accuracy.mean < 0 and found.p_mcnemar < ALPHA)
+        """Whether the row is shown to be worse than the best."""
+        return self.against_best.call == "worse"
 
 
 @dataclass(frozen=True)
@@ -34,14 +41,35 @@ class Tradeoff:
     """Accuracy against cost over the finished rows of a study; rows of one recipe are one."""
 
     candidates: tuple[Candidate, ...]  # cheapest first
-    best: RowResult  # highest mean accuracy, the cheapest of equals
+    best: RowResult  # highest mean accuracy of those with seeds enough, the cheapest of equals
     by_time: tuple[RowResult, ...]  # Pareto front, cheapest first
     by_parameters: tuple[RowResult, ...]
+    margin: float  # share; a smaller loss is none
 
     @property
-    def recommended(self) -> Candidate:
-        """The cheapest row that is not significantly worse than the best."""
-        return next(one for one in self.candidates if one.result is self.best or not one.is_worse)
+    def cheaper(self) -> tuple[Candidate, ...]:
+        """Those that cost less than the best."""
+        names = [one.result for one in self.candidates]
+        return self.candidates[: names.index(self.best)]
+
+    @property
+    def is_of_recipes(self) -> bool:
+        """Whether any row has seeds enough to speak of recipes."""
+        return any(one.against_best.comparison.is_of_recipes for one in self.candidates)
+
+    @property
+    def recommended(self) -> Candidate | None:
+        """The cheapest row that is shown to lose no more than the margin against the best.
+
+        The best itself where it is the cheapest, or where every cheaper row is shown to be worse; None where
+        the cheaper rows cannot be told apart from it, or where too few seeds say nothing of recipes.
+        """
+        if not self.is_of_recipes:
+            return None
+        if found := next((one for one in self.cheaper if one.will_do), None):
+            return found
+        own = self.candidates[len(self.cheaper)]
+        return own if all(one.is_worse for one in self.cheaper) else None
 
 
 def weigh(results: Results) -> Tradeoff | None:
@@ -54,14 +82,21 @@ def weigh(results: Results) -> Tradeoff | None:
     if len(rows) < 2 or len(conditions) != 1:
         return None
     rows.sort(key=lambda row: fmean(row.seconds()))
-    best = max(rows, key=_accuracy)  # the first of equals, which is the cheapest
-    compared = [(row, found) for row in rows if (found := compare_rows(row, best))]
-    rows = [row for row, _ in compared]
+    enough = [row for row in rows if len(row.done) >= MIN_SEEDS] or rows
+    best = max(enough, key=_accuracy)  # the first of equals, which is the cheapest
+    compared = {row.name: found for row in rows if (found := compare_rows(row, best))}
+    rows = [row for row in rows if row.name in compared]
+    decided = decide(compared, results.margin)
+    tested = {name: c for name, c in compared.items() if c.is_tested and c.is_of_recipes}
+    p_loss = holm(losses(tested, results.margin))
     return Tradeoff(
-        tuple(Candidate(row, fmean(row.seconds()), found) for row, found in compared),
+        tuple(
+            Candidate(row, fmean(row.seconds()), decided[row.name], p_loss.get(row.name, 1.0)) for row in rows
+        ),
         best,
         _rows_on_front(rows, [fmean(row.seconds()) for row in rows]),
         _rows_on_front(with_size := [r for r in rows if r.parameters], [_trained(r) for r in with_size]),
+        results.margin,
     )
 
 

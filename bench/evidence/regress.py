@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from math import ceil, exp, log, log1p, log2
 
 import numpy as np
-from scipy.stats import binomtest
 from tabulate import tabulate
+
+from bench.evidence.models import p_more
 
 ALPHA = 0.01  # chance of a false alarm in accuracy, of all rows together
 SPEED_ALPHA = 0.002  # and in speed, of one case
@@ -79,7 +80,7 @@ def _accuracy_check(name: str, before: np.ndarray, now: np.ndarray, n_checks: in
     """before, now: (runs, n), 1 where the prediction was right."""
     change = (now - before).mean(axis=0)  # of each message
     lost, gained = int((change < 0).sum()), int((change > 0).sum())
-    p = float(binomtest(lost, lost + gained, alternative="greater").pvalue) if lost + gained else 1.0
+    p = p_more(lost, gained)
     loss = -float(change.mean())
     least, most = smallest_loss(n_checks, *now.shape)
     return Check(

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
 
+from bench.evidence.accuracy import accuracy_interval
+from bench.evidence.design import design_of
 from bench.evidence.metrics import PredictionMetrics, metrics_of
-from bench.evidence.stats import wilson
-from bench.evidence.verdicts import MARGIN
 from bench.published.table import PublishedTable, load_table
 from bench.records.record import Record
 from bench.records.study import Published, Row, Study, has_same_checkpoint
@@ -70,13 +70,10 @@ class RowResult:
         """Mean of `accuracies`; None where nothing is done."""
         return fmean(self.accuracies(split)) if self.done else None
 
-    @property
+    @cached_property
     def interval(self) -> tuple[float, float] | None:
-        """95% Wilson interval of the mean test accuracy, with n = the test examples of one seed."""
-        mean = self.accuracy()
-        if mean is None:
-            return None
-        return wilson(min(mean, 1.0), min(run.metrics.test.n for run in self.done if run.metrics))
+        """95% interval of the mean test accuracy over seeds and texts; with one or two seeds over texts alone."""
+        return accuracy_interval(self.done) if self.done else None
 
     def seconds(self, of: str = "alone") -> list[float]:
         """Seconds of each finished run that has them.
@@ -110,8 +107,9 @@ class Results:
     study: Study
     rows: tuple[RowResult, ...]
     n_unused: int  # records of the same recipes that saw other rows or other seeds, and are not shown
+    margin: float  # accuracy; a difference shown to be smaller is called none
+    margin_is_given: bool = False  # else it is the one that the design can show
     table: PublishedTable | None = None  # the published table whose figures its rows have
-    margin: float = MARGIN  # accuracy; a difference shown to be smaller is called none
 
     def row(self, name: str) -> RowResult:
         """The result of the row of that name; KeyError if there is none."""
@@ -169,8 +167,11 @@ class Results:
         return next(other for other in self.rows if other.recipe_id == result.recipe_id)
 
 
-def collect(study: Study, records: list[Record], margin: float = MARGIN) -> Results:
-    """Each row of the study with the records of its recipe, on this study's rows and seeds."""
+def collect(study: Study, records: list[Record], margin: float | None = None) -> Results:
+    """Each row of the study with the records of its recipe, on this study's rows and seeds.
+
+    margin: accuracy, a share; None: the smallest usual one that the study's design can show.
+    """
     found: dict[tuple[str, int], Record] = {}
     n_unused = 0
     recipe_ids = [row.recipe.id for row in study.rows]
@@ -190,7 +191,8 @@ def collect(study: Study, records: list[Record], margin: float = MARGIN) -> Resu
         claimed = row.published if table and study.dataset.name == table.dataset else None
         published = claimed if table and table.has_model(row.recipe.model) and not row.excluded else None
         rows.append(RowResult(row, recipe_id, tuple(found.get(key) for key in keys), claimed, published))
-    return Results(study, tuple(rows), n_unused, table, margin)
+    shown = design_of(study).margin if margin is None else margin
+    return Results(study, tuple(rows), n_unused, shown, margin is not None, table)
 
 
 def _belongs(record: Record, study: Study) -> bool:

@@ -6,8 +6,8 @@ import math
 
 from scipy.stats import binomtest
 
-from bench.evidence.paired import Difference
 from bench.evidence.stats import difference_of_shares
+from bench.evidence.student import Difference
 
 
 def right_answers(percent: float, n: int) -> int | None:

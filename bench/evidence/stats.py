@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
-from bench.evidence.paired import Difference
+from bench.evidence.student import Difference
 
 
 def wilson(share: float, n: int, level: float = 0.95) -> tuple[float, float]:

@@ -31,6 +31,11 @@ def confounded(seeds: Sequence[Seeds]) -> list[tuple[str, ...]]:
     return list(patterns.values())
 
 
+def varies(seeds: Sequence[Seeds]) -> frozenset[str]:
+    """The kinds of seed that differ between any two of these."""
+    return frozenset(kind for group in confounded(seeds) for kind in group)
+
+
 def independent(seeds: Sequence[Seeds]) -> bool:
     """Whether each seed differs from each other in the same kinds, so that no two runs share what others do not."""
     groups = confounded(seeds)

@@ -41,6 +41,11 @@ class Row(_Part):
     published: Published | None = None
     no_op: bool = Field(default=False, description="the same recipe as another row, by construction")
     excluded: str | None = Field(default=None, description="why the row cannot belong to this model family")
+    weight: float | None = Field(
+        default=None,
+        gt=0,
+        description="its share of the level in the correction for many rows, against 1 of a row without one",
+    )
 
 
 class Study(_Part):

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bench.evidence.claims import ClaimResult, Finding, Judged, judge_claims, published_difference
+from bench.evidence.decide import ALPHA
 from bench.evidence.errata import impossible_percentages, not_of_all, same_figures, without_difference
 from bench.evidence.results import Results
 from bench.evidence.stats import wilson
-from bench.evidence.verdicts import ALPHA
 from bench.published.table import Claim, PublishedTable
 from bench.report.tables import titled
 from bench.report.text import MISSING, escape, interval, join, percent, points, points_between
@@ -24,11 +24,13 @@ _HOW_TO_READ = """\
 *Published*: both test accuracies in percent, each with its 95% Wilson interval for {n} messages, and their difference \
 in points. Which messages each row got right is not published, so the difference has the widest interval, and *p* the \
 range, that any pairing of the two rows' answers gives (McNemar's exact test); a claim holds only where the greatest p \
-stays below {alpha}. *Here*: means over the seeds, with the paired 95% interval. Every p is corrected by Holm's method \
-over the claims on accuracy, the published and ours each; the intervals are each claim's own. Published times are \
-single runs in minutes with the ratios that their rounding allows; times here are of the conventional loop only \
-(`--engine plain`), which is what the claims are about. One run a row says nothing of other seeds: a claim that holds \
-in the published figures holds of those two trained models."""
+stays below {alpha}. *Here*: means over the seeds, with the paired 95% interval. Every p is corrected by Holm's \
+method: the published ones over the claims on accuracy, ours over these and the verdicts together, so that a pair of \
+rows has one answer in a report; the intervals are each claim's own. A claimed size is compared with ours with the \
+errors of both. Published times are single runs in minutes with the ratios that their rounding allows; times here are \
+of the conventional loop only (`--engine plain`), which is what the claims are about, corrected over the claims on \
+times. One run a row says nothing of other seeds: a claim that holds in the published figures holds of those two \
+trained models."""
 
 
 def claims_section(results: Results) -> list[str]:
@@ -129,8 +131,8 @@ def _published_verdict(one: ClaimResult) -> str:
 
 def _our_verdict(one: ClaimResult, table: PublishedTable) -> str:
     text = _verdict(one.claim, one.ours, {})
-    reaches, claim = one.ours.reaches(one.claim, table), one.claim
-    if reaches is None:
+    agree, claim = one.sizes_agree, one.claim
+    if agree is None:
         return text
     if claim.metric == "training time":
         size = f"the stated {claim.times:g} times"
@@ -138,7 +140,7 @@ def _our_verdict(one: ClaimResult, table: PublishedTable) -> str:
         size = f"the stated {claim.points:g} {'point' if claim.points == 1 else 'points'}"
     else:
         size = f"the published {points(published_difference(claim, table))}"
-    return f"{text}; {size} {'within' if reaches else 'outside'} the interval"
+    return f"{text}; {size} is {'' if agree else 'not '}compatible with ours"
 
 
 def _verdict(claim: Claim, judged: Judged, words: dict[Finding, str]) -> str:

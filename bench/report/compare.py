@@ -8,23 +8,33 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from bench.evidence.between import RowBetween, compare_studies
+from bench.evidence.between import RowBetween, compare_studies, margin_between
+from bench.evidence.decide import ALPHA
 from bench.evidence.ranks import MIN_DATASETS, MIN_ROWS, Ranks, rank_rows
 from bench.evidence.results import Results, collect
-from bench.evidence.verdicts import ALPHA, MARGIN
 from bench.records.store import load_records, load_study
 from bench.report.tables import facts_rows
-from bench.report.text import MISSING, escape, interval, join, percent, points_between
+from bench.report.text import (
+    MISSING,
+    counted,
+    escape,
+    interval,
+    join,
+    margin_text,
+    percent,
+    points_between,
+)
 from gptcore.errors import UserError
 from gptcore.files import write_whole
 
 _NOT_COMPARED = {"Study", "Runs", "Note"}  # facts that always differ, or that others already say
-_HOW_TO_READ = f"""\
+_HOW_TO_READ = """\
 Differences are in points, the later study less the first. Where a row ran with the same seeds on the same examples in \
-both, the difference is paired and the verdict is that of the report: better or worse with p < {ALPHA} after Holm's \
-correction over the rows, no difference where more than {100 * MARGIN:g} point either way is ruled out. Else it is \
-unpaired: Newcombe's interval from the two accuracies, which leaves out how far seeds differ and is not corrected. \
-Times are those of a run alone, paired by seed, and only where the machines look the same."""
+both, the difference is paired and the verdict is that of the report: better or worse with p < {alpha} after Holm's \
+correction over the rows, no difference where more than the margin either way is ruled out; with one or two seeds it \
+is about the trained models only. Else it is unpaired: Newcombe's interval from the two accuracies, which leaves out \
+how far seeds differ and is not corrected. Times are those of a run alone, paired by seed, and only where the machines \
+look the same."""
 
 
 def write_comparison(folders: Sequence[Path], out: Path | None = None) -> str:
@@ -59,7 +69,7 @@ def comparison(studies: Mapping[str, Results], out: Path | None = None) -> str:
         *_differences(studies),
         *_side_by_side(studies),
         *(part for label, results in others for part in _against(first, reference, label, results)),
-        _HOW_TO_READ,
+        _HOW_TO_READ.format(alpha=ALPHA),
         "## Ranks over datasets",
         *_ranks(studies, out),
     ]
@@ -125,22 +135,22 @@ def _against(first: str, reference: Results, label: str, results: Results) -> li
         return []
     headers = ["Row", "Difference, points", "Verdict", "Predictions that differ"]
     timed = any(one.time for one in compared)
-    rows = [[*_line(one), *([_time(one)] if timed else [])] for one in compared]
+    margin = margin_text(margin_between(results, reference))
+    rows = [[*_line(one, margin), *([_time(one)] if timed else [])] for one in compared]
     table = _table([*headers, *(["Time, ratio"] if timed else [])], rows, "lrlrr"[: len(rows[0])])
     note = "" if timed else "No ratios of times: the two were not made on machines that look the same."
     return [f"## {escape(label)} against {escape(first)}", table, note]
 
 
-def _line(one: RowBetween) -> list[str]:
-    effect = one.paired.accuracy if one.paired else one.unpaired
+def _line(one: RowBetween, margin: str) -> list[str]:
+    effect = one.paired.estimate.interval() if one.paired else one.unpaired
     if one.paired is None:
         verdict = "unpaired" + (": the interval excludes zero" if effect and effect.excludes_zero else "")
     elif one.flipped and one.flipped[0] == 0:
         verdict = "the same predictions"
-    elif one.paired.n_seeds == 1:
-        verdict = "undecided: one seed"
     else:
-        verdict = f"{one.call} (p {one.p_holm:.3f}, {one.paired.n_seeds} seeds)"
+        word = f"no difference > {margin}" if one.paired.call == "no difference" else one.paired.call
+        verdict = f"{word} (p {one.paired.p_holm:.3f}, {counted(one.paired.comparison.n_seeds, 'seed')})"
     return [
         escape(one.name),
         points_between(effect.mean, effect.low, effect.high) if effect else MISSING,

@@ -16,6 +16,8 @@ from markupsafe import Markup
 
 from bench.evidence.claims import judge_claims
 from bench.evidence.cut import cut_rows
+from bench.evidence.decide import Call
+from bench.evidence.design import design_of
 from bench.evidence.looks import repeated_looks
 from bench.evidence.metrics import PredictionMetrics
 from bench.evidence.pareto import weigh
@@ -25,14 +27,26 @@ from bench.evidence.verdicts import judge
 from bench.report import describe, series, text
 from bench.report.claims import errata
 from bench.report.cut import MARK, cut_sentences
+from bench.report.outlook import (
+    chance,
+    design_note,
+    is_open,
+    margin_note,
+    not_ruled_out,
+    what_decides,
+)
 from bench.report.sheet import sheets
 from bench.report.summary import PHASES
 from bench.report.tables import mean
+from bench.report.verdicts import models_note, unsteady_note
 from gptcore.files import write_whole
 
 _SCRIPTS = ("page.js", "tables.js", "scale.js", "plots.js")
 RECORDS_IN_PAGE = 500  # of more the page only links to the files: it would take long to open
-_CALLS = {"better": "▲", "worse": "▼", "no difference": "=", "undecided": "?"}
+_CALLS: dict[Call, str] = {
+    **{"better": "▲", "worse": "▼", "model better": "△", "model worse": "▽"},
+    **{"no difference": "=", "undecided": "?"},
+}
 _FINDINGS = {"holds": "✓", "contradicted": "✗", "undecided": "?"}
 
 _FILTERS: tuple[Callable[..., Any], ...] = (
@@ -46,6 +60,7 @@ _FILTERS: tuple[Callable[..., Any], ...] = (
         text.points,
         text.points_between,
     ),
+    *(text.margin_text, margin_note, models_note, chance, not_ruled_out, what_decides),
     *(text.seconds, text.plain_sentence, describe.by_question, describe.change, mean, sheets),
 )
 
@@ -64,6 +79,7 @@ def render(results: Results) -> str:
     page = _templates()
     style = page.get_template("style.css").render(families=series.KINDS)
     script = "\n".join(page.get_template(name).render() for name in _SCRIPTS)
+    verdicts, forest = judge(results), series.forest(results)
     plots = [plot for plot in (series.accuracy(results), series.accuracy_time(results)) if plot]
     losses, validation = series.loss_curves(results), series.accuracy_curves(results)
     return page.get_template("report.html").render(
@@ -71,7 +87,11 @@ def render(results: Results) -> str:
         study=results.study,
         records=results.runs if len(results.runs) <= RECORDS_IN_PAGE else [],
         anchors={result.name: f"row-{i}" for i, result in enumerate(results.finished, start=1)},
-        verdicts=judge(results),
+        verdicts=verdicts,
+        of_models=[verdict for verdict in verdicts.values() if not verdict.is_of_recipes],
+        unsteady=unsteady_note(results),
+        design=design_note(design_of(results.study), len(results.study.seeds)),
+        forest=forest,
         again=repeated_looks(results.study),
         cut=" ".join(cut_sentences(results)),
         cut_rows=cut_rows(results),
@@ -86,7 +106,9 @@ def render(results: Results) -> str:
         phases=[name for name in PHASES if any(result.seconds(name) for result in results.finished)],
         plots=plots,
         panels=[("Validation accuracy, %, by epoch", validation), ("Training loss, nats, by epoch", losses)],
-        plot_data={plot.name: asdict(plot) for plot in [*plots, *losses, *validation]},
+        plot_data={
+            plot.name: asdict(plot) for plot in [*([forest] if forest else []), *plots, *losses, *validation]
+        },
         families=series.KINDS,
         style=Markup(style),
         script=Markup(script),
@@ -110,6 +132,7 @@ def _templates() -> Environment:
         "count_values": Counter,
         "taken_for": _taken_for,
     }
+    page.tests["is_open"] = is_open
     page.globals |= {"calls": _CALLS, "findings": _FINDINGS, "missing": text.MISSING}
     return page
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench.evidence.models import MIN_SEEDS
 from bench.evidence.results import Results, collect
-from bench.evidence.verdicts import MARGIN
 from bench.records.record import Record
 from bench.records.study import Study
 from bench.report.claims import claims_section
 from bench.report.describe import shares_work
+from bench.report.forest import forest_section
 from bench.report.html import write_html
 from bench.report.plots import write_plots
 from bench.report.prediction import prediction_section
@@ -28,28 +29,35 @@ from gptcore.files import write_whole
 
 _HOW_TO_READ = """\
 *Test accuracy* is the mean over the seeds that finished; *each seed* lists them in order. The *95% interval* is \
+<<<<<<< HEAD
 Wilson's, for the mean accuracy with n = {n:,}, the test examples of one seed: it says how far other test \
 examples could move the figure. {seeds} how far the seeds differ is what *each seed* shows. *Training* is the \
 training phase, *run alone* what a run costs by itself from loading to evaluation{here}; times are means over \
 the seeds. *Memory added* is how far a run raised its process above its start, the highest of
 the seeds; older records do not have it."""
+=======
+{of}. *Training* is the training phase, *run alone* what a run costs by itself from loading to evaluation{here}; \
+times are means over the seeds. *Peak memory* is the highest of the seeds."""
+>>>>>>> w/evid
 _ELSEWHERE = """\
 ## Plots and more
 
 `report.html` beside this file has every seed's record, plots, verdicts by question, times by phase, metrics beyond \
 accuracy and other padding; `plots/` has the plots as SVG and PNG. Where they are missing, `python -m bench report` \
 with this folder draws them from the records."""
-_SPLITS_DIFFER = (
-    "The seeds split the data differently, but their test examples overlap, so they are not pooled;"
+_OF_RECIPE = "over other seeds and test texts (Student's t on the logit scale)"
+_OF_MODEL = (
+    "Wilson's, over other texts than the {n:,} of one seed: one or two seeds say nothing of other seeds"
 )
 
 
-def write_report(folder: Path, study: Study, records: list[Record], margin: float = MARGIN) -> Path:
+def write_report(folder: Path, study: Study, records: list[Record], margin: float | None = None) -> Path:
     """Write report.md, report.html, summary.csv and plots/ into `folder`, from the records alone.
 
     Returns report.md's path.
 
-    margin: share, 0 to 1; a difference in accuracy that is shown to be smaller is called none. The same study
+    margin: share, 0 to 1; a difference in accuracy that is shown to be smaller is called none; None: the
+    smallest usual one that the study's design can show. The same study
     and records give the same bytes. Plots of an earlier report in `folder` are replaced.
     """
     results = collect(study, records, margin)
@@ -68,6 +76,7 @@ def render(results: Results) -> str:
     parts = [
         f"# Study: {escape(study.name)}",
         sentence(study.about) if study.about else "",
+        forest_section(results),
         *recommendation(results),
         warnings_section(results),
         verdicts_section(results),
@@ -93,9 +102,8 @@ def _how_to_read(results: Results) -> str:
         return ""
     n = min(run.metrics.test.n for run in results.done if run.metrics)
     here = ", *run here* what it cost with what earlier runs had left ready" if shares_work(results) else ""
-    one_split = len({seeds.split for seeds in results.study.seeds}) == 1
-    seeds = "The seeds saw the same test examples, so they are not pooled;" if one_split else _SPLITS_DIFFER
-    return _HOW_TO_READ.format(n=n, here=here, seeds=seeds)
+    few = all(len(result.done) < MIN_SEEDS for result in results.finished)
+    return _HOW_TO_READ.format(of=_OF_MODEL.format(n=n) if few else _OF_RECIPE, here=here)
 
 
 def _notes(results: Results) -> str:

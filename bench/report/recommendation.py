@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from statistics import fmean
+
 from bench.evidence.pareto import Candidate, Tradeoff, weigh
-from bench.evidence.results import Results
+from bench.evidence.results import Results, RowResult
 from bench.report.cut import cut_sentences
 from bench.report.describe import leak
 from bench.report.tables import titled
-from bench.report.text import MISSING, count, escape, percent, points_between, seconds
+from bench.report.text import MISSING, count, escape, margin_text, percent, points_between, seconds
 
 _HOW_TO_READ = """\
 The table has the rows that no other beats on both accuracy and time, or on both accuracy and parameters that learn; \
-rows of one accuracy are told apart by times alone, which may be noise. A row counts as worse than the best where the \
-paired 95% interval lies below zero or McNemar's test has p < 0.05, without a correction for the number of rows: here \
-the error to fear is to let a worse row pass. That a row is not significantly worse does not make it equal: the \
-interval says how much it may lack."""
+rows of one accuracy are told apart by times alone, which may be noise. Recommended is the cheapest row of which it is \
+shown, corrected for all rows, that it loses no more than {margin} against the most accurate row; that a row is not \
+shown to be worse is no reason to recommend it. The most accurate row is that of the rows with three seeds or more, \
+where there are any. Differences have their unadjusted 95% interval."""
 
 
 def recommendation(results: Results) -> list[str]:
@@ -22,45 +24,85 @@ def recommendation(results: Results) -> list[str]:
     tradeoff = weigh(results)
     if tradeoff is None:
         return []
-    chosen = tradeoff.recommended
-    fronts = {row.name for row in (*tradeoff.by_time, *tradeoff.by_parameters)} | {chosen.result.name}
+    shown = [*tradeoff.by_time, *tradeoff.by_parameters, tradeoff.best]
+    if chosen := tradeoff.recommended:
+        shown.append(chosen.result)
+    fronts = {row.name for row in shown}
     rows = [_line(one, tradeoff) for one in tradeoff.candidates if one.result.name in fronts]
     headers = [
-        *("Row", "Test accuracy, %", "Less the best, points", "Run alone, s", "Parameters trained"),
+        *(
+            "Row",
+            "Test accuracy, %",
+            "Less the best, points",
+            f"Loss > {margin_text(results.margin)}",
+            "Run alone, s",
+            "Parameters trained",
+        ),
         *("Fastest for its accuracy", "Fewest parameters for it"),
     ]
-    table = titled(results, "Which row to use", headers, rows, "lrrrrll")
+    table = titled(results, "Which row to use", headers, rows, "lrrlrrll")
     heading, rest = table.split("\n\n", 1)
     return [
         heading,
         _sentence(tradeoff) + _doubt(results, tradeoff) + _leak(results),
         escape(" ".join(cut_sentences(results))),
         rest,
-        _HOW_TO_READ,
+        _HOW_TO_READ.format(margin=margin_text(results.margin)),
     ]
 
 
 def _sentence(tradeoff: Tradeoff) -> str:
     chosen, best = tradeoff.recommended, tradeoff.best
+    if chosen is None:
+        return _none_yet(tradeoff)
     name = f"**Recommended: {escape(chosen.result.name)}**"
     cost = f"{percent(chosen.result.accuracy())}% in {seconds(chosen.seconds)} s"
-    if chosen is tradeoff.candidates[0] and chosen.result is best:
+    if chosen.result is best and not tradeoff.cheaper:
         return f"{name} ({cost}): no row is more accurate, and none is cheaper."
     if chosen.result is best:
-        return f"{name} ({cost}), the most accurate row: every cheaper one is significantly worse."
-    best_s = next(one.seconds for one in tradeoff.candidates if one.result is best)
+        return f"{name} ({cost}), the most accurate row: every cheaper one is shown to be worse."
     return (
-        f"{name} ({cost}), the cheapest row that is not significantly worse than the most accurate one, "
-        f"{escape(best.name)} ({percent(best.accuracy())}% in {seconds(best_s)} s): "
-        f"a difference of {_difference(chosen)} points."
+        f"{name} ({cost}), the cheapest row that is shown to lose no more than {margin_text(tradeoff.margin)} against "
+        f"the most accurate one, {escape(best.name)} ({_cost(best)}): a difference of {_difference(chosen)} points."
     )
+
+
+def _none_yet(tradeoff: Tradeoff) -> str:
+    """Why no row is recommended, and which could be."""
+    if not tradeoff.is_of_recipes:
+        return (
+            "**No recommendation yet: recipes need three seeds or more.** Of the trained models "
+            f"{escape(tradeoff.best.name)} is the most accurate ({_cost(tradeoff.best)})."
+        )
+    worse = [one for one in tradeoff.cheaper if one.is_worse]
+    still = next(one for one in tradeoff.cheaper if not one.is_worse)
+    text = (
+        "**No recommendation yet: the cheaper rows and the most accurate one cannot be told apart.** For none of the "
+        f"{len(tradeoff.cheaper)} rows that are cheaper than {escape(tradeoff.best.name)} ({_cost(tradeoff.best)}) "
+        f"a loss of more than {margin_text(tradeoff.margin)} is ruled out"
+    )
+    if worse:
+        text += f", and only {len(worse)} {'is' if len(worse) == 1 else 'are'} shown to be worse"
+    return (
+        f"{text}. The cheapest that may still do is {escape(still.result.name)} ({_cost(still.result)}): "
+        f"a difference of {_difference(still)} points."
+    )
+
+
+def _cost(result: RowResult) -> str:
+    return f"{percent(result.accuracy())}% in {seconds(fmean(result.seconds()))} s"
 
 
 def _doubt(results: Results, tradeoff: Tradeoff) -> str:
     """That the recommended row may have learned nothing, where that is so."""
-    interval = tradeoff.recommended.result.interval
-    if interval is None or interval[0] > results.majority:
+    chosen = tradeoff.recommended.result if tradeoff.recommended else tradeoff.best
+    if chosen.interval is None or chosen.interval[0] > results.majority:
         return ""
+    if not tradeoff.recommended:
+        return (
+            f" **Nor is {escape(chosen.name)} shown to beat always answering the largest class** "
+            f"({percent(results.majority)}%)."
+        )
     return (
         " **It is not shown to beat always answering the largest class** "
         f"({percent(results.majority)}%): more texts to test on, or other rows, may tell."
@@ -72,7 +114,7 @@ def _leak(results: Results) -> str:
 
 
 def _difference(one: Candidate) -> str:
-    found = one.against_best.accuracy
+    found = one.against_best.estimate.interval()
     return points_between(found.mean, found.low, found.high)
 
 
@@ -83,6 +125,7 @@ def _line(one: Candidate, tradeoff: Tradeoff) -> list[str]:
         f"**{name}** (recommended)" if one is tradeoff.recommended else name,
         percent(result.accuracy()),
         "best" if result is tradeoff.best else _difference(one),
+        MISSING if result is tradeoff.best else "ruled out" if one.will_do else "possible",
         seconds(one.seconds),
         count(result.parameters[0]) if result.parameters else MISSING,
         "yes" if result in tradeoff.by_time else "",

@@ -7,13 +7,23 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
+from bench.evidence.decide import Call
 from bench.evidence.pareto import weigh
 from bench.evidence.results import Results, RowResult
 from bench.records.record import Curves, Record
+from bench.report.forest import CALLS, LABEL, TITLE, forest_of
 from bench.report.plots.style import BASELINE, FAMILIES, OTHER, Family, family
-from bench.report.text import counted, interval, percent, plain, seconds
+from bench.report.text import counted, interval, percent, plain, points_between, seconds
 
-KINDS: tuple[Family, ...] = (BASELINE, *FAMILIES, OTHER)  # a family is its place in this list
+Shape = Literal["up", "down", "square", "left", "right", "circle-hollow", "up-hollow", "down-hollow"]
+
+# A family, or a verdict, is its place in this list.
+KINDS: tuple[Family, ...] = (BASELINE, *FAMILIES, OTHER, *CALLS.values())
+_CALL_KINDS = {call: KINDS.index(family) for call, family in CALLS.items()}
+_SHAPES: dict[Call, Shape] = {
+    **{"better": "up", "worse": "down", "no difference": "square"},
+    **{"undecided": "circle-hollow", "model better": "up-hollow", "model worse": "down-hollow"},
+}
 
 Pairs = list[tuple[float, float]]
 
@@ -35,7 +45,7 @@ class Point:
 
     x: float
     y: float
-    kind: Literal["mean", "seed", "published"]
+    kind: Literal["mean", "seed", "published"] | Shape
     family: int
     text: tuple[str, ...]
     run: str | None = None
@@ -73,6 +83,7 @@ class Plot:
     points: tuple[Point, ...] = ()
     lines: tuple[Line, ...] = ()
     references: tuple[Reference, ...] = ()
+    band: tuple[float, float] | None = None  # of x, shaded from top to bottom
     compact: bool = False
 
     @property
@@ -80,6 +91,42 @@ class Plot:
         """The kinds of change that occur, for the legend."""
         lines = (line.family for line in self.lines if line.kind in ("interval", "curve"))
         return sorted({*(point.family for point in self.points), *lines})
+
+
+def forest(results: Results) -> Plot | None:
+    """A band a row: the difference from its reference with its interval, coloured by the verdict."""
+    found = forest_of(results)
+    if found is None:
+        return None
+    reach = _percent(found.reach)
+    points: list[Point] = []
+    lines: list[Line] = []
+    for y, verdict in enumerate(found.verdicts):
+        kind, of = _CALL_KINDS[verdict.call], verdict.accuracy
+        text = [
+            f"{plain(verdict.row)} against {plain(verdict.against)}",
+            f"{points_between(of.mean, of.low, of.high)} points, {counted(verdict.n_seeds, 'seed')}",
+            verdict.call,
+        ]
+        low, high = max(_percent(of.low), -reach), min(_percent(of.high), reach)
+        if low < high:
+            lines.append(Line([(low, y), (high, y)], "interval", kind))
+        if abs(_percent(of.mean)) <= reach:
+            points.append(Point(_percent(of.mean), y, _SHAPES[verdict.call], kind, tuple(text)))
+        if _percent(of.low) < -reach:
+            points.append(Point(-reach, y, "left", kind, tuple(text)))
+        if _percent(of.high) > reach:
+            points.append(Point(reach, y, "right", kind, tuple(text)))
+    return Plot(
+        "forest",
+        TITLE,
+        Axis(LABEL, -1.03 * reach, 1.03 * reach),
+        Axis("", -0.6, len(found.verdicts) - 0.4, rows=found.labels),
+        tuple(points),
+        tuple(lines),
+        (Reference("x", 0.0, "no difference"),),
+        band=(_percent(-found.margin), _percent(found.margin)),
+    )
 
 
 def accuracy(results: Results) -> Plot | None:

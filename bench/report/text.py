@@ -89,6 +89,11 @@ def points_between(mean: float, low: float, high: float) -> str:
     return f"{points(mean)} ({points(low)} to {points(high)})"
 
 
+def margin_text(share: float) -> str:
+    """A size in points without a sign: 1 point, 2 points, 0.5 points."""
+    return f"{100 * share:g} point" + ("" if round(100 * share, 6) == 1 else "s")
+
+
 def interval(bounds: tuple[float, float] | None) -> str:
     """Two shares in percent: 91.9 to 97.0."""
     return MISSING if bounds is None else f"{percent(bounds[0], 1)} to {percent(bounds[1], 1)}"

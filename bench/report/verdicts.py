@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 from bench.evidence.cut import cut_rows
+from bench.evidence.decide import ALPHA
+from bench.evidence.design import design_of
 from bench.evidence.looks import repeated_looks
-from bench.evidence.paired import Difference, Ratio
+from bench.evidence.paired import Ratio
 from bench.evidence.results import Results
+from bench.evidence.student import Difference
+from bench.evidence.unsteady import are_many, unsteady_rows
 from bench.evidence.variance import components, confounded, independent
-from bench.evidence.verdicts import ALPHA, POWER, Verdict, judge
+from bench.evidence.verdicts import Verdict, judge
 from bench.report.cut import MARK, cut_sentences
+from bench.report.outlook import design_note, margin_note, open_section
 from bench.report.tables import titled
-from bench.report.text import MISSING, escape, join, percent, points, sentence
+from bench.report.text import MISSING, escape, join, margin_text, percent, points, sentence
 
 _MEANINGS = """\
-*Better* and *worse*: more and less accurate; the chance that any such word in this report is wrong is about \
-{alpha} at most. *No difference larger than {margin}*: a difference of {margin} or more, either way, is ruled out \
-with the same care. *Undecided*: neither can be said; *seeds needed* is how many seeds in all would decide with a \
-chance of {power} if the truth is as estimated here, and {missing} that more seeds alone would not (more test \
-examples might)."""
+*Better* and *worse*: the recipe is more or less accurate, over other seeds and test texts than these; the chance that \
+any such word in this report is wrong is about {alpha}. *No difference > {margin}*: a difference of {margin} or more, \
+either way, is ruled out with the same care. *Undecided*: neither can be said yet."""
+_OF_MODELS = """\
+*Model better* and *model worse* are about the models that were trained here, on texts like these; a recipe makes \
+another model with every seed, and of recipes nothing can be said with fewer than three seeds."""
 _HOW_TO_READ = """\
 The *difference* is the mean over the seeds that both rows have finished, with a 95% interval over seeds and test \
-examples (unadjusted: one in twenty misses). *McNemar p* pools the predictions of all seeds. *Holm p* decides: it is \
-the larger p of McNemar's and the paired test, adjusted for all comparisons of the study. *Time* is the geometric \
-mean of the ratios of a run on its own, with its 95% interval over the seeds. How each is computed, and how often it \
-errs where the truth is known: docs/evidence.md."""
+examples (unadjusted: one in twenty misses). *Holm p* decides: the p of no difference, adjusted for all comparisons of \
+the study{claims}. *Time* is the geometric mean of the ratios of a run on its own, with its 95% interval over the \
+seeds. How each is computed, and how often it errs where the truth is known: docs/evidence.md."""
 _DEPENDENT = (
     "The seeds of this study vary one thing at a time, which shows what makes them scatter; they are not "
     "independent, so the intervals are too narrow, and no row is called better or worse."
 )
-_ONE_SEED = "One seed shows no spread, so a row with one is undecided: three are the least that can decide."
 
 
 def verdicts_section(results: Results) -> str:
@@ -39,13 +43,13 @@ def verdicts_section(results: Results) -> str:
     tests = independent(results.study.seeds)
     cut = cut_rows(results)
     rows = [
-        _cells(verdict, tests and verdict.n_seeds > 1, bool(cut.keys() & {verdict.row, verdict.against}))
+        _cells(verdict, tests, bool(cut.keys() & {verdict.row, verdict.against}))
         for verdict in verdicts.values()
     ]
-    headers = ["Row", "Against", "Verdict", "Difference, points", "95% interval", "McNemar p", "Holm p"]
-    headers += ["Seeds", "Seeds needed", "Time", "95% interval of time"]
+    headers = ["Row", "Against", "Verdict", "Difference, points", "95% interval", "Holm p"]
+    headers += ["Seeds", "Time", "95% interval of time"]
     table = titled(results, "Verdicts", headers, rows, "lll" + "r" * (len(headers) - 3))
-    return "\n\n".join([table, *_explanations(results, verdicts)])
+    return "\n\n".join([table, *_explanations(results, verdicts), *open_section(results, verdicts)])
 
 
 def scatter_section(results: Results) -> str:
@@ -86,47 +90,92 @@ def warnings_section(results: Results) -> str:
     return "\n\n".join(["## Warnings", "\n".join(lines)]) if lines else ""
 
 
+def unsteady_note(results: Results) -> str:
+    """What a reader must know where seeds of some rows are wide or skewed; empty where none are. Plain text."""
+    rows = unsteady_rows(results)
+    if not rows:
+        return ""
+    each = join(
+        f"{name} (lowest {percent(found.lowest)}%, median {percent(found.median)}%)"
+        for name, found in rows.items()
+    )
+    text = (
+        f"Rows whose seeds are wide or skewed: {each}. Few seeds do not show how often such a row fails, so its mean "
+        "and the words about it are less sure than the interval says"
+    )
+    if are_many(results):
+        text += (
+            ". Of simulated studies in which a third of the rows or more fail at random, more than 5% had a false word "
+            "(docs/evidence.md)"
+        )
+    return text
+
+
 def _cells(verdict: Verdict, tested: bool, cut: bool) -> list[str]:
-    needed = verdict.seeds_needed
     return [
         escape(verdict.row),
         escape(verdict.against),
-        _said(verdict) + (f" {MARK}" if cut else ""),
+        said(verdict) + (f" {MARK}" if cut else ""),
         points(verdict.accuracy.mean),
         _interval(verdict.accuracy),
-        _p(verdict.p_mcnemar),
         _p(verdict.p_holm) if tested else MISSING,
         str(verdict.n_seeds),
-        MISSING if needed is None else str(needed),
         MISSING if verdict.time is None else f"{verdict.time.ratio:.2f} ×",
         _ratio_interval(verdict.time),
     ]
 
 
 def _explanations(results: Results, verdicts: dict[str, Verdict]) -> list[str]:
-    meanings = _MEANINGS.format(
-        alpha=f"{ALPHA:.0%}", power=f"{POWER:.0%}", margin=_margin(results.margin), missing=MISSING
-    )
-    lines = [meanings, _HOW_TO_READ]
+    of_models = [verdict for verdict in verdicts.values() if not verdict.is_of_recipes]
+    claims = " and of its published claims" if any(result.claimed for result in results.rows) else ""
+    lines = [_MEANINGS.format(alpha=f"{ALPHA:.0%}", margin=margin_text(results.margin))]
+    if of_models and independent(results.study.seeds):
+        lines = (
+            [models_note(of_models), *lines, _OF_MODELS]
+            if len(of_models) < len(verdicts)
+            else [models_note(of_models), _OF_MODELS]
+        )
+    lines.append(f"{margin_note(results)} {design_note(design_of(results.study), len(results.study.seeds))}")
+    if note := unsteady_note(results):
+        lines.append(f"**{sentence(note)}**")
+    lines.append(_HOW_TO_READ.format(claims=claims))
     if again := repeated_looks(results.study):
         lines.insert(0, f"**{sentence(again)}**")
     if not independent(results.study.seeds):
         lines.append(_DEPENDENT)
-    elif any(verdict.n_seeds == 1 for verdict in verdicts.values()):
-        lines.append(_ONE_SEED)
     if cut := cut_sentences(results):
         lines.insert(0, f"{MARK} {escape(' '.join(cut))}")
     return lines
 
 
-def _said(verdict: Verdict) -> str:
-    if verdict.call == "no difference":
-        return f"no difference larger than {_margin(verdict.margin)}"
-    return f"**{verdict.call}**" if verdict.call in ("better", "worse") else verdict.call
+def models_note(of_models: list[Verdict]) -> str:
+    """Which trained models differ, where one or two seeds say nothing of recipes."""
+    found = {
+        side: [escape(verdict.row) for verdict in of_models if verdict.call == f"model {side}"]
+        for side in ("better", "worse")
+    }
+    parts = [
+        f"{side} than {'its' if len(names) == 1 else 'their'} reference: {join(names)}"
+        for side, names in found.items()
+        if names
+    ]
+    told = (
+        f"these trained models differ ({'; '.join(parts)})"
+        if parts
+        else "no two trained models can be told apart"
+    )
+    counts = sorted({verdict.n_seeds for verdict in of_models})
+    seeds = "one seed" if counts == [1] else "two seeds" if counts == [2] else "one or two seeds"
+    return f"**With {seeds}, {told}; recipes need three seeds or more.**"
 
 
-def _margin(margin: float) -> str:
-    return f"{100 * margin:g} point" + ("" if round(100 * margin, 6) == 1 else "s")
+def said(verdict: Verdict) -> str:
+    """The verdict's word, with the lowest seed of a row that fails."""
+    text = (
+        f"no difference > {margin_text(verdict.margin)}" if verdict.call == "no difference" else verdict.call
+    )
+    text = f"**{text}**" if verdict.call not in ("undecided", "no difference") else text
+    return f"{text} (lowest seed {percent(verdict.unsteady.lowest)}%)" if verdict.unsteady else text
 
 
 def _interval(difference: Difference) -> str:

@@ -40,6 +40,26 @@ def check_same_study(folder: Path, study: Study, records: Mapping[str, Record]) 
         else:
             continue
         raise UserError(f"{folder} holds {what}: choose another folder with --out")
+    if any(record.status == "done" for record in records.values()):
+        _check_weights(folder, study)
+
+
+def _check_weights(folder: Path, study: Study) -> None:
+    """Weights share out the level of the tests, so none may be chosen with results at hand."""
+    try:
+        before = {row.name: row.weight for row in load_study(folder).rows}
+    except UserError:  # no manifest, or a damaged one: nothing is known of its weights
+        return
+    for row in study.rows:
+        if row.weight != (was := before.get(row.name)):
+            raise UserError(
+                f"row {row.name!r}: weight = {_weight(row.weight)}, but {folder} has results with {_weight(was)}: "
+                "weights are fixed before the first run, so put it back, or choose another folder with --out"
+            )
+
+
+def _weight(weight: float | None) -> str:
+    return "none" if weight is None else f"{weight:g}"
 
 
 def unknown_checkpoints(folder: Path, study: Study, records: Mapping[str, Record]) -> list[str]:

@@ -51,6 +51,13 @@ class RowSpec(_Spec):
     against: str | None = Field(default=None, description="None: the baseline")
     question: str | None = Field(default=None, description="id of the question it answers")
     no_op: bool = Field(default=False, description="the recipe of the row it is against; the note says why")
+    weight: float | None = Field(
+        default=None,
+        gt=0,
+        le=1000,
+        allow_inf_nan=False,
+        description="its share of the level in the correction for many rows, against 1 of a row without one",
+    )
 
 
 class Grid(_Part):

@@ -155,6 +155,7 @@ def _row(spec: RowSpec, parent: str, recipe: Recipe, against: Recipe, excluded: 
         question=spec.question,
         note=spec.note,
         no_op=spec.no_op and recipe.choices() == against.choices(),
+        weight=spec.weight,
         excluded=excluded,
     )
 

@@ -244,6 +244,10 @@ def test_plan_says_what_would_run_and_runs_nothing(bench: Bench, study: list[str
     assert answer.code == 0
     assert "as asked" in answer.out
     assert "3 rows x 2 seeds on messages.csv (28 / 4 / 8 texts)" in answer.words
+    assert re.search(
+        r"with a chance of 80% \(2 comparisons, 8 test texts a seed\): 3 seeds: better", answer.words
+    )
+    assert "no difference: less than 5 points" in answer.words
     assert "6 runs to do, 0 done, 0 cannot run here" in answer.words
     for row in ("baseline", "last-layer", "tfidf"):
         assert re.search(rf"^{row} .*2 todo", answer.out, re.MULTILINE), row

@@ -46,10 +46,14 @@ def question_plot(results: Results, question: str) -> str:
 
 def _planned(results: Results) -> Iterator[Planned]:
     """Each plot that has something to show."""
+    from bench.report.forest import TITLE, forest_of
     from bench.report.plots import charts
+    from bench.report.plots.forest import forest_plot
 
     if not results.finished:
         return
+    if forest := forest_of(results):
+        yield "forest", TITLE, lambda title: forest_plot(forest, title)
     shown = [result for result in results.rows if result.done or result.published]
     yield "accuracy", "Test accuracy of every row", lambda title: charts.accuracy(results, shown, title)
     yield from _cost_and_curves(results)

@@ -98,7 +98,7 @@ def legend(figure: Figure, results: Results, rows: Sequence[RowResult], interval
     handles: list[Artist] = [Line2D([], [], **MEAN, color=kind.colour, label=kind.label) for kind in kinds]
     if intervals:
         grey = style.REFERENCE
-        handles.append(Line2D([], [], color=grey, linewidth=2, marker="o", label="mean, 95% Wilson interval"))
+        handles.append(Line2D([], [], color=grey, linewidth=2, marker="o", label="mean, 95% interval"))
         handles.append(Line2D([], [], **SEED, color=grey, label="one seed"))
         if any(row.published for row in rows):
             handles.append(Line2D([], [], **PUBLISHED, label="published, one seed"))

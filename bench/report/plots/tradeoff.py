@@ -37,12 +37,12 @@ def pareto(results: Results, tradeoff: Tradeoff, title: str) -> Figure:
         panels.append(_Panel(grid[1], sized, [r for r in tradeoff.by_parameters if r in sized], _trained))
     for panel, label in zip(panels, _LABELS, strict=False):
         _draw(panel, results, label)
-        if tradeoff.recommended.result in panel.rows:
-            panel.axes.plot(*panel.point(tradeoff.recommended.result), **_RING)
+        if (chosen := tradeoff.recommended) and chosen.result in panel.rows:
+            panel.axes.plot(*panel.point(chosen.result), **_RING)
     grid[0].set_ylabel("test accuracy, % (mean over seeds)")
     grid[0].margins(y=0.12)
     grid[0].set_ylim(grid[0].get_ylim())  # settled: the lines to the names must not move the axes again
-    _legend(figure, results, rows)
+    _legend(figure, results, rows, tradeoff.recommended is not None)
     for panel in panels:
         _name_front(figure, panel)
     return figure
@@ -95,12 +95,12 @@ def _name_front(figure: Figure, panel: _Panel) -> None:
     write_labels(figure, panel.axes, points, names, [*around_points, *along_line])
 
 
-def _legend(figure: Figure, results: Results, rows: Sequence[RowResult]) -> None:
+def _legend(figure: Figure, results: Results, rows: Sequence[RowResult], ring: bool) -> None:
     kinds = dict.fromkeys(family_of(results, row) for row in rows)
     handles = [Line2D([], [], **MEAN, color=kind.colour, label=kind.label) for kind in kinds]
     handles.append(Line2D([], [], **_FRONT, label="no row is both better and cheaper"))
-    ring = _RING | {"markersize": 10}
-    handles.append(Line2D([], [], **ring, label="recommended"))
+    if ring:
+        handles.append(Line2D([], [], **(_RING | {"markersize": 10}), label="recommended"))
     figure.legend(handles=handles, loc="outside lower left", ncols=4, columnspacing=1.5)
 
 

@@ -1,5 +1,11 @@
 // Plots as SVG from the data in the page: zoom, move, tooltips, and the same with the keyboard.
 
+// Marks of verdicts, drawn from their middle.
+const SHAPES = {
+  up: "m0 -6l6 11h-12z", down: "m0 6l6 -11h-12z", square: "m-5 -5h10v10h-10z",
+  circle: "m-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0z", left: "m-6 0l10 -5v10z", right: "m6 0l-10 -5v10z",
+};
+
 class Plot {
   constructor(box, data) {
     Object.assign(this, { box, data, x: new Scale(data.x), y: new Scale(data.y), chosen: null });
@@ -56,6 +62,10 @@ class Plot {
     node("rect", { x: x.from - 6, y: top - 6, width: x.to - x.from + 12, height: bottom - top + 12 }, node("clipPath", { id: clip }, this.svg));
     this.axes(top, bottom);
     const marks = node("g", { "clip-path": `url(#${clip})` }, this.svg);
+    if (data.band) {
+      const [low, high] = data.band.map((value) => x.at(value));
+      node("rect", { x: low, width: high - low, y: top - 6, height: bottom - top + 12, class: "band" }, marks);
+    }
     for (const { axis, at } of data.references) {
       const place = axis === "x" ? { x1: x.at(at), x2: x.at(at), y1: top, y2: bottom } : { x1: x.from, x2: x.to, y1: y.at(at), y2: y.at(at) };
       node("line", { ...place, class: "reference" }, marks);
@@ -103,7 +113,9 @@ class Plot {
 
   point({ x, y, kind, family, text, run, label }, marks) {
     const [px, py] = [this.x.at(x), this.y.at(y)];
+    const [shape, hollow] = kind.split("-");
     if (kind === "published") node("path", { d: `M${px} ${py - 5}l5 5l-5 5l-5 -5z`, class: "published" }, marks);
+    else if (shape in SHAPES) node("path", { d: `M${px} ${py}${SHAPES[shape]}`, class: `mean k${family}${hollow ? " hollow" : ""}` }, marks);
     else node("circle", { cx: px, cy: py, r: kind === "mean" ? 5 : 3.4, class: `${kind} k${family}` }, marks);
     this.target(x, y, text, run, `${text} ${y}`, label);
   }

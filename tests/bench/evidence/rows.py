@@ -113,4 +113,4 @@ def make_results(*rows: RowResult, dataset: DatasetFacts = DATASET) -> Results:
         dataset=dataset,
         command="python -m bench run",
     )
-    return Results(study, rows, n_unused=0, table=TABLE)
+    return Results(study, rows, n_unused=0, margin=0.01, table=TABLE)

@@ -20,8 +20,8 @@ def test_the_same_seeds_on_the_same_data_are_paired(rows: ModuleType) -> None:
     theirs = rows.make_results(rows.make_row("a", spread(0, 10), [1, 2, 3], recipe=Recipe()))
     found = only(compare_studies(ours, theirs))
     assert found.paired
-    assert found.paired.accuracy.mean == pytest.approx(-50 / 300)
-    assert found.call == "worse"
+    assert found.paired.estimate.value == pytest.approx(-50 / 300)
+    assert found.paired.call == "worse"
     assert found.unpaired is None
     assert found.flipped == (150, 900)
     assert found.time
@@ -33,8 +33,9 @@ def test_equal_recipes_that_ran_twice_are_compared_all_the_same(rows: ModuleType
     ours = rows.make_results(rows.make_row("a", spread(0, 10), recipe=Recipe()))
     theirs = rows.make_results(rows.make_row("a", spread(0, 90), recipe=Recipe()))
     found = only(compare_studies(ours, theirs))
-    assert found.call == "better"
-    assert found.p_holm < 0.05
+    assert found.paired
+    assert found.paired.call == "better"
+    assert found.paired.p_holm < 0.05
 
 
 def test_other_data_is_unpaired(rows: ModuleType) -> None:

@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 from types import ModuleType
 
 import pytest
@@ -25,8 +26,8 @@ def test_the_front_of_nothing() -> None:
     assert pareto_front([], []) == []
 
 
-def tradeoff(rows: ModuleType, *made: object) -> Tradeoff:
-    found = weigh(rows.make_results(*made))
+def tradeoff(rows: ModuleType, *made: object, margin: float = 0.05) -> Tradeoff:
+    found = weigh(replace(rows.make_results(*made), margin=margin))
     assert found
     return found
 
@@ -35,7 +36,7 @@ def spread(start: int, number: int) -> list[range]:
     return [range(start + seed, start + seed + number) for seed in range(3)]
 
 
-def test_the_cheapest_row_that_is_not_worse_is_recommended(rows: ModuleType) -> None:
+def test_the_cheapest_row_that_is_shown_to_lose_little_is_recommended(rows: ModuleType) -> None:
     found = tradeoff(
         rows,
         rows.make_row("dear and best", spread(0, 9), [50, 51, 52]),
@@ -44,6 +45,7 @@ def test_the_cheapest_row_that_is_not_worse_is_recommended(rows: ModuleType) -> 
         rows.make_row("in the middle", spread(2, 11), [20, 20, 20]),
     )
     assert found.best.name == "dear and best"
+    assert found.recommended
     assert found.recommended.result.name == "cheap enough"
     assert [one.result.name for one in found.candidates if one.is_worse] == ["cheap and bad"]
     assert [row.name for row in found.by_time] == ["cheap and bad", "cheap enough", "dear and best"]
@@ -53,6 +55,7 @@ def test_the_cheapest_row_that_is_not_worse_is_recommended(rows: ModuleType) -> 
 def test_of_equally_accurate_rows_the_cheapest_is_the_best(rows: ModuleType) -> None:
     wrong = spread(0, 9)
     found = tradeoff(rows, rows.make_row("slow", wrong, [9, 9, 9]), rows.make_row("quick", wrong, [2, 2, 2]))
+    assert found.recommended
     assert found.best.name == found.recommended.result.name == "quick"
 
 
@@ -62,7 +65,28 @@ def test_the_best_itself_where_every_cheaper_row_is_worse(rows: ModuleType) -> N
         rows.make_row("best", spread(0, 9), [50, 51, 52]),
         rows.make_row("worse", spread(0, 60), [1, 1, 1]),
     )
+    assert found.recommended
     assert found.recommended.result.name == "best"
+
+
+def test_absence_of_evidence_recommends_nothing(rows: ModuleType) -> None:
+    """A cheaper row that may lose more than the margin, and is not shown to be worse either."""
+    made = [
+        rows.make_row("best", spread(0, 9), [50, 51, 52]),
+        rows.make_row("cheap", spread(2, 11), [5, 5, 5]),
+    ]
+    found = tradeoff(rows, *made, margin=0.01)
+    assert found.recommended is None
+    assert [one.result.name for one in found.cheaper] == ["cheap"]
+    assert not found.cheaper[0].will_do
+    assert not found.cheaper[0].is_worse
+
+
+def test_one_seed_recommends_no_recipe(rows: ModuleType) -> None:
+    one = [rows.make_row("best", spread(0, 9)[:1]), rows.make_row("bad", spread(0, 99)[:1])]
+    found = tradeoff(rows, *one)
+    assert not found.is_of_recipes
+    assert found.recommended is None
 
 
 def test_nothing_is_weighed_over_two_machines_or_with_one_row(rows: ModuleType) -> None:

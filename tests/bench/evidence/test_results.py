@@ -1,7 +1,6 @@
 from types import ModuleType
 
 import pytest
-from statsmodels.stats.proportion import proportion_confint
 
 from bench.evidence.results import Results, collect
 from bench.records.record import Record
@@ -19,13 +18,6 @@ def test_every_record_is_found_by_recipe_and_seed(results: Results, records: lis
 def test_a_no_op_has_the_runs_of_the_row_it_repeats(results: Results) -> None:
     assert results.row("ignore-index").runs == results.row("baseline").runs
     assert results.first_with_recipe(results.row("ignore-index")) is results.row("baseline")
-
-
-def test_interval_is_wilsons_for_the_examples_of_one_seed(results: Results) -> None:
-    for result in results.finished:
-        mean = sum(run.metrics.test.correct for run in result.done if run.metrics) / len(result.done)
-        expected = proportion_confint(mean, 300, method="wilson")
-        assert result.interval == pytest.approx(expected, abs=1e-9)
 
 
 def test_status_and_reason_of_rows_without_a_finished_run(study: Study, studies: ModuleType) -> None:

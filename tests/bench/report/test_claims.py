@@ -36,7 +36,7 @@ def test_single_claims(section: str) -> None:
     assert first == "**holds** (p <0.001): whichever messages each row got right"
     assert re.match(r"9\d\.\d\d against 7\d\.\d\d: \+\d\d\.\d\d \(\+", here)
     assert re.fullmatch(
-        r"\*\*holds\*\* \(p [<.\d]+\): 3 seeds; the published \+20\.00 within the interval", second
+        r"\*\*holds\*\* \(p [<.\d]+\): 3 seeds; the published \+20\.00 is compatible with ours", second
     )
     assert found["7a"][2].endswith("the two published figures are equal")
     assert found["5c"][4] == "**not run**: xl: needs 12.4 GiB of memory, 7.1 GiB are there"

@@ -244,10 +244,11 @@ def test_what_keeps_verdicts_open_is_said(study: Study, records: list[Record]) -
         update={"rows": rows, "seeds": study.seeds[:1], "warnings": ["two changes at once"]}
     )
     page = Page(render(collect(one, records)))
-    assert "One seed shows no spread" in page.text
+    assert "recipes need three seeds or more" in page.text
+    assert "model worse" in page.text
     assert "Two changes at once." in page.text
     assert (
-        "One seed shows no spread"
+        "recipes need three seeds or more"
         not in Page(render(collect(one.model_copy(update={"seeds": study.seeds}), records))).text
     )
 

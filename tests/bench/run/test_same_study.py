@@ -86,3 +86,24 @@ def test_what_earlier_calls_judged_is_carried_on(
     assert found.looks == looks
     other = toy_study([Row(name="baseline", recipe=Recipe(lr=1.0))], seeds=seeds)
     assert reported_study(tmp_path, other, {record.run_id: record})[0].looks == []
+
+
+def test_weights_are_fixed_before_the_first_run(
+    toy_study: Callable[..., Study], toy_record: MakeRecord, tmp_path: Path
+) -> None:
+    base = Row(name="base", recipe=Recipe())
+    row = Row(name="row", recipe=Recipe(epochs=3), against="base", weight=4.0)
+    before = toy_study([base, row])
+    save_study(tmp_path, before)
+    records = {record.run_id: record for record in [toy_record()]}
+    check_same_study(tmp_path, before, records)
+    light = toy_study([base, row.model_copy(update={"weight": None})])
+    with pytest.raises(
+        UserError, match=r"row 'row': weight = none, but .* has results with 4: weights are fixed"
+    ):
+        check_same_study(tmp_path, light, records)
+    check_same_study(tmp_path, light, {})  # nothing has run yet
+    new = Row(name="new", recipe=Recipe(epochs=4), against="base", weight=2.0)
+    with pytest.raises(UserError, match=r"row 'new': weight = 2, but .* has results with none"):
+        check_same_study(tmp_path, toy_study([base, row, new]), records)
+    check_same_study(tmp_path, toy_study([base, new.model_copy(update={"weight": None})]), records)

@@ -109,6 +109,12 @@ def test_a_small_matrix_of_ones_own(tmp_path: Path) -> None:
     ]
 
 
+def test_a_weight_stands_in_the_manifest(tmp_path: Path) -> None:
+    text = '[[row]]\nname = "first"\nweight = 4\nset = { position = "first" }\n'
+    rows = resolve(load_matrix(write(tmp_path, text)), "bundled").rows
+    assert [row.weight for row in rows] == [None, 4.0]
+
+
 def test_grid_is_the_product_less_the_excluded(tmp_path: Path) -> None:
     text = """
     [grid]
@@ -158,6 +164,9 @@ ROW = '[[row]]\nname = "a"\n'
         ),
         (ROW + 'question = "q"\n', "row 'a': question = 'q' is not in [questions]: known are none"),
         (ROW + "no_op = true\n", "row 'a': no_op = true needs a note"),
+        (ROW + "weight = 0\n", "row 'a': weight = 0: Input should be greater than 0"),
+        (ROW + "weight = inf\n", "row 'a': weight = inf: Input should be a finite number"),
+        (ROW + "weight = nan\n", "row 'a': weight = nan: Input should be a finite number"),
         (ROW + "published = { row = 1 }\n", "row 'a': published: there is no such key here"),
         ("published = 'llms'\n", "published = 'llms': known are llms_from_scratch"),
         ('[baseline]\nset = { model = "nano" }\n', "baseline: its model is chosen by --models"),

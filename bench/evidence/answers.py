@@ -1,0 +1,33 @@
+"""Which test examples a run got right, and which examples they were."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from bench.records.record import Record
+
+
+def correct(record: Record) -> np.ndarray:
+    """(n,) 1 where the prediction was right, else 0; of a record with predictions."""
+    assert record.test is not None
+    return np.equal(record.test.labels, record.test.predicted).astype(np.int64)
+
+
+def examples(records: Sequence[Record]) -> list[np.ndarray]:
+    """For each record (n,) numbers of its test examples, equal where two records saw the same one.
+
+    Records that do not say which rows of the source they saw share their examples where they share the split.
+    """
+    numbered = []
+    splits: dict[str, int] = {}
+    for record in records:
+        assert record.test is not None
+        n = len(record.test.labels)
+        if record.test.examples is not None:
+            numbered.append(np.array(record.test.examples))
+            continue
+        start = splits.setdefault(record.dataset.fingerprint, sum(map(len, numbered)))
+        numbered.append(-1 - start - np.arange(n))  # below zero, so that none is mistaken for a row
+    return numbered

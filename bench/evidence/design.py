@@ -1,0 +1,85 @@
+"""What a study can show, from its size alone: known before anything runs, and so fit to choose a margin by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+from typing import TYPE_CHECKING
+
+from bench.evidence.decide import ALPHA
+from bench.evidence.variance import varies
+
+if TYPE_CHECKING:
+    from bench.records.study import Study
+
+POWER = 0.8  # with which a forecast decides
+MARGINS = (0.01, 0.02, 0.05)  # accuracy; the default is the smallest that can be shown
+MARGIN_SEEDS = 10
+FORECAST_SEEDS = (3, 5, 10)
+
+# What rows of the committed studies are typically like, rounded up (results/embedded, 20 comparisons).
+DIFFERING = 0.035  # share of the predictions that differ
+OVERDISPERSION = 1.4  # of the seeds, over what their predictions alone would make them scatter
+OF_EXAMPLES = 0.2  # share of the variance that lies in the examples and is the same with every seed
+
+
+@dataclass(frozen=True)
+class Design:
+    """n_examples: test examples of a seed; overlap: as in Paired; n_comparisons: rows to be judged."""
+
+    n_examples: int
+    overlap: float
+    n_comparisons: int
+
+    def visible_difference(self, n_seeds: int) -> float:
+        """The smallest difference that a typical row would be called better or worse with (share).
+
+        A difference of D makes that many more predictions differ, so D = distance * sqrt(v (DIFFERING + D)).
+        """
+        c = self._distance(n_seeds, self._level / 2, POWER) ** 2 * self._variance(n_seeds)
+        return min(1.0, (c + sqrt(c * c + 4 * c * DIFFERING)) / 2)
+
+    def visible_margin(self, n_seeds: int, power: float = POWER) -> float:
+        """The smallest margin within which a typical row without any difference would be shown to lie (share)."""
+        distance = self._distance(n_seeds, self._level, (1 + power) / 2)
+        return min(1.0, distance * sqrt(DIFFERING * self._variance(n_seeds)))
+
+    @property
+    def margin(self) -> float:
+        """The smallest of MARGINS that MARGIN_SEEDS seeds have an even chance to show, else the largest."""
+        shown = self.visible_margin(MARGIN_SEEDS, power=0.5)
+        return next((margin for margin in MARGINS if shown <= margin), MARGINS[-1])
+
+    @property
+    def _level(self) -> float:
+        """Of the first row that Holm's method decides; those after it have it easier."""
+        return ALPHA / max(1, self.n_comparisons)
+
+    def _variance(self, n_seeds: int) -> float:
+        """Of a mean difference, for each unit of the share of predictions that differ."""
+        of_examples = OF_EXAMPLES * self.overlap
+        return OVERDISPERSION * (1 / self.n_examples - of_examples) / n_seeds + of_examples
+
+    def _distance(self, n_seeds: int, tail: float, power: float) -> float:
+        from scipy.special import stdtrit
+
+        dof = 2 * (n_seeds - 1)  # the other comparisons count for as much as the seeds
+        return float(stdtrit(dof, 1 - tail) + stdtrit(dof, power))
+
+
+def design_of(study: Study) -> Design:
+    """The design of a study; that of one seed counts as one whose seeds will have splits of their own."""
+    data = study.dataset
+    pool = data.n_train + data.n_validation + data.n_test
+    own_splits = len(study.seeds) == 1 or "split" in varies(study.seeds)
+    recipes = {row.name: row.recipe.id for row in study.rows}
+    compared = {
+        frozenset((recipes[row.name], recipes[row.against]))
+        for row in study.rows
+        if row.against in recipes and not row.excluded
+    }
+    return Design(
+        n_examples=data.n_test,
+        overlap=1 / (pool if own_splits else data.n_test),
+        n_comparisons=sum(len(pair) == 2 for pair in compared),
+    )

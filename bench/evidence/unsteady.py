@@ -1,0 +1,58 @@
+"""Rows whose seeds are wide or skewed: their mean over few seeds says less than a t test assumes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median, variance
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.evidence.results import Results, RowResult
+
+P_LUCK = 0.001  # chance that the test texts alone make the seeds of a row look so
+MANY = 1 / 3  # of the rows: in such studies a false word is likelier than 5% (docs/evidence.md)
+
+
+@dataclass(frozen=True)
+class Unsteady:
+    """The lowest seed of a row, and the median of all, as shares."""
+
+    lowest: float
+    median: float
+
+
+def unsteady(result: RowResult, margin: float) -> Unsteady | None:
+    """The lowest seed of a row whose seeds scatter, or fall below their median, by more than `margin`.
+
+    And by more than their test texts explain: an exact binomial test of the lowest seed, and the chi-squared
+    test of the seeds' variance against the binomial one.
+    """
+    from scipy.stats import binom, chi2
+
+    splits = [run.metrics.test for run in result.done if run.metrics]
+    if len(splits) < 2:
+        return None
+    shares = [split.accuracy for split in splits]
+    middle, spread = median(shares), variance(shares)
+    lowest = min(splits, key=lambda split: split.accuracy)
+    p_lowest = len(splits) * float(binom.cdf(lowest.correct, lowest.n, middle))
+    is_low = middle - lowest.accuracy > margin and p_lowest < P_LUCK
+    of_texts = max(middle * (1 - middle), 1 / lowest.n) / lowest.n
+    dof = len(splits) - 1
+    is_wide = spread > margin**2 and float(chi2.sf(dof * spread / of_texts, dof)) < P_LUCK
+    return Unsteady(lowest.accuracy, middle) if is_low or is_wide else None
+
+
+def unsteady_rows(results: Results) -> dict[str, Unsteady]:
+    """Row name -> its lowest seed, for the rows whose seeds are wide or skewed, each recipe once."""
+    found = {
+        result.name: unsteady(result, results.margin)
+        for result in results.finished
+        if results.first_with_recipe(result) is result
+    }
+    return {name: lowest for name, lowest in found.items() if lowest}
+
+
+def are_many(results: Results) -> bool:
+    """Whether so many rows are unsteady that false words become likelier."""
+    return bool(results.finished) and len(unsteady_rows(results)) >= MANY * len(results.finished)

@@ -1,0 +1,102 @@
+"""What a forest plot shows, on paper and on the page: each verdict with its interval, and how far the axis goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.evidence.decide import Call
+from bench.evidence.results import Results
+from bench.evidence.verdicts import Verdict, judge
+from bench.report.plots.style import Family
+from bench.report.text import code_block, fold, margin_text, plain, points
+
+TITLE = "Difference in test accuracy from the row it is compared with, 95% intervals"
+LABEL = "difference in test accuracy, points"
+_QUANTILE = 0.8  # of the rows whose intervals the axis shows whole; arrows stand for what lies beyond
+
+# Colours of the page's verdicts; the shape says the same without colour.
+CALLS: dict[Call, Family] = {
+    "better": Family("better", "#0A5C36", frozenset()),
+    "worse": Family("worse", "#A3260B", frozenset()),
+    "no difference": Family("no difference", "#44505C", frozenset()),
+    "undecided": Family("undecided", "#B58900", frozenset()),
+    "model better": Family("model better", "#2E8B57", frozenset()),
+    "model worse": Family("model worse", "#D1583F", frozenset()),
+}
+
+_HALF = 24  # characters on either side of zero
+_MARKS: dict[Call, str] = {
+    **{"better": "▲", "worse": "▼", "no difference": "■", "undecided": "○"},
+    **{"model better": "△", "model worse": "▽"},
+}
+
+
+@dataclass(frozen=True)
+class Forest:
+    """The verdicts of a study, and the greatest difference on the axis (share)."""
+
+    verdicts: tuple[Verdict, ...]
+    labels: tuple[str, ...]
+    reach: float
+    margin: float
+
+
+def forest_of(results: Results) -> Forest | None:
+    """None where no two rows are compared."""
+    verdicts = tuple(judge(results).values())
+    if not verdicts:
+        return None
+    bounds = sorted(max(-verdict.accuracy.low, verdict.accuracy.high) for verdict in verdicts)
+    usual = bounds[min(len(bounds) - 1, int(_QUANTILE * len(bounds)))]
+    return Forest(
+        verdicts=verdicts,
+        labels=tuple(_label(results, verdict) for verdict in verdicts),
+        reach=min(1.0, max(1.15 * usual, 3 * results.margin)),
+        margin=results.margin,
+    )
+
+
+def _label(results: Results, verdict: Verdict) -> str:
+    name = plain(verdict.row)
+    return name if verdict.against == results.study.baseline else f"{name} vs {plain(verdict.against)}"
+
+
+def forest_section(results: Results) -> str:
+    """The forest plot in characters, for a page that shows no pictures; empty where no two rows are compared."""
+    forest = forest_of(results)
+    if forest is None:
+        return ""
+    width = max(map(len, forest.labels))
+    lines = [
+        f"{fold(label, 36, 1):<{min(width, 36)}}  {_line(forest, verdict)}  {points(verdict.accuracy.mean):>7}  "
+        f"{verdict.call}"
+        for label, verdict in zip(forest.labels, forest.verdicts, strict=True)
+    ]
+    edge = f"{100 * forest.reach:.1f}"
+    scale = f"{'':<{min(width, 36)}}  {'−' + edge:<{_HALF}}0{'+' + edge:>{_HALF}}  points"
+    note = (
+        f"{TITLE}; the dotted lines are the margin of {margin_text(forest.margin)}, and arrows stand for what lies "
+        "beyond the scale."
+    )
+    return f"{code_block(chr(10).join([*lines, scale]))}\n\n{note}"
+
+
+def _line(forest: Forest, verdict: Verdict) -> str:
+    """One row of characters: the interval as a line, its middle as the mark of the verdict."""
+
+    def place(value: float) -> int:
+        return max(0, min(2 * _HALF, round(_HALF * (1 + value / forest.reach))))
+
+    cells = [" "] * (2 * _HALF + 1)
+    cells[_HALF] = "│"
+    for edge in (-forest.margin, forest.margin):
+        cells[place(edge)] = "┊"
+    found = verdict.accuracy
+    for at in range(place(found.low), place(found.high) + 1):
+        cells[at] = "─"
+    cells[place(found.mean)] = _MARKS[verdict.call]
+    if found.low < -forest.reach:
+        cells[0] = "◀"
+    if found.high > forest.reach:
+        cells[-1] = "▶"
+    return "".join(cells)

@@ -1,0 +1,112 @@
+"""What is left open: probabilities, what is not ruled out, what would decide, and what a study could show."""
+
+from __future__ import annotations
+
+from bench.evidence.design import FORECAST_SEEDS, MARGIN_SEEDS, MARGINS, POWER, Design, design_of
+from bench.evidence.outlook import Needs, Outlook
+from bench.evidence.results import Results
+from bench.evidence.verdicts import Verdict
+from bench.report.tables import titled
+from bench.report.text import MISSING, escape, join, margin_text, percent, points
+
+_NEEDS: dict[Needs, str] = {
+    "recipe seeds": "three seeds or more",
+    "a few seeds": "a few more seeds",
+    "dozens of seeds": "dozens of seeds",
+    "hundreds of seeds": "hundreds of seeds",
+    "test texts": "more test texts",
+}
+_HOW_TO_READ = """\
+*Probabilities* of a true difference beyond {margin} either way and within it, from the t distribution behind the \
+interval (flat prior), unadjusted: they are not verdicts. *Not ruled out*: the largest loss and gain, for all open \
+rows together. *What would decide* is an order of magnitude: the median over the differences that are likely, with a \
+chance of {power:.0%} each, and the time of the missing runs, each done alone."""
+
+
+def open_section(results: Results, verdicts: dict[str, Verdict]) -> list[str]:
+    """The table of undecided rows and how to read it; nothing where there are none."""
+    still_open = [verdict for verdict in verdicts.values() if verdict.outlook and is_open(verdict)]
+    if not still_open:
+        return []
+    margin = margin_text(results.margin)
+    rows = [
+        [
+            escape(verdict.row),
+            *(chance(p) for p in (found.worse, found.within, found.better)),
+            not_ruled_out(found),
+            what_decides(found),
+        ]
+        for verdict in still_open
+        if (found := verdict.outlook)
+    ]
+    headers = [
+        *("Row", f"Worse by > {margin}, %", f"Within {margin}, %", f"Better by > {margin}, %"),
+        *("Not ruled out, points", "What would decide"),
+    ]
+    table = titled(results, "What is left open", headers, rows, "lrrrrl")
+    return [table, _HOW_TO_READ.format(margin=margin, power=POWER)]
+
+
+def is_open(verdict: Verdict) -> bool:
+    """Whether nothing is said of the recipes."""
+    return verdict.outlook is not None and verdict.outlook.needs is not None
+
+
+def what_decides(found: Outlook) -> str:
+    """In words: dozens of seeds, about 1.2 h."""
+    if found.needs is None:
+        return MISSING
+    text = _NEEDS[found.needs]
+    return text if found.minutes is None else f"{text}, about {_duration(found.minutes)}"
+
+
+def chance(p: float) -> str:
+    """A probability in percent, never quite 0 or 100."""
+    return "< 1" if p < 0.01 else "> 99" if p > 0.99 else f"{100 * p:.0f}"
+
+
+def not_ruled_out(found: Outlook) -> str:
+    """The largest loss and the largest gain: −1.20 to +0.40."""
+    return f"{points(-found.loss)} to {points(found.gain)}"
+
+
+def margin_note(results: Results) -> str:
+    """Which difference counts as none, and who chose it."""
+    margin = margin_text(results.margin)
+    if results.margin_is_given:
+        return f"The margin is {margin}, as asked for."
+    tried = join((f"{100 * each:g}" for each in MARGINS), "or")
+    if design_of(results.study).visible_margin(MARGIN_SEEDS, power=0.5) > results.margin:
+        why = f"the largest of {tried} points: {MARGIN_SEEDS} seeds of this design would hardly show any of them"
+    else:
+        why = (
+            f"the smallest of {tried} points within which {MARGIN_SEEDS} seeds of this design have an even chance to "
+            "show a row that differs in nothing"
+        )
+    return f"The margin is {margin}, {why} (`--margin` takes another)."
+
+
+def design_note(design: Design, n_seeds: int | None = None) -> str:
+    """What a study of this size can be expected to show; n_seeds: how many it has, where that is known."""
+    counts = (
+        sorted({*FORECAST_SEEDS, n_seeds}) if n_seeds and n_seeds >= FORECAST_SEEDS[0] else FORECAST_SEEDS
+    )
+    parts = [
+        f"{n} seeds: better or worse from {percent(design.visible_difference(n), 1)} points, "
+        f"no difference within {percent(design.visible_margin(n), 1)}"
+        for n in counts
+    ]
+    return (
+        f"What this design can show of a typical row, with a chance of {POWER:.0%} ({design.n_comparisons} "
+        f"comparisons, {design.n_examples:,} test texts a seed): {'; '.join(parts)}."
+    )
+
+
+def _duration(minutes: float) -> str:
+    return (
+        f"{minutes:.1f} min"
+        if minutes < 10
+        else f"{minutes:.0f} min"
+        if minutes < 90
+        else f"{minutes / 60:.1f} h"
+    )
