@@ -29,21 +29,14 @@ from gptcore.files import write_whole
 
 _HOW_TO_READ = """\
 *Test accuracy* is the mean over the seeds that finished; *each seed* lists them in order. The *95% interval* is \
-<<<<<<< HEAD
-Wilson's, for the mean accuracy with n = {n:,}, the test examples of one seed: it says how far other test \
-examples could move the figure. {seeds} how far the seeds differ is what *each seed* shows. *Training* is the \
-training phase, *run alone* what a run costs by itself from loading to evaluation{here}; times are means over \
-the seeds. *Memory added* is how far a run raised its process above its start, the highest of
-the seeds; older records do not have it."""
-=======
 {of}. *Training* is the training phase, *run alone* what a run costs by itself from loading to evaluation{here}; \
-times are means over the seeds. *Peak memory* is the highest of the seeds."""
->>>>>>> w/evid
+times are means over the seeds. *Memory added* is how far a run raised its process above its start, the highest of \
+the seeds; older records do not have it."""
 _ELSEWHERE = """\
 ## Plots and more
 
 `report.html` beside this file has every seed's record, plots, verdicts by question, times by phase, metrics beyond \
-accuracy and other padding; `plots/` has the plots as SVG and PNG. Where they are missing, `python -m bench report` \
+accuracy and other padding; `plots/` has the plots as SVG. Where they are missing, `python -m bench report` \
 with this folder draws them from the records."""
 _OF_RECIPE = "over other seeds and test texts (Student's t on the logit scale)"
 _OF_MODEL = (
