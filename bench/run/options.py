@@ -110,7 +110,7 @@ class RunOptions(DataOptions):
 class SpeedOptions(DataOptions):
     """What `speed` times, and where its page goes."""
 
-    models: Annotated[str, Option(help="gpt2 (its 124M), bundled (mini), or one model's name")] = "gpt2"
+    models: Annotated[str, Option(help="gpt2 (its 124M), bundled (micro), or one model's name")] = "gpt2"
     only: Only = field(default_factory=list)
     skip: Skip = field(default_factory=list)
     pairs: Annotated[

@@ -39,7 +39,7 @@ SLICES: dict[EngineName, dict[str, SliceSize]] = {
 }
 WHOLE_PAIRS = 3  # of slices of a row that is then done whole
 LENGTHS = (32, 64, 128, 256)  # tokens a row is padded to, to show how cost grows
-OTHER_MODELS = {"gpt2": ("mini", "gpt2-medium"), "bundled": ("nano", "micro")}
+OTHER_MODELS = {"gpt2": ("mini", "gpt2-medium"), "bundled": ("nano", "micro", "mini")}
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 

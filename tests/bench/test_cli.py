@@ -330,7 +330,7 @@ def test_run_report_show(bench: Bench, study: list[str], tmp_path: Path) -> None
     results = {"report.md", "report.html", "summary.csv", "plots"}
     assert results <= {path.name for path in folder.iterdir()}
     assert list((folder / "plots").glob("*.svg"))
-    assert list((folder / "plots").glob("*.svg"))
+    assert "How many layers should learn?" in (folder / "report.html").read_text()
 
     second = bench("run", *study)
     assert second.code == 0
@@ -339,7 +339,7 @@ def test_run_report_show(bench: Bench, study: list[str], tmp_path: Path) -> None
     assert load_records(folder) == records
 
     report_text = (folder / "report.md").read_text()
-    for name in ("baseline", "last-layer", "tfidf", "messages.csv", "How many layers should learn?"):
+    for name in ("baseline", "last-layer", "tfidf", "messages.csv"):
         assert name in report_text, name
     (folder / "report.md").unlink()
     again = bench("report", folder)

@@ -181,7 +181,7 @@ def test_ten_megabytes_on_one_line_and_control_characters(tmp_path: Path) -> Non
 # --- records, studies, checkpoints ---------------------------------------------------------------------------
 
 
-RECORDS = Path(__file__).parents[2] / "results" / "bundled"
+RECORDS = Path(__file__).parents[2] / "results" / "embedded"
 ROWS = ("baseline", "first-token", "all-layers", "lora", "tfidf")
 
 

@@ -14,7 +14,7 @@ from gptcore.data.rows import pad
 from gptcore.engine.engine import Engine, EngineName
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
-from gptcore.training.fit import build_classifier, build_gpt
+from gptcore.training.build import build_backbone, build_classifier
 
 TOY: dict[str, Any] = {"n_embd": 16, "n_layer": 3, "n_head": 2, "n_positions": 12, "vocab_size": 31}
 TOY |= {"bos_token_id": 0, "eos_token_id": 0, "resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
@@ -81,7 +81,7 @@ def last_states(model: GPT2LMHeadModel) -> torch.Tensor:
 def read_by(folder: Path, engine: EngineName, weights: str = "pretrained") -> torch.Tensor:
     """The same by an engine, from padded rows."""
     recipe = Recipe(model=str(folder), weights=weights, position="last_real")
-    gpt, _ = build_gpt(recipe, 0)
+    gpt, _ = build_backbone(recipe, 0)
     classifier = build_classifier(gpt, 2, recipe, Engine(engine), 0).eval()
     return classifier.features(pad(SEQUENCES, 10, 0))
 
@@ -120,7 +120,7 @@ def test_random_weights_follow_the_config_too(tmp_path: Path, key: str) -> None:
     """Our random model, saved, is the same model there: every key is also written down."""
     make_checkpoint(tmp_path / "theirs", **{key: COMPUTED[key]})
     recipe = Recipe(model=str(tmp_path / "theirs"), weights="random")
-    gpt, _ = build_gpt(recipe, 0)
+    gpt, _ = build_backbone(recipe, 0)
     for parameter in gpt.parameters():
         parameter.data.mul_(10)  # so that more than the embedding matters
     save_gpt(gpt, tmp_path / "ours")
@@ -137,7 +137,7 @@ def test_what_is_not_supported_is_refused_with_key_and_value(tmp_path: Path, key
     make_checkpoint(tmp_path)
     write_config(tmp_path, **{key: REFUSED[key]})
     with pytest.raises(UserError) as caught:
-        build_gpt(Recipe(model=str(tmp_path), weights=weights), 0)
+        build_backbone(Recipe(model=str(tmp_path), weights=weights), 0)
     message = str(caught.value)
     assert f"config.json: {key} = {json.dumps(REFUSED[key])} is not" in message
     assert "\n" not in message

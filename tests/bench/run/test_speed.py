@@ -143,7 +143,7 @@ def test_rows_of_one_model_each_recipe_once(monkeypatch: pytest.MonkeyPatch, toy
     assert asked.rows[0].name == "baseline"
     names = [row.name for row in asked.rows]
     assert not {"nano", "tfidf", "lora", "ignore-index", "xl"} & set(names)
-    assert {row.recipe.model for row in asked.rows} == {"mini"}
+    assert {row.recipe.model for row in asked.rows} == {"micro"}
     assert len({row.recipe.id for row in asked.rows}) == len(asked.rows)
 
 

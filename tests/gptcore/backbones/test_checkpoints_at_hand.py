@@ -114,6 +114,8 @@ def test_names_that_are_nearly_right_are_helped(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has no owner: write 'distilbert/distilgpt2'"):
         checkpoint_folder("distilgpt2")
     with pytest.raises(UserError, match="neither a known name"):
+        checkpoint_folder("no such model")
+    with pytest.raises(UserError, match="longer than the file system allows"):
         checkpoint_folder("x" * 300)
 
 

@@ -43,7 +43,7 @@ SIZES = {
     "one-block": TOY | {"n_layer": 1},
 }
 PAD = 30
-STUDY = resolve(load_matrix("full"), "bundled", {"epochs": 3})
+STUDY = resolve(load_matrix("full"), "mini", {"epochs": 3})
 # In float64 rounding makes gradients of about 1e-15 out of 0, of which AdamW, with its epsilon of 1e-8, makes
 # at most this part of lr.
 ROUNDING_STEPS = 1e-6

@@ -86,7 +86,7 @@ def test_a_checkpoints_own_tokenizer_is_used(data: Dataset, tmp_path: Path) -> N
     assert sample.inputs is not None
     assert result.inputs is not None
     assert sample.inputs.tokenizer_fingerprint == result.inputs.tokenizer_fingerprint
-    assert (result.inputs.train.tokens[~result.inputs.train.real] == 1).all()
+    assert (result.inputs.train.values[~result.inputs.train.real] == 1).all()
     longest = max(len(text.split()) for text in data.train.texts)
     assert result.inputs.tokens_per_row == sample.inputs.tokens_per_row == longest
 
