@@ -124,7 +124,7 @@ def forest(results: Results) -> Plot | None:
         Axis("", -0.6, len(found.verdicts) - 0.4, rows=found.labels),
         tuple(points),
         tuple(lines),
-        (Reference("x", 0.0, "no difference"),),
+        (Reference("x", 0.0, "equal accuracy"),),
         band=(_percent(-found.margin), _percent(found.margin)),
     )
 
