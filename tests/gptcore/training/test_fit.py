@@ -163,3 +163,8 @@ def test_the_public_face():
     assert result.test.accuracy > 0.5
     with pytest.raises(AttributeError, match="no attribute 'finetune_all'"):
         gptcore.finetune_all  # noqa: B018
+
+
+def test_a_file_that_is_not_loaded_is_refused_with_what_to_do() -> None:
+    with pytest.raises(UserError, match=r"data is a str: pass load_dataset"):
+        fit(recipe_of(), "texts.csv")  # type: ignore[arg-type]
