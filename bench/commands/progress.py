@@ -9,15 +9,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
-from rich.text import Text
 
 from bench.evidence.cut import cut_of
 from bench.evidence.design import design_of
 from bench.records.facts import dataset_facts
-from bench.records.record import Record
 from bench.records.study import Study
 from bench.report.outlook import design_note
 from bench.report.text import class_counts, margin_text, plain
@@ -26,7 +23,7 @@ from bench.run.study_run import StudyRun
 from bench.study.forecast import Prediction, refuse_too_large
 from bench.study.plan import PlannedRun, downloads
 from gptcore.backbones.checkpoints import download_bytes
-from gptcore.result import CutTexts, Epoch
+from gptcore.result import CutTexts
 
 if TYPE_CHECKING:
     from bench.run.doctor import Check
@@ -228,83 +225,3 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-class StudyProgress:
-    """A line for each finished run, and one that moves for the run that is on."""
-
-    def __init__(self, planned: Sequence[PlannedRun], live: Live, write_report: Callable[[], object]) -> None:
-        self.write_report = write_report
-        self.left = [run for run in planned if run.state == "todo"]
-        self.n_runs, self.n_ended = len(self.left), 0
-        self.live = live
-        self.seconds: dict[str, float] = {}  # by recipe, of its latest run
-        self.current: PlannedRun | None = None
-        self.began = time.monotonic()
-
-    def start(self, run: PlannedRun) -> None:
-        """A run begins."""
-        self.current, self.began = run, time.monotonic()
-        self._show("")
-
-    def epoch(self, epoch: Epoch) -> None:
-        """An epoch of it has ended."""
-        self._show(f"epoch {epoch.epoch}, validation accuracy {100 * epoch.validation_accuracy:.1f}%")
-
-    def end(self, run: PlannedRun, record: Record) -> None:
-        """A run has ended, one way or another."""
-        name = f"{', '.join(run.rows)} seed {run.seed_index}"
-        if record.status == "skipped":
-            if run.seed_index == 0:
-                self.live.console.print(f"  skipped {shown(name)}: {shown(record.reason or '')}")
-            return
-        self.n_ended += 1
-        self.left.remove(run)
-        if record.status == "failed" or record.metrics is None or record.cost is None:
-            self.live.console.print(f"  [red]failed[/] {shown(name)}: {shown(record.reason or '')}")
-            return
-        took = self.seconds[run.recipe.id] = record.cost.marginal_s
-        self.live.console.print(
-            f"  {100 * record.metrics.test.accuracy:5.1f}% test  {took:6.1f} s  {shown(name)}"
-        )
-
-    def refuse(self, run: PlannedRun, reason: str) -> None:
-        """A run cannot be done before the user has changed something."""
-        self.n_ended += 1
-        self.left.remove(run)
-        name = f"{', '.join(run.rows)} seed {run.seed_index}"
-        self.live.console.print(f"  [red]not run[/] {shown(name)}: {shown(reason)}")
-
-    def wait(self, runs: Sequence[PlannedRun]) -> None:
-        """Another process is at all that is left."""
-        self.live.update(Text(f"waiting for another process, which is at {len(runs)} runs"))
-
-    def seed(self, seed_index: int) -> None:
-        """Every row has its run of a seed: the report says what can be said so far."""
-        self.live.update(Text(f"writing the report with seed {seed_index}"))
-        self.write_report()
-
-    def _show(self, what: str) -> None:
-        if self.current is None or self.current.state != "todo":
-            return
-        name = f"{', '.join(self.current.rows)} seed {self.current.seed_index}"
-        line = f"[{self.n_ended + 1}/{self.n_runs}] {plain(name)}  {what}  {self._eta()}"
-        self.live.update(Text(line))
-
-    def _eta(self) -> str:
-        """Time left: a recipe takes as long as with the seed before, an unknown one as the mean of the known."""
-        if not self.seconds:
-            return ""
-        mean = sum(self.seconds.values()) / len(self.seconds)
-        total = sum(self.seconds.get(run.recipe.id, mean) for run in self.left)
-        left = max(0.0, total - (time.monotonic() - self.began))
-        return f"about {left / 60:.0f} min left" if left > 90 else f"about {left:.0f} s left"
-
-
-@contextmanager
-def show_progress(
-    planned: Sequence[PlannedRun], write_report: Callable[[], object]
-) -> Iterator[StudyProgress]:
-    """The moving line, for as long as the runs go on; the report is written whenever a seed is complete."""
-    with Live(console=console, refresh_per_second=4, transient=True) as live:
-        yield StudyProgress(planned, live, write_report)

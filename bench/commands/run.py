@@ -37,7 +37,8 @@ def run(
 
     Several calls at once share the work.
     """
-    from bench.commands.progress import foretell, show_messages, show_progress, warn_of_mixture
+    from bench.commands.live import show_progress
+    from bench.commands.progress import foretell, show_messages, warn_of_mixture
     from bench.records.store import save_study
     from bench.run.execute import execute
     from bench.run.study_run import open_study
