@@ -60,9 +60,7 @@ def show_design(study: Study) -> None:
     design = design_of(study)
     if design.n_comparisons:
         console.print(shown(design_note(design, len(study.seeds))))
-        console.print(
-            f"no difference: less than {margin_text(design.margin)} (--margin of run and report changes it)"
-        )
+        console.print(f"no difference: less than {margin_text(design.margin)} (--margin changes it)")
 
 
 def show_data(data: Dataset) -> None:
