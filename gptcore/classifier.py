@@ -56,10 +56,17 @@ class TextClassifier:
         return [self.labels[i] for i in self.predict_proba(texts).argmax(axis=1)]
 
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
-        """(N, n_labels) float64, each row sums to 1. Raises TypeError for one text instead of several."""
+        """(N, n_labels) float64, each row sums to 1. Raises TypeError for one text instead of several,
+        FloatingPointError where the network gives no finite number.
+        """
         if isinstance(texts, str):
             raise TypeError("texts must be a list of texts: put the one text into a list")
-        return self.predictor.probabilities(list(texts))
+        found = self.predictor.probabilities(list(texts))
+        if not np.isfinite(found).all():
+            raise FloatingPointError(
+                "the classifier's probabilities are not finite: its weights have diverged"
+            )
+        return found
 
     def save(self, folder: str | Path) -> None:
         """Write two files into a folder, which is made; a classifier that is there is replaced. Raises UserError."""

@@ -57,7 +57,8 @@ def load_tensors(gpt: GPT, tensors: dict[str, Tensor], where: str) -> None:
     Those that are float32 already are not copied: they stay views of the mapped file, transposed where the
     layouts differ, so that of a large model only what is used comes into memory.
 
-    `gpt.notes` says what was left out. Raises UserError that names missing, surplus and misshapen tensors.
+    `gpt.notes` says what was left out. Raises UserError that names missing, surplus and misshapen tensors,
+    and one with values that are not finite.
     """
     infos = {
         name: TensorInfo(_DTYPES.get(tensor.dtype, str(tensor.dtype)), tuple(tensor.shape))
@@ -68,6 +69,11 @@ def load_tensors(gpt: GPT, tensors: dict[str, Tensor], where: str) -> None:
         name: (tensors[there].t() if name.endswith(_CONV1D) else tensors[there]).to(torch.float32)
         for name, there in match.names.items()
     }
+    for name, tensor in ready.items():
+        if not bool(tensor.isfinite().all()):
+            raise UserError(
+                f"{where}: {name} holds values that are not finite: the file is damaged, save it again"
+            )
     gpt.load_state_dict(ready, assign=True)
     gpt.notes = match.notes
     for parameter in gpt.parameters():

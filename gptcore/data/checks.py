@@ -38,6 +38,27 @@ def label_problem(name: str | None) -> str | None:
     return None if _is_unicode(name) else "the label holds a lone surrogate, which is not Unicode text"
 
 
+def blank_before_quote(table: RawTable, columns: Iterable[Sequence[object]]) -> tuple[str, ...]:
+    """A warning of cells such as ` "ham"`: quotes after a blank do not quote, and stay in the text or the label."""
+    found = sorted(
+        {
+            at
+            for cells in columns
+            for at, cell in enumerate(cells)
+            if isinstance(cell, str) and cell[:1] == " " and cell.strip()[:1] == cell.strip()[-1:] == '"'
+        }
+    )
+    if not found:
+        return ()
+    first = f"{table.unit} {table.numbers[found[0]]}"
+    rows = (
+        "1 row has a cell that begins" if len(found) == 1 else f"{len(found):,} rows have a cell that begins"
+    )
+    return (
+        f"{rows} with a blank before a quote, the first at {first}: the quotes are kept; remove the blank",
+    )
+
+
 def line_breaks(
     table: RawTable, columns: Iterable[Sequence[object]]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -37,6 +37,12 @@ class HFTokenizer:
         """The largest token id and one."""
         return max(self._tokenizer.get_vocab(with_added_tokens=True).values()) + 1
 
+    @cached_property
+    def unk_id(self) -> int | None:
+        """The token for what the vocabulary does not know; None where the model has none."""
+        unknown = getattr(self._tokenizer.model, "unk_token", None)
+        return None if unknown is None else self._tokenizer.token_to_id(unknown)
+
     def encode(self, text: str) -> list[int]:
         """Token ids, without special tokens around them. Raises UserError for a text that is too much."""
         return self.encode_batch([text])[0]

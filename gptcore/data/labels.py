@@ -21,6 +21,8 @@ def label_name(label: object) -> str | None:
     """A label as text: strings as they are, numbers and booleans as in JSON, null empty, all else None."""
     if label is None or (isinstance(label, float) and math.isnan(label)):
         return ""
+    if isinstance(label, float) and math.isinf(label):
+        return None  # a number too large to tell from others
     if isinstance(label, bool):
         return str(label).lower()
     return str(label) if isinstance(label, str | int | float) else None

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gptcore.data.checks import (
     Place,
+    blank_before_quote,
     contradictions,
     is_blank,
     label_problem,
@@ -147,6 +148,7 @@ def _table(path: Path, raw: RawTable, options: ReadOptions, notes: tuple[str, ..
         labels = _named(path, raw, labels, class_names)
     odd_notes, odd_warnings = line_breaks(raw, [raw.cells(at) for at in choice.texts])
     unread_notes, unread_warnings = _unread(raw, choice)
+    quoted = blank_before_quote(raw, [cells, *(raw.cells(at) for at in choice.texts)])
     return Table(
         texts=[str(text) for text in texts],
         labels=labels,
@@ -154,7 +156,7 @@ def _table(path: Path, raw: RawTable, options: ReadOptions, notes: tuple[str, ..
         parts=_parts(path, raw, choice),
         class_names=class_names,
         notes=(*notes, *raw.notes, *joined, *odd_notes, *unread_notes),
-        warnings=(*odd_warnings, *mixed_types_warning(cells), *unread_warnings),
+        warnings=(*odd_warnings, *quoted, *mixed_types_warning(cells), *unread_warnings),
     )
 
 

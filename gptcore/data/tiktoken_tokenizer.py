@@ -49,6 +49,11 @@ class TiktokenTokenizer:
         return self._encoding.n_vocab
 
     @property
+    def unk_id(self) -> None:
+        """There is none: every byte has a token."""
+        return None
+
+    @property
     def pad_id(self) -> int:
         """The id that fills up short rows: that of <|endoftext|>, as GPT-2 has no token for padding."""
         return self._encoding.eot_token

@@ -13,6 +13,7 @@ class Tokenizer(Protocol):
     """A vocabulary and how texts are cut into it.
 
     fingerprint: SHA-256 (hex) of what decides ids; n_vocab: the largest id and one; pad_id: fills up short rows;
+    unk_id: stands for what the vocabulary does not know, None where it knows every byte;
     notes: what a user should know of it. A special token inside a text is text like any other.
     """
 
@@ -26,6 +27,8 @@ class Tokenizer(Protocol):
     def n_vocab(self) -> int: ...
     @property
     def pad_id(self) -> int: ...
+    @property
+    def unk_id(self) -> int | None: ...
     def encode(self, text: str) -> list[int]:
         """Token ids, without special tokens around them. Raises UserError for a text that is too much."""
 

@@ -13,6 +13,7 @@ from gptcore.data.tokenizer import Tokenizer
 from gptcore.engine.layout import Layout
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
+from gptcore.training.coverage import check_coverage
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,12 @@ class Inputs:
 
 
 def prepare_inputs(data: Dataset, recipe: Recipe, layout: Layout, info: BackboneInfo) -> Inputs:
-    """Tokenise and pad. Raises UserError where `context` asks for more tokens than the model can take."""
+    """Tokenise and pad. Raises UserError where `context` asks for more tokens than the model can take, or where
+    the vocabulary knows too little of the texts."""
     tokenizer = checkpoint_tokenizer(recipe.model)
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
     sequences = {name: tokenizer.encode_batch(split.texts) for name, split in splits.items()}
+    fit_notes = check_coverage(tokenizer, data.train.texts, sequences["train"])
     longest = max(len(s) for rows in sequences.values() for s in rows)
     length = row_length(
         recipe, info, longest_training=max(len(s) for s in sequences["train"]), longest=longest
@@ -55,7 +58,7 @@ def prepare_inputs(data: Dataset, recipe: Recipe, layout: Layout, info: Backbone
         tokenizer=tokenizer.name,
         tokenizer_fingerprint=tokenizer.fingerprint,
         length=info.context if recipe.padding == "none" and recipe.context == "longest" else length,
-        tokenizer_notes=tokenizer.notes,
+        tokenizer_notes=(*tokenizer.notes, *fit_notes),
         mean_tokens=sum(min(len(s), length) for s in sequences["train"]) / len(sequences["train"]),
         tokens_per_row=None if recipe.padding == "none" else length,
         longest_tokens=longest,

@@ -222,3 +222,15 @@ def test_float32_weights_stay_in_the_file(tmp_path: Path, toy_gpt: Callable[...,
     with torch.no_grad():
         gpt.ln_f.weight.add_(1.0)
     assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_value_that_is_not_finite_is_named(
+    tmp_path: Path, toy_gpt: Callable[..., GPT], value: float
+) -> None:
+    gpt = toy_gpt()
+    with torch.no_grad():
+        gpt.wte.weight[3, 1] = value
+    save_gpt(gpt, tmp_path)
+    with pytest.raises(UserError, match=r"wte\.weight holds values that are not finite"):
+        load_gpt(tmp_path)

@@ -439,3 +439,21 @@ def test_whatever_is_read_and_however_is_a_table_or_a_line(
         assert "\n" not in message
         return
     assert len(table.texts) == len(table.labels) > 0
+
+
+def test_a_blank_before_a_quote_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "blanks.csv"
+    lines = [f'"{text}", "{label}"' for text, label in ROWS]
+    path.write_text("\n".join(["text,label", *lines, ""]))
+    warnings = load_dataset(path).warnings
+    assert any(
+        "12 rows have a cell that begins with a blank before a quote, the first at line 2" in w
+        for w in warnings
+    )
+
+
+def test_a_label_too_large_for_a_number_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "large.jsonl"
+    rows = [{"text": text, "label": 0 if i % 2 else 1} for i, (text, _) in enumerate(ROWS)]
+    path.write_text("\n".join(map(json.dumps, rows)) + '\n{"text": "more", "label": 1e400}\n')
+    refused(path, "line 13: the label is neither a string nor a number")

@@ -53,7 +53,7 @@ ROWS = [row for row in STUDY.rows if row.excluded is None]
 class Numbers:
     """A tokenizer of texts such as "3 14 15"."""
 
-    name, fingerprint, pad_id, notes = "numbers", "n" * 64, PAD, ()
+    name, fingerprint, pad_id, unk_id, notes = "numbers", "n" * 64, PAD, None, ()
 
     def encode_batch(self, texts: tuple[str, ...]) -> list[list[int]]:
         return [[int(word) for word in text.split()] for text in texts]
