@@ -169,7 +169,9 @@ def test_verdicts_read_without_colour(page: "Page") -> None:
     texts = page.locator("#results-table .call").all_inner_texts()
     assert texts
     for text in texts:
-        assert re.fullmatch(r"(▲ better|▼ worse|= no difference|\? undecided)", text)
+        assert re.fullmatch(
+            r"(▲ better|▼ worse|△ model better|▽ model worse|= no difference|\? undecided)", text
+        )
 
 
 @pytest.mark.parametrize("width", [400, 900, 1600])
