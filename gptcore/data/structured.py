@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,16 @@ def _lines(path: Path, text: str) -> list[tuple[int, dict[str, Any]]]:
 
 
 def _loads(text: str) -> Any:
-    return json.loads(text, object_pairs_hook=_unique)
+    return json.loads(text, object_pairs_hook=_unique, parse_float=_number)
+
+
+def _number(text: str) -> float | str:
+    """A number with a fraction or an exponent; as it is written where a float64 would be another number.
+
+    So labels that differ stay different, however long or large they are.
+    """
+    value = float(text)
+    return value if Decimal(repr(value)) == Decimal(text) else text
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

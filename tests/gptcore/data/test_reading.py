@@ -452,8 +452,15 @@ def test_a_blank_before_a_quote_is_told(tmp_path: Path) -> None:
     )
 
 
-def test_a_label_too_large_for_a_number_is_refused(tmp_path: Path) -> None:
+def test_numbers_that_no_float_holds_stay_as_they_are_written(tmp_path: Path) -> None:
     path = tmp_path / "large.jsonl"
-    rows = [{"text": text, "label": 0 if i % 2 else 1} for i, (text, _) in enumerate(ROWS)]
-    path.write_text("\n".join(map(json.dumps, rows)) + '\n{"text": "more", "label": 1e400}\n')
+    labels = ["1e400", "1e500", "0.1234567890123456781", "0.1234567890123456782", "0.5", "2.50"]
+    lines = [f'{{"text": "text {label} {i}", "label": {label}}}' for label in labels for i in range(3)]
+    path.write_text("\n".join(lines))
+    assert set(read_table(path).labels) == {*labels[:5], "2.5"}
+
+
+def test_an_infinite_label_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "infinite.jsonl"
+    path.write_text("\n".join([*map(json.dumps, OBJECTS), '{"text": "more", "label": Infinity}']))
     refused(path, "line 13: the label is neither a string nor a number")
