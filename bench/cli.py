@@ -18,7 +18,6 @@ from bench.commands.show import show
 from bench.commands.speed import speed
 from bench.report.text import plain
 from gptcore.errors import UserError
-from gptcore.threads import share_cores
 
 app = typer.Typer(
     add_completion=False,
@@ -48,7 +47,6 @@ def main() -> None:
 
     A study with a failed run, or with none that can be done here, is exit code 1.
     """
-    share_cores()
     try:
         app()
     except UserError as error:

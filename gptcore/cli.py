@@ -8,7 +8,6 @@ from pathlib import Path
 import typer
 
 from gptcore.errors import UserError
-from gptcore.threads import share_cores
 
 app = typer.Typer(
     add_completion=False,
@@ -42,7 +41,6 @@ def predict(
 
 def main() -> None:
     """Run the command line: bad input is one line and exit code 2."""
-    share_cores()
     try:
         app()
     except UserError as error:

@@ -59,7 +59,7 @@ def _draw_scale(axes: Axes, n_rows: int, difference: float) -> None:
 
 
 def write_ranks(path: Path, ranks: Ranks) -> Path:
-    """Draw the diagram as PATH.svg and PATH.png; the path of the SVG."""
+    """Draw the diagram as PATH.svg, and return that path."""
     with settings():
         save(critical_difference(ranks, f"Average ranks over {ranks.n_datasets} datasets"), path)
     return path.with_name(f"{path.name}.svg")

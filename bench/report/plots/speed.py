@@ -16,7 +16,7 @@ SEEDS = range(1, 11)
 
 
 def draw_growth(study: SpeedStudy, path: Path) -> None:
-    """Write PATH.svg and PATH.png: seconds of the first row by seeds and by tokens a row, on logarithmic axes."""
+    """Write PATH.svg: seconds of the first row by seeds and by tokens a row, on logarithmic axes."""
     base = study.rows[0]
     with settings():
         figure = new_figure(3.4, f"{study.models}: seconds of the row {base.row}, plain and fast engine")
