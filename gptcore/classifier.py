@@ -139,7 +139,7 @@ def _read_description(path: Path) -> Description:
             raise UserError(f"{path} has format {found!r}, this version reads {FORMAT}")
         return Description.model_validate(content)
     except FileNotFoundError as error:
-        raise UserError(f"{path.parent} holds no classifier: there is no {path.name}") from error
+        raise UserError(f"{path.parent} does not hold a classifier: it has no {path.name}") from error
     except ValidationError as error:
         raise UserError(f"{path}: {first_problem(error, Description)}") from error
     except (OSError, ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""The one exception that is the user's to mend."""
+"""The one exception for what the user can fix."""
 
 
 class UserError(Exception):

@@ -275,7 +275,7 @@ def first_problem(error: ValidationError, schema: type[BaseModel] = Recipe) -> s
         return problem["msg"]
     field = ".".join(str(part) for part in problem["loc"] if not str(part).startswith(("literal[", "int")))
     if problem["type"] == "extra_forbidden":
-        return f"{field!r} is no field (the fields are {', '.join(schema.model_fields)})"
+        return f"unknown field {field!r}; known fields: {', '.join(schema.model_fields)}"
     if problem["type"] == "missing":
         return f"{field} is missing"
     more = "" if error.error_count() == 1 else f" (and {error.error_count() - 1} more)"

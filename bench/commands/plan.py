@@ -15,7 +15,7 @@ def plan(options: RunOptions) -> None:
     The estimates come from a few real steps of every kind of run on this machine, which takes some seconds. Runs
     that share frozen blocks are estimated with that sharing.
     """
-    from bench.commands.progress import foretell, show_design, show_messages, show_plan
+    from bench.commands.progress import forecast, show_design, show_messages, show_plan
     from bench.run.study_run import open_study
     from bench.run.supervisor import Supervisor
 
@@ -23,4 +23,4 @@ def plan(options: RunOptions) -> None:
     show_messages(study_run)
     show_design(study_run.study)
     with Supervisor(study_run.session_spec()) as supervisor:
-        show_plan(*foretell(study_run, supervisor))
+        show_plan(*forecast(study_run, supervisor))

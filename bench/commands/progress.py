@@ -107,13 +107,13 @@ def show_timing() -> Iterator[Callable[[str, float], None]]:
         yield on_timed
 
 
-def foretell(study_run: StudyRun, supervisor: Supervisor) -> tuple[list[PlannedRun], dict[str, Prediction]]:
+def forecast(study_run: StudyRun, supervisor: Supervisor) -> tuple[list[PlannedRun], dict[str, Prediction]]:
     """The plan without what will not fit into memory, and what its runs will take, by run id. Shows the total."""
     if all(run.state != "todo" for run in study_run.plan):
         show_cut_texts(study_run, {})
         return study_run.plan, {}
     with show_probes() as on_probe:
-        predictions = supervisor.foretell(study_run.plan, on_probe)
+        predictions = supervisor.forecast(study_run.plan, on_probe)
     plan = refuse_too_large(study_run.plan, predictions, study_run.free_bytes)
     if too_large := sum(run != before for run, before in zip(plan, study_run.plan, strict=True)):
         console.print(f"[yellow]{too_large} runs would not fit into memory and are left out[/]")
@@ -190,7 +190,7 @@ def show_total(
         parts[-1] = f"the weights of {', '.join(unknown)} to download" + (
             f" and {size:.1f} GB more" if size else ""
         )
-    console.print(f"foretold for {len(todo)} runs: {shown(', '.join(parts))}")
+    console.print(f"forecast for {len(todo)} runs: {shown(', '.join(parts))}")
 
 
 def show_plan(plan: Sequence[PlannedRun], predictions: Mapping[str, Prediction]) -> None:
@@ -205,13 +205,13 @@ def show_plan(plan: Sequence[PlannedRun], predictions: Mapping[str, Prediction])
         states = Counter(run.state for run in runs)
         state = ", ".join(f"{n} {name}" for name, n in states.items())
         reason = next((run.reason for run in runs if run.reason), None)
-        foretold = [found for run in runs if (found := predictions.get(run.run_id))]
-        needs = max((found.mem_bytes for found in foretold), default=None)
+        forecast = [found for run in runs if (found := predictions.get(run.run_id))]
+        needs = max((found.mem_bytes for found in forecast), default=None)
         table.add_row(
             shown(", ".join(rows)),
             str(len(runs)),
-            duration(foretold[0].seconds) if foretold else "",
-            duration(sum(found.seconds for found in foretold)) if foretold else "",
+            duration(forecast[0].seconds) if forecast else "",
+            duration(sum(found.seconds for found in forecast)) if forecast else "",
             f"{needs / 1e9:.1f} GB" if needs else "",
             shown(state + (f": {reason}" if reason else "")),
         )

@@ -38,7 +38,7 @@ def run(
     Several calls at once share the work.
     """
     from bench.commands.live import show_progress
-    from bench.commands.progress import foretell, show_messages, warn_of_mixture
+    from bench.commands.progress import forecast, show_messages, warn_of_mixture
     from bench.records.store import save_study
     from bench.run.execute import execute
     from bench.run.study_run import open_study
@@ -52,7 +52,7 @@ def run(
     interrupted, failed = False, any(planned.state == "failed" for planned in study_run.plan)
     with Supervisor(study_run.session_spec(verify), timeout) as supervisor:
         warn_of_mixture(study_run, supervisor)
-        planned_runs, predictions = foretell(study_run, supervisor)
+        planned_runs, predictions = forecast(study_run, supervisor)
 
         def do(planned: PlannedRun, on_epoch: OnEpoch) -> Record:
             return with_prediction(supervisor.run(planned, on_epoch), predictions)

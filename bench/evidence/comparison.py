@@ -41,7 +41,7 @@ class Comparison:
 
     @property
     def is_tested(self) -> bool:
-        """A row is no different from its own recipe by construction; seeds that share values give no verdicts."""
+        """A row does not differ from its own recipe by construction; seeds that share values give no verdicts."""
         return self.independent and not self.identical
 
     @property

@@ -2,7 +2,7 @@
 
 Accuracy: the test predictions of both, message by message, with the same seeds. A row fails where it lost more
 than ACCURACY_MARGIN and a one-sided sign test over messages (seeds averaged, so that messages are the
-independent units) says that this is no chance: p below ALPHA, shared among the rows (Bonferroni).
+independent units) says that this is not chance: p below ALPHA, shared among the rows (Bonferroni).
 
 Speed: ratios of times that were taken in turn on one machine, so that its speed cancels out. How far the median
 of such ratios strays where nothing differs is learned from rounds of the same code against itself, by
@@ -161,7 +161,7 @@ def as_markdown(checks: Sequence[Check], notes: Sequence[str] = ()) -> str:
     how = (
         f"A row fails where more than {100 * ACCURACY_MARGIN:g} points of accuracy are lost, or more time than "
         f"{100 * BASE_MARGIN:g}% against a commit ({100 * FILE_MARGIN:g}% against the baseline's ratio) and the noise "
-        "are needed, and a test says that it is no chance. *Could have seen*: the smallest loss that this gate "
+        "are needed, and a test says that it is not chance. *Could have seen*: the smallest loss that this gate "
         f"would tell (of time: in {100 * POWER:g}% of cases)."
     )
     return "\n\n".join(["## Regression gate", f"**{verdict(checks)}**", table, how, *notes]) + "\n"

@@ -84,7 +84,7 @@ class RowSpeed(_Part):
 
 
 class WholeRow(_Part):
-    """A row that was done whole, once with each engine, and what slices timed in the same call foretell.
+    """A row that was done whole, once with each engine, and what slices timed in the same call predict.
 
     It may take an hour or more, so it is kept where the rows are timed anew, on whatever machine.
     """
@@ -113,7 +113,7 @@ class WholeRow(_Part):
 class SpeedStudy(_Part):
     """All rows that were timed, and those that show how cost grows. rates: FLOP/s of a large product by dtype.
 
-    beyond: rows that are no part of the matrix. whole: rows that were done whole, then or earlier.
+    beyond: rows that are not part of the matrix. whole: rows that were done whole, then or earlier.
     """
 
     schema_version: Literal[2] = 2

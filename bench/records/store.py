@@ -130,7 +130,9 @@ def load_study(folder: Path) -> Study:
     """A study's manifest. Raises UserError that names the file and the remedy if there is none."""
     path = folder / "study.json"
     if path_kind(path) != "file":
-        raise UserError(f"{folder} holds no study (there is no study.json): `python -m bench run` makes one")
+        raise UserError(
+            f"{folder} holds no study (there is not a study.json): `python -m bench run` makes one"
+        )
     remedy = "run the study again, which writes it anew and keeps its records"
     return _parse(_read(path, remedy), Study, path, remedy)
 
@@ -146,7 +148,7 @@ def save_speed(path: Path, study: SpeedStudy) -> None:
 
 
 def load_speed(path: Path) -> SpeedStudy | None:
-    """What `speed` measured, None where there is no such file. Raises UserError if it is none."""
+    """What `speed` measured, None where there is no such file. Raises UserError if it is not one."""
     if path_kind(path) is None:
         return None
     remedy = "move it away, and time the rows again"
@@ -163,7 +165,7 @@ def migrate(raw: dict[str, Any], path: Path) -> dict[str, Any]:
     """A record's content as of today's schema. Raises UserError for a version that is unknown here."""
     version = raw.get("schema_version")
     if not isinstance(version, int) or version < 1:
-        raise UserError(f"{path} is no record (schema_version is {version!r}): move it away")
+        raise UserError(f"{path} is not a record (schema_version is {version!r}): move it away")
     if version > SCHEMA_VERSION:
         raise UserError(
             f"{path} was written by a newer version of this project (schema {version}, known up to "

@@ -190,7 +190,7 @@ def errata(results: Results) -> list[tuple[str, str]]:
         found.append(
             (
                 partial,
-                f"the training accuracies are no share of {whole:,} texts, but of {fewer:,}: {table.not_of_all}.",
+                f"the training accuracies are not fractions of {whole:,} texts, but of {fewer:,}: {table.not_of_all}.",
             )
         )
     return [(_numbered(about, table), text) for about, text in found]

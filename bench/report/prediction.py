@@ -1,4 +1,4 @@
-"""Prediction and outcome: how well the plan foretold what the runs took."""
+"""Prediction and outcome: how well the plan forecast what the runs took."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from bench.report.tables import titled
 from bench.report.text import MISSING, escape, memory, percent, seconds
 
 _ABOUT = """\
-Before the first run, `run` times a few real steps of every kind of run, and from these foretells time and peak \
+Before the first run, `run` times a few real steps of every kind of run, and from these forecasts time and peak \
 memory of each. *Time* is what a run took here, with what it found ready; *memory* is the peak of its whole \
-process, with what earlier runs left in it. Means over the seeds that were foretold; the *error* is the run's \
+process, with what earlier runs left in it. Means over the seeds that were forecast; the *error* is the run's \
 own, as a share of the outcome, its median over those seeds."""
 
 
 @dataclass(frozen=True)
-class Foretold:
-    """A figure of one run, as it was foretold and as it came."""
+class ForecastError:
+    """A figure of one run, as it was forecast and as it came."""
 
     predicted: float
     actual: float
@@ -30,33 +30,35 @@ class Foretold:
         return abs(self.predicted - self.actual) / self.actual
 
 
-def times(runs: list[Record]) -> list[Foretold]:
-    """Seconds here of the runs that were foretold."""
+def times(runs: list[Record]) -> list[ForecastError]:
+    """Seconds here of the runs that were forecast."""
     costs = [run.cost for run in runs if run.cost]
     return [
-        Foretold(c.predicted_s, c.marginal_s) for c in costs if c.predicted_s is not None and c.marginal_s
+        ForecastError(c.predicted_s, c.marginal_s)
+        for c in costs
+        if c.predicted_s is not None and c.marginal_s
     ]
 
 
-def memories(runs: list[Record]) -> list[Foretold]:
-    """Bytes of peak memory of the runs that were foretold."""
+def memories(runs: list[Record]) -> list[ForecastError]:
+    """Bytes of peak memory of the runs that were forecast."""
     costs = [run.cost for run in runs if run.cost]
     return [
-        Foretold(c.predicted_mem_bytes, c.process_mem_bytes)
+        ForecastError(c.predicted_mem_bytes, c.process_mem_bytes)
         for c in costs
         if c.predicted_mem_bytes is not None and c.process_mem_bytes
     ]
 
 
 def prediction_section(results: Results) -> str:
-    """The table of rows with their errors and the medians over all runs; empty where nothing was foretold."""
+    """The table of rows with their errors and the medians over all runs; empty where nothing was forecast."""
     time, space = times(results.done), memories(results.done)
     if not time or not space:
         return ""
-    headers = ["row", "foretold, s", "took, s", "error, %", "foretold", "process memory", "error, %"]
+    headers = ["row", "forecast, s", "took, s", "error, %", "forecast", "process memory", "error, %"]
     rows = [_cells(result) for result in results.finished if results.first_with_recipe(result) is result]
     table = titled(results, "Prediction and outcome", headers, rows, "lrrrrrr")
-    total = f"{seconds(sum(t.predicted for t in time))} s foretold, {seconds(sum(t.actual for t in time))} s taken"
+    total = f"{seconds(sum(t.predicted for t in time))} s forecast, {seconds(sum(t.actual for t in time))} s taken"
     medians = (
         f"Over {len(time)} runs the median error is {percent(median(t.error for t in time), 1)}% of the time "
         f"and {percent(median(s.error for s in space), 1)}% of the memory; all runs together: {total}."

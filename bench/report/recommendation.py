@@ -15,7 +15,7 @@ _HOW_TO_READ = """\
 The table has the rows that no other beats on both accuracy and time, or on both accuracy and parameters that learn; \
 rows of one accuracy are told apart by times alone, which may be noise. Recommended is the cheapest row of which it is \
 shown, corrected for all rows, that it loses no more than {margin} against the most accurate row; that a row is not \
-shown to be worse is no reason to recommend it. The most accurate row is that of the rows with three seeds or more, \
+shown to be worse is not a reason to recommend it. The most accurate row is that of the rows with three seeds or more, \
 where there are any. Differences have their unadjusted 95% interval."""
 
 

@@ -50,7 +50,7 @@ def load_baseline(path: Path) -> Baseline:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
-        raise UserError(f"--baseline {path} is no baseline ({field}: {first['msg']}): {remedy}") from error
+        raise UserError(f"--baseline {path} is not a baseline ({field}: {first['msg']}): {remedy}") from error
     except ValueError as error:
         raise UserError(f"--baseline {path} is damaged ({error}): {remedy}") from error
 

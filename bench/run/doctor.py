@@ -229,6 +229,6 @@ def _study() -> Iterator[Check]:
     counts = Counter(run.state for run in study_run.plan)
     states = ", ".join(f"{n} {state}" for state, n in counts.items())
     finding = (
-        f"{study_run.messages[0]}; {states} -> {study_run.folder} (`plan --matrix full` foretells its time)"
+        f"{study_run.messages[0]}; {states} -> {study_run.folder} (`plan --matrix full` forecasts its time)"
     )
     yield Check("run --matrix full", "ok" if counts["todo"] + counts["done"] else "problem", finding)

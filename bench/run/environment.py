@@ -95,7 +95,7 @@ def has_cuda() -> bool:
 
 @cache  # the code that runs is the code as it was when the program began
 def git_state(folder: Path) -> tuple[str | None, bool | None]:
-    """Commit and whether the code differs from it; (None, None) where `folder` is no checkout's top.
+    """Commit and whether the code differs from it; (None, None) where `folder` is not the top of a checkout.
 
     Looks at the packages only: results that lie in the checkout make no code dirty.
     """

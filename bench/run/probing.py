@@ -1,4 +1,4 @@
-"""Probes of a plan's recipes on this machine, and what they foretell of its runs. Loads torch: it times real steps."""
+"""Probes of a plan's recipes on this machine, and what they forecast for its runs. Loads torch: it times real steps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gptcore.training.probe import Probe, Sample, cost_id, take_sample
 log = logging.getLogger(__name__)
 
 
-def foretell(
+def forecast_here(
     plan: Sequence[PlannedRun],
     session: Session,
     on_probe: Callable[[str, int, int], None],
@@ -29,7 +29,7 @@ def foretell(
     """Run id -> prediction of the runs that are to do, but for those whose recipe could not be probed.
 
     on_probe is told which kind of recipe is timed next (`cost_id`), how many are, and of how many; without: kinds
-    to leave out. Foretold is what runs take in this process.
+    to leave out. The forecast is what runs take in this process.
     """
     data, engine, device = session.data, session.engine, session.device
     recipes = {run.recipe.id: run.recipe for run in plan if run.state == "todo"}

@@ -57,7 +57,7 @@ def measure(
 ) -> SpeedStudy:
     """Time slices of every row of one model under both engines.
 
-    beyond: rows that are no part of the matrix and do not count towards its total. Weights are random: they
+    beyond: rows that are not part of the matrix and do not count towards its total. Weights are random: they
     decide no time. Rows come in the order of the plan; TF-IDF has no engine.
     """
     base = rows[0].recipe

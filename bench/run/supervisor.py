@@ -18,13 +18,13 @@ from typing import Any
 from bench.records.record import Environment, Record
 from bench.records.scrub import Tail
 from bench.run.outcome import RefusedRunError, record_without_outcome
-from bench.run.worker import Foretell, Probing, Ready, Refused, SessionSpec, work
+from bench.run.worker import ForecastProgress, ForecastTask, Ready, Refused, SessionSpec, work
 from bench.study.forecast import Prediction
 from bench.study.plan import PlannedRun
 from gptcore.errors import UserError
 from gptcore.result import Epoch, OnEpoch
 
-PROBE_LIMIT_S = 600.0  # a recipe whose probe takes longer is not foretold
+PROBE_LIMIT_S = 600.0  # a recipe whose probe takes longer is not forecast
 _START_TRIES = 3
 _TRACEBACK_S = 0.5  # how long a worker that hangs has to say where
 _EXIT_S = 10.0  # how long a worker whose connection has closed has to be gone
@@ -83,17 +83,17 @@ class Supervisor:
         """Where runs are done. Raises UserError where no worker can start."""
         return self._ready_worker().environment
 
-    def foretell(
+    def forecast(
         self, plan: Sequence[PlannedRun], on_probe: Callable[[int, int], None]
     ) -> dict[str, Prediction]:
-        """Run id -> what a run will take; of a kind whose probe costs the worker its life nothing is foretold.
+        """Run id -> what a run will take; of a kind whose probe costs the worker its life nothing is forecast.
 
         Raises UserError where no worker can start.
         """
         without: set[str] = set()
-        probed: Probing | None = None
+        probed: ForecastProgress | None = None
 
-        def tell(probing: Probing) -> None:
+        def tell(probing: ForecastProgress) -> None:
             nonlocal probed
             probed = probing
             on_probe(probing.done, probing.n)
@@ -101,7 +101,9 @@ class Supervisor:
         while True:
             worker, probed = self._ready_worker(), None
             try:
-                return worker.foretell(Foretell(tuple(plan), frozenset(without)), tell, self._probe_limit_s)
+                return worker.forecast(
+                    ForecastTask(tuple(plan), frozenset(without)), tell, self._probe_limit_s
+                )
             except WorkerLostError:
                 self._worker = None
                 if probed is None:
@@ -132,7 +134,7 @@ class _Worker:
     """The supervisor's end of one worker process."""
 
     def __init__(self, spec: SessionSpec) -> None:
-        """Start it, and wait until it is ready. Raises WorkerLostError, and UserError for what a user can mend."""
+        """Start it, and wait until it is ready. Raises WorkerLostError, and UserError for what a user can fix."""
         context = multiprocessing.get_context("spawn")  # a forked child of a process with threads may hang
         self.connection, far_end = context.Pipe()
         self._output, output = context.Pipe(duplex=False)
@@ -180,10 +182,10 @@ class _Worker:
             assert isinstance(message, Epoch)
             on_epoch(message)
 
-    def foretell(
-        self, asked: Foretell, on_probe: Callable[[Probing], None], limit_s: float
+    def forecast(
+        self, asked: ForecastTask, on_probe: Callable[[ForecastProgress], None], limit_s: float
     ) -> dict[str, Prediction]:
-        """Have a plan foretold. Raises WorkerLostError if the worker dies over it, or is silent for too long."""
+        """Have a plan forecast. Raises WorkerLostError if the worker dies over it, or is silent for too long."""
         with contextlib.suppress(OSError):
             self.connection.send(asked)
         while True:
@@ -192,7 +194,7 @@ class _Worker:
             except TimeoutError:
                 self.stop()
                 raise WorkerLostError(f"a probe was not done after {limit_s:g} s") from None
-            if not isinstance(message, Probing):
+            if not isinstance(message, ForecastProgress):
                 return dict(message)
             on_probe(message)
 

@@ -56,8 +56,8 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class Foretell:
-    """Asks what the runs of a plan will take; answered with many `Probing` and the predictions by run id.
+class ForecastTask:
+    """Asks what the runs of a plan will take; answered with many `ForecastProgress` and the predictions by run id.
 
     without: kinds of recipes to leave out.
     """
@@ -67,7 +67,7 @@ class Foretell:
 
 
 @dataclass(frozen=True)
-class Probing:
+class ForecastProgress:
     """This kind of recipe is timed now, and so many of `n` have been."""
 
     kind: str
@@ -85,10 +85,10 @@ def work(spec: SessionSpec, connection: Connection, output: Connection) -> None:
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1)  # the supervisor asks where it hangs
-    asked: SimpleQueue[PlannedRun | Foretell] = SimpleQueue()
+    asked: SimpleQueue[PlannedRun | ForecastTask] = SimpleQueue()
     Thread(target=_receive, args=(connection, asked), daemon=True).start()
 
-    from bench.run.probing import foretell
+    from bench.run.probing import forecast_here
     from bench.run.runner import environment_of, open_session
 
     try:
@@ -104,9 +104,9 @@ def work(spec: SessionSpec, connection: Connection, output: Connection) -> None:
     connection.send(Ready(environment_of(session)))
     while True:
         task = asked.get()
-        if isinstance(task, Foretell):
-            predictions = foretell(
-                task.plan, session, lambda *at: connection.send(Probing(*at)), task.without
+        if isinstance(task, ForecastTask):
+            predictions = forecast_here(
+                task.plan, session, lambda *at: connection.send(ForecastProgress(*at)), task.without
             )
             connection.send(predictions)
         else:
@@ -122,7 +122,7 @@ def _answer(run: PlannedRun, session: Session, connection: Connection) -> Record
         return Refused(str(error))
 
 
-def _receive(connection: Connection, asked: SimpleQueue[PlannedRun | Foretell]) -> None:
+def _receive(connection: Connection, asked: SimpleQueue[PlannedRun | ForecastTask]) -> None:
     """Take in what is asked, and end the process when the supervisor is gone, also in the midst of a run."""
     while True:
         try:

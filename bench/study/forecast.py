@@ -1,6 +1,6 @@
 """What each run of a plan will take, from probes of its recipes: time here, peak memory. Computes nothing else.
 
-Runs are foretold in the order in which they will go, because an earlier one leaves its trunk to the later ones.
+Runs are forecast in the order in which they will go, because an earlier one leaves its trunk to the later ones.
 """
 
 from __future__ import annotations
@@ -77,12 +77,12 @@ def refuse_too_large(
 
 
 def with_prediction(record: Record, predictions: Mapping[str, Prediction]) -> Record:
-    """The record with what was foretold of it, where the run was done and foretold."""
+    """The record with what was forecast of it, where the run was done and forecast."""
     prediction = predictions.get(record.run_id)
     if prediction is None or record.cost is None:
         return record
-    foretold = {"predicted_s": round(prediction.seconds, 4), "predicted_mem_bytes": prediction.mem_bytes}
-    return record.model_copy(update={"cost": record.cost.model_copy(update=foretold)})
+    forecast = {"predicted_s": round(prediction.seconds, 4), "predicted_mem_bytes": prediction.mem_bytes}
+    return record.model_copy(update={"cost": record.cost.model_copy(update=forecast)})
 
 
 class _Trunks:

@@ -118,7 +118,7 @@ def load_matrix(name_or_path: str | Path) -> Matrix:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{path} is no valid TOML: {error}") from error
+        raise UserError(f"{path} is not valid TOML: {error}") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8") from error
     except OSError as error:
@@ -151,7 +151,7 @@ def _find(name_or_path: str | Path) -> Path:
     if path_kind(path) == "file":
         return path
     raise UserError(
-        f"matrix {str(name_or_path)!r} is no file, and none of those that come with the project "
+        f"matrix {str(name_or_path)!r} is neither a file nor one of those that ship with the project "
         f"({', '.join(_bundled())}): give one of these or the path of a TOML file"
     )
 
@@ -228,7 +228,9 @@ def _check_rows(matrix: Matrix, where: str) -> None:
     for row in rows:
         here = f"{where}: row {row.name!r}"
         if row.against is not None and row.against not in parents:
-            raise UserError(f"{here}: against = {row.against!r} is no row: {closest(row.against, parents)}")
+            raise UserError(
+                f"{here}: against = {row.against!r} is not a row: {closest(row.against, parents)}"
+            )
         if row.question is not None and row.question not in matrix.questions:
             known = closest(row.question, matrix.questions)
             raise UserError(f"{here}: question = {row.question!r} is not in [questions]: {known}")

@@ -141,7 +141,7 @@ def _baseline_row(matrix: Matrix, recipe: Recipe, models: str) -> Row:
 
 
 def _row(spec: RowSpec, parent: str, recipe: Recipe, against: Recipe, excluded: str | None) -> Row:
-    # A field that means nothing to this recipe, such as lr to stored features, is no difference.
+    # A field that means nothing to this recipe, such as lr to stored features, makes no difference.
     changes = {
         field: value
         for field, value in recipe.model_dump(mode="json", include=set(recipe.relevant)).items()

@@ -50,7 +50,7 @@ def _open(folder: Path, _state: tuple[tuple[str, int, int], ...]) -> Tokenizer:
 
 
 def _by_name(folder: Path, config: ModelConfig) -> Tokenizer:
-    """The tokenizer of a checkpoint without tokenizer files. Raises UserError where it cannot be told."""
+    """The tokenizer of a checkpoint without tokenizer files. Raises UserError where it cannot be determined."""
     if config.tokenizer != "gpt2":
         return load_tokenizer(config.tokenizer)
     check_class(folder)

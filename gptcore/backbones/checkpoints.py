@@ -129,7 +129,7 @@ def known_config(name_or_path: str | Path) -> ModelConfig | None:
 
 
 def _hub_repo(name: str) -> str | None:
-    """The hub id behind a model's name; None for bundled models, folders and names that are no id."""
+    """The hub id behind a model's name; None for bundled models, folders and names that are not ids."""
     if name in REGISTRY:
         return None if REGISTRY[name].bundled else REGISTRY[name].source
     return name if is_hub_id(name) and not is_folder(name) else None

@@ -15,7 +15,7 @@ POSITIONS_AT_A_TIME = 2048  # that go through the blocks without gradients; more
 
 
 def real_positions(lengths: Tensor, width: int, side: Side) -> Tensor:
-    """(N, width) bool, True where a row of that many tokens, padded on `side`, is no padding."""
+    """(N, width) bool, True where a row of that many tokens, padded on `side`, is not padding."""
     column = torch.arange(width, device=lengths.device)
     return column < lengths[:, None] if side == "right" else column >= width - lengths[:, None]
 

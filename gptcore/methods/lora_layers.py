@@ -178,7 +178,7 @@ def load_adapter(backbone: Backbone, folder: Path) -> None:
             generator=torch.Generator().manual_seed(0),  # overwritten below
         )
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{folder} is no LoRA adapter in PEFT's layout: {error}") from error
+        raise UserError(f"{folder} is not a LoRA adapter in PEFT's layout: {error}") from error
     layers = lora_layers(backbone)
     expected = {f"base_model.model.transformer.{name}.lora_{part}.weight" for name in layers for part in "AB"}
     if odd := sorted(expected ^ set(tensors)):

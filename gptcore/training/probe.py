@@ -39,7 +39,7 @@ SHORT_S = 0.2  # an epoch below it is timed again with its texts repeated
 MOST_TIMES = 30  # they are
 STAND_IN_PARAMS = 60_000_000  # a larger model is cut to fewer blocks for the probe
 # What changes neither the time of a step nor the memory, at harmless values: recipes that differ in nothing
-# else share a probe. Patience may end a run early; the whole of it is foretold.
+# else share a probe. Patience may end a run early; the whole of it is forecast.
 _NEUTRAL = {
     **{"weights": "random", "lr": 1e-6, "weight_decay": 0.0, "schedule": "constant", "warmup": 0.0},
     "patience": None,
@@ -85,7 +85,7 @@ def _cheap(recipe: Recipe) -> Recipe:
 def probe(recipe: Recipe, data: Dataset, engine: Engine, device: str, size: SliceSize = SliceSize()) -> Probe:
     """Time a slice of the run and scale it up. engine: the kind and precision to time; its trunks stay untouched.
 
-    Raises UserError where the model's shape or its vocabulary cannot be had.
+    Raises UserError where the model's shape or its vocabulary is not available.
     """
     sample = take_sample(recipe, data, engine, device, size)
     return Probe({}) if sample is None else sample.of(data)
@@ -241,7 +241,7 @@ def _scaled(sample: Sample, inputs: Inputs) -> dict[str, float]:
         "load": 1.0,
         "other": 1.0,
         "trunk": sum(whole.values()) / sum(sliced.values()),
-        "train": len(inputs.train) / sample.n_train,  # of what is no network
+        "train": len(inputs.train) / sample.n_train,  # of what is not a network
         "evaluate": _evaluated(whole, epochs) / _evaluated(sliced, sample.n_evaluations),
     }
     phases = {name: s * factors.get(name, 1.0) for name, s in sample.phases.items()}

@@ -124,10 +124,10 @@ def in_process() -> type:
         def environment(self) -> Environment:
             return runner.environment_of(self.session)
 
-        def foretell(
+        def forecast(
             self, plan: Sequence[PlannedRun], on_probe: Callable[[int, int], None]
         ) -> dict[str, Prediction]:
-            return probing.foretell(plan, self.session, lambda _kind, done, n: on_probe(done, n))
+            return probing.forecast_here(plan, self.session, lambda _kind, done, n: on_probe(done, n))
 
     return InProcess
 

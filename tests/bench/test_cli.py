@@ -252,7 +252,7 @@ def test_plan_says_what_would_run_and_runs_nothing(bench: Bench, study: list[str
     for row in ("baseline", "last-layer", "tfidf"):
         assert re.search(rf"^{row} .*2 todo", answer.out, re.MULTILINE), row
     assert re.search(
-        r"foretold for 6 runs: about .* s, at most .* GB of memory, nothing to download", answer.words
+        r"forecast for 6 runs: about .* s, at most .* GB of memory, nothing to download", answer.words
     )
     assert re.search(r"^baseline +2 +\d\.\d s +\d\.\d s +\d\.\d GB +2 todo", answer.out, re.MULTILINE)
     assert list(tmp_path.iterdir()) == []
@@ -261,7 +261,7 @@ def test_plan_says_what_would_run_and_runs_nothing(bench: Bench, study: list[str
 @pytest.mark.parametrize(
     ("known", "weights", "says"),
     [
-        (2, {}, "foretold for 2 runs: about 3.0 min, at most 3.0 GB of memory, nothing to download"),
+        (2, {}, "forecast for 2 runs: about 3.0 min, at most 3.0 GB of memory, nothing to download"),
         (
             1,
             {"gpt2": 548_000_000},
@@ -324,7 +324,7 @@ def test_run_report_show(bench: Bench, study: list[str], tmp_path: Path) -> None
     assert load_study(folder).command.startswith("python -m bench run --matrix ")
     records = load_records(folder)
     assert [record.status for record in records.values()] == ["done"] * 6
-    assert "foretold for 6 runs: about" in first.words
+    assert "forecast for 6 runs: about" in first.words
     assert all(r.cost and r.cost.predicted_s and r.cost.predicted_mem_bytes for r in records.values())
     assert "## Prediction and outcome" in (folder / "report.md").read_text()
     results = {"report.md", "report.html", "summary.csv", "plots"}

@@ -1,4 +1,4 @@
-"""Recipes: published defaults, stable ids, and errors that say what to mend."""
+"""Recipes: published defaults, stable ids, and errors that say what to fix."""
 
 import json
 import subprocess

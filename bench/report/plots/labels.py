@@ -131,7 +131,7 @@ def _greedy(
 
 
 def _cross(line: Line, other: Line) -> bool:
-    """Whether two lines cross; touching at an end is no crossing."""
+    """Whether two lines cross; touching at an end is not a crossing."""
 
     def side(of: Line, point: Point) -> float:
         (x0, y0), (x1, y1) = of

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from bench.records.study import Row
 from gptcore.recipe import METHOD_FIELDS
 
-REFERENCE = "#6E6E6E"  # what is no row: the majority class, grid and leader lines
+REFERENCE = "#6E6E6E"  # what is not a row: the majority class, grid and leader lines
 
 
 class Family(NamedTuple):

@@ -1,4 +1,4 @@
-"""Prediction and outcome: errors of each run, medians over all, nothing where nothing was foretold."""
+"""Prediction and outcome: errors of each run, medians over all, nothing where nothing was forecast."""
 
 from types import ModuleType
 
@@ -9,8 +9,8 @@ from bench.report.markdown import render
 from bench.report.prediction import prediction_section
 
 
-def foretold(records: list[Record], factor: float) -> list[Record]:
-    """The records as if each had been foretold with that factor in time, and memory exactly."""
+def with_forecasts(records: list[Record], factor: float) -> list[Record]:
+    """The records as if each had been forecast with that factor in time, and memory exactly."""
     changed = []
     for record in records:
         cost = record.cost
@@ -27,7 +27,7 @@ def test_nothing_without_predictions(results: Results) -> None:
 
 def test_errors_are_shares_of_the_outcome(study: Study, records: list[Record]) -> None:
     for factor, error in ((1.2, "20"), (0.9, "10")):
-        results = collect(study, foretold(records, factor))
+        results = collect(study, with_forecasts(records, factor))
         text = prediction_section(results)
         assert f"the median error is {error}.0% of the time and 0.0% of the memory" in text
         rows = [line for line in text.splitlines() if line.startswith("| ")][1:]
@@ -42,7 +42,7 @@ def test_runs_without_a_prediction_are_left_out(
     study: Study, records: list[Record], studies: ModuleType
 ) -> None:
     baseline = study.row("baseline").recipe.id
-    mixed = [r for r in foretold(records, 2.0) if r.recipe_id == baseline]
+    mixed = [r for r in with_forecasts(records, 2.0) if r.recipe_id == baseline]
     mixed += [r for r in records if r.recipe_id != baseline]
     text = prediction_section(collect(study, mixed))
     assert f"Over {len(studies.SEEDS)} runs the median error is 100.0%" in text

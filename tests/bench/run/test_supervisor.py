@@ -73,10 +73,10 @@ def run_well(supervisor: Supervisor) -> Record:
     return record
 
 
-def test_the_worker_foretells_and_then_runs(supervisor: Supervisor) -> None:
+def test_the_worker_forecasts_and_then_runs(supervisor: Supervisor) -> None:
     probed: list[tuple[int, int]] = []
     plan = [planned(), planned(TFIDF), planned(NANO, 1, "blocked")]
-    found = supervisor.foretell(plan, lambda done, n: probed.append((done, n)))
+    found = supervisor.forecast(plan, lambda done, n: probed.append((done, n)))
     # Each kind of classifier first, to load what it needs; both timed; both scaled to the whole data.
     assert probed == [(0, 2), (0, 2), (0, 2), (1, 2), (1, 2), (1, 2)]
     assert found.keys() == {run.run_id for run in plan[:2]}
@@ -87,9 +87,9 @@ def test_the_worker_foretells_and_then_runs(supervisor: Supervisor) -> None:
 def test_a_probe_that_kills_the_worker_costs_only_its_own_kind(supervisor: Supervisor) -> None:
     plan = [planned(), planned(TFIDF)]
     # Two are timed, the second of them as the last: a worker that has not died gets there once.
-    found = supervisor.foretell(plan, lambda done, n: end(worker()) if (done, n) == (1, 2) else None)
+    found = supervisor.forecast(plan, lambda done, n: end(worker()) if (done, n) == (1, 2) else None)
     assert found.keys() == {plan[0].run_id}
-    assert supervisor.foretell([planned()], lambda *_: end(worker())) == {}
+    assert supervisor.forecast([planned()], lambda *_: end(worker())) == {}
     run_well(supervisor)
 
 
@@ -98,7 +98,7 @@ def test_a_probe_that_hangs_is_stopped(supervisor: Supervisor, monkeypatch: pyte
     run_well(supervisor)  # a worker is there
     with monkeypatch.context() as patch:
         patch.setattr(supervisor, "timeout_s", 1.0)
-        assert supervisor.foretell([planned()], lambda *_: worker().suspend()) == {}
+        assert supervisor.forecast([planned()], lambda *_: worker().suspend()) == {}
     run_well(supervisor)
 
 
@@ -278,7 +278,7 @@ def test_a_refused_run_leaves_the_worker_at_work(data: Dataset) -> None:
 
 
 @pytest.mark.slow
-def test_a_session_that_cannot_be_opened_is_the_users_to_mend(data: Dataset) -> None:
+def test_a_session_that_cannot_be_opened_is_the_users_to_fix(data: Dataset) -> None:
     with (
         Supervisor(SessionSpec(data, "fast", "auto", "no-such-device")) as supervisor,
         pytest.raises(

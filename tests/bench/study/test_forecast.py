@@ -37,34 +37,34 @@ def todo(recipe: Recipe, seed_index: int = 0, split: int = 123, **changes: Any) 
     return PlannedRun(("row",), recipe, seed_index, seeds, changes.get("state", "todo"))
 
 
-def foretold(*plan: PlannedRun, machine: Machine = MACHINE) -> list[Prediction]:
+def forecasts(*plan: PlannedRun, machine: Machine = MACHINE) -> list[Prediction]:
     found = forecast(plan, probe_of, machine)
     return [found[run.run_id] for run in plan if run.run_id in found]
 
 
 def test_a_later_seed_finds_the_trunk_ready() -> None:
-    assert [found.seconds for found in foretold(todo(BLOCK), todo(BLOCK, 1))] == [14, 2]
+    assert [found.seconds for found in forecasts(todo(BLOCK), todo(BLOCK, 1))] == [14, 2]
 
 
 def test_another_split_has_texts_and_trunks_of_its_own_and_lets_go_of_the_ones_before() -> None:
-    runs = foretold(todo(BLOCK), todo(TWO_BLOCKS), todo(BLOCK, 1, split=124), todo(BLOCK, 2, split=123))
+    runs = forecasts(todo(BLOCK), todo(TWO_BLOCKS), todo(BLOCK, 1, split=124), todo(BLOCK, 2, split=123))
     assert [found.seconds for found in runs] == [14, 14, 14, 14]
     assert [found.mem_bytes - runs[0].mem_bytes for found in runs[2:]] == [0, 0]
 
 
 def test_random_weights_of_another_seed_share_nothing() -> None:
     random = BLOCK.model_copy(update={"weights": "random"})
-    assert [found.seconds for found in foretold(todo(random), todo(random, 1))] == [14, 14]
+    assert [found.seconds for found in forecasts(todo(random), todo(random, 1))] == [14, 14]
 
 
 def test_a_deeper_trunk_starts_from_a_shallower_one_and_not_the_other_way_round() -> None:
-    assert [found.seconds for found in foretold(todo(TWO_BLOCKS), todo(BLOCK))] == [14, 2 + 12 / 3]
-    assert [found.seconds for found in foretold(todo(BLOCK), todo(TWO_BLOCKS))] == [14, 14]
+    assert [found.seconds for found in forecasts(todo(TWO_BLOCKS), todo(BLOCK))] == [14, 2 + 12 / 3]
+    assert [found.seconds for found in forecasts(todo(BLOCK), todo(TWO_BLOCKS))] == [14, 14]
 
 
 def test_features_start_from_the_states_below_and_leave_them() -> None:
-    assert [found.seconds for found in foretold(todo(BLOCK), todo(FEATURES))] == [14, 2 + 12 / 4]
-    assert [found.seconds for found in foretold(todo(FEATURES), todo(BLOCK))] == [14, 2]
+    assert [found.seconds for found in forecasts(todo(BLOCK), todo(FEATURES))] == [14, 2 + 12 / 4]
+    assert [found.seconds for found in forecasts(todo(FEATURES), todo(BLOCK))] == [14, 2]
 
 
 def test_what_is_done_or_blocked_is_not_foretold_and_leaves_nothing_ready() -> None:
@@ -89,12 +89,12 @@ def test_a_last_block_that_is_computed_at_one_position_is_nearly_free() -> None:
 
 def test_memory_is_the_process_its_trunks_and_the_run_itself() -> None:
     own, other_own = OWN_BYTES["pretrained"], OWN_BYTES["random"]
-    first, second = foretold(todo(BLOCK), todo(BLOCK, 1))
+    first, second = forecasts(todo(BLOCK), todo(BLOCK, 1))
     assert first.mem_bytes == second.mem_bytes == 1000 + STATES_BYTES + own
     other = BLOCK.model_copy(update={"weights": "random"})
-    _, both = foretold(todo(BLOCK), todo(other))
+    _, both = forecasts(todo(BLOCK), todo(other))
     assert both.mem_bytes == 1000 + 2 * STATES_BYTES + other_own
-    _, full = foretold(todo(BLOCK), todo(other), machine=Machine(1000, STATES_BYTES))
+    _, full = forecasts(todo(BLOCK), todo(other), machine=Machine(1000, STATES_BYTES))
     assert full.mem_bytes == 1000 + STATES_BYTES + other_own  # the rest lies on the disk
 
 

@@ -141,7 +141,7 @@ ROW = '[[row]]\nname = "a"\n'
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("name = \n", "is no valid TOML: Invalid value (at line 1"),
+        ("name = \n", "is not valid TOML: Invalid value (at line 1"),
         (ROW + "sett = { lr = 1e-4 }\n", "row 'a': sett: there is no such key here"),
         (ROW + "lr = 1e-4\n", "row 'a': lr: there is no such key here (a recipe's fields go into `set"),
         ("[[row]]\nset = { lr = 1e-4 }\n", "row number 1: name is missing"),
@@ -149,7 +149,10 @@ ROW = '[[row]]\nname = "a"\n'
             '[row]\nname = "a"\n',
             "row = {'name': 'a'}: Input should be a valid list (a row begins with [[row]])",
         ),
-        (ROW + "set = { learning_rate = 1 }\n", "row 'a': 'learning_rate' is no field (the fields are model"),
+        (
+            ROW + "set = { learning_rate = 1 }\n",
+            "row 'a': unknown field 'learning_rate'; known fields: model",
+        ),
         (
             ROW + 'set = { train = "some" }\n',
             "row 'a': train = 'some': Input should be 'last_layer', 'last_bl",
@@ -157,7 +160,7 @@ ROW = '[[row]]\nname = "a"\n'
         (ROW + "set = { lr = -1.0 }\n", "row 'a': lr = -1.0: Input should be greater than 0"),
         (ROW + ROW, "2 rows are named 'a'"),
         ('[[row]]\nname = "baseline"\n', "2 rows are named 'baseline'"),
-        (ROW + 'against = "basline"\n', "row 'a': against = 'basline' is no row: did you mean baseline?"),
+        (ROW + 'against = "basline"\n', "row 'a': against = 'basline' is not a row: did you mean baseline?"),
         (
             '[[row]]\nname = "a"\nagainst = "b"\n[[row]]\nname = "b"\nagainst = "a"\n',
             "rows are against each other in a circle: a -> b -> a",
@@ -198,7 +201,7 @@ def test_not_text(tmp_path: Path) -> None:
 def test_unknown_matrix_lists_the_bundled(tmp_path: Path) -> None:
     for wrong in ("fulll", tmp_path):
         with pytest.raises(
-            UserError, match=r"none of those that come with the project \(full, pretraining, quick, tune\)"
+            UserError, match=r"one of those that ship with the project \(full, pretraining, quick, tune\)"
         ):
             load_matrix(wrong)
 

@@ -187,7 +187,7 @@ assert gpt2.encode("<|endoftext|>") == [27, 91, 437, 1659, 5239, 91, 29]
     assert names == {"6d1cbeee0f20b3d9449abfede4726ed8212e3aee", "6c7ea1a7e38e3a7f062df639a5b80947f075ffe6"}
 
 
-def test_a_text_that_is_too_much_is_the_users_to_mend():
+def test_a_text_that_is_too_much_is_the_users_to_fix():
     tokenizer = load_tokenizer("embedded")
     assert len(tokenizer.encode("a" * 10**6)) > 10**5
     with pytest.raises(UserError, match=r"a text of 10,000,001 characters, beginning '   .* too much"):

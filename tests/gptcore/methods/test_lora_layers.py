@@ -163,7 +163,7 @@ def test_adapters_that_do_not_fit_are_refused(toy_gpt, tmp_path):
         refused(f"{next(iter(variant))} = .* is not supported")
     for content in ("{", "[]", json.dumps({"r": 4}), json.dumps(config | {"target_modules": None})):
         (tmp_path / "adapter_config.json").write_text(content)
-        refused("is no LoRA adapter in PEFT's layout")
+        refused("is not a LoRA adapter in PEFT's layout")
     (tmp_path / "adapter_config.json").write_text(json.dumps(config))
     (tmp_path / "adapter_model.safetensors").write_bytes(b"cut off")
-    refused("is no LoRA adapter in PEFT's layout")
+    refused("is not a LoRA adapter in PEFT's layout")
