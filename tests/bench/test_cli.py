@@ -644,7 +644,7 @@ def test_a_damaged_manifest_is_written_anew_by_the_next_run(
 def test_report_of_a_folder_without_a_study(bench: Bench, tmp_path: Path) -> None:
     answer = bench("report", tmp_path)
     assert answer.code == 2
-    assert "holds no study" in answer.err
+    assert "does not hold a study" in answer.err
 
 
 @pytest.mark.usefixtures("no_report")

@@ -164,13 +164,13 @@ def damaged(folder: Path, **changes: object) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda f: (f / "classifier.json").unlink(), "holds no classifier"),
+        (lambda f: (f / "classifier.json").unlink(), "does not hold a classifier"),
         (lambda f: (f / "classifier.json").write_text("{"), "cannot be read"),
         (lambda f: (f / "classifier.json").write_text("[]"), "has format None"),
         (lambda f: damaged(f, format=99), "has format 99, this version reads 1"),
         (lambda f: damaged(f, labels=["only"]), r"head.* is \(2,.*expected \(1,"),
         (lambda f: damaged(f, details={}), "do not fit each other"),
-        (lambda f: damaged(f, more=1), "'more' is no field"),
+        (lambda f: damaged(f, more=1), "unknown field 'more'"),
         (lambda f: (f / "classifier.safetensors").unlink(), "cannot be read"),
         (lambda f: (f / "classifier.safetensors").write_bytes(b"cut"), "cannot be read"),
         (
@@ -205,4 +205,4 @@ def test_the_command_line_says_what_is_wrong(tmp_path, monkeypatch, capsys) -> N
     with pytest.raises(SystemExit) as caught:
         main()
     assert caught.value.code == 2
-    assert capsys.readouterr().err.startswith(f"error: {tmp_path} holds no classifier")
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path} does not hold a classifier")

@@ -154,7 +154,7 @@ def test_differences_are_theirs_and_ours():
         ({"train": {"rank": 4}}, "train = .*: method = None: use one of"),
         ({"train": {"method": "lora", "rank": 0}}, "train = .*: rank = 0: .*greater than or equal to 1"),
         ({"train": {"method": "top_blocks"}}, "train = .*: k is missing"),
-        ({"train": {"method": "all", "k": 1}}, "train = .*'k' is no field"),
+        ({"train": {"method": "all", "k": 1}}, "train = .*unknown field 'k'"),
         ({"train": {"method": "lora", "rank": 4}, "lora_rank": 8}, "contradicts lora_rank = 8: give one"),
         ({"train": 3}, "train = 3: Input should be 'last_layer'"),
         ({"position": "middle"}, r"position = 'middle': .*'first', 'last', 'last_real'"),
@@ -169,7 +169,7 @@ def test_differences_are_theirs_and_ours():
         ({"context": True}, "context = True: .*a number of tokens"),
         ({"lr": float("inf")}, "lr = inf: .*finite"),
         ({"clip_norm": float("nan")}, "clip_norm = nan: .*finite"),
-        ({"learning_rate": 1}, r"'learning_rate' is no field \(the fields are model, .*, lr, "),
+        ({"learning_rate": 1}, r"unknown field 'learning_rate'; known fields: model, .*, lr, "),
     ],
 )
 def test_bad_values_name_field_value_and_what_is_allowed(values, message):

@@ -69,7 +69,7 @@ def test_study_comes_back_as_it_was(tmp_path: Path, toy_study: Callable[..., Stu
 
 
 def test_no_study_says_how_to_get_one(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"holds no study .* `python -m bench run` makes one"):
+    with pytest.raises(UserError, match=r"does not hold a study .* `python -m bench run` makes one"):
         store.load_study(tmp_path)
     (tmp_path / "study.json").write_text("{")
     with pytest.raises(UserError, match=r"study\.json is damaged .* run the study again"):
@@ -83,10 +83,10 @@ def test_no_study_says_how_to_get_one(tmp_path: Path) -> None:
         (lambda _: "", "is damaged"),
         (lambda _: "[" * 100_000, "is damaged"),
         (lambda _: "[1]", "is no JSON object"),
-        (lambda _: '{"a": 1}', r"is no record \(schema_version is None\)"),
+        (lambda _: '{"a": 1}', r"is not a record \(schema_version is None\)"),
         (
             lambda text: text.replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": "1"'),
-            "is no record",
+            "is not a record",
         ),
         (
             lambda text: text.replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 99'),

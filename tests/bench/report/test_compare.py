@@ -118,7 +118,7 @@ def test_bad_folders_and_files(tmp_path: Path, study: Study) -> None:
         write_comparison([tmp_path / "a"])
     with pytest.raises(UserError, match="two different studies or more"):
         write_comparison([tmp_path / "a", tmp_path / "a"])
-    with pytest.raises(UserError, match="holds no study"):
+    with pytest.raises(UserError, match="does not hold a study"):
         write_comparison([tmp_path / "a", tmp_path / "missing"])
     with pytest.raises(UserError, match=r"cannot write .* --out"):
         write_comparison([tmp_path / "a", tmp_path / "b"], tmp_path)

@@ -115,8 +115,8 @@ def test_ratios_against_the_file(baseline: Baseline) -> None:
     [
         (None, "cannot be read"),
         ("{", "is damaged"),
-        ("[]", "is no baseline"),
-        ('{"schema_version": 9}', "is no baseline"),
+        ("[]", "is not a baseline"),
+        ('{"schema_version": 9}', "is not a baseline"),
     ],
 )
 def test_a_file_that_is_no_baseline_is_named(content: str | None, says: str, tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_adapters_that_do_not_fit_are_refused(toy_gpt, tmp_path):
             load_adapter(toy_gpt(**shape), tmp_path)
         assert str(tmp_path) in str(caught.value)
 
-    refused("is no LoRA adapter")
+    refused("is not a LoRA adapter")
     save_adapter(inject(toy_gpt()), tmp_path)
     refused("do not have the same layers: base_model.*h.2", n_layer=2)
     refused("do not have the same layers: base_model.*h.3", n_layer=4)
