@@ -14,6 +14,7 @@ from bench.run.options import RunOptions
 
 if TYPE_CHECKING:
     from bench.records.record import Record
+    from bench.run.study_run import StudyRun
     from bench.study.plan import PlannedRun
     from gptcore.result import OnEpoch
 
@@ -31,6 +32,13 @@ def run(
     timeout: Annotated[
         float | None, Option(min=0.001, help="seconds that one run may take; one that takes longer fails")
     ] = None,
+    keep: Annotated[
+        list[str] | None,
+        Option(
+            help="rows whose classifier is saved at the end, in classifiers/ below the study: names, or best for the "
+            "recommended row; commas or repeats"
+        ),
+    ] = None,
     margin: Margin = None,
 ) -> None:
     """Run whatever is missing from a study and write its report. Safe to interrupt: the same command resumes.
@@ -41,12 +49,15 @@ def run(
     from bench.commands.progress import forecast, show_messages, warn_of_mixture
     from bench.records.store import save_study
     from bench.run.execute import execute
-    from bench.run.study_run import open_study
+    from bench.run.keep import check_names
+    from bench.run.study_run import open_study, split_names
     from bench.run.supervisor import Supervisor
     from bench.study.forecast import with_prediction
     from bench.study.plan import blocking
 
     study_run = open_study(options)
+    kept = split_names(keep or [])
+    check_names(kept, [row.name for row in study_run.study.rows])
     show_messages(study_run)
     save_study(study_run.folder, study_run.manifest)
     interrupted, failed = False, any(planned.state == "failed" for planned in study_run.plan)
@@ -68,9 +79,26 @@ def run(
         echo("interrupted: every finished run is kept, the same command resumes")
         raise Exit(130)
     save_study(study_run.folder, study_run.manifest.with_look())
+    for name in kept:
+        echo(_keep(name, study_run, margin))
     if reasons := blocking(planned_runs):
         others = f" (and {len(reasons) - 1} more reasons)" if len(reasons) > 1 else ""
         echo(f"no run of this study can be done here: {plain(reasons[0])}{others}", err=True)
         raise Exit(1)
     if failed:
         raise Exit(1)
+
+
+def _keep(name: str, study_run: StudyRun, margin: float | None) -> str:
+    """Save the classifier of a row, and say in a line where it is."""
+    from bench.evidence.results import collect
+    from bench.records.store import load_records
+    from bench.run.keep import keep
+
+    records = list(load_records(study_run.folder).values())
+    results = collect(study_run.study, records, None if margin is None else margin / 100)
+    kept = keep(name, results, study_run.data, study_run.folder, study_run.device)
+    return plain(
+        f"kept {kept.row}: {kept.n_equal} of {kept.n_test} test predictions equal those of its record; "
+        f'use it: python -m gptcore predict {kept.folder} "some text"'
+    )

@@ -131,7 +131,7 @@ def load_study(folder: Path) -> Study:
     path = folder / "study.json"
     if path_kind(path) != "file":
         raise UserError(
-            f"{folder} holds no study (there is not a study.json): `python -m bench run` makes one"
+            f"{folder} does not hold a study (study.json is missing): `python -m bench run` makes one"
         )
     remedy = "run the study again, which writes it anew and keeps its records"
     return _parse(_read(path, remedy), Study, path, remedy)

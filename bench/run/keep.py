@@ -1,0 +1,76 @@
+"""Classifiers of a study that are kept: a finished run is fitted again, compared with its record and saved."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.evidence.pareto import weigh
+from bench.evidence.results import Results, RowResult
+from bench.records.record import Record
+from bench.study.matrix import closest
+from gptcore.data.datasets import Dataset
+from gptcore.errors import UserError
+
+BEST = "best"  # the recommended row, or else the most accurate one
+FOLDER = "classifiers"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A classifier in its folder. n_equal: of its n_test test predictions, those that its record has too."""
+
+    row: str
+    folder: Path
+    n_equal: int
+    n_test: int
+
+
+def check_names(names: Sequence[str], rows: Sequence[str]) -> None:
+    """Raises UserError where a name is neither a row nor 'best'."""
+    for name in names:
+        if name != BEST and name not in rows:
+            raise UserError(f"--keep {name!r} is not a row of this study: {closest(name, [BEST, *rows])}")
+
+
+def keep(name: str, results: Results, data: Dataset, folder: Path, device: str) -> Kept:
+    """Fit the chosen run of a row once more, and save its classifier below the study's folder.
+
+    Of a row's seeds the one with the highest validation accuracy is taken, so the choice never sees the test part.
+    Raises UserError where the row has no finished run, and where the classifier cannot be saved.
+    """
+    from gptcore.engine.engine import Engine
+    from gptcore.training.fit import fit
+
+    row = _row(name, results)
+    if not row.done:
+        raise UserError(f"--keep {name}: {row.name} has no finished run ({row.reason})")
+    record = max(row.done, key=_on_validation)
+    # As it was then, so that the same arithmetic gives the same classifier.
+    engine = Engine(record.engine, "bfloat16" if record.environment.dtype == "bfloat16" else "float32")
+    fitted = fit(record.recipe, data.with_split(record.seeds.split), record.seeds, engine, device)
+    target = folder / FOLDER / record.recipe_id
+    fitted.classifier.save(target)
+    predicted = fitted.test.predicted.tolist()
+    recorded = record.test.predicted if record.test else []
+    equal = sum(a == b for a, b in zip(predicted, recorded, strict=False))
+    return Kept(row.name, target, equal, len(predicted))
+
+
+def _row(name: str, results: Results) -> RowResult:
+    if name != BEST:
+        return results.row(name)
+    if (tradeoff := weigh(results)) is None:
+        done = [row for row in results.rows if row.done]
+        if len(done) != 1:
+            raise UserError("--keep best: there is no best row yet (docs/claims.md): name a row")
+        return done[0]
+    return tradeoff.recommended.result if tradeoff.recommended else tradeoff.best
+
+
+def _on_validation(record: Record) -> tuple[float, float]:
+    assert record.metrics is not None  # a finished run has them
+    found = record.metrics.validation
+    return found.accuracy, -(math.inf if found.log_loss is None else found.log_loss)
