@@ -12,11 +12,20 @@ from bench.run.keep import Kept, check_names, keep
 from bench.run.runner import open_session, run_one
 from bench.study.plan import PlannedRun
 from gptcore.classifier import TextClassifier
-from gptcore.data.datasets import Dataset
+from gptcore.data.datasets import Dataset, load_dataset
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe, Seeds
 
 RECIPE = Recipe(model="nano", train="last_layer", epochs=1)
+
+
+@pytest.fixture(scope="module")
+def toy_data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """40 short messages."""
+    lines = [f"see you at {hour} then,ham\nwin {hour} free prizes now,spam" for hour in range(20)]
+    path = tmp_path_factory.mktemp("data") / "messages.csv"
+    path.write_text("\n".join(["text,label", *lines]) + "\n")
+    return load_dataset(path)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +40,9 @@ def kept(name: str, study: Study, runs: list[Record], data: Dataset, folder: Pat
 
 
 def study_of(toy_study: Callable[..., Study], runs: list[Record]) -> Study:
-    return toy_study([Row(name="baseline", recipe=RECIPE)], seeds=[run.seeds for run in runs])
+    return toy_study(
+        [Row(name="baseline", recipe=RECIPE)], seeds=[run.seeds for run in runs], dataset=runs[0].dataset
+    )
 
 
 @pytest.mark.parametrize("name", ["baseline", "best"])
