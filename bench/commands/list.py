@@ -19,5 +19,6 @@ def list_command() -> None:
         ("datasets", list(DATASETS.items())),
     ):
         echo(f"{title}:")
+        width = max(12, *(len(name) for name, _ in lines))
         for name, about in lines:
-            echo(f"  {name:<12}  {about}")
+            echo(f"  {name:<{width}}  {about}")

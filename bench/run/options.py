@@ -33,7 +33,12 @@ Device = Annotated[Literal["auto", "cpu", "cuda"], Option(help="auto: a CUDA GPU
 class DataOptions:
     """Which data is read, and how: what every command that takes data takes."""
 
-    data: Annotated[str, Option(help="sms-spam, or a CSV, TSV, JSON or Parquet file")] = "sms-spam"
+    data: Annotated[
+        str, Option(help="a data set's name (see `list`), or a CSV, TSV, JSON or Parquet file")
+    ] = "sms-spam"
+    data_path: Annotated[
+        Path | None, Option(help="your own copy of a data set with a name: its folder, archive or file")
+    ] = None
     text_column: Annotated[
         str | None,
         Option(help="column of the texts, where its name is not obvious; title,body joins several"),
@@ -69,6 +74,7 @@ class DataOptions:
             split_column=self.split_column,
             validation=self.validation,
             test=self.test,
+            data_path=self.data_path,
         )
 
 

@@ -6,10 +6,8 @@ unless said otherwise); `bench/matrices/quick.toml` is a short example. Pure: no
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections import Counter
-from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from bench.published.table import tables
 from gptcore.backbones.config import FAMILIES, FORMER_FAMILIES, REGISTRY
 from gptcore.errors import UserError
+from gptcore.errors import closest as closest
 from gptcore.paths import path_kind
 from gptcore.recipe import Recipe, make_recipe
 
@@ -131,13 +130,6 @@ def load_matrix(name_or_path: str | Path) -> Matrix:
     _check_tables(matrix, str(path))
     _check_rows(matrix, str(path))
     return matrix
-
-
-def closest(name: str, known: Iterable[str]) -> str:
-    """A remedy for an unknown name: the known ones that look like it, else all of them."""
-    known = list(known)
-    close = difflib.get_close_matches(name, known)
-    return f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(known) or 'none'}"
 
 
 def _bundled() -> list[str]:

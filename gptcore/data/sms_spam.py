@@ -8,12 +8,11 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
 
 LABEL_NAMES = ("ham", "spam")
@@ -51,15 +50,17 @@ def rebuild_original(damaged: bytes, positions: dict[int, list[int]] | None = No
     return "".join(f"{label}\t{text}\n" for label, text in lines).encode()
 
 
-def read_rows(path: Path) -> tuple[list[str], list[str]]:
+def parse_rows(content: bytes) -> tuple[list[str], list[str]]:
     """Texts and labels as the published study read them: default quoting, 5,572 rows of 5,574 lines."""
     import pandas as pd
 
-    frame = pd.read_csv(path, sep="\t", header=None, names=["label", "text"], dtype=str, na_filter=False)
+    frame = pd.read_csv(
+        io.BytesIO(content), sep="\t", header=None, names=["label", "text"], dtype=str, na_filter=False
+    )
     return frame["text"].tolist(), frame["label"].tolist()
 
 
-def published_parts(labels: list[str], seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def published_parts(labels: Sequence[str], seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Row numbers (int64) of train, validation and test: as many ham as spam, shuffled, 70/10/20.
 
     The published study's calls of pandas, in its order. It shuffles twice, on making the balanced set and on
@@ -68,7 +69,7 @@ def published_parts(labels: list[str], seed: int) -> tuple[np.ndarray, np.ndarra
     import numpy as np
     import pandas as pd
 
-    rows = pd.DataFrame({"label": labels})
+    rows = pd.DataFrame({"label": list(labels)})
     spam, ham = rows[rows["label"] == "spam"], rows[rows["label"] == "ham"]
     balanced = pd.concat([ham.sample(len(spam), random_state=seed), spam])
     for _ in range(2):

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from gptcore.data import assets
 from gptcore.data.datasets import DATASETS, load_dataset
+from gptcore.data.named import NAMED
 from gptcore.data.splits import stratified_parts
 from gptcore.errors import UserError
 from gptcore.files import write_whole
@@ -108,7 +110,7 @@ def test_too_few_classes_or_rows(tmp_path, rows, match):
 
 
 def test_names_and_arguments_that_are_refused(tmp_path):
-    with pytest.raises(UserError, match="unknown dataset 'sms-spm': use sms-spam or the path of a file"):
+    with pytest.raises(UserError, match="unknown dataset 'sms-spm': did you mean sms-spam"):
         load_dataset("sms-spm")
     for missing in ("gone.csv", tmp_path / "sms-spam", f"{tmp_path}/gone"):
         with pytest.raises(UserError, match="no such file"):
@@ -122,14 +124,15 @@ def test_names_and_arguments_that_are_refused(tmp_path):
 def test_sms_spam_from_a_toy_file(cache, monkeypatch):
     lines = [f"{'spam' if i % 4 == 0 else 'ham'}\tmessage {i % 70}\n" for i in range(80)]
     content = "".join(lines).encode()
-    toy = assets.Asset("toy", assets._sha256(content), ())
-    monkeypatch.setattr(assets, "SMS_SPAM", toy)
+    toy = assets.Asset("toy", assets.digest(content), ())
+    changes = {"files": (("SMSSpamCollection", toy),), "sizes": {"": 80}}
+    monkeypatch.setitem(NAMED, "sms-spam", replace(NAMED["sms-spam"], **changes))
     write_whole(cache / "toy", content)
     data = load_dataset()
     assert [len(split) for split in splits(data)] == [28, 4, 8]
     assert data.label_names == ("ham", "spam")
     assert sum(split.labels.sum() for split in splits(data)) == 20
-    assert data.notes[1] == "balanced as published: all 20 spam, as many of 60 ham"
+    assert data.notes[2] == "balanced as published: all 20 spam, as many of 60 ham"
 
 
 @given(

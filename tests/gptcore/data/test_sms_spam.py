@@ -7,7 +7,7 @@ import pytest
 
 from gptcore.data.assets import SMS_SPAM, Asset, Wheel, fetch
 from gptcore.data.datasets import load_dataset
-from gptcore.data.sms_spam import published_parts, quote_positions, read_rows, rebuild_original
+from gptcore.data.sms_spam import parse_rows, published_parts, quote_positions, rebuild_original
 
 # SHA-256 of each split's `label<TAB>text<LF>` lines (0 ham, 1 spam), made by the published procedure itself.
 PUBLISHED_SPLITS = {
@@ -53,10 +53,9 @@ def test_the_table_of_positions():
     assert all(places == sorted(places) for places in positions.values())
 
 
-def test_rows_are_read_with_pandas_default_quoting(tmp_path):
-    path = tmp_path / "sms"
-    path.write_text('ham\tNA\nspam\t"WIN\nham\tnull" now\nham\tsay "hi"\n')
-    assert read_rows(path) == (["NA", "WIN\nham\tnull now", 'say "hi"'], ["ham", "spam", "ham"])
+def test_rows_are_read_with_pandas_default_quoting():
+    content = b'ham\tNA\nspam\t"WIN\nham\tnull" now\nham\tsay "hi"\n'
+    assert parse_rows(content) == (["NA", "WIN\nham\tnull now", 'say "hi"'], ["ham", "spam", "ham"])
 
 
 def test_published_parts_are_balanced_and_disjoint():
