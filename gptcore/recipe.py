@@ -97,6 +97,11 @@ class Recipe(BaseModel):
     clip_norm: float | None = Field(default=None, gt=0, description="largest gradient norm")
     patience: int | None = Field(default=None, ge=1, description="epochs without a lower validation loss")
     restore_best: bool = Field(default=False, description="end with the epoch of lowest validation loss")
+    train_size: int | None = Field(
+        default=None,
+        ge=1,
+        description="training texts that are used; None: all. Smaller sets are parts of larger",
+    )
 
     @field_validator("context", mode="before")
     @classmethod
@@ -172,7 +177,7 @@ class Recipe(BaseModel):
         """Names of the fields that matter to this recipe's outcome, in the order of the schema."""
         fields = tuple(type(self).model_fields)
         if self.backbone is None:
-            return tuple(name for name in fields if name in ("model", "ngrams"))
+            return tuple(name for name in fields if name in ("model", "ngrams", "train_size"))
         ignored = {"ngrams"}
         if self.train != Lora.kind:
             ignored.update(METHOD_FIELDS)

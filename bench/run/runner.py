@@ -245,9 +245,10 @@ def _conventional_flops(result: Fit, data: Dataset) -> float | None:
     if config is None or result.inputs is None:
         return None
     n_epochs = len(result.epochs)
-    n_evaluated = len(data.train) + n_epochs * len(data.validation) + len(data.test)
+    n_train = len(result.train.labels)
+    n_evaluated = n_train + n_epochs * len(data.validation) + len(data.test)
     tokens = result.inputs.tokens_per_row or result.inputs.mean_tokens
-    return estimate_flops(config, result.recipe, n_epochs * len(data.train), n_evaluated, tokens)
+    return estimate_flops(config, result.recipe, n_epochs * n_train, n_evaluated, tokens)
 
 
 def _device_name(device: str) -> str:

@@ -172,10 +172,9 @@ class _Timer:
         if config is None:
             return None
         data = self.data
-        n_evaluated = len(data.train) + recipe.epochs * len(data.validation) + len(data.test)
-        return estimate_flops(
-            config, recipe, recipe.epochs * len(data.train), n_evaluated, plain.tokens_per_row
-        )
+        n_train = recipe.train_size or len(data.train)
+        n_evaluated = n_train + recipe.epochs * len(data.validation) + len(data.test)
+        return estimate_flops(config, recipe, recipe.epochs * n_train, n_evaluated, plain.tokens_per_row)
 
 
 def _rate(dtype: torch.dtype, device: torch.device) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,7 +14,7 @@ from bench.evidence.looks import repeated_looks
 from bench.records.facts import dataset_facts
 from bench.records.record import Record
 from bench.records.store import RESULTS, load_records
-from bench.records.study import Study
+from bench.records.study import Row, Study
 from bench.run.environment import BUSY, BUSY_REMEDY, busy_share, free_memory_bytes, has_cuda
 from bench.run.options import RunOptions
 from bench.run.same_study import check_same_study, checkpoints_of, reported_study, unknown_checkpoints
@@ -25,6 +25,7 @@ from bench.study.resolve import parse_set, resolve
 from gptcore.backbones.checkpoints import checkpoint_reachable
 from gptcore.backbones.config import REGISTRY
 from gptcore.data.datasets import Dataset, load_dataset
+from gptcore.data.subset import with_train_size
 from gptcore.errors import UserError
 from gptcore.paths import path_kind
 from gptcore.recipe import Seeds
@@ -75,6 +76,7 @@ def open_study(options: RunOptions) -> StudyRun:
     resolved = resolve(matrix, models, changes, split_names(options.only), split_names(options.skip))
     data = load_dataset(options.data, options=options.reading())
     check_varies(data, vary)
+    check_train_sizes(resolved.rows, data)
     name = (
         options.out.name if options.out else study_name(matrix.name, models, data.name, options.engine, vary)
     )
@@ -182,6 +184,16 @@ def check_varies(data: Dataset, vary: tuple[Series, ...]) -> None:
         raise UserError(
             "--vary split: train, validation and test rows are given, so nothing would vary: leave it out"
         )
+
+
+def check_train_sizes(rows: Iterable[Row], data: Dataset) -> None:
+    """Raises UserError for a row that asks for more training texts than there are, or for fewer than classes."""
+    for row in rows:
+        if row.recipe.train_size is not None and not row.excluded:
+            try:
+                with_train_size(data, row.recipe.train_size)
+            except UserError as error:
+                raise UserError(f"row {row.name!r}: {error}") from error
 
 
 def check_folder(folder: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
 from gptcore.backbones.checkpoints import known_config
 from gptcore.data.datasets import Dataset, Split
+from gptcore.data.subset import with_train_size
 from gptcore.recipe import Recipe
 from gptcore.result import CutTexts
 from gptcore.training.inputs import row_length
@@ -25,7 +26,8 @@ def cut_texts(data: Dataset, recipe: Recipe) -> tuple[Dataset, CutTexts] | None:
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
     sequences = {name: tokenizer.encode_batch(split.texts) for name, split in splits.items()}
     longest_of = {name: max(map(len, rows)) for name, rows in sequences.items()}
-    length = row_length(recipe, config, longest_of["train"], max(longest_of.values()))
+    used = tokenizer.encode_batch(with_train_size(data, recipe.train_size).train.texts)
+    length = row_length(recipe, config, max(map(len, used)), max(longest_of.values()))
 
     def cut(split: Split, rows: list[list[int]]) -> Split:
         texts = (

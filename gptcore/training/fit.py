@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 
 from gptcore.data.datasets import Dataset
+from gptcore.data.subset import with_train_size
 from gptcore.engine.engine import Engine
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe, Seeds
@@ -32,15 +33,16 @@ def fit(
 
     seed: one number for head and order, or `Seeds`; engine: by default the fast one in float32 (pass the same
     one again to share its trunks); device: by default a CUDA GPU where there is one; verify: compare with the
-    plain engine on a sample first. Raises UserError where `data` is not a Dataset, where the weights cannot be loaded
-    or where the recipe does not fit the model, FloatingPointError where the loss is no longer finite, DisagreementError
-    where verification fails.
+    plain engine on a sample first. Raises UserError where `data` is not a Dataset or has fewer texts than the recipe's
+    `train_size`, where the weights cannot be loaded or where the recipe does not fit the model, FloatingPointError
+    where the loss is no longer finite, DisagreementError where verification fails.
     """
     if not isinstance(data, Dataset):
         raise UserError(
             f"fit: data is a {type(data).__name__}: pass load_dataset(...) or Dataset.from_texts(texts, labels)"
         )
     warn_if_threads_spin()
+    data = with_train_size(data, recipe.train_size)
     seeds = seed if isinstance(seed, Seeds) else Seeds(init=seed, order=seed)
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     phases = Phases(where)

@@ -24,6 +24,7 @@ from gptcore.backbones.checkpoints import known_config, known_folder
 from gptcore.backbones.config import ModelConfig
 from gptcore.backbones.weights import hf_config
 from gptcore.data.datasets import Dataset, Split
+from gptcore.data.subset import with_train_size
 from gptcore.engine.cuda_graph import WARM_UP
 from gptcore.engine.engine import Engine
 from gptcore.engine.layout import Layout
@@ -82,6 +83,11 @@ def _cheap(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update=_NEUTRAL).with_method(recipe.method.same_cost())
 
 
+def _on_slice(recipe: Recipe) -> Recipe:
+    """The recipe for data that are cut to its size already."""
+    return recipe.model_copy(update={"train_size": None})
+
+
 def probe(recipe: Recipe, data: Dataset, engine: Engine, device: str, size: SliceSize = SliceSize()) -> Probe:
     """Time a slice of the run and scale it up. engine: the kind and precision to time; its trunks stay untouched.
 
@@ -111,6 +117,7 @@ class Sample:
 
     def of(self, data: Dataset) -> Probe:
         """What the whole run costs on `data`, which may be split in another way than what was sampled."""
+        data = with_train_size(data, self.recipe.train_size)
         if self.config is None or self.small is None:
             return Probe({name: s * len(data.train) / self.n_train for name, s in self.phases.items()})
         began = time.perf_counter()
@@ -148,9 +155,10 @@ def take_sample(
 ) -> Sample | None:
     """Fit a slice of `data`; None where the model's shape is not known. Raises UserError as `probe` does."""
     fresh = Engine(engine.name, engine.precision)
+    data = with_train_size(data, recipe.train_size)
     if recipe.backbone is None:
         part = _slice(data, TFIDF_TEXTS, TFIDF_TEXTS, TFIDF_TEXTS)
-        result = fit(recipe, part, 0, fresh, device)
+        result = fit(_on_slice(recipe), part, 0, fresh, device)
         return Sample(recipe, fresh, None, None, result.phases, None, len(part.train), 0.0, 0)
     config = known_config(recipe.backbone)
     if config is None:
@@ -164,7 +172,8 @@ def take_sample(
     with tempfile.TemporaryDirectory(prefix="gptcore-probe-") as folder:
         _write_stand_in(Path(folder), small, recipe.model)
         context = inputs.tokens_per_row or recipe.context
-        cheap = _cheap(recipe).model_copy(update={"model": folder, "context": context, "epochs": 2})
+        changes = {"model": folder, "context": context, "epochs": 2}
+        cheap = _on_slice(_cheap(recipe)).model_copy(update=changes)
         result = fit(cheap, part, 0, fresh, device)
         batch_s = _batch_seconds(result, len(part.train))
         if result.epochs and (epoch_s := batch_s * _batches(len(part.train), recipe)) < SHORT_S:

@@ -88,6 +88,7 @@ CHANGES = {
     "clip_norm": 1.0,
     "patience": 2,
     "restore_best": True,
+    "train_size": 100,
 }
 
 
