@@ -113,6 +113,12 @@ def n_seen(test: Iterable[str], others: Iterable[str]) -> tuple[int, int]:
     return sum(text in exact for text in test), sum(_normalised(text) in alike for text in test)
 
 
+def copies(texts: Iterable[str]) -> list[int]:
+    """(N,) of each text the index of the first one that is equal to it but for case and blanks."""
+    first: dict[str, int] = {}
+    return [first.setdefault(_normalised(text), at) for at, text in enumerate(texts)]
+
+
 def leak_warning(n_test: int, exact: int, alike: int) -> tuple[str, ...]:
     """A warning where more than a few test texts were seen in training."""
     if alike <= LEAK * n_test:

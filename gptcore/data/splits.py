@@ -1,8 +1,8 @@
-"""Which rows train, validate and test: cut within each class, or as given."""
+"""Which rows train, validate and test: cut within each class, or as given. Copies of a text stay together."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from gptcore.errors import UserError
@@ -25,22 +25,49 @@ class Cut(NamedTuple):
 
 
 def cut(
-    name: str, labels: np.ndarray, label_names: tuple[str, ...], given: Sequence[str] | None, seed: int
+    name: str,
+    labels: np.ndarray,
+    label_names: tuple[str, ...],
+    given: Sequence[str] | None,
+    seed: int,
+    copies: Sequence[int],
 ) -> Cut:
     """Cut N rows into their parts.
 
-    labels: (N,) int64; given: (N,) part of each row, or None for none. Raises UserError where a part or a class
-    in it would be empty.
+    labels: (N,) int64; given: (N,) part of each row, or None for none; copies: (N,) the first row with the same text.
+    Raises UserError where a part or a class in it would be empty.
     """
+    import numpy as np
+
     if len(label_names) == 1:
         raise UserError(
             f"{name}: all {len(labels)} rows have the label {label_names[0]!r}: "
             "add rows with another label, or name another label column"
         )
-    if given is None:
-        _require_three(name, labels, label_names)
+    groups = np.asarray(copies, dtype=np.int64)
+    if given is not None:
+        return _as_given(name, labels, label_names, given, seed, groups)
+    _require_three(name, labels, label_names)
+    firsts = np.unique(groups)
+    n_copies = len(labels) - len(firsts)
+    if not n_copies:
         return Cut(stratified_parts(labels, seed))
-    return _as_given(name, labels, label_names, given, seed)
+    if np.bincount(labels[firsts], minlength=len(label_names)).min() < len(NAMES):
+        return Cut(stratified_parts(labels, seed))  # copies may straddle parts, as the warning of leaks says
+    parts = tuple(firsts[part] for part in stratified_parts(labels[firsts], seed))
+    told = f"{n_copies:,} texts repeat another, but for case and blanks: copies are kept in one part"
+    return Cut(with_copies(parts, groups), notes=(told,))
+
+
+def with_copies(parts: Sequence[np.ndarray], groups: np.ndarray) -> Parts:
+    """Parts of first rows with the copies of each right behind it; groups: (N,) the first row of each row."""
+    import numpy as np
+
+    order = np.argsort(groups, kind="stable")
+    firsts, begins = np.unique(groups[order], return_index=True)
+    members = dict(zip(firsts.tolist(), np.split(order, begins[1:]), strict=True))
+    train, validation, test = (np.concatenate([members[row] for row in part.tolist()]) for part in parts)
+    return train, validation, test
 
 
 def stratified_parts(labels: np.ndarray, seed: int) -> Parts:
@@ -79,7 +106,12 @@ def _require_three(name: str, labels: np.ndarray, label_names: tuple[str, ...]) 
 
 
 def _as_given(
-    name: str, labels: np.ndarray, label_names: tuple[str, ...], given: Sequence[str], seed: int
+    name: str,
+    labels: np.ndarray,
+    label_names: tuple[str, ...],
+    given: Sequence[str],
+    seed: int,
+    groups: np.ndarray,
 ) -> Cut:
     import numpy as np
 
@@ -103,7 +135,7 @@ def _as_given(
         train = np.random.RandomState(0).permutation(train)
         told = "train, validation and test rows are given: no seed splits them anew"
         return Cut((train, validation, test), NAMES, (told,))
-    train, validation = _without_validation(name, labels, random.permutation(train))
+    train, validation = _without_validation(name, labels, random.permutation(train), groups)
     told = (
         f"test rows are given and validation rows are not: {len(validation):,} of the train rows, "
         f"{VALIDATION_FRACTION:.0%} of each class, are cut off for it; seeds of the split change these alone"
@@ -111,17 +143,31 @@ def _as_given(
     return Cut((train, validation, test), ("test",), (told,))
 
 
-def _without_validation(name: str, labels: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cut a part off shuffled train rows, within each class; a class of one row stays whole."""
+def _without_validation(
+    name: str, labels: np.ndarray, rows: np.ndarray, groups: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cut a part off shuffled train rows, within each class, copies together; a class of one text stays whole."""
     import numpy as np
 
-    chosen = np.zeros(len(rows), dtype=bool)
+    firsts = np.sort(np.unique(groups[rows], return_index=True)[1])  # places of each text's first row
+    # A text under several labels stays, or its part might be the only one with one of them.
+    several = {
+        group for group, _ in _repeated(zip(groups[rows].tolist(), labels[rows].tolist(), strict=True))
+    }
+    chosen: list[np.ndarray] = []
     for label in np.unique(labels[rows]):
-        places = np.flatnonzero(labels[rows] == label)
+        places = [at for at in firsts[labels[rows][firsts] == label] if groups[rows[at]] not in several]
         n = min(len(places) - 1, max(1, round(len(places) * VALIDATION_FRACTION)))
-        chosen[places[:n]] = True
-    if not chosen.any():
+        chosen.append(groups[rows[places[: max(0, n)]]])
+    is_chosen = np.isin(groups[rows], np.concatenate(chosen))
+    if not is_chosen.any():
         raise UserError(
             f"{name}: each class has one train row, so none can be cut off for validation: add train rows"
         )
-    return rows[~chosen], rows[chosen]
+    return rows[~is_chosen], rows[is_chosen]
+
+
+def _repeated(pairs: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Of (group, label), those whose group has another label too."""
+    label_of: dict[int, int] = {}
+    return {(group, label) for group, label in pairs if label_of.setdefault(group, label) != label}

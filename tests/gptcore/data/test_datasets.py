@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gptcore.data import assets
-from gptcore.data.datasets import DATASETS, load_dataset
+from gptcore.data.datasets import DATASETS, Dataset, load_dataset
 from gptcore.data.named import NAMED
 from gptcore.data.splits import stratified_parts
 from gptcore.errors import UserError
@@ -78,9 +78,33 @@ def test_the_split_of_a_seed_never_changes(three_classes):
     assert load_dataset(three_classes).test.texts[:4] == ("text 54", "text 133", "text 80", "text 6")
 
 
-def test_texts_in_more_than_one_split_are_counted_once_each(tmp_path):
-    rows = [("same", "a")] * 10 + [("twin", "b")] * 10 + [(f"own {i}", "b") for i in range(10)]
-    assert load_dataset(write(tmp_path / "a.tsv", rows)).duplicates == 2
+def test_texts_in_more_than_one_split_are_counted_once_each():
+    train = (["same"] * 10 + [f"own {i}" for i in range(10)], ["a"] * 10 + ["b"] * 10)
+    data = Dataset.from_texts(*train, test=(["same", "own 1", "other"], ["a", "b", "b"]))
+    assert data.duplicates == 2
+
+
+def test_copies_of_a_text_stay_in_one_part(tmp_path):
+    rows = [
+        (f"{' Text' if copy else 'text'} {i}", "ab"[i % 2]) for i in range(40) for copy in range(1 + i % 3)
+    ]
+    data = load_dataset(write(tmp_path / "a.tsv", rows))
+    assert (data.duplicates, data.n_test_seen, data.n_test_seen_alike) == (0, 0, 0)
+    assert sorted(np.concatenate([split.rows for split in splits(data)]).tolist()) == list(range(len(rows)))
+    assert any("39 texts repeat another" in note for note in data.notes)
+    few = [("same", "a")] * 5 + [(f"own {i}", "b") for i in range(10)]
+    data = load_dataset(write(tmp_path / "b.tsv", few))
+    assert data.duplicates == 1
+    assert any("also stand in train or validation" in warning for warning in data.warnings)
+
+
+def test_copies_stay_together_where_validation_is_cut_off():
+    texts = [f"t {i // 2}" for i in range(80)] + ["both", "both"]
+    labels = ["ab"[i // 2 % 2] for i in range(80)] + ["a", "c"]
+    data = Dataset.from_texts(texts, labels, test=(["x"], ["a"]))
+    assert data.duplicates == 0
+    assert set(data.train.labels.tolist()) == {0, 1, 2}
+    assert len(data.validation) == 8
 
 
 def test_label_names_are_sorted_numbers_first(tmp_path):
