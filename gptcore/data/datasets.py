@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gptcore.data.checks import leak_warning, n_seen
+from gptcore.data.checks import copies, leak_warning, n_seen
 from gptcore.data.labels import class_order, class_warnings
-from gptcore.data.named import NAMED, NamedData
+from gptcore.data.named import NAMED
+from gptcore.data.named.base import NamedData
 from gptcore.data.options import ReadOptions
 from gptcore.data.splits import Cut, cut
 from gptcore.errors import UserError, closest
@@ -131,7 +132,7 @@ def load_dataset(
     split_seed: int = PUBLISHED_SEED,
     **fields: Any,
 ) -> Dataset:
-    """A dataset of `DATASETS` by name, or a CSV, TSV, JSON or Parquet file by its path.
+    """A dataset of `DATASETS` by name, hub:NAME[:CONFIG][@REVISION], or a CSV, TSV, JSON or Parquet file by its path.
 
     Data sets by name are fetched once (`data_path`: or read from a copy of one's own); sms-spam and imdb are split as
     published (seed 123 gives the published rows). A file's rows are all kept, verbatim, and split 70/10/20 within
@@ -154,6 +155,11 @@ def load_dataset(
         raise UserError(
             f"--data-path {options.data_path}: it is for data sets with a name, and --data names a file already"
         )
+    if isinstance(name_or_path, str) and name_or_path.startswith("hub:"):
+        from gptcore.data.hub import parse_hub_name, read_hub_table
+
+        hub_name = parse_hub_name(name_or_path)
+        return _of_table(hub_name.repo, read_hub_table(hub_name, options), split_seed)
     path = Path(name_or_path)
     if isinstance(name_or_path, str) and not path.suffix and len(path.parts) <= 1 and path_kind(path) is None:
         raise UserError(
@@ -204,7 +210,7 @@ def _split(source: Source, split_seed: int) -> Dataset:
     if source.published is not None:
         done = Cut(source.published(source.labels, split_seed))
     else:
-        done = cut(source.name, indices, source.label_names, source.parts, split_seed)
+        done = cut(source.name, indices, source.label_names, source.parts, split_seed, copies(source.texts))
     splits = []
     for rows in done.rows:
         part_labels = indices[rows]
