@@ -25,4 +25,5 @@ def dataset_facts(data: Dataset) -> DatasetFacts:
         label_counts=tuple(of_all[label] for label in range(len(data.label_names))),
         n_test_seen=data.n_test_seen,
         n_test_seen_alike=data.n_test_seen_alike,
+        limit=None if data.source is None else data.source.limit,
     )

@@ -40,6 +40,7 @@ class DatasetFacts(_Part):
         default=None, ge=0, description="test texts that also stand in train or validation, word for word"
     )
     n_test_seen_alike: int | None = Field(default=None, ge=0, description="likewise, but for case and blanks")
+    limit: int | None = Field(default=None, ge=1, description="--limit: training texts kept for a first look")
 
     @model_validator(mode="after")
     def _counts_fit(self) -> Self:

@@ -39,6 +39,10 @@ class DataOptions:
     data_path: Annotated[
         Path | None, Option(help="your own copy of a data set with a name: its folder, archive or file")
     ] = None
+    limit: Annotated[
+        int | None,
+        Option(min=1, help="a first look: so many training texts, and the same share of the other parts"),
+    ] = None
     text_column: Annotated[
         str | None,
         Option(help="column of the texts, where its name is not obvious; title,body joins several"),
@@ -75,6 +79,7 @@ class DataOptions:
             validation=self.validation,
             test=self.test,
             data_path=self.data_path,
+            limit=self.limit,
         )
 
 

@@ -77,9 +77,8 @@ def open_study(options: RunOptions) -> StudyRun:
     data = load_dataset(options.data, options=options.reading())
     check_varies(data, vary)
     check_train_sizes(resolved.rows, data)
-    name = (
-        options.out.name if options.out else study_name(matrix.name, models, data.name, options.engine, vary)
-    )
+    own_name = study_name(matrix.name, models, data.name, options.engine, vary, options.limit)
+    name = options.out.name if options.out else own_name
     folder = options.out or RESULTS / name
     check_folder(folder)
     warnings = [*data.warnings, *resolved.warnings]
@@ -156,7 +155,12 @@ def make_seeds(n: int, vary: tuple[Series, ...]) -> list[Seeds]:
 
 
 def study_name(
-    matrix: str, models: str, dataset: str, engine: str, vary: tuple[Series, ...] = TOGETHER
+    matrix: str,
+    models: str,
+    dataset: str,
+    engine: str,
+    vary: tuple[Series, ...] = TOGETHER,
+    limit: int | None = None,
 ) -> str:
     """Folder of a study: its models, and whatever is not the default (full, sms-spam, fast, all seeds vary).
 
@@ -171,6 +175,8 @@ def study_name(
         parts.append(matrix)
     if dataset != "sms-spam":
         parts.append(Path(dataset).stem)
+    if limit is not None:
+        parts.append(f"limit{limit}")
     if engine != "fast":
         parts.append(engine)
     if vary != TOGETHER:

@@ -1,6 +1,6 @@
 """Files that the project fetches once: where each one comes from, verified by SHA-256 and cached.
 
-This is the only module that touches the network (model weights aside, which huggingface_hub fetches). An
+This is the only module that touches the network (but for the two that ask the Hugging Face hub). An
 asset has several sources, tried in order, so that a machine whose firewall lets only pip through gets the
 very same bytes.
 """

@@ -15,7 +15,7 @@ from gptcore.data.labels import class_order, class_warnings
 from gptcore.data.named import NAMED
 from gptcore.data.named.base import NamedData
 from gptcore.data.options import ReadOptions
-from gptcore.data.splits import Cut, cut
+from gptcore.data.splits import Cut, cut, limited
 from gptcore.errors import UserError, closest
 from gptcore.paths import path_kind
 
@@ -49,7 +49,7 @@ class Source:
     """N labelled texts before they are split; a dataset keeps its own, to be split with other seeds.
 
     parts: which part each belongs to, where that is given; published: labels and seed -> the parts, where a published
-    study says how to cut.
+    study says how to cut; limit: training texts that are kept for a first look, and the same share of other parts.
     """
 
     name: str
@@ -58,6 +58,7 @@ class Source:
     label_names: tuple[str, ...]
     parts: Sequence[str] | None = None
     published: Callable[[Sequence[str], int], Parts] | None = None
+    limit: int | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -146,11 +147,11 @@ def load_dataset(
             "for texts in memory use Dataset.from_texts(texts, labels)"
         )
     if isinstance(name_or_path, str) and (data := NAMED.get(name_or_path)) is not None:
-        if replace(options, data_path=None) != ReadOptions():
+        if replace(options, data_path=None, limit=None) != ReadOptions():
             raise UserError(
                 f"dataset {name_or_path}: columns, splits and formats can be named for a file only"
             )
-        return _split(_named(data, options.data_path), split_seed)
+        return _split(replace(_named(data, options.data_path), limit=options.limit), split_seed)
     if options.data_path is not None:
         raise UserError(
             f"--data-path {options.data_path}: it is for data sets with a name, and --data names a file already"
@@ -159,7 +160,7 @@ def load_dataset(
         from gptcore.data.hub import parse_hub_name, read_hub_table
 
         hub_name = parse_hub_name(name_or_path)
-        return _of_table(hub_name.repo, read_hub_table(hub_name, options), split_seed)
+        return _of_table(hub_name.repo, read_hub_table(hub_name, options), split_seed, options.limit)
     path = Path(name_or_path)
     if isinstance(name_or_path, str) and not path.suffix and len(path.parts) <= 1 and path_kind(path) is None:
         raise UserError(
@@ -167,7 +168,7 @@ def load_dataset(
         )
     from gptcore.data.tables import read_tables
 
-    return _of_table(path.name, read_tables(path, options), split_seed)
+    return _of_table(path.name, read_tables(path, options), split_seed, options.limit)
 
 
 def _named(data: NamedData, path: Path | None) -> Source:
@@ -187,7 +188,7 @@ def _named(data: NamedData, path: Path | None) -> Source:
     )
 
 
-def _of_table(name: str, table: Table, split_seed: int) -> Dataset:
+def _of_table(name: str, table: Table, split_seed: int, limit: int | None = None) -> Dataset:
     label_names = class_order(table.labels, table.class_names)
     once = {name: name for name in label_names}  # one string a class, not one a row
     source = Source(
@@ -198,6 +199,7 @@ def _of_table(name: str, table: Table, split_seed: int) -> Dataset:
         parts=table.parts,
         notes=table.notes,
         warnings=(*table.warnings, *class_warnings(table.labels)),
+        limit=limit,
     )
     return _split(source, split_seed)
 
@@ -211,6 +213,13 @@ def _split(source: Source, split_seed: int) -> Dataset:
         done = Cut(source.published(source.labels, split_seed))
     else:
         done = cut(source.name, indices, source.label_names, source.parts, split_seed, copies(source.texts))
+    warnings: tuple[str, ...] = ()
+    if source.limit is not None and source.limit < (n_train := len(done.rows[0])):
+        done = done._replace(rows=limited(done.rows, indices, source.limit))
+        warnings = (
+            f"a first look: {len(done.rows[0]):,} of {n_train:,} training texts, and the same share of the other parts "
+            "(--limit): leave it out for results",
+        )
     splits = []
     for rows in done.rows:
         part_labels = indices[rows]
@@ -234,6 +243,7 @@ def _split(source: Source, split_seed: int) -> Dataset:
                 json.dumps(source.label_names),
                 *_labelled(source.texts, indices.tolist()),
                 *(source.parts or ()),
+                *(() if source.limit is None else (f"limit {source.limit}",)),
             ]
         ),
         split_seed=split_seed,
@@ -241,7 +251,7 @@ def _split(source: Source, split_seed: int) -> Dataset:
         n_test_seen=exact,
         n_test_seen_alike=alike,
         notes=(*source.notes, *done.notes),
-        warnings=(*source.warnings, *leak_warning(len(test), exact, alike)),
+        warnings=(*warnings, *source.warnings, *leak_warning(len(test), exact, alike)),
         given=done.given,
         source=source,
     )

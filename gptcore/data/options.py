@@ -23,7 +23,8 @@ class ReadOptions:
     split_column: a column whose values say train, validation or test;
     label_names: "a,b,c" for the labels 0, 1, 2, or "0=a,1=b" for any labels;
     validation, test: files with the rows of these parts, read in the same way;
-    data_path: of a data set with a name: a copy of one's own, its folder, archive or file.
+    data_path: of a data set with a name: a copy of one's own, its folder, archive or file;
+    limit: training texts that are kept, and the same share of the other parts, for a first look.
 
     Raises UserError for an unknown encoding or an impossible separator.
     """
@@ -38,12 +39,15 @@ class ReadOptions:
     validation: Path | None = None
     test: Path | None = None
     data_path: Path | None = None
+    limit: int | None = None
 
     def __post_init__(self) -> None:
         if self.encoding is not None:
             _check_encoding(self.encoding)
         if self.separator is not None:
             object.__setattr__(self, "separator", _separator(self.separator))
+        if self.limit is not None and self.limit < 1:
+            raise UserError(f"--limit {self.limit}: keep at least one training text")
         for name in ("validation", "test", "data_path"):
             if (path := getattr(self, name)) is not None:
                 object.__setattr__(self, name, Path(path))

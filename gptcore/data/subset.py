@@ -3,29 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from gptcore.data.datasets import Dataset, Split
+from gptcore.data.splits import nested_order
 from gptcore.errors import UserError
-
-if TYPE_CHECKING:
-    import numpy as np
-
-
-def nested_order(labels: np.ndarray) -> np.ndarray:
-    """An order of N texts (N,) int64 whose every beginning has each class in proportion, to within a text.
-
-    labels: (N,) int64. The first text of every class comes first, the largest class before the others; within a
-    class the order stays. So the first n texts are a part of the first m for n < m.
-    """
-    import numpy as np
-
-    rank = np.empty(len(labels), dtype=np.int64)
-    counts = np.bincount(labels)
-    for label in np.flatnonzero(counts):
-        rank[labels == label] = np.arange(counts[label])
-    of_class = counts[labels]
-    return np.lexsort((labels, -of_class, rank / of_class))
 
 
 def first_texts(split: Split, n: int) -> Split:

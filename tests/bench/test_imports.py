@@ -261,8 +261,9 @@ def test_matplotlib_only_in_plots() -> None:
     assert not offenders(elsewhere, "matplotlib")
 
 
-def test_network_only_in_assets_and_the_hub() -> None:
-    elsewhere = [name for name in MODULES if name not in ("gptcore.data.assets", "gptcore.backbones.hub")]
+def test_network_only_in_assets_and_the_hubs() -> None:
+    hubs = ("gptcore.backbones.hub", "gptcore.data.hub")
+    elsewhere = [name for name in MODULES if name not in ("gptcore.data.assets", *hubs)]
     assert not offenders(elsewhere, *NETWORK, *NETWORK_PARTS)
 
 

@@ -1,14 +1,16 @@
 """Training sets of a chosen size: every class in proportion, smaller ones within larger ones."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptcore.data.datasets import Dataset
-from gptcore.data.subset import first_texts, nested_order, with_train_size
+from gptcore.data.datasets import Dataset, load_dataset
+from gptcore.data.splits import nested_order
+from gptcore.data.subset import first_texts, with_train_size
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
 from gptcore.training.fit import fit
@@ -62,3 +64,20 @@ def test_a_recipe_is_fitted_to_as_many_texts_as_it_says(data: Dataset, values: d
     assert len(result.train.labels) == 20
     assert len(result.test.labels) == len(data.test)
     assert recipe.id != Recipe.model_validate(values).id
+
+
+def test_a_first_look_keeps_a_share_of_every_part(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    rows = "".join(f"text {i},{'rare' if i < 5 else 'ab'[i % 2]}\n" for i in range(205))
+    path.write_text(f"text,label\n{rows}")
+    whole, look = load_dataset(path), load_dataset(path, limit=20)
+    assert [len(part) for part in (look.train, look.validation, look.test)] == [20, 3, 6]
+    for part in ("train", "validation", "test"):
+        assert set(getattr(look, part).texts) < set(getattr(whole, part).texts)
+        assert set(getattr(look, part).labels.tolist()) == {0, 1, 2}
+    assert look.source_fingerprint != whole.source_fingerprint
+    assert "a first look: 20 of 143 training texts" in look.warnings[0]
+    assert len(look.with_split(5).train) == 20
+    assert load_dataset(path, limit=500).train.texts == whole.train.texts
+    with pytest.raises(UserError, match="--limit 0: keep at least one"):
+        load_dataset(path, limit=0)
