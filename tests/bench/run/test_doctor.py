@@ -1,5 +1,6 @@
 """The doctor: finds what is wrong, says the remedy, writes nothing, and ends with the right exit code."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ from bench import cli
 from bench.run import doctor
 from bench.run.doctor import Check
 from gptcore.data.assets import SMS_SPAM
+from gptcore.data.named import NAMED
 from gptcore.engine import engine
 
 MESSAGES = "ham\tsee you at {0}\nspam\twin {0} prizes now\n"
@@ -118,7 +120,8 @@ def test_a_damaged_file_in_the_cache(here: Path) -> None:
 
 
 def test_what_the_study_would_do(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With other messages in the cache than the real ones; their check is left out."""
+    """With other messages in the cache than the real ones; their checks are left out."""
+    monkeypatch.setitem(NAMED, "sms-spam", replace(NAMED["sms-spam"], sizes={"": 60}))
     lines = "".join(MESSAGES.format(hour) for hour in range(30))
     (here / "cache").mkdir()
     (here / "cache" / SMS_SPAM.name).write_text(lines)
