@@ -26,4 +26,5 @@ def dataset_facts(data: Dataset) -> DatasetFacts:
         n_test_seen=data.n_test_seen,
         n_test_seen_alike=data.n_test_seen_alike,
         limit=None if data.source is None else data.source.limit,
+        splits="kfold" if data.source is not None and data.source.folds else "random",
     )

@@ -41,6 +41,9 @@ class DatasetFacts(_Part):
     )
     n_test_seen_alike: int | None = Field(default=None, ge=0, description="likewise, but for case and blanks")
     limit: int | None = Field(default=None, ge=1, description="--limit: training texts kept for a first look")
+    splits: Literal["random", "kfold"] = Field(
+        default="random", description="kfold: five split seeds in a row test every text once"
+    )
 
     @model_validator(mode="after")
     def _counts_fit(self) -> Self:

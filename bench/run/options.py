@@ -99,6 +99,12 @@ class RunOptions(DataOptions):
             "the variance of the accuracy between them"
         ),
     ] = field(default_factory=lambda: ["init,order,split"])
+    splits: Annotated[
+        Literal["random", "kfold"],
+        Option(
+            help="kfold: five seeds in a row test every text once; random: each seed draws its own test part"
+        ),
+    ] = "random"
     changes: Annotated[
         list[str], Option("--set", help="change the baseline: FIELD=VALUE, such as lr=1e-4; repeats")
     ] = field(default_factory=list)

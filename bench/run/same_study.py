@@ -31,6 +31,8 @@ def check_same_study(folder: Path, study: Study, records: Mapping[str, Record]) 
         same_seeds = record.seed_index >= len(study.seeds) or record.seeds == study.seeds[record.seed_index]
         if record.dataset.source_fingerprint != study.dataset.source_fingerprint:
             what = f"a study on other data ({record.dataset.name})"
+        elif record.dataset.splits != study.dataset.splits:
+            what = f"runs with --splits {record.dataset.splits}"
         elif record.engine != study.engine:
             what = f"runs of the {record.engine} engine"
         elif not same_seeds:

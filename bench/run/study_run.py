@@ -76,8 +76,14 @@ def open_study(options: RunOptions) -> StudyRun:
     resolved = resolve(matrix, models, changes, split_names(options.only), split_names(options.skip))
     data = load_dataset(options.data, options=options.reading())
     check_varies(data, vary)
+    if options.splits == "kfold":
+        if not any("split" in kinds for kinds in vary):
+            raise UserError("--splits kfold: no seed varies the split: add split to --vary, or leave it out")
+        data = data.with_folds()
     check_train_sizes(resolved.rows, data)
     own_name = study_name(matrix.name, models, data.name, options.engine, vary, options.limit)
+    if options.splits != "random":
+        own_name += f"-{options.splits}"
     name = options.out.name if options.out else own_name
     folder = options.out or RESULTS / name
     check_folder(folder)

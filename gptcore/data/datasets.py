@@ -49,7 +49,8 @@ class Source:
     """N labelled texts before they are split; a dataset keeps its own, to be split with other seeds.
 
     parts: which part each belongs to, where that is given; published: labels and seed -> the parts, where a published
-    study says how to cut; limit: training texts that are kept for a first look, and the same share of other parts.
+    study says how to cut; limit: training texts that are kept for a first look, and the same share of other parts;
+    folds: whether five split seeds in a row test every text once.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Source:
     parts: Sequence[str] | None = None
     published: Callable[[Sequence[str], int], Parts] | None = None
     limit: int | None = None
+    folds: bool = False
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -103,6 +105,15 @@ class Dataset:
                 )
             self._others[split_seed] = _split(self.source, split_seed)
         return self._others[split_seed]
+
+    def with_folds(self) -> Dataset:
+        """The same source, of which five split seeds in a row test every text once, see `gptcore.data.folds`.
+
+        Raises UserError where parts are given.
+        """
+        if self.source is None or self.given:
+            raise UserError(f"--splits kfold: the test rows of {self.name} are given: leave it out")
+        return _split(replace(self.source, folds=True), self.split_seed)
 
     @classmethod
     def from_texts(
@@ -163,9 +174,7 @@ def load_dataset(
         return _of_table(hub_name.repo, read_hub_table(hub_name, options), split_seed, options.limit)
     path = Path(name_or_path)
     if isinstance(name_or_path, str) and not path.suffix and len(path.parts) <= 1 and path_kind(path) is None:
-        raise UserError(
-            f"unknown dataset {name_or_path!r}: {closest(name_or_path, NAMED)}, or use the path of a file"
-        )
+        raise UserError(f"unknown dataset {name_or_path!r}, and no such file: {closest(name_or_path, NAMED)}")
     from gptcore.data.tables import read_tables
 
     return _of_table(path.name, read_tables(path, options), split_seed, options.limit)
@@ -209,7 +218,9 @@ def _split(source: Source, split_seed: int) -> Dataset:
     if not 0 <= split_seed < 2**32:
         raise UserError(f"split seed {split_seed}: it must be between 0 and {2**32 - 1}")
     indices = _indices(source.labels, source.label_names)
-    if source.published is not None:
+    if source.folds:
+        done = _folds(source, indices, split_seed)
+    elif source.published is not None:
         done = Cut(source.published(source.labels, split_seed))
     else:
         done = cut(source.name, indices, source.label_names, source.parts, split_seed, copies(source.texts))
@@ -255,6 +266,17 @@ def _split(source: Source, split_seed: int) -> Dataset:
         given=done.given,
         source=source,
     )
+
+
+def _folds(source: Source, indices: np.ndarray, split_seed: int) -> Cut:
+    import numpy as np
+
+    from gptcore.data.folds import N_FOLDS, fold_parts
+
+    published = None if source.published is None else source.published(source.labels, PUBLISHED_SEED)
+    parts = fold_parts(source.name, indices, np.array(copies(source.texts)), split_seed, published)
+    first = ", the published test part first" if published is not None else ""
+    return Cut(parts, notes=(f"k-fold splits: {N_FOLDS} seeds test every text once{first}",))
 
 
 def _indices(labels: Sequence[str], label_names: tuple[str, ...]) -> np.ndarray:

@@ -188,3 +188,15 @@ def test_the_recommendation_says_that_test_texts_were_seen(
     few = study.dataset.model_copy(update={"n_test_seen": 0, "n_test_seen_alike": 0})
     assert leak(collect(study.model_copy(update={"dataset": few}), [])) == ""
     assert leak(collect(toy_study([Row(name="baseline", recipe=Recipe())]), [])) == ""
+
+
+def test_kfold_stands_in_the_manifest_and_does_not_mix(tmp_path: Path) -> None:
+    path = tmp_path / "folds.csv"
+    path.write_text("text,label\n" + "".join(f"text {i},{'ab'[i % 2]}\n" for i in range(40)))
+    asked = replace(request(path, tmp_path / "out"), splits="kfold")
+    opened = open_study(asked)
+    assert opened.study.dataset.splits == "kfold"
+    assert any("k-fold splits" in note for note in opened.study.notes)
+    assert open_study(replace(asked, splits="random")).study.dataset.splits == "random"
+    with pytest.raises(UserError, match="no seed varies the split"):
+        open_study(replace(asked, vary=["init"]))

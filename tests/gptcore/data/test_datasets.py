@@ -134,7 +134,7 @@ def test_too_few_classes_or_rows(tmp_path, rows, match):
 
 
 def test_names_and_arguments_that_are_refused(tmp_path):
-    with pytest.raises(UserError, match="unknown dataset 'sms-spm': did you mean sms-spam"):
+    with pytest.raises(UserError, match="unknown dataset 'sms-spm', and no such file: did you mean sms-spam"):
         load_dataset("sms-spm")
     for missing in ("gone.csv", tmp_path / "sms-spam", f"{tmp_path}/gone"):
         with pytest.raises(UserError, match="no such file"):
