@@ -16,7 +16,7 @@ from bench.commands.report import report
 from bench.commands.run import run
 from bench.commands.show import show
 from bench.commands.speed import speed
-from bench.report.text import plain
+from bench.report.text import sanitize
 from gptcore.errors import UserError
 
 app = typer.Typer(
@@ -51,5 +51,5 @@ def main() -> None:
         app()
     except UserError as error:
         # Names and values from files may hold anything, but must not reach the terminal as commands to it.
-        typer.secho(f"error: {plain(error)}", fg="red", err=True)
+        typer.secho(f"error: {sanitize(error)}", fg="red", err=True)
         sys.exit(2)

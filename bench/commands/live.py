@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from rich.live import Live
 from rich.text import Text
 
-from bench.commands.progress import console, shown
+from bench.commands.progress import console, safe
 from bench.records.record import Record
-from bench.report.text import plain
+from bench.report.text import sanitize
 from bench.study.plan import PlannedRun
 from gptcore.result import Epoch
 
@@ -42,16 +42,16 @@ class StudyProgress:
         name = f"{', '.join(run.rows)} seed {run.seed_index}"
         if record.status == "skipped":
             if run.seed_index == 0:
-                self.live.console.print(f"  skipped {shown(name)}: {shown(record.reason or '')}")
+                self.live.console.print(f"  skipped {safe(name)}: {safe(record.reason or '')}")
             return
         self.n_ended += 1
         self.left.remove(run)
         if record.status == "failed" or record.metrics is None or record.cost is None:
-            self.live.console.print(f"  [red]failed[/] {shown(name)}: {shown(record.reason or '')}")
+            self.live.console.print(f"  [red]failed[/] {safe(name)}: {safe(record.reason or '')}")
             return
         took = self.seconds[run.recipe.id] = record.cost.marginal_s
         self.live.console.print(
-            f"  {100 * record.metrics.test.accuracy:5.1f}% test  {took:6.1f} s  {shown(name)}"
+            f"  {100 * record.metrics.test.accuracy:5.1f}% test  {took:6.1f} s  {safe(name)}"
         )
 
     def refuse(self, run: PlannedRun, reason: str) -> None:
@@ -59,7 +59,7 @@ class StudyProgress:
         self.n_ended += 1
         self.left.remove(run)
         name = f"{', '.join(run.rows)} seed {run.seed_index}"
-        self.live.console.print(f"  [red]not run[/] {shown(name)}: {shown(reason)}")
+        self.live.console.print(f"  [red]not run[/] {safe(name)}: {safe(reason)}")
 
     def wait(self, runs: Sequence[PlannedRun]) -> None:
         """Another process is at all that is left."""
@@ -74,7 +74,7 @@ class StudyProgress:
         if self.current is None or self.current.state != "todo":
             return
         name = f"{', '.join(self.current.rows)} seed {self.current.seed_index}"
-        line = f"[{self.n_ended + 1}/{self.n_runs}] {plain(name)}  {what}  {self._eta()}"
+        line = f"[{self.n_ended + 1}/{self.n_runs}] {sanitize(name)}  {what}  {self._eta()}"
         self.live.update(Text(line))
 
     def _eta(self) -> str:

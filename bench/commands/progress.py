@@ -17,7 +17,7 @@ from bench.evidence.design import design_of
 from bench.records.facts import dataset_facts
 from bench.records.study import Study
 from bench.report.outlook import design_note
-from bench.report.text import class_counts, margin_text, plain
+from bench.report.text import class_counts, margin_text, sanitize
 from bench.run.environment import differences
 from bench.run.study_run import StudyRun
 from bench.study.forecast import Prediction, refuse_too_large
@@ -33,20 +33,20 @@ if TYPE_CHECKING:
 console = Console(highlight=False)
 
 
-def shown(text: object) -> str:
+def safe(text: object) -> str:
     """Text from outside as it may stand in the terminal: one line, no control sequences, no markup."""
-    return escape(plain(text))
+    return escape(sanitize(text))
 
 
 def show_messages(study_run: StudyRun) -> None:
     """What the study will be, in a few lines, and what to be warned of."""
     study, data = study_run.study, study_run.study.dataset
     for message in study_run.messages:
-        console.print(shown(message))
+        console.print(safe(message))
     show_warnings(study_run.warnings)
     console.print(
-        f"study {shown(study.name)}: {len(study.rows)} rows x {len(study.seeds)} seeds on {shown(data.name)} "
-        f"({data.n_train:,} / {data.n_validation:,} / {data.n_test:,} texts) -> {shown(study_run.folder)}"
+        f"study {safe(study.name)}: {len(study.rows)} rows x {len(study.seeds)} seeds on {safe(data.name)} "
+        f"({data.n_train:,} / {data.n_validation:,} / {data.n_test:,} texts) -> {safe(study_run.folder)}"
     )
     show_classes(study_run.data)
     counts = Counter(run.state for run in study_run.plan)
@@ -59,14 +59,14 @@ def show_design(study: Study) -> None:
     """The smallest differences that the study can be expected to show, and the margin that follows."""
     design = design_of(study)
     if design.n_comparisons:
-        console.print(shown(design_note(design, len(study.seeds))))
+        console.print(safe(design_note(design, len(study.seeds))))
         console.print(f"no difference: less than {margin_text(design.margin)} (--margin changes it)")
 
 
 def show_data(data: Dataset) -> None:
     """How data was read, what is odd about it, and its classes."""
     for note in data.notes:
-        console.print(shown(note))
+        console.print(safe(note))
     show_warnings(data.warnings)
     show_classes(data)
 
@@ -74,14 +74,14 @@ def show_data(data: Dataset) -> None:
 def show_warnings(warnings: Iterable[str]) -> None:
     """A line for each."""
     for warning in warnings:
-        console.print(f"[yellow]warning:[/] {shown(warning)}")
+        console.print(f"[yellow]warning:[/] {safe(warning)}")
 
 
 def show_classes(data: Dataset) -> None:
     """How many classes there are, and which, with their texts in all three splits."""
     facts = dataset_facts(data)
     counts = class_counts(facts.label_names, facts.label_counts or ())
-    console.print(f"{len(facts.label_names):,} classes: {shown(counts)}")
+    console.print(f"{len(facts.label_names):,} classes: {safe(counts)}")
 
 
 @contextmanager
@@ -99,7 +99,7 @@ def show_timing() -> Iterator[Callable[[str, float], None]]:
 
         def on_timed(what: str, done: float) -> None:
             left = duration((time.monotonic() - began) / done * (1 - done)) if done else ""
-            line = f"timing {shown(what)} ({done:.0%} done" + (f", about {left} left)" if left else ")")
+            line = f"timing {safe(what)} ({done:.0%} done" + (f", about {left} left)" if left else ")")
             status.update(line)
             if not console.is_terminal:
                 console.print(f"  {line}")
@@ -135,7 +135,7 @@ def show_cut_texts(study_run: StudyRun, predictions: Mapping[str, Prediction]) -
     for model, cut in most.items():
         by_cut.setdefault(cut, []).append(model)
     for cut, models in by_cut.items():
-        line = f"{cut} and are cut there by {shown(', '.join(models))}"
+        line = f"{cut} and are cut there by {safe(', '.join(models))}"
         if cut.matters and any(run.recipe.backbone is None for run in study_run.plan):
             line += "; TF-IDF reads them whole, and is tried on the cut ones too"
         console.print(f"[yellow]warning:[/] {line}" if cut.matters else line)
@@ -148,7 +148,7 @@ def warn_of_mixture(study_run: StudyRun, supervisor: Supervisor) -> None:
     done = [record.environment for record in study_run.records.values() if record.status == "done"]
     if found := differences(done, supervisor.environment):
         console.print(
-            f"[yellow]warning:[/] runs in {shown(study_run.folder)} were done otherwise ({shown('; '.join(found))}): "
+            f"[yellow]warning:[/] runs in {safe(study_run.folder)} were done otherwise ({safe('; '.join(found))}): "
             "predictions may differ in a few texts, and times do not compare; another --out keeps them apart"
         )
 
@@ -159,10 +159,10 @@ def show_checks(checks: Iterable[Check]) -> list[str]:
     statuses: list[str] = []
     for check in checks:
         statuses.append(check.status)
-        told = f"{shown(check.name)}: {shown(check.finding)}"
+        told = f"{safe(check.name)}: {safe(check.finding)}"
         console.print(f"[{colours[check.status]}]{check.status:<8}[/] {told}", soft_wrap=True)
         if check.remedy and check.status != "ok":
-            console.print(f"{'':8} -> {shown(check.remedy)}", soft_wrap=True)
+            console.print(f"{'':8} -> {safe(check.remedy)}", soft_wrap=True)
     console.print(f"{statuses.count('problem')} problems, {statuses.count('warning')} warnings")
     return statuses
 
@@ -190,7 +190,7 @@ def show_total(
         parts[-1] = f"the weights of {', '.join(unknown)} to download" + (
             f" and {size:.1f} GB more" if size else ""
         )
-    console.print(f"forecast for {len(todo)} runs: {shown(', '.join(parts))}")
+    console.print(f"forecast for {len(todo)} runs: {safe(', '.join(parts))}")
 
 
 def show_plan(plan: Sequence[PlannedRun], predictions: Mapping[str, Prediction]) -> None:
@@ -208,12 +208,12 @@ def show_plan(plan: Sequence[PlannedRun], predictions: Mapping[str, Prediction])
         forecast = [found for run in runs if (found := predictions.get(run.run_id))]
         needs = max((found.mem_bytes for found in forecast), default=None)
         table.add_row(
-            shown(", ".join(rows)),
+            safe(", ".join(rows)),
             str(len(runs)),
             duration(forecast[0].seconds) if forecast else "",
             duration(sum(found.seconds for found in forecast)) if forecast else "",
             f"{needs / 1e9:.1f} GB" if needs else "",
-            shown(state + (f": {reason}" if reason else "")),
+            safe(state + (f": {reason}" if reason else "")),
         )
     console.print(table)
 

@@ -9,7 +9,7 @@ from typer import Exit, Option, echo
 
 from bench.commands.options import Margin, with_options
 from bench.commands.report import report, write_report_of
-from bench.report.text import plain
+from bench.report.text import sanitize
 from bench.run.options import RunOptions
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def run(
         echo(_keep(name, study_run, margin))
     if reasons := blocking(planned_runs):
         others = f" (and {len(reasons) - 1} more reasons)" if len(reasons) > 1 else ""
-        echo(f"no run of this study can be done here: {plain(reasons[0])}{others}", err=True)
+        echo(f"no run of this study can be done here: {sanitize(reasons[0])}{others}", err=True)
         raise Exit(1)
     if failed:
         raise Exit(1)

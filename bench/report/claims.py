@@ -11,7 +11,7 @@ from bench.evidence.errata import impossible_percentages, not_of_all, same_figur
 from bench.evidence.results import Results
 from bench.evidence.stats import wilson
 from bench.published.table import Claim, PublishedTable
-from bench.report.tables import titled
+from bench.report.tables import section
 from bench.report.text import MISSING, escape, interval, join, percent, points, points_between
 
 _IN_A_COUNT: dict[Finding, str] = {
@@ -58,7 +58,7 @@ def claims_section(results: Results) -> list[str]:
         for one in judged
     ]
     return [
-        titled(results, "The published claims", headers, rows, "llllll"),
+        section(results, "The published claims", headers, rows, "llllll"),
         _summary(judged, results, len(table.of_accuracy)),
         _HOW_TO_READ.format(n=table.n_test, alpha=ALPHA),
         *_errata(results),

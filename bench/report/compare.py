@@ -16,12 +16,12 @@ from bench.records.store import load_records, load_study
 from bench.report.tables import facts_rows
 from bench.report.text import (
     MISSING,
-    counted,
     escape,
     interval,
     join,
     margin_text,
     percent,
+    pluralise,
     points_between,
 )
 from gptcore.errors import UserError
@@ -150,7 +150,7 @@ def _line(one: RowBetween, margin: str) -> list[str]:
         verdict = "the same predictions"
     else:
         word = f"no difference > {margin}" if one.paired.call == "no difference" else one.paired.call
-        verdict = f"{word} (p {one.paired.p_holm:.3f}, {counted(one.paired.comparison.n_seeds, 'seed')})"
+        verdict = f"{word} (p {one.paired.p_holm:.3f}, {pluralise(one.paired.comparison.n_seeds, 'seed')})"
     return [
         escape(one.name),
         points_between(effect.mean, effect.low, effect.high) if effect else MISSING,

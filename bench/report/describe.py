@@ -8,14 +8,14 @@ from bench.evidence.results import Results, RowResult
 from bench.records.record import DatasetFacts, Record
 from bench.report.text import (
     MISSING,
+    as_sentence,
     changes,
     class_counts,
     class_name,
     join,
     memory,
     percent,
-    plain,
-    plain_sentence,
+    sanitize,
 )
 from gptcore.data.checks import leak_warning
 from gptcore.result import PaddingCheck
@@ -69,7 +69,7 @@ def leak(results: Results) -> str:
     """One sentence where so many test texts were seen in training that accuracies are flattered; else empty."""
     data = results.study.dataset
     warnings = leak_warning(data.n_test, data.n_test_seen or 0, data.n_test_seen_alike or 0)
-    return plain_sentence(warnings[0]) if warnings else ""
+    return as_sentence(warnings[0]) if warnings else ""
 
 
 def models(results: Results) -> list[str]:
@@ -148,7 +148,10 @@ def environment_facts(runs: list[Record]) -> list[tuple[str, str]]:
             )
         )
     return facts + [
-        ("Warning", f"runs of {plain(model)} started from {n} different sets of weights: its rows mix them")
+        (
+            "Warning",
+            f"runs of {sanitize(model)} started from {n} different sets of weights: its rows mix them",
+        )
         for model, n in mixed_weights(runs).items()
     ]
 
@@ -174,7 +177,7 @@ def notes(results: Results) -> dict[str, str]:
     """Row name -> what a reader must know of it, in the order of the tables."""
     found = {}
     for result in [*results.finished, *results.unfinished]:
-        parts = [plain_sentence(result.row.note)] if result.row.note else []
+        parts = [as_sentence(result.row.note)] if result.row.note else []
         first = results.first_with_recipe(result)
         if result.done and first is not result:
             parts.append(f"The same recipe as {first.name}, so the same runs: shown, not run again.")
@@ -230,4 +233,4 @@ def commit(sha: str | None, dirty: bool | None) -> str:
 
 def distinct(values: Iterable[str]) -> str:
     """Every value once, in order of appearance."""
-    return "; ".join(plain(value) for value in dict.fromkeys(values))
+    return "; ".join(sanitize(value) for value in dict.fromkeys(values))

@@ -8,7 +8,7 @@ from bench.evidence.decide import Call
 from bench.evidence.results import Results
 from bench.evidence.verdicts import Verdict, judge
 from bench.report.plots.style import Family
-from bench.report.text import code_block, fold, margin_text, plain, points
+from bench.report.text import code_block, fold, margin_text, points, sanitize
 
 TITLE = "Difference in test accuracy from the row it is compared with, 95% intervals"
 LABEL = "difference in test accuracy, points"
@@ -57,8 +57,8 @@ def forest_of(results: Results) -> Forest | None:
 
 
 def _label(results: Results, verdict: Verdict) -> str:
-    name = plain(verdict.row)
-    return name if verdict.against == results.study.baseline else f"{name} vs {plain(verdict.against)}"
+    name = sanitize(verdict.row)
+    return name if verdict.against == results.study.baseline else f"{name} vs {sanitize(verdict.against)}"
 
 
 def forest_section(results: Results) -> str:

@@ -61,7 +61,7 @@ _FILTERS: tuple[Callable[..., Any], ...] = (
         text.points_between,
     ),
     *(text.margin_text, margin_note, models_note, chance, not_ruled_out, what_decides),
-    *(text.seconds, text.plain_sentence, describe.by_question, describe.change, mean, sheets),
+    *(text.seconds, text.as_sentence, describe.by_question, describe.change, mean, sheets),
 )
 
 

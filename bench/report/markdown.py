@@ -23,7 +23,7 @@ from bench.report.tables import (
     rows_table,
     unfinished_table,
 )
-from bench.report.text import code_block, escape, plain, sentence
+from bench.report.text import code_block, escape, sanitize, sentence
 from bench.report.verdicts import scatter_section, verdicts_section, warnings_section
 from gptcore.files import write_whole
 
@@ -116,7 +116,7 @@ def _reproduce(results: Results) -> list[str]:
     seeds = "; ".join(f"init {s.init}, order {s.order}, split {s.split}" for s in study.seeds)
     data = study.dataset
     return [
-        code_block("\n".join(plain(line) for line in study.command.splitlines())),
+        code_block("\n".join(sanitize(line) for line in study.command.splitlines())),
         f"Data: {escape(data.name)}, SHA-256 of the labelled rows {escape(data.source_fingerprint)}, "
         f"of the splits {escape(data.fingerprint)}.",
         f"Seeds: {seeds}.",

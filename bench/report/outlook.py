@@ -6,7 +6,7 @@ from bench.evidence.design import FORECAST_SEEDS, MARGIN_SEEDS, MARGINS, POWER, 
 from bench.evidence.outlook import Needs, Outlook
 from bench.evidence.results import Results
 from bench.evidence.verdicts import Verdict
-from bench.report.tables import titled
+from bench.report.tables import section
 from bench.report.text import MISSING, escape, join, margin_text, percent, points
 
 _NEEDS: dict[Needs, str] = {
@@ -43,7 +43,7 @@ def open_section(results: Results, verdicts: dict[str, Verdict]) -> list[str]:
         *("Row", f"Worse by > {margin}, %", f"Within {margin}, %", f"Better by > {margin}, %"),
         *("Not ruled out, points", "What would decide"),
     ]
-    table = titled(results, "What is left open", headers, rows, "lrrrrl")
+    table = section(results, "What is left open", headers, rows, "lrrrrl")
     return [table, _HOW_TO_READ.format(margin=margin, power=POWER)]
 
 

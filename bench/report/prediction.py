@@ -7,7 +7,7 @@ from statistics import fmean, median
 
 from bench.evidence.results import Results, RowResult
 from bench.records.record import Record
-from bench.report.tables import titled
+from bench.report.tables import section
 from bench.report.text import MISSING, escape, memory, percent, seconds
 
 _ABOUT = """\
@@ -57,7 +57,7 @@ def prediction_section(results: Results) -> str:
         return ""
     headers = ["row", "forecast, s", "took, s", "error, %", "forecast", "process memory", "error, %"]
     rows = [_cells(result) for result in results.finished if results.first_with_recipe(result) is result]
-    table = titled(results, "Prediction and outcome", headers, rows, "lrrrrrr")
+    table = section(results, "Prediction and outcome", headers, rows, "lrrrrrr")
     total = f"{seconds(sum(t.predicted for t in time))} s forecast, {seconds(sum(t.actual for t in time))} s taken"
     medians = (
         f"Over {len(time)} runs the median error is {percent(median(t.error for t in time), 1)}% of the time "

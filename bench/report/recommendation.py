@@ -8,7 +8,7 @@ from bench.evidence.pareto import Candidate, Tradeoff, weigh
 from bench.evidence.results import Results, RowResult
 from bench.report.cut import cut_sentences
 from bench.report.describe import leak
-from bench.report.tables import titled
+from bench.report.tables import section
 from bench.report.text import MISSING, count, escape, margin_text, percent, points_between, seconds
 
 _HOW_TO_READ = """\
@@ -40,7 +40,7 @@ def recommendation(results: Results) -> list[str]:
         ),
         *("Fastest for its accuracy", "Fewest parameters for it"),
     ]
-    table = titled(results, "Which row to use", headers, rows, "lrrlrrll")
+    table = section(results, "Which row to use", headers, rows, "lrrlrrll")
     heading, rest = table.split("\n\n", 1)
     return [
         heading,

@@ -13,7 +13,7 @@ from bench.evidence.results import Results, RowResult
 from bench.records.record import Curves, Record
 from bench.report.forest import CALLS, LABEL, TITLE, forest_of
 from bench.report.plots.style import BASELINE, FAMILIES, OTHER, Family, family
-from bench.report.text import counted, interval, percent, plain, points_between, seconds
+from bench.report.text import interval, percent, pluralise, points_between, sanitize, seconds
 
 Shape = Literal["up", "down", "square", "left", "right", "circle-hollow", "up-hollow", "down-hollow"]
 
@@ -104,8 +104,8 @@ def forest(results: Results) -> Plot | None:
     for y, verdict in enumerate(found.verdicts):
         kind, of = _CALL_KINDS[verdict.call], verdict.accuracy
         text = [
-            f"{plain(verdict.row)} against {plain(verdict.against)}",
-            f"{points_between(of.mean, of.low, of.high)} points, {counted(verdict.n_seeds, 'seed')}",
+            f"{sanitize(verdict.row)} against {sanitize(verdict.against)}",
+            f"{points_between(of.mean, of.low, of.high)} points, {pluralise(verdict.n_seeds, 'seed')}",
             verdict.call,
         ]
         low, high = max(_percent(of.low), -reach), min(_percent(of.high), reach)
@@ -151,7 +151,7 @@ def accuracy(results: Results) -> Plot | None:
         "accuracy",
         "Test accuracy of every row",
         Axis("test accuracy, %", low, high),
-        Axis("", -0.6, len(rows) - 0.4, rows=tuple(plain(result.name) for result in rows)),
+        Axis("", -0.6, len(rows) - 0.4, rows=tuple(sanitize(result.name) for result in rows)),
         tuple(points),
         tuple(lines),
         (_majority(results, "x"),),
@@ -168,7 +168,7 @@ def accuracy_time(results: Results) -> Plot | None:
     for result in rows:
         kind, x, y = _family(results, result), _time(result), _percent(result.accuracy() or 0)
         lines.append(Line([(x, _percent(bound)) for bound in result.interval or ()], "interval", kind))
-        points.append(_mean(result, kind, x, y, label=plain(result.name)))
+        points.append(_mean(result, kind, x, y, label=sanitize(result.name)))
     if tradeoff := weigh(results):
         front = [(_time(row), _percent(row.accuracy() or 0)) for row in tradeoff.by_time]
         lines.append(Line(front, "front", 0))
@@ -223,7 +223,7 @@ def _panels(results: Results, name: str, label: str, points: Callable[[Curves], 
         panels.append(
             Plot(
                 f"{name}-{i}",
-                plain(row.name),
+                sanitize(row.name),
                 Axis("epoch", left, right),
                 Axis(label, low, high),
                 lines=(*(behind if row is not results.baseline else ()), *own),
@@ -240,8 +240,8 @@ def _family(results: Results, result: RowResult) -> int:
 def _mean(result: RowResult, kind: int, x: float, y: float, label: str = "") -> Point:
     n = len(result.done)
     text = [
-        plain(result.name),
-        f"{percent(result.accuracy())}%, mean of {counted(n, 'seed')}",
+        sanitize(result.name),
+        f"{percent(result.accuracy())}%, mean of {pluralise(n, 'seed')}",
         f"95% interval {interval(result.interval)}",
     ]
     if result.seconds():
@@ -255,7 +255,7 @@ def _seeds(result: RowResult, kind: int, y: float) -> list[Point]:
     for run in result.done:
         share = run.metrics.test.accuracy if run.metrics else 0
         before = sum(point.x == _percent(share) for point in points)
-        text = (plain(result.name), f"seed {run.seed_index}: {percent(share)}%")
+        text = (sanitize(result.name), f"seed {run.seed_index}: {percent(share)}%")
         points.append(Point(_percent(share), y + min(before, 3) * 0.08, "seed", kind, text, run=run.run_id))
     return points
 

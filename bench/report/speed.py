@@ -12,7 +12,7 @@ from tabulate import tabulate
 from bench.records.record import Environment
 from bench.records.speed import EngineName, RowSpeed, SpeedStudy, Whole
 from bench.records.store import save_speed, speed_path
-from bench.report.text import counted, escape, memory, seconds
+from bench.report.text import escape, memory, pluralise, seconds
 from gptcore.files import write_whole
 from gptcore.recipe import Recipe
 
@@ -126,7 +126,7 @@ def _what(study: SpeedStudy) -> str:
         f"{escape(study.dataset)}, {study.n_train:,} training texts, {study.epochs} epochs, random weights (they "
         f"decide no time). {escape(place.cpu)}, {place.threads} threads; a large matrix product reaches {rates}. "
         f"Fast engine in {study.precision}, plain in float32. Both engines were timed in turn in one process, "
-        f"{counted(study.pairs, 'pair')} a row; a ratio is the median of its pairs.\n\n"
+        f"{pluralise(study.pairs, 'pair')} a row; a ratio is the median of its pairs.\n\n"
         "**Times of whole runs are scaled up from slices**: plain from "
         f"{study.slices['plain']}; fast from {study.slices['fast']}. Runs that were done whole stand further down."
     )
@@ -167,7 +167,7 @@ def _matrix(study: SpeedStudy) -> str:
     for n in (1, 3):
         fast = shared_total(study, n)
         lines.append(
-            f"{counted(n, 'seed')}: {seconds(n * plain)} s against {seconds(fast)} s, "
+            f"{pluralise(n, 'seed')}: {seconds(n * plain)} s against {seconds(fast)} s, "
             f"**{n * plain / fast:.1f} times**"
         )
     others = ", ".join(escape(row.row) for row in study.beyond)

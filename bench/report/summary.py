@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.evidence.results import Results, RowResult
 from bench.records.record import Record
-from bench.report.text import changes, plain
+from bench.report.text import changes, sanitize
 from gptcore.files import write_whole
 
 PHASES = ("load", "tokenise", "trunk", "train", "evaluate", "other")
@@ -88,5 +88,5 @@ def _cost(run: Record | None) -> dict[str, Any]:
 def _cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    text = plain(value)
+    text = sanitize(value)
     return f"'{text}" if text.startswith(_FORMULA) else text

@@ -23,7 +23,7 @@ from bench.report.text import (
 )
 
 
-def titled(results: Results, title: str, headers: list[str], rows: list[list[str]], align: str) -> str:
+def section(results: Results, title: str, headers: list[str], rows: list[list[str]], align: str) -> str:
     """A Markdown table under its heading, with the warning that stands over every table of untrained models.
 
     Cells must be escaped. `align` has one letter a column: r for figures, l for text.
@@ -41,7 +41,7 @@ def untrained_note(results: Results) -> str:
 
 def facts_table(results: Results) -> str:
     """What was run on what."""
-    return titled(results, "What was run on what", ["", ""], facts_rows(results), "ll")
+    return section(results, "What was run on what", ["", ""], facts_rows(results), "ll")
 
 
 def facts_rows(results: Results) -> list[list[str]]:
@@ -85,7 +85,7 @@ def rows_table(results: Results) -> str:
             memory(result.added_mem_bytes),
         ]
         rows.append(cells + (_figures(result.published) if published else []))
-    return titled(results, "Results", headers, rows, "ll" + "r" * (len(headers) - 2))
+    return section(results, "Results", headers, rows, "ll" + "r" * (len(headers) - 2))
 
 
 def footnotes(results: Results) -> dict[str, str]:
@@ -109,7 +109,7 @@ def unfinished_table(results: Results) -> str:
     if not rows:
         return ""
     headers = ["Row", "Change", "Status", "Reason", "Published test, %", "Published, min (A100)"]
-    return titled(results, "Rows without a finished run", headers, rows, "llllrr")
+    return section(results, "Rows without a finished run", headers, rows, "llllrr")
 
 
 def failures_table(results: Results) -> str:
@@ -120,7 +120,7 @@ def failures_table(results: Results) -> str:
         for run in result.runs
         if run is not None and run.status == "failed" and results.first_with_recipe(result) is result
     ]
-    return titled(results, "Failed runs", ["Row", "Seed", "Reason"], rows, "lrl") if rows else ""
+    return section(results, "Failed runs", ["Row", "Seed", "Reason"], rows, "lrl") if rows else ""
 
 
 def mean(values: list[float]) -> float | None:

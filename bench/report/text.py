@@ -19,7 +19,7 @@ def printable(text: str) -> str:
     return _CONTROL.sub(" ", text)
 
 
-def plain(text: object) -> str:
+def sanitize(text: object) -> str:
     """The same of anything, without blanks at either end."""
     return printable(str(text)).strip()
 
@@ -43,7 +43,7 @@ def class_counts(names: Sequence[str], counts: Sequence[int], most: int = 8) -> 
 
 def escape(text: object) -> str:
     """Text from outside, safe in a Markdown table: one line, no markup, no HTML, no cell border."""
-    html = re.sub(r"[&<>]", lambda match: _HTML[match[0]], plain(text))
+    html = re.sub(r"[&<>]", lambda match: _HTML[match[0]], sanitize(text))
     return _MARKDOWN.sub(lambda match: "\\" + match[0], html)
 
 
@@ -117,7 +117,7 @@ def count(value: float | None) -> str:
     return f"{value:.0f}"
 
 
-def counted(n: int, noun: str) -> str:
+def pluralise(n: int, noun: str) -> str:
     """A number of things whose plural ends in s: 1 seed, 3 seeds."""
     return f"{n} {noun}" + ("" if n == 1 else "s")
 
@@ -142,7 +142,7 @@ def value_text(value: Any) -> str:
 
 def changes(values: dict[str, Any]) -> str:
     """A row's differences: `train = all, lr = 0.0001`."""
-    return ", ".join(f"{plain(name)} = {plain(value_text(value))}" for name, value in values.items())
+    return ", ".join(f"{sanitize(name)} = {sanitize(value_text(value))}" for name, value in values.items())
 
 
 def full_stop(text: str) -> str:
@@ -150,15 +150,15 @@ def full_stop(text: str) -> str:
     return text + ("" if text.endswith((".", "!", "?")) else ".")
 
 
-def plain_sentence(text: str) -> str:
+def as_sentence(text: str) -> str:
     """Text on one line, with a capital letter in front and a full stop behind."""
-    whole = full_stop(plain(text))
+    whole = full_stop(sanitize(text))
     return whole[:1].upper() + whole[1:]
 
 
 def sentence(text: str) -> str:
     """Foreign text as a sentence, escaped."""
-    return escape(plain_sentence(text))
+    return escape(as_sentence(text))
 
 
 def join(texts: Iterable[str], last: str = "and") -> str:

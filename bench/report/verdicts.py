@@ -14,7 +14,7 @@ from bench.evidence.variance import components, confounded, independent
 from bench.evidence.verdicts import Verdict, judge
 from bench.report.cut import MARK, cut_sentences
 from bench.report.outlook import design_note, margin_note, open_section
-from bench.report.tables import titled
+from bench.report.tables import section
 from bench.report.text import MISSING, escape, join, margin_text, percent, points, sentence
 
 _MEANINGS = """\
@@ -48,7 +48,7 @@ def verdicts_section(results: Results) -> str:
     ]
     headers = ["Row", "Against", "Verdict", "Difference, points", "95% interval", "Holm p"]
     headers += ["Seeds", "Time", "95% interval of time"]
-    table = titled(results, "Verdicts", headers, rows, "lll" + "r" * (len(headers) - 3))
+    table = section(results, "Verdicts", headers, rows, "lll" + "r" * (len(headers) - 3))
     return "\n\n".join([table, *_explanations(results, verdicts), *open_section(results, verdicts)])
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bench.evidence.pareto import weigh
 from bench.evidence.results import Results, RowResult
 from bench.report.plots import style
-from bench.report.text import plain
+from bench.report.text import sanitize
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,7 +29,7 @@ def write_plots(folder: Path, results: Results) -> dict[str, str]:
     titles: dict[str, str] = {}
     with settings():
         for name, title, draw in _planned(results):
-            titles[name] = plain(title) + (" (randomly initialised weights)" if results.untrained else "")
+            titles[name] = sanitize(title) + (" (randomly initialised weights)" if results.untrained else "")
             save(draw(titles[name]), folder / name)
     for old in [*folder.glob("*.svg"), *folder.glob("*.png")]:
         if old.stem not in titles:

@@ -16,7 +16,7 @@ from bench.evidence.results import Results, RowResult
 from bench.report.plots import style
 from bench.report.plots.canvas import SMALL
 from bench.report.plots.labels import Box, place
-from bench.report.text import fold, percent, plain
+from bench.report.text import fold, percent, sanitize
 
 MEAN: dict[str, Any] = {"marker": "o", "markersize": 7, "linestyle": "", "markeredgecolor": "white"}
 SEED: dict[str, Any] = {"marker": "o", "markersize": 4, "linestyle": "", "markerfacecolor": "none"}
@@ -30,7 +30,7 @@ PUBLISHED: dict[str, Any] = {
 
 def name_of(result: RowResult, width: int = 36, lines: int = 2) -> str:
     """A row's name, folded to at most that many characters and lines."""
-    return fold(plain(result.name), width, lines)
+    return fold(sanitize(result.name), width, lines)
 
 
 def family_of(results: Results, result: RowResult) -> style.Family:

@@ -17,7 +17,7 @@ from bench.evidence.results import Results, RowResult
 from bench.report.plots import style
 from bench.report.plots.canvas import SMALL, new_figure
 from bench.report.plots.marks import BEHIND, family_of, name_of
-from bench.report.text import class_name, fold, percent, plain
+from bench.report.text import class_name, fold, percent, sanitize
 
 _COLUMNS = 5
 MOST_CLASSES = 100  # of a confusion matrix that is drawn: of more, a panel could not show each
@@ -55,7 +55,7 @@ def confusion_plot(results: Results, title: str) -> Figure:
     """A panel a row: the share of each true class that was taken for each class, all seeds pooled."""
     rows = _with_predictions(results)
     figure, panels = _panels(len(rows), title, 1.9)
-    names = [fold(plain(class_name(name)), 12, 1) for name in results.study.dataset.label_names]
+    names = [fold(sanitize(class_name(name)), 12, 1) for name in results.study.dataset.label_names]
     places = range(len(names)) if len(names) <= 2 * _WRITTEN else []
     for axes, row in zip(panels, rows, strict=True):
         counts = np.zeros((len(names), len(names)))
