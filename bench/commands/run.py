@@ -26,11 +26,11 @@ def run(
         bool,
         Option(
             "--verify",
-            help="compare every run with the plain engine on a sample first; it fails on disagreement",
+            help="first compare every run with the plain engine on a sample; a run that disagrees fails",
         ),
     ] = False,
     timeout: Annotated[
-        float | None, Option(min=0.001, help="seconds that one run may take; one that takes longer fails")
+        float | None, Option(min=0.001, help="time limit per run in seconds; a run that takes longer fails")
     ] = None,
     keep: Annotated[
         list[str] | None,
@@ -43,7 +43,7 @@ def run(
 ) -> None:
     """Run whatever is missing from a study and write its report. Safe to interrupt: the same command resumes.
 
-    Several calls at once share the work.
+    Several processes started with the same command share the work.
     """
     from bench.commands.live import show_progress
     from bench.commands.progress import forecast, show_messages, warn_of_mixture
@@ -76,7 +76,7 @@ def run(
                 interrupted = True
     report([study_run.folder], margin)
     if interrupted:
-        echo("interrupted: every finished run is kept, the same command resumes")
+        echo("interrupted: finished runs are kept; the same command resumes")
         raise Exit(130)
     save_study(study_run.folder, study_run.manifest.with_look())
     for name in kept:
