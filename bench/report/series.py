@@ -1,4 +1,4 @@
-"""What the plots of report.html draw, as plain data: points, lines and axes, computed from results alone."""
+"""The data of the plots in report.html: points, lines and axes, computed from results alone."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Pairs = list[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Axis:
-    """What an axis measures and the range it opens with; with `rows` it has a band for each of them instead."""
+    """An axis with its label and initial range; with `rows` it has one band per row instead."""
 
     label: str
     low: float
@@ -41,7 +41,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Point:
-    """A mark with its tooltip, the run that it stands for, and a name to write beside it, where it has one."""
+    """A mark with its tooltip, the run it belongs to, and an optional label next to it."""
 
     x: float
     y: float
@@ -94,7 +94,7 @@ class Plot:
 
 
 def forest(results: Results) -> Plot | None:
-    """A band a row: the difference from its reference with its interval, coloured by the verdict."""
+    """One band per row: the difference from its reference with its interval, coloured by the verdict."""
     found = forest_of(results)
     if found is None:
         return None
@@ -130,7 +130,7 @@ def forest(results: Results) -> Plot | None:
 
 
 def accuracy(results: Results) -> Plot | None:
-    """A band a row: mean and interval, every seed, the published figure, the majority class."""
+    """One band per row: mean and interval, every seed, the published figure, the majority class."""
     rows = [result for result in results.rows if result.done or result.published]
     if not results.finished:
         return None
@@ -186,7 +186,7 @@ def accuracy_time(results: Results) -> Plot | None:
 
 
 def loss_curves(results: Results) -> list[Plot]:
-    """A panel a row: training loss (nats) of every seed by epoch, over the baseline's."""
+    """One panel per row: training loss (nats) of every seed by epoch, over the baseline's."""
 
     def points(curves: Curves) -> Pairs:
         # Steps to an epoch, so that rows of different batch sizes share an axis.
@@ -197,7 +197,7 @@ def loss_curves(results: Results) -> list[Plot]:
 
 
 def accuracy_curves(results: Results) -> list[Plot]:
-    """A panel a row: validation accuracy of every seed by epoch, over the baseline's."""
+    """One panel per row: validation accuracy of every seed by epoch, over the baseline's."""
 
     def points(curves: Curves) -> Pairs:
         return [(float(point.epoch), _percent(point.validation_accuracy)) for point in curves.epochs]
@@ -250,7 +250,7 @@ def _mean(result: RowResult, kind: int, x: float, y: float, label: str = "") -> 
 
 
 def _seeds(result: RowResult, kind: int, y: float) -> list[Point]:
-    """Every seed with its record, equal ones beside each other in height."""
+    """Every seed with its record; equal accuracies are stacked."""
     points: list[Point] = []
     for run in result.done:
         share = run.metrics.test.accuracy if run.metrics else 0

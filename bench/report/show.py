@@ -1,4 +1,4 @@
-"""One record in the terminal: what was run, how it went, what it cost, where."""
+"""One record in the terminal: recipe, results, cost, environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""summary.csv: one line a row and seed, every figure unrounded."""
+"""summary.csv: one line per row and seed, all figures unrounded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.report.text import changes, sanitize
 from gptcore.files import write_whole
 
 PHASES = ("load", "tokenise", "trunk", "train", "evaluate", "other")
-_FORMULA = tuple("=+-@＝＋－＠")  # full-width ones too, where a spreadsheet speaks Chinese or Japanese
+_FORMULA = tuple("=+-@＝＋－＠")  # full-width ones too, which East Asian spreadsheets accept
 
 
 def write_summary(path: Path, results: Results) -> None:

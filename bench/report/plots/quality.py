@@ -1,4 +1,4 @@
-"""Plots of what stands behind an accuracy: whether the probabilities can be trusted, which classes are confused."""
+"""Plots of calibration and of confusion between classes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FEW = 10  # predictions; the accuracy of a bin with fewer is mostly chance, and
 
 
 def reliability_plot(results: Results, title: str) -> Figure:
-    """A panel a row: accuracy against confidence in bins, all seeds pooled; the diagonal is calibrated."""
+    """One panel per row: accuracy against confidence in bins, all seeds pooled; the diagonal is calibrated."""
     rows = _with_predictions(results)
     figure, panels = _panels(len(rows), title, 1.75)
     for axes, row in zip(panels, rows, strict=True):
@@ -43,7 +43,7 @@ def reliability_plot(results: Results, title: str) -> Figure:
         axes.grid()
     grey: dict[str, Any] = {"color": style.REFERENCE, "marker": "o", "linestyle": ""}
     handles = [
-        Line2D([], [], **BEHIND, label="calibrated: as often right as sure"),
+        Line2D([], [], **BEHIND, label="calibrated: accuracy equals confidence"),
         Line2D([], [], **grey, label="predictions in a tenth of confidence, all seeds"),
         Line2D([], [], **grey, markerfacecolor="white", label=f"fewer than {_FEW} predictions"),
     ]
@@ -52,7 +52,7 @@ def reliability_plot(results: Results, title: str) -> Figure:
 
 
 def confusion_plot(results: Results, title: str) -> Figure:
-    """A panel a row: the share of each true class that was taken for each class, all seeds pooled."""
+    """One panel per row: the share of each true class predicted as each class, all seeds pooled."""
     rows = _with_predictions(results)
     figure, panels = _panels(len(rows), title, 1.9)
     names = [fold(sanitize(class_name(name)), 12, 1) for name in results.study.dataset.label_names]
