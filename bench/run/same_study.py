@@ -70,7 +70,8 @@ def unknown_checkpoints(folder: Path, study: Study, records: Mapping[str, Record
         if record.weights and record.weights.checkpoint is None and record.recipe.model not in REGISTRY
     }
     return [
-        f"runs in {folder} do not record which checkpoint files they read: if {model} has changed since, use another --out"
+        f"runs in {folder} do not record which checkpoint files they read: if {model} has changed since, "
+        "use another --out"
         for model in models
         if model in study.checkpoints
     ]

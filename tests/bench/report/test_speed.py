@@ -106,7 +106,7 @@ def test_goals_name_the_rows_below_them() -> None:
 
 def test_goals_are_not_judged_on_another_model() -> None:
     page = speed_page(study([row("baseline", [100.0], [10.0], recipe={"model": "mini"})]))
-    assert "They are about gpt2 (124M) on two cores" in page
+    assert "The goals are for gpt2 (124M) on two cores" in page
     assert "| Goal, times" not in page
 
 
