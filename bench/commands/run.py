@@ -35,8 +35,8 @@ def run(
     keep: Annotated[
         list[str] | None,
         Option(
-            help="rows whose classifier is saved at the end, in classifiers/ below the study: names, or best for the "
-            "recommended row; commas or repeats"
+            help="rows whose classifier to save at the end, in classifiers/ in the study folder: row names, or best for "
+            "the recommended row; comma-separated or repeated"
         ),
     ] = None,
     margin: Margin = None,
@@ -90,7 +90,7 @@ def run(
 
 
 def _keep(name: str, study_run: StudyRun, margin: float | None) -> str:
-    """Save the classifier of a row, and say in a line where it is."""
+    """Save the classifier of a row; returns one line that says where it is."""
     from bench.evidence.results import collect
     from bench.records.store import load_records
     from bench.run.keep import keep
@@ -98,7 +98,7 @@ def _keep(name: str, study_run: StudyRun, margin: float | None) -> str:
     records = list(load_records(study_run.folder).values())
     results = collect(study_run.study, records, None if margin is None else margin / 100)
     kept = keep(name, results, study_run.data, study_run.folder, study_run.device)
-    return plain(
+    return sanitize(
         f"kept {kept.row}: {kept.n_equal} of {kept.n_test} test predictions equal those of its record; "
         f'use it: python -m gptcore predict {kept.folder} "some text"'
     )
