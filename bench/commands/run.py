@@ -35,8 +35,8 @@ def run(
     keep: Annotated[
         list[str] | None,
         Option(
-            help="rows whose classifier to save at the end, in classifiers/ in the study folder: row names, or best for "
-            "the recommended row; comma-separated or repeated"
+            help="save the classifiers of these rows at the end, in the study folder under classifiers/: row names, or "
+            "best for the recommended row; comma-separated or repeated"
         ),
     ] = None,
     margin: Margin = None,

@@ -100,7 +100,7 @@ class RunOptions(DataOptions):
         ),
     ] = "auto"
     out: Annotated[
-        Path | None, Option(help="study folder; default: in results/, named after models, data and matrix")
+        Path | None, Option(help="study folder; default: in results/, named after models, matrix and data")
     ] = None
     device: Device = "auto"
     retry_failed: Annotated[bool, Option("--retry-failed", help="re-run failed runs")] = False
