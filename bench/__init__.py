@@ -1,1 +1,1 @@
-"""Studies of fine-tuning recipes: what is run, kept, compared and shown."""
+"""Studies of fine-tuning recipes: planning, running, recording, comparing, reporting."""

@@ -16,7 +16,7 @@ from bench.commands.report import report
 from bench.commands.run import run
 from bench.commands.show import show
 from bench.commands.speed import speed
-from bench.report.text import plain
+from bench.report.text import sanitize
 from gptcore.errors import UserError
 
 app = typer.Typer(
@@ -43,13 +43,13 @@ for command, example in EXAMPLES.items():
 
 
 def main() -> None:
-    """Run the command line: bad input is one line and exit code 2.
+    """Run the command line. Exit code 2, with one line: bad input.
 
-    A study with a failed run, or with none that can be done here, is exit code 1.
+    Exit code 1: a run of the study failed, or none can be done on this machine.
     """
     try:
         app()
     except UserError as error:
-        # Names and values from files may hold anything, but must not reach the terminal as commands to it.
-        typer.secho(f"error: {plain(error)}", fg="red", err=True)
+        # Names and values from files may contain terminal control sequences.
+        typer.secho(f"error: {sanitize(error)}", fg="red", err=True)
         sys.exit(2)

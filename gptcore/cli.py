@@ -1,4 +1,4 @@
-"""The product's command line: what works without a study."""
+"""The command line of `gptcore`: use a saved classifier, no study needed."""
 
 from __future__ import annotations
 
@@ -25,10 +25,8 @@ def _commands() -> None:
 
 @app.command(epilog='Example: python -m gptcore predict my-classifier "win a free prize"')
 def predict(
-    folder: Path = typer.Argument(help="Where `TextClassifier.save` wrote the classifier."),
-    texts: list[str] = typer.Argument(
-        None, help="Texts to classify; without any, the lines of standard input."
-    ),
+    folder: Path = typer.Argument(help="folder written by `TextClassifier.save`"),
+    texts: list[str] = typer.Argument(None, help="texts to classify; default: the lines of standard input"),
 ) -> None:
     """Print the label of each text and its probability, one text per line."""
     from gptcore.classifier import TextClassifier
@@ -40,7 +38,7 @@ def predict(
 
 
 def main() -> None:
-    """Run the command line: bad input is one line and exit code 2."""
+    """Run the command line. Bad input prints one line and exits with code 2."""
     try:
         app()
     except UserError as error:

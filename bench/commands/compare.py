@@ -10,11 +10,13 @@ from typer import Argument, Option, echo
 
 def compare(
     studies: Annotated[
-        list[Path], Argument(help="folders of two studies or more; the first is the reference")
+        list[Path], Argument(help="folders of two or more studies; the first is the reference")
     ],
-    out: Annotated[Path | None, Option(help="write it to this file too, plots beside it")] = None,
+    out: Annotated[
+        Path | None, Option(help="also write the comparison to this file, with its plots next to it")
+    ] = None,
 ) -> None:
-    """Studies on different models, datasets or commits: what differs, their common rows, ranks over datasets."""
+    """Compare studies on different models, datasets or commits: differences, shared rows, ranks over datasets."""
     from bench.report.compare import write_comparison
 
     echo(write_comparison(studies, out), nl=False)

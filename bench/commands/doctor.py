@@ -6,10 +6,10 @@ from typer import Exit
 
 
 def doctor() -> None:
-    """Can a study run here? Checks the machine and what it can reach; writes and downloads nothing.
+    """Check whether a study can run here. Writes and downloads nothing.
 
-    Looks at cores, speed, versions, memory, disk, cache, sources of data and weights, and says what
-    `run --matrix full` would do. Exit code 1 where something would stop a run; each finding has its remedy.
+    Checks cores, speed, versions, memory, disk, cache, and the sources of data and weights, and shows what
+    `run --matrix full` would do. Every problem comes with a remedy. Exit code 1 if something would stop a run.
     """
     from bench.commands.progress import show_checks
     from bench.run.doctor import examine

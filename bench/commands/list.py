@@ -6,7 +6,7 @@ from typer import echo
 
 
 def list_command() -> None:
-    """Matrices, models and datasets, a line each."""
+    """List matrices, models and datasets, one per line."""
     from bench.study.matrix import matrices
     from gptcore.backbones.config import REGISTRY
     from gptcore.data.datasets import DATASETS

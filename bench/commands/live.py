@@ -1,4 +1,4 @@
-"""What the terminal shows while the runs of a study go on, with an estimate of the time left."""
+"""Progress in the terminal while a study runs, with an estimate of the time left."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from rich.live import Live
 from rich.text import Text
 
-from bench.commands.progress import console, shown
+from bench.commands.progress import console, safe
 from bench.records.record import Record
-from bench.report.text import plain
+from bench.report.text import sanitize
 from bench.study.plan import PlannedRun
 from gptcore.result import Epoch
 
 
 class StudyProgress:
-    """A line for each finished run, and one that moves for the run that is on."""
+    """One line per finished run, and a live line for the current one."""
 
     def __init__(self, planned: Sequence[PlannedRun], live: Live, write_report: Callable[[], object]) -> None:
         self.write_report = write_report
@@ -34,24 +34,24 @@ class StudyProgress:
         self._show("")
 
     def epoch(self, epoch: Epoch) -> None:
-        """An epoch of it has ended."""
+        """An epoch of the current run has ended."""
         self._show(f"epoch {epoch.epoch}, validation accuracy {100 * epoch.validation_accuracy:.1f}%")
 
     def end(self, run: PlannedRun, record: Record) -> None:
-        """A run has ended, one way or another."""
+        """A run has ended: done, failed or skipped."""
         name = f"{', '.join(run.rows)} seed {run.seed_index}"
         if record.status == "skipped":
             if run.seed_index == 0:
-                self.live.console.print(f"  skipped {shown(name)}: {shown(record.reason or '')}")
+                self.live.console.print(f"  skipped {safe(name)}: {safe(record.reason or '')}")
             return
         self.n_ended += 1
         self.left.remove(run)
         if record.status == "failed" or record.metrics is None or record.cost is None:
-            self.live.console.print(f"  [red]failed[/] {shown(name)}: {shown(record.reason or '')}")
+            self.live.console.print(f"  [red]failed[/] {safe(name)}: {safe(record.reason or '')}")
             return
         took = self.seconds[run.recipe.id] = record.cost.marginal_s
         self.live.console.print(
-            f"  {100 * record.metrics.test.accuracy:5.1f}% test  {took:6.1f} s  {shown(name)}"
+            f"  {100 * record.metrics.test.accuracy:5.1f}% test  {took:6.1f} s  {safe(name)}"
         )
 
     def refuse(self, run: PlannedRun, reason: str) -> None:
@@ -59,26 +59,26 @@ class StudyProgress:
         self.n_ended += 1
         self.left.remove(run)
         name = f"{', '.join(run.rows)} seed {run.seed_index}"
-        self.live.console.print(f"  [red]not run[/] {shown(name)}: {shown(reason)}")
+        self.live.console.print(f"  [red]not run[/] {safe(name)}: {safe(reason)}")
 
     def wait(self, runs: Sequence[PlannedRun]) -> None:
-        """Another process is at all that is left."""
-        self.live.update(Text(f"waiting for another process, which is at {len(runs)} runs"))
+        """Other processes are doing all remaining runs."""
+        self.live.update(Text(f"waiting for another process to finish {len(runs)} runs"))
 
     def seed(self, seed_index: int) -> None:
-        """Every row has its run of a seed: the report says what can be said so far."""
-        self.live.update(Text(f"writing the report with seed {seed_index}"))
+        """Every row has finished this seed: rewrite the report with what is known so far."""
+        self.live.update(Text(f"writing the report after seed {seed_index}"))
         self.write_report()
 
     def _show(self, what: str) -> None:
         if self.current is None or self.current.state != "todo":
             return
         name = f"{', '.join(self.current.rows)} seed {self.current.seed_index}"
-        line = f"[{self.n_ended + 1}/{self.n_runs}] {plain(name)}  {what}  {self._eta()}"
+        line = f"[{self.n_ended + 1}/{self.n_runs}] {sanitize(name)}  {what}  {self._eta()}"
         self.live.update(Text(line))
 
     def _eta(self) -> str:
-        """Time left: a recipe takes as long as with the seed before, an unknown one as the mean of the known."""
+        """Time left: a recipe takes as long as its previous seed; one not seen yet, the mean of those seen."""
         if not self.seconds:
             return ""
         mean = sum(self.seconds.values()) / len(self.seconds)
@@ -91,6 +91,6 @@ class StudyProgress:
 def show_progress(
     planned: Sequence[PlannedRun], write_report: Callable[[], object]
 ) -> Iterator[StudyProgress]:
-    """The moving line, for as long as the runs go on; the report is written whenever a seed is complete."""
+    """Show the live line while the block runs; the report is written whenever a seed is complete."""
     with Live(console=console, refresh_per_second=4, transient=True) as live:
         yield StudyProgress(planned, live, write_report)

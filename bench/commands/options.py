@@ -15,8 +15,8 @@ Margin = Annotated[
     Option(
         min=0.01,
         max=50,
-        help="points of accuracy; a difference shown to be smaller is called none. By default the smallest of 1, 2 "
-        "and 5 that the study's design can show with ten seeds",
+        help="margin in points of accuracy: a difference shown to be smaller counts as no difference. Default: the "
+        "smallest of 1, 2 and 5 that this design can resolve with ten seeds",
     ),
 ]
 

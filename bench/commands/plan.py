@@ -8,12 +8,12 @@ from bench.run.options import RunOptions
 
 @with_options
 def plan(options: RunOptions) -> None:
-    """What would run, with time and memory estimates, what cannot run and why, and what is done. Runs nothing.
+    """Show what would run, with time and memory estimates, what is done, and what cannot run and why. Runs nothing.
 
-    It also says how small a difference such a study can show.
+    Also shows how small a difference this study can detect.
 
-    The estimates come from a few real steps of every kind of run on this machine, which takes some seconds. Runs
-    that share frozen blocks are estimated with that sharing.
+    Estimates come from timing a few real steps of every kind of run on this machine, which takes a few seconds.
+    Runs that share frozen blocks are estimated with that sharing.
     """
     from bench.commands.progress import forecast, show_design, show_messages, show_plan
     from bench.run.study_run import open_study

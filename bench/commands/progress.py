@@ -1,4 +1,4 @@
-"""What the terminal shows of a study: its plan, and runs as they go, with an estimate of the time left."""
+"""Terminal output about a study: its data, its plan and forecast, the checks of `doctor`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.evidence.design import design_of
 from bench.records.facts import dataset_facts
 from bench.records.study import Study
 from bench.report.outlook import design_note
-from bench.report.text import class_counts, margin_text, plain
+from bench.report.text import class_counts, margin_text, sanitize
 from bench.run.environment import differences
 from bench.run.study_run import StudyRun
 from bench.study.forecast import Prediction, refuse_too_large
@@ -33,73 +33,73 @@ if TYPE_CHECKING:
 console = Console(highlight=False)
 
 
-def shown(text: object) -> str:
-    """Text from outside as it may stand in the terminal: one line, no control sequences, no markup."""
-    return escape(plain(text))
+def safe(text: object) -> str:
+    """Untrusted text, made safe for the terminal: one line, no control sequences, no markup."""
+    return escape(sanitize(text))
 
 
 def show_messages(study_run: StudyRun) -> None:
-    """What the study will be, in a few lines, and what to be warned of."""
+    """The study in a few lines, and its warnings."""
     study, data = study_run.study, study_run.study.dataset
     for message in study_run.messages:
-        console.print(shown(message))
+        console.print(safe(message))
     show_warnings(study_run.warnings)
     console.print(
-        f"study {shown(study.name)}: {len(study.rows)} rows x {len(study.seeds)} seeds on {shown(data.name)} "
-        f"({data.n_train:,} / {data.n_validation:,} / {data.n_test:,} texts) -> {shown(study_run.folder)}"
+        f"study {safe(study.name)}: {len(study.rows)} rows x {len(study.seeds)} seeds on {safe(data.name)} "
+        f"({data.n_train:,} / {data.n_validation:,} / {data.n_test:,} texts) -> {safe(study_run.folder)}"
     )
     show_classes(study_run.data)
     counts = Counter(run.state for run in study_run.plan)
     console.print(f"{counts['todo']} runs to do, {counts['done']} done, {counts['blocked']} cannot run here")
     if counts["failed"]:
-        console.print(f"[red]{counts['failed']} failed before[/] (--retry-failed does them again)")
+        console.print(f"[red]{counts['failed']} failed before[/] (--retry-failed re-runs them)")
 
 
 def show_design(study: Study) -> None:
-    """The smallest differences that the study can be expected to show, and the margin that follows."""
+    """The smallest differences that the study can be expected to detect, and the margin that follows."""
     design = design_of(study)
     if design.n_comparisons:
-        console.print(shown(design_note(design, len(study.seeds))))
+        console.print(safe(design_note(design, len(study.seeds))))
         console.print(f"no difference: less than {margin_text(design.margin)} (--margin changes it)")
 
 
 def show_data(data: Dataset) -> None:
-    """How data was read, what is odd about it, and its classes."""
+    """How the data was read, warnings about it, and its classes."""
     for note in data.notes:
-        console.print(shown(note))
+        console.print(safe(note))
     show_warnings(data.warnings)
     show_classes(data)
 
 
 def show_warnings(warnings: Iterable[str]) -> None:
-    """A line for each."""
+    """One line per warning."""
     for warning in warnings:
-        console.print(f"[yellow]warning:[/] {shown(warning)}")
+        console.print(f"[yellow]warning:[/] {safe(warning)}")
 
 
 def show_classes(data: Dataset) -> None:
-    """How many classes there are, and which, with their texts in all three splits."""
+    """The classes with the number of texts of each in all three splits."""
     facts = dataset_facts(data)
     counts = class_counts(facts.label_names, facts.label_counts or ())
-    console.print(f"{len(facts.label_names):,} classes: {shown(counts)}")
+    console.print(f"{len(facts.label_names):,} classes: {safe(counts)}")
 
 
 @contextmanager
 def show_probes() -> Iterator[Callable[[int, int], None]]:
-    """A moving line while recipes are timed; call it with how many are done, and of how many."""
+    """A status line while recipes are timed; call it with the number done and the total."""
     with console.status("timing a few real steps") as status:
         yield lambda done, n: status.update(f"timing a few real steps of recipe {done + 1} of {n}")
 
 
 @contextmanager
 def show_timing() -> Iterator[Callable[[str, float], None]]:
-    """A moving line with the time that is left; call it with what is timed and how much is done, from 0 to 1."""
+    """A status line with the time left; call it with what is being timed and the share done, 0 to 1."""
     began = time.monotonic()
     with console.status("timing") as status:
 
         def on_timed(what: str, done: float) -> None:
             left = duration((time.monotonic() - began) / done * (1 - done)) if done else ""
-            line = f"timing {shown(what)} ({done:.0%} done" + (f", about {left} left)" if left else ")")
+            line = f"timing {safe(what)} ({done:.0%} done" + (f", about {left} left)" if left else ")")
             status.update(line)
             if not console.is_terminal:
                 console.print(f"  {line}")
@@ -108,7 +108,7 @@ def show_timing() -> Iterator[Callable[[str, float], None]]:
 
 
 def forecast(study_run: StudyRun, supervisor: Supervisor) -> tuple[list[PlannedRun], dict[str, Prediction]]:
-    """The plan without what will not fit into memory, and what its runs will take, by run id. Shows the total."""
+    """The plan without runs that do not fit into memory, and a prediction per run id. Shows the total."""
     if all(run.state != "todo" for run in study_run.plan):
         show_cut_texts(study_run, {})
         return study_run.plan, {}
@@ -116,14 +116,14 @@ def forecast(study_run: StudyRun, supervisor: Supervisor) -> tuple[list[PlannedR
         predictions = supervisor.forecast(study_run.plan, on_probe)
     plan = refuse_too_large(study_run.plan, predictions, study_run.free_bytes)
     if too_large := sum(run != before for run, before in zip(plan, study_run.plan, strict=True)):
-        console.print(f"[yellow]{too_large} runs would not fit into memory and are left out[/]")
+        console.print(f"[yellow]{too_large} runs do not fit into memory and are skipped[/]")
     show_cut_texts(study_run, predictions)
     show_total(plan, predictions, downloads(plan, download_bytes))
     return plan, predictions
 
 
 def show_cut_texts(study_run: StudyRun, predictions: Mapping[str, Prediction]) -> None:
-    """How many texts each model reads only the beginning of, from what was tokenised for the forecast, or earlier."""
+    """How many texts each model truncates, from the tokens of the forecast or of earlier runs."""
     most: dict[str, CutTexts] = {}
     for run in study_run.plan:
         prediction, record = predictions.get(run.run_id), study_run.records.get(run.run_id)
@@ -135,34 +135,35 @@ def show_cut_texts(study_run: StudyRun, predictions: Mapping[str, Prediction]) -
     for model, cut in most.items():
         by_cut.setdefault(cut, []).append(model)
     for cut, models in by_cut.items():
-        line = f"{cut} and are cut there by {shown(', '.join(models))}"
+        line = f"{cut} and are truncated by {safe(', '.join(models))}"
         if cut.matters and any(run.recipe.backbone is None for run in study_run.plan):
-            line += "; TF-IDF reads them whole, and is tried on the cut ones too"
+            line += "; TF-IDF reads whole texts and is also evaluated on truncated ones"
         console.print(f"[yellow]warning:[/] {line}" if cut.matters else line)
 
 
 def warn_of_mixture(study_run: StudyRun, supervisor: Supervisor) -> None:
-    """Say where runs that are done had another machine or precision than those to come, in the same tables."""
+    """Warn if finished runs of this study were made on another machine or in another precision."""
     if all(run.state != "todo" for run in study_run.plan):
         return
     done = [record.environment for record in study_run.records.values() if record.status == "done"]
     if found := differences(done, supervisor.environment):
         console.print(
-            f"[yellow]warning:[/] runs in {shown(study_run.folder)} were done otherwise ({shown('; '.join(found))}): "
-            "predictions may differ in a few texts, and times do not compare; another --out keeps them apart"
+            f"[yellow]warning:[/] runs in {safe(study_run.folder)} were made under other conditions "
+            f"({safe('; '.join(found))}): "
+            "predictions may differ in a few texts and times are not comparable; use another --out to keep them apart"
         )
 
 
 def show_checks(checks: Iterable[Check]) -> list[str]:
-    """What the doctor finds, as it finds it; returns the statuses."""
+    """Print each check of `doctor` as it finishes; return the statuses."""
     colours = {"ok": "green", "warning": "yellow", "problem": "red"}
     statuses: list[str] = []
     for check in checks:
         statuses.append(check.status)
-        told = f"{shown(check.name)}: {shown(check.finding)}"
-        console.print(f"[{colours[check.status]}]{check.status:<8}[/] {told}", soft_wrap=True)
+        line = f"[{colours[check.status]}]{check.status:<8}[/] {safe(check.name)}: {safe(check.finding)}"
+        console.print(line, soft_wrap=True)
         if check.remedy and check.status != "ok":
-            console.print(f"{'':8} -> {shown(check.remedy)}", soft_wrap=True)
+            console.print(f"{'':8} -> {safe(check.remedy)}", soft_wrap=True)
     console.print(f"{statuses.count('problem')} problems, {statuses.count('warning')} warnings")
     return statuses
 
@@ -170,7 +171,7 @@ def show_checks(checks: Iterable[Check]) -> list[str]:
 def show_total(
     plan: Sequence[PlannedRun], predictions: Mapping[str, Prediction], weights: Mapping[str, int | None]
 ) -> None:
-    """What everything that is to do will take: time, the highest peak of memory, downloads."""
+    """Total forecast of the runs that are to do: time, peak memory, downloads."""
     todo = [run for run in plan if run.state == "todo"]
     if not todo:
         return
@@ -190,11 +191,11 @@ def show_total(
         parts[-1] = f"the weights of {', '.join(unknown)} to download" + (
             f" and {size:.1f} GB more" if size else ""
         )
-    console.print(f"forecast for {len(todo)} runs: {shown(', '.join(parts))}")
+    console.print(f"forecast for {len(todo)} runs: {safe(', '.join(parts))}")
 
 
 def show_plan(plan: Sequence[PlannedRun], predictions: Mapping[str, Prediction]) -> None:
-    """Every row with its state and what its runs need: seconds of the first that is to do, and of all seeds."""
+    """Every row with its state and forecast: time of its next run and of all its seeds, memory."""
     table = Table(box=None, pad_edge=False)
     for column in ("row", "seeds", "first run", "all seeds", "memory", "state"):
         table.add_column(column, overflow="fold")
@@ -208,18 +209,18 @@ def show_plan(plan: Sequence[PlannedRun], predictions: Mapping[str, Prediction])
         forecast = [found for run in runs if (found := predictions.get(run.run_id))]
         needs = max((found.mem_bytes for found in forecast), default=None)
         table.add_row(
-            shown(", ".join(rows)),
+            safe(", ".join(rows)),
             str(len(runs)),
             duration(forecast[0].seconds) if forecast else "",
             duration(sum(found.seconds for found in forecast)) if forecast else "",
             f"{needs / 1e9:.1f} GB" if needs else "",
-            shown(state + (f": {reason}" if reason else "")),
+            safe(state + (f": {reason}" if reason else "")),
         )
     console.print(table)
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a reader wants them: 0.4 s, 12 s, 4.5 min, 1.2 h."""
+    """Seconds in a readable unit: 0.4 s, 12 s, 4.5 min, 1.2 h."""
     if seconds < 90:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -10,21 +10,23 @@ from typer import Exit, Option, echo
 
 def regress(
     baseline: Annotated[
-        Path, Option(help="file with the predictions and time ratios to compare with")
+        Path, Option(help="baseline file: the predictions and time ratios to compare with")
     ] = Path("results/baselines/ci.json"),
     update: Annotated[
-        bool, Option("--update", help="measure, and write the baseline instead of judging")
+        bool, Option("--update", help="measure and write a new baseline instead of comparing")
     ] = False,
     base: Annotated[
-        str | None, Option(help="also time this commit, in turn with the code here: main, HEAD~1, a SHA")
+        str | None, Option(help="also compare the speed with this commit: main, HEAD~1, a SHA")
     ] = None,
-    rounds: Annotated[int, Option(min=8, max=1000, help="of timing; more see smaller slowdowns")] = 12,
+    rounds: Annotated[
+        int, Option(min=8, max=1000, help="timing rounds; more rounds detect smaller slowdowns")
+    ] = 12,
 ) -> None:
-    """Is this code worse than before? Prints a Markdown table; exit code 1 where accuracy or speed was lost.
+    """Check for regressions in accuracy and speed. Prints a Markdown table; exit code 1 if something got worse.
 
     Accuracy: the rows of the quick study against the baseline's predictions, message by message. Speed: ratios
-    only, of small fits that are timed in turn on this machine, judged by how far equal code strays here. After a
-    change that is meant to change results: --update, and commit the file.
+    of small fits that are timed in turn on this machine, judged by how much identical code varies here. After a
+    change that is meant to change results, use --update and commit the file.
     """
     from bench.evidence.regress import as_markdown
     from bench.run.baseline import load_baseline, save_baseline

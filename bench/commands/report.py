@@ -11,18 +11,19 @@ from bench.commands.options import Margin
 
 
 def report(
-    studies: Annotated[list[Path], Argument(help="folders of studies, such as results/embedded")],
+    studies: Annotated[list[Path], Argument(help="study folders, such as results/embedded")],
     margin: Margin = None,
 ) -> None:
-    """Write report.md, report.html, summary.csv and the plots of a study again, from its records alone."""
+    """Rewrite report.md, report.html, summary.csv and the plots of a study from its records."""
     for folder in studies:
         echo(f"report: {write_report_of(folder, margin)}")
 
 
 def write_report_of(folder: Path, margin: float | None) -> Path:
-    """Write a study's report from its records and return its file; margin: points of accuracy, None: by the design.
+    """Write a study's report from its records and return its path.
 
-    Raises UserError where the folder holds no study or cannot be written.
+    margin: points of accuracy; None: chosen from the design. Raises UserError if the folder holds no study or
+    cannot be written.
     """
     from bench.records.store import load_records, load_study
     from bench.report.markdown import write_report
@@ -30,7 +31,7 @@ def write_report_of(folder: Path, margin: float | None) -> Path:
     from gptcore.locks import lock
 
     study = load_study(folder)
-    with lock(folder, "report", wait=True):  # one writer at a time, with the records as they are then
+    with lock(folder, "report", wait=True):  # one writer at a time; read the records under the lock
         records = list(load_records(folder).values())
         try:
             return write_report(folder, study, records, None if margin is None else margin / 100)

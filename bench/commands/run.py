@@ -9,7 +9,7 @@ from typer import Exit, Option, echo
 
 from bench.commands.options import Margin, with_options
 from bench.commands.report import report, write_report_of
-from bench.report.text import plain
+from bench.report.text import sanitize
 from bench.run.options import RunOptions
 
 if TYPE_CHECKING:
@@ -26,24 +26,24 @@ def run(
         bool,
         Option(
             "--verify",
-            help="compare every run with the plain engine on a sample first; it fails on disagreement",
+            help="first compare every run with the plain engine on a sample; a run that disagrees fails",
         ),
     ] = False,
     timeout: Annotated[
-        float | None, Option(min=0.001, help="seconds that one run may take; one that takes longer fails")
+        float | None, Option(min=0.001, help="time limit per run in seconds; a run that takes longer fails")
     ] = None,
     keep: Annotated[
         list[str] | None,
         Option(
-            help="rows whose classifier is saved at the end, in classifiers/ below the study: names, or best for the "
-            "recommended row; commas or repeats"
+            help="save the classifiers of these rows at the end, in the study folder under classifiers/: row names, or "
+            "best for the recommended row; comma-separated or repeated"
         ),
     ] = None,
     margin: Margin = None,
 ) -> None:
     """Run whatever is missing from a study and write its report. Safe to interrupt: the same command resumes.
 
-    Several calls at once share the work.
+    Several processes started with the same command share the work.
     """
     from bench.commands.live import show_progress
     from bench.commands.progress import forecast, show_messages, warn_of_mixture
@@ -76,21 +76,21 @@ def run(
                 interrupted = True
     report([study_run.folder], margin)
     if interrupted:
-        echo("interrupted: every finished run is kept, the same command resumes")
+        echo("interrupted: finished runs are kept; the same command resumes")
         raise Exit(130)
     save_study(study_run.folder, study_run.manifest.with_look())
     for name in kept:
         echo(_keep(name, study_run, margin))
     if reasons := blocking(planned_runs):
         others = f" (and {len(reasons) - 1} more reasons)" if len(reasons) > 1 else ""
-        echo(f"no run of this study can be done here: {plain(reasons[0])}{others}", err=True)
+        echo(f"no run of this study can be done here: {sanitize(reasons[0])}{others}", err=True)
         raise Exit(1)
     if failed:
         raise Exit(1)
 
 
 def _keep(name: str, study_run: StudyRun, margin: float | None) -> str:
-    """Save the classifier of a row, and say in a line where it is."""
+    """Save the classifier of a row; returns one line that says where it is."""
     from bench.evidence.results import collect
     from bench.records.store import load_records
     from bench.run.keep import keep
@@ -98,7 +98,7 @@ def _keep(name: str, study_run: StudyRun, margin: float | None) -> str:
     records = list(load_records(study_run.folder).values())
     results = collect(study_run.study, records, None if margin is None else margin / 100)
     kept = keep(name, results, study_run.data, study_run.folder, study_run.device)
-    return plain(
+    return sanitize(
         f"kept {kept.row}: {kept.n_equal} of {kept.n_test} test predictions equal those of its record; "
         f'use it: python -m gptcore predict {kept.folder} "some text"'
     )

@@ -8,9 +8,9 @@ from typer import Argument
 
 
 def show(
-    run: Annotated[str, Argument(help="a record's file, or a run in results/: its name, or STUDY/NAME")],
+    run: Annotated[str, Argument(help="record file, or a run in results/: NAME or STUDY/NAME")],
 ) -> None:
-    """One record, readable."""
+    """Show one record in readable form."""
     from rich.console import Console
 
     from bench.records.store import load_record, named_record

@@ -10,10 +10,10 @@ from bench.run.options import SpeedOptions
 
 @with_options
 def speed(options: SpeedOptions) -> None:
-    """How much faster is the fast engine than the plain one? Row by row, with the goals and how cost grows.
+    """Compare the speed of the fast and the plain engine, row by row, with goals and growth of cost.
 
-    Times slices of real runs with random weights, so nothing but the data and the vocabulary is fetched; the page
-    says what was timed and what was scaled up.
+    Times slices of real runs with random weights, so only the data and the vocabulary are downloaded. The page
+    shows which times were measured and which were extrapolated.
     """
     from bench.commands.progress import show_data, show_timing
     from bench.report.speed import write_speed
@@ -21,19 +21,19 @@ def speed(options: SpeedOptions) -> None:
 
     asked = open_speed(options)
     show_data(asked.data)
-    from bench.run.speed import measure, measure_whole
+    from bench.run.speed import measure, measure_end_to_end
 
     study = asked.before
     if options.pairs:
         with show_timing() as on_timed:
             study = measure(
-                asked.models, asked.rows, asked.beyond, asked.data, options.pairs, asked.device, on_timed
+                asked.models, asked.rows, asked.extra_rows, asked.data, options.pairs, asked.device, on_timed
             )
-        study = study.with_whole_rows_of(asked.before)
+        study = study.with_end_to_end_of(asked.before)
     assert study is not None
     page = write_speed(options.out, study)
     with show_timing() as on_timed:
-        for row in measure_whole(asked.whole, asked.data, asked.device, on_timed):
-            study = study.with_whole_row(row)
+        for row in measure_end_to_end(asked.end_to_end, asked.data, asked.device, on_timed):
+            study = study.with_end_to_end(row)
             write_speed(options.out, study)
     echo(f"speed: {page}")

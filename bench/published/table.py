@@ -1,4 +1,4 @@
-"""A published table: figures of rows, what its authors claim of them, what does not add up in it. Pure.
+"""A published table: figures of rows, the authors' claims, and inconsistencies in the source. Pure.
 
 A folder here has `figures.toml`, and may have `claims.toml` and `errata.toml`. Rows go by their names in the matrix.
 """
@@ -41,7 +41,7 @@ class Claim(_Part):
 
 
 class Erratum(_Part):
-    """Something that does not add up in the source and that no figure shows."""
+    """An inconsistency in the source that its figures do not show."""
 
     rows: list[str]
     text: str
@@ -89,7 +89,7 @@ class PublishedTable(_Part):
         return self.examples["test"][0]
 
     def of_rows(self, names: set[str]) -> PublishedTable:
-        """What it says of these rows alone."""
+        """The table restricted to these rows."""
         return self.model_copy(
             update={
                 "rows": {name: figures for name, figures in self.rows.items() if name in names},

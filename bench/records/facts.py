@@ -1,4 +1,4 @@
-"""What a record says of the data that a run saw. Imports no torch."""
+"""Facts about a dataset for records. Imports no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The record: everything that is known of one run, as a versioned schema. Missing is null, failed is failed.
+"""The record: everything known about one run, as a versioned schema. Missing values are null.
 
 Reports, verdicts and the regression gate read records and nothing else. Imports no torch.
 """
@@ -20,7 +20,7 @@ Status = Literal["done", "failed", "skipped"]
 
 
 class DatasetFacts(_Part):
-    """Which rows a run saw."""
+    """The data of a run."""
 
     name: str
     fingerprint: str = Field(description="SHA-256 over label names and the three splits, in order")
@@ -32,14 +32,16 @@ class DatasetFacts(_Part):
     test_label_counts: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         description="test examples of each class"
     )
-    duplicates: int = Field(ge=0, description="distinct texts that stand in more than one split")
+    duplicates: int = Field(ge=0, description="distinct texts that occur in more than one split")
     label_counts: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
         default=None, description="texts of each class in all three splits; null in older records"
     )
     n_test_seen: int | None = Field(
-        default=None, ge=0, description="test texts that also stand in train or validation, word for word"
+        default=None, ge=0, description="test texts that also occur in train or validation, exactly"
     )
-    n_test_seen_alike: int | None = Field(default=None, ge=0, description="likewise, but for case and blanks")
+    n_test_seen_alike: int | None = Field(
+        default=None, ge=0, description="the same, ignoring case and whitespace"
+    )
     limit: int | None = Field(default=None, ge=1, description="--limit: training texts kept for a first look")
     splits: Literal["random", "kfold"] = Field(
         default="random", description="kfold: five split seeds in a row test every text once"
@@ -55,17 +57,17 @@ class DatasetFacts(_Part):
 
 
 class InputFacts(_Part):
-    """What became of the texts: tokens a row is padded to, texts that were cut."""
+    """The texts as model input: tokens per padded row, truncated texts."""
 
     tokenizer: str
     tokenizer_fingerprint: str | None = Field(
-        default=None, description="SHA-256 of what decides token ids; null in records of earlier versions"
+        default=None, description="SHA-256 of everything that determines token ids; null in older records"
     )
     tokens_per_row: int | None = Field(
-        description="length rows are padded to; null where rows are not padded"
+        description="length that rows are padded to; null if they are not padded"
     )
-    longest_tokens: int = Field(description="tokens of the longest text of any split, before it was cut")
-    n_truncated: int = Field(description="texts of the three splits that were cut")
+    longest_tokens: int = Field(description="tokens of the longest text of any split, before truncation")
+    n_truncated: int = Field(description="texts of the three splits that were truncated")
 
 
 class WeightsFacts(_Part):
@@ -76,7 +78,7 @@ class WeightsFacts(_Part):
     pretrained: bool
     checkpoint: str | None = Field(
         default=None,
-        description="SHA-256 over the checkpoint's files; null where there is none, or in older records",
+        description="SHA-256 over the checkpoint's files; null if there is none, and in older records",
     )
 
 
@@ -103,17 +105,18 @@ class Predictions(_Part):
     labels: list[int]
     predicted: list[int]
     examples: list[int] | None = Field(
-        default=None, description="which row of the source each is, so that seeds with other splits compare"
+        default=None,
+        description="row number of each in the source, so that seeds with other splits can be compared",
     )
     probabilities: list[list[float]] = Field(
-        description="(n, n_classes), rounded to 6 digits; (n, k) where `classes` says of which"
+        description="(n, n_classes), rounded to 6 digits; (n, k) if `classes` lists their classes"
     )
     classes: list[list[int]] | None = Field(
         default=None,
-        description="(n, k), where there are many classes: the most probable ones, the predicted one first",
+        description="(n, k), if there are many classes: the most probable ones, the predicted one first",
     )
     roc_auc: float | None = Field(
-        default=None, ge=0, le=1, description="from all probabilities, where not all of them are kept"
+        default=None, ge=0, le=1, description="from all probabilities, if not all of them are kept"
     )
 
     @model_validator(mode="after")
@@ -145,13 +148,11 @@ class LossPoint(_Part):
 
 
 class Curves(_Part):
-    """How training went."""
+    """Training curves."""
 
     losses: list[LossPoint]
     epochs: list[Epoch]
-    best_epoch: int | None = Field(
-        description="epoch whose weights were kept, where best-epoch restore is on"
-    )
+    best_epoch: int | None = Field(description="epoch whose weights were kept, if best-epoch restore is on")
 
 
 class Parameters(_Part):
@@ -162,16 +163,16 @@ class Parameters(_Part):
 
 
 class Cost(_Part):
-    """What a run cost. Phases add up to `marginal_s`; `other` is what no phase covers."""
+    """The cost of a run. Phases add up to `marginal_s`; `other` is time outside all phases."""
 
     phases: dict[str, Seconds] = Field(
         description="seconds by phase: load, tokenise, trunk, train, evaluate, other"
     )
     marginal_s: Seconds = Field(
-        ge=1e-6, description="what the run cost here, with what it found ready from earlier runs"
+        ge=1e-6, description="time of the run in this study, which reuses work of earlier runs"
     )
     standalone_s: Seconds = Field(
-        ge=1e-6, description="what it would have cost alone: marginal_s and the borrowed trunk's time"
+        ge=1e-6, description="time of the run on its own: marginal_s plus the time of the reused trunk"
     )
     process_mem_bytes: int | None = Field(
         ge=0, description="highest resident memory (GPU: allocated) of the whole process during the run"
@@ -179,8 +180,8 @@ class Cost(_Part):
     added_mem_bytes: Count | None = Field(
         default=None, description="its rise above the run's start; null in records of schema 1 and 2"
     )
-    predicted_s: Seconds | None = Field(default=None, description="what the plan had foreseen of marginal_s")
-    predicted_mem_bytes: Count | None = Field(default=None, description="and of process_mem_bytes")
+    predicted_s: Seconds | None = Field(default=None, description="forecast of marginal_s")
+    predicted_mem_bytes: Count | None = Field(default=None, description="forecast of process_mem_bytes")
     tokens_processed: Count | None = Field(description="token positions that went through at least one block")
     flops: float | None = Field(
         ge=0, le=1e30, description="floating-point operations of training and evaluation, estimated"
@@ -188,11 +189,11 @@ class Cost(_Part):
 
 
 class CutTextsCheck(_Part):
-    """TF-IDF fitted and tested on texts as a model of the study reads them, cut at its context."""
+    """TF-IDF fitted and tested on texts truncated as for a model of the study, at its context."""
 
     model: str
-    tokens: int = Field(ge=1, description="that are read of a text")
-    n_cut: Count = Field(description="texts of the three splits that were cut")
+    tokens: int = Field(ge=1, description="tokens read of each text")
+    n_cut: Count = Field(description="texts of the three splits that were truncated")
     n_texts: Count
     test: SplitMetrics
 
@@ -213,7 +214,7 @@ class Environment(_Part):
 
     @property
     def machine(self) -> tuple[str, str, int, float]:
-        """What tells machines apart, whose times do not compare: device, processor, threads, memory in GiB."""
+        """Identity of the machine for comparing times: device, processor, threads, memory in GiB."""
         return self.device, self.cpu, self.threads, round(self.memory_bytes / 2**30, 1)
 
 
@@ -240,7 +241,7 @@ class Record(_Part):
     parameters: Parameters | None = None
     cost: Cost | None = None
     verified: Agreement | None = None
-    notes: list[str] = Field(default=[], description="what the engine had to do otherwise than asked")
+    notes: list[str] = Field(default=[], description="deviations of the engine from the request")
     output_tail: list[str] | None = Field(default=None, description="last lines of a failed run's output")
     environment: Environment
     created_at: str = Field(description="UTC, ISO 8601")

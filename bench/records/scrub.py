@@ -1,4 +1,4 @@
-"""What a program said, fit for a record: no secrets, no folders of the user's, no control characters."""
+"""Program output made safe for a record: no secrets, no user folders, no control characters."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f\u2028\u202
 
 
 def scrub(text: str) -> str:
-    """One line without what is nobody's business, at most LINE_LIMIT characters.
+    """One line without private data, at most LINE_LIMIT characters.
 
-    The values of environment variables that are secrets by name are replaced by the variable's name; logins in URLs,
-    and the folders of this program, the user, the system's temporary files and the call by what they are.
+    Values of environment variables with secret-sounding names are replaced by the variable's name. Logins in URLs and
+    the program's, home, temporary and current folders are replaced by placeholders.
     """
     text = _CONTROL.sub(" ", text)
     for value, name in sorted(_folders().items(), key=lambda item: -len(item[0])):
@@ -42,20 +42,20 @@ class Tail:
 
     @property
     def lines(self) -> list[str]:
-        """The last TAIL_LINES lines that say something, scrubbed."""
+        """The last TAIL_LINES non-empty lines, scrubbed."""
         lines = [line for line in self._bytes.decode(errors="replace").splitlines() if line.strip()]
         return [scrub(line) for line in lines[-TAIL_LINES:]]
 
 
 def _secrets() -> dict[str, str]:
-    """Values of environment variables -> what stands there instead."""
+    """Values of secret environment variables -> replacement."""
     return {
         value: f"${name}" for name, value in os.environ.items() if _SECRET.search(name) and len(value) > 3
     }
 
 
 def _folders() -> dict[str, str]:
-    """Folders that say who and where the user is -> what stands there instead."""
+    """Folders that identify the user -> replacement."""
     folders = {Path.cwd(): "CWD", Path(tempfile.gettempdir()): "TMP", Path.home(): "HOME"}
     folders[Path(__file__).parents[2]] = "PROJECT"
     return {str(folder): name for folder, name in folders.items() if folder != Path(folder.anchor)}

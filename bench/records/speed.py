@@ -1,4 +1,4 @@
-"""What `bench speed` leaves: times of both engines, taken in turn in one process, as a schema. Imports no torch."""
+"""The record of `bench speed`: times of both engines, taken in turn in one process. Imports no torch."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ class _Part(BaseModel):
 
 
 class Taken(_Part):
-    """One timing of a run: seconds by phase, of the whole run, scaled up where only a slice of it was timed."""
+    """One timing of a run: seconds by phase for the whole run, extrapolated if only a slice was timed."""
 
     phases: dict[str, float]
 
     @property
     def total_s(self) -> float:
-        """The whole run alone."""
+        """The whole run on its own."""
         return sum(self.phases.values())
 
     @property
     def further_s(self) -> float:
-        """The run where its trunk is there already, as for every further seed."""
+        """The run with its trunk ready, as for every further seed."""
         return self.total_s - self.phases.get("trunk", 0.0)
 
 
-class Whole(_Part):
-    """A run that was done whole. mem_bytes: the most that it had resident (GPU: allocated) in a process of its own."""
+class EndToEnd(_Part):
+    """A run timed end to end. mem_bytes: peak resident memory (GPU: allocated) of its own process."""
 
     phases: dict[str, float]
     mem_bytes: int | None
@@ -83,61 +83,61 @@ class RowSpeed(_Part):
         return [p.total_s / f.total_s for p, f in zip(self.plain, self.fast, strict=True)]
 
 
-class WholeRow(_Part):
-    """A row that was done whole, once with each engine, and what slices timed in the same call predict.
+class EndToEndRow(_Part):
+    """A row timed end to end, once with each engine, and the times extrapolated from slices in the same call.
 
-    It may take an hour or more, so it is kept where the rows are timed anew, on whatever machine.
+    This may take an hour or more, so it is kept when the rows are timed again, even on another machine.
     """
 
-    sliced: RowSpeed
-    plain: Whole
-    fast: Whole
+    extrapolated: RowSpeed
+    plain: EndToEnd
+    fast: EndToEnd
     environment: Environment
     created_at: str
 
     @property
     def row(self) -> str:
         """Its name."""
-        return self.sliced.row
+        return self.extrapolated.row
 
     @property
     def ratio(self) -> float:
         """Plain's whole run over fast's."""
         return self.plain.total_s / self.fast.total_s
 
-    def taken(self, engine: EngineName) -> Whole:
+    def taken(self, engine: EngineName) -> EndToEnd:
         """The run of one engine."""
         return self.fast if engine == "fast" else self.plain
 
 
 class SpeedStudy(_Part):
-    """All rows that were timed, and those that show how cost grows. rates: FLOP/s of a large product by dtype.
+    """All timed rows, and those that show how cost grows. rates: FLOP/s of a large product by dtype.
 
-    beyond: rows that are not part of the matrix. whole: rows that were done whole, then or earlier.
+    extra_rows: rows that are not part of the matrix. end_to_end: rows timed end to end, then or earlier.
     """
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     models: str
     dataset: str
     n_train: int
     epochs: int
     pairs: int
     precision: str
-    slices: dict[EngineName, str] = Field(description="what was timed of a run, in words")
+    slices: dict[EngineName, str] = Field(description="the timed part of a run, in words")
     rates: dict[str, float]
     rows: list[RowSpeed]
-    beyond: list[RowSpeed] = []
+    extra_rows: list[RowSpeed] = []
     by_length: list[RowSpeed] = []
     by_model: list[RowSpeed] = []
-    whole: list[WholeRow] = []
+    end_to_end: list[EndToEndRow] = []
     environment: Environment
     created_at: str
 
-    def with_whole_row(self, row: WholeRow) -> SpeedStudy:
-        """The same with one more row done whole; an earlier run of that recipe is replaced."""
-        others = [other for other in self.whole if other.sliced.recipe != row.sliced.recipe]
-        return self.model_copy(update={"whole": [*others, row]})
+    def with_end_to_end(self, row: EndToEndRow) -> SpeedStudy:
+        """The same with one more row timed end to end; an earlier run of that recipe is replaced."""
+        others = [other for other in self.end_to_end if other.extrapolated.recipe != row.extrapolated.recipe]
+        return self.model_copy(update={"end_to_end": [*others, row]})
 
-    def with_whole_rows_of(self, before: SpeedStudy | None) -> SpeedStudy:
-        """The same with the rows that were done whole before, on the same data."""
-        return self if before is None else self.model_copy(update={"whole": before.whole})
+    def with_end_to_end_of(self, before: SpeedStudy | None) -> SpeedStudy:
+        """The same with the rows timed end to end before, on the same data."""
+        return self if before is None else self.model_copy(update={"end_to_end": before.end_to_end})

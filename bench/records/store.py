@@ -1,6 +1,6 @@
-"""What lies in results/: a study's study.json and runs/<run_id>.json, and `speed`'s MODELS.json. Written only here.
+"""The files in results/: study.json and runs/<run_id>.json of a study, and MODELS.json of `speed`. Written only here.
 
-Every file is written whole or not at all, so a study can be stopped at any instant. Files of earlier schema
+Every file is written atomically, so a study can be stopped at any time. Files of earlier schema
 versions open.
 """
 
@@ -31,7 +31,7 @@ def _to_version_2(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _speed_to_version_2(raw: dict[str, Any]) -> dict[str, Any]:
-    """Rows done whole have a list of their own; their memory was that of a process with other runs: unknown."""
+    """Rows timed end to end got their own list; their memory was that of a process with other runs, so unknown."""
     whole, parts = [], {}
     for name in ("rows", "beyond", "by_length", "by_model"):
         parts[name] = [
@@ -43,6 +43,16 @@ def _speed_to_version_2(raw: dict[str, Any]) -> dict[str, Any]:
                 where = {key: raw.get(key) for key in ("environment", "created_at")}
                 whole.append({"sliced": bare, **found, **where})
     return raw | parts | {"whole": whole, "schema_version": 2}
+
+
+def _speed_to_version_3(raw: dict[str, Any]) -> dict[str, Any]:
+    """Renames: `beyond` -> `extra_rows`, `whole` -> `end_to_end`, and in that `sliced` -> `extrapolated`."""
+    whole = [
+        {("extrapolated" if key == "sliced" else key): value for key, value in row.items()}
+        for row in raw.get("whole", [])
+    ]
+    renamed = {"extra_rows": raw.get("beyond", []), "end_to_end": whole, "schema_version": 3}
+    return {key: value for key, value in raw.items() if key not in ("beyond", "whole")} | renamed
 
 
 RESULTS = Path("results")  # where studies lie unless a folder is named
@@ -62,6 +72,10 @@ UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     1: _to_version_2,
     2: _to_version_3,
 }
+SPEED_UPGRADES: dict[Any, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: _speed_to_version_2,
+    2: _speed_to_version_3,
+}
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -79,8 +93,8 @@ def save_record(folder: Path, record: Record) -> Path:
 
 
 def load_record(path: Path) -> Record:
-    """One record. Raises UserError that names the file and the remedy if it is none."""
-    remedy = "move it away, and the run is done again"
+    """One record. Raises UserError that names the file and the remedy if it is not a record."""
+    remedy = "move it away, and the run is repeated"
     record = _parse(migrate(_read(path, remedy), path), Record, path, remedy)
     if path.stem != record.run_id:
         raise UserError(f"{path} holds the record of {record.run_id}: give it that name or move it away")
@@ -96,7 +110,7 @@ def find_record(folder: Path, run_id: str) -> Record | None:
 def load_records(folder: Path) -> dict[str, Record]:
     """Run id -> record of every finished run in a study's folder, sorted by id; none where nothing ran yet.
 
-    Raises UserError for a file that is damaged or no record.
+    Raises UserError for a file that is damaged or not a record.
     """
     return {path.stem: load_record(path) for path in sorted((folder / "runs").glob("*.json"))}
 
@@ -130,34 +144,32 @@ def load_study(folder: Path) -> Study:
     """A study's manifest. Raises UserError that names the file and the remedy if there is none."""
     path = folder / "study.json"
     if path_kind(path) != "file":
-        raise UserError(
-            f"{folder} does not hold a study (study.json is missing): `python -m bench run` makes one"
-        )
-    remedy = "run the study again, which writes it anew and keeps its records"
+        raise UserError(f"{folder} does not hold a study (no study.json): `python -m bench run` creates one")
+    remedy = "run the study again, which rewrites it and keeps its records"
     return _parse(_read(path, remedy), Study, path, remedy)
 
 
 def speed_path(folder: Path, models: str) -> Path:
-    """Where what `speed` measured of these models lies."""
+    """Path of the measurements of `speed` for these models."""
     return folder / f"{Path(models).name}.json"
 
 
 def save_speed(path: Path, study: SpeedStudy) -> None:
-    """Write what `speed` measured. Raises UserError if that cannot be done."""
+    """Write the measurements of `speed`. Raises UserError if that fails."""
     write_whole(path, _to_text(study))
 
 
 def load_speed(path: Path) -> SpeedStudy | None:
-    """What `speed` measured, None where there is no such file. Raises UserError if it is not one."""
+    """The measurements of `speed`, None if there is no such file. Raises UserError if it is damaged."""
     if path_kind(path) is None:
         return None
     remedy = "move it away, and time the rows again"
     raw = _read(path, remedy)
-    if raw.get("schema_version") == 1:
-        try:
-            raw = _speed_to_version_2(raw)
-        except (AttributeError, TypeError) as error:
-            raise UserError(f"{path} is damaged ({error}): {remedy}") from error
+    try:
+        while (version := raw.get("schema_version")) in SPEED_UPGRADES:
+            raw = SPEED_UPGRADES[version](raw)
+    except (AttributeError, TypeError) as error:
+        raise UserError(f"{path} is damaged ({error}): {remedy}") from error
     return _parse(raw, SpeedStudy, path, remedy)
 
 
@@ -179,7 +191,7 @@ def migrate(raw: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def dump_json(value: Any, indent: int = 0) -> str:
-    """JSON in the order given, one key a line; what stands in a list stays on one line, to keep diffs small.
+    """JSON in the order given, one key per line; lists stay on one line, to keep diffs small.
 
     A list of plain values is one line, a list of lists or objects has one line for each of them.
     """
@@ -212,7 +224,7 @@ def _read(path: Path, remedy: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:  # no JSON, or no UTF-8
         raise UserError(f"{path} is damaged ({error}): {remedy}") from error
     if not isinstance(content, dict):
-        raise UserError(f"{path} is no JSON object: {remedy}")
+        raise UserError(f"{path} is not a JSON object: {remedy}")
     return content
 
 

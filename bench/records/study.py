@@ -17,7 +17,7 @@ class _Part(BaseModel):
 class Published(_Part):
     """What a published study reports for a row: accuracies in percent, minutes on an A100, one seed."""
 
-    table: str = Field(default="llms_from_scratch", description="folder of bench/published that it is from")
+    table: str = Field(default="llms_from_scratch", description="folder in bench/published with the figures")
     row: int
     train_acc: float
     val_acc: float
@@ -35,9 +35,7 @@ class Row(_Part):
     )
     changes: dict[str, Any] = Field(default_factory=dict, description="its differences from that row")
     question: str | None = Field(default=None, description="id of the question it answers")
-    note: str | None = Field(
-        default=None, description="what a reader must know, such as a quirk of the source"
-    )
+    note: str | None = Field(default=None, description="a note for the reader, such as a quirk of the source")
     published: Published | None = None
     no_op: bool = Field(default=False, description="the same recipe as another row, by construction")
     excluded: str | None = Field(default=None, description="why the row cannot belong to this model family")
@@ -61,12 +59,12 @@ class Study(_Part):
     rows: list[Row]
     seeds: list[Seeds]
     dataset: DatasetFacts = Field(description="as the first seed splits it")
-    notes: list[str] = Field(default=[], description="how the data was read, a line each")
+    notes: list[str] = Field(default=[], description="how the data was read, one note per entry")
     checkpoints: dict[str, str] = Field(
         default={},
         description="model -> SHA-256 over its checkpoint's files, for those that were on this machine",
     )
-    warnings: list[str] = Field(default=[], description="what a reader should be warned of, a line each")
+    warnings: list[str] = Field(default=[], description="warnings for the reader, one per entry")
     command: str = Field(description="the command line that runs this study again")
     looks: list[int] | None = Field(
         default=None, description="numbers of seeds with which it was judged; null: from before this was kept"
@@ -77,9 +75,7 @@ class Study(_Part):
         names = [row.name for row in self.rows]
         wanted = {self.baseline, *(row.against for row in self.rows if row.against is not None)}
         if len(set(names)) < len(names) or not wanted <= set(names):
-            raise ValueError(
-                "rows need names of their own, and the baseline and what rows are against must be rows"
-            )
+            raise ValueError("rows need unique names, and the baseline and every `against` must name a row")
         return self
 
     @property
@@ -100,7 +96,7 @@ class Study(_Part):
 
 
 def has_same_checkpoint(record: Record, study: Study) -> bool:
-    """Whether a run read the checkpoint files that the study is about, as far as both are known."""
+    """Whether a run read the same checkpoint files as the study, if both are known."""
     then = record.weights.checkpoint if record.weights else None
     now = study.checkpoints.get(record.recipe.model)
     return then is None or now is None or then == now

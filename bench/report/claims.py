@@ -1,4 +1,4 @@
-"""The published claims beside what this study found, and what does not add up in the source, as Markdown."""
+"""The published claims next to the findings of this study, and inconsistencies in the source, as Markdown."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.evidence.errata import impossible_percentages, not_of_all, same_figur
 from bench.evidence.results import Results
 from bench.evidence.stats import wilson
 from bench.published.table import Claim, PublishedTable
-from bench.report.tables import titled
+from bench.report.tables import section
 from bench.report.text import MISSING, escape, interval, join, percent, points, points_between
 
 _IN_A_COUNT: dict[Finding, str] = {
@@ -23,13 +23,13 @@ _IN_A_COUNT: dict[Finding, str] = {
 _HOW_TO_READ = """\
 *Published*: both test accuracies in percent, each with its 95% Wilson interval for {n} messages, and their difference \
 in points. Which messages each row got right is not published, so the difference has the widest interval, and *p* the \
-range, that any pairing of the two rows' answers gives (McNemar's exact test); a claim holds only where the greatest p \
-stays below {alpha}. *Here*: means over the seeds, with the paired 95% interval. Every p is corrected by Holm's \
+range, that any pairing of the two rows' answers gives (McNemar's exact test); a claim holds only if the largest p \
+is below {alpha}. *Here*: means over the seeds, with the paired 95% interval. Every p is corrected by Holm's \
 method: the published ones over the claims on accuracy, ours over these and the verdicts together, so that a pair of \
 rows has one answer in a report; the intervals are each claim's own. A claimed size is compared with ours with the \
 errors of both. Published times are single runs in minutes with the ratios that their rounding allows; times here are \
 of the conventional loop only (`--engine plain`), which is what the claims are about, corrected over the claims on \
-times. One run a row says nothing of other seeds: a claim that holds in the published figures holds of those two \
+times. One run per row says nothing about other seeds: a claim that holds in the published figures holds for those two \
 trained models."""
 
 
@@ -58,7 +58,7 @@ def claims_section(results: Results) -> list[str]:
         for one in judged
     ]
     return [
-        titled(results, "The published claims", headers, rows, "llllll"),
+        section(results, "The published claims", headers, rows, "llllll"),
         _summary(judged, results, len(table.of_accuracy)),
         _HOW_TO_READ.format(n=table.n_test, alpha=ALPHA),
         *_errata(results),
@@ -66,7 +66,7 @@ def claims_section(results: Results) -> list[str]:
 
 
 def _summary(judged: Sequence[ClaimResult], results: Results, n_compared: int) -> str:
-    """How many claims ended how, and which published differences stand whatever the pairing."""
+    """Counts of the findings, and the published differences that hold for every pairing."""
     model = results.study.row(results.study.baseline).recipe.model
     standing = [one for one in judged if one.published.p and one.published.p[1] < ALPHA]
     perhaps = [one for one in judged if one.published.p and one.published.p[0] < ALPHA <= one.published.p[1]]
@@ -82,7 +82,9 @@ def _summary(judged: Sequence[ClaimResult], results: Results, n_compared: int) -
         else "none of these stands"
     )
     if perhaps:
-        text += f"; {_named(perhaps)} would with the kindest pairing, which the source does not show"
+        text += (
+            f"; {_named(perhaps)} would under the most favourable pairing, which the source does not report"
+        )
     return text + "."
 
 
@@ -156,7 +158,7 @@ def _p(p: tuple[float, float]) -> str:
 
 
 def errata(results: Results) -> list[tuple[str, str]]:
-    """What does not add up in the source, of the rows that are in the study: the rows and what it is, unescaped."""
+    """Inconsistencies in the source about rows of this study: the rows and the text, unescaped."""
     if results.table is None:
         return []
     table = results.table.of_rows({result.name for result in results.rows})
@@ -164,9 +166,7 @@ def errata(results: Results) -> list[tuple[str, str]]:
     found: list[tuple[Sequence[str], str]] = []
     for one in impossible_percentages(table):
         (k, below), (_, above) = one.below, one.above
-        also = (
-            " It is the row's training accuracy once more." if one.percent == rows[one.row].train_acc else ""
-        )
+        also = " It equals the row's training accuracy." if one.percent == rows[one.row].train_acc else ""
         found.append(
             (
                 [one.row],
@@ -178,12 +178,12 @@ def errata(results: Results) -> list[tuple[str, str]]:
         found.append(
             (
                 [claim.row, claim.against],
-                f"claim {claim.id} has the first {claim.direction}, but both have a test accuracy of "
+                f"claim {claim.id} says that the first is {claim.direction}, but both have a test accuracy of "
                 f"{rows[claim.row].test_acc:.2f}%.",
             )
         )
     for pair in same_figures(table):
-        found.append((pair, "the accuracies on all three splits are the same."))
+        found.append((pair, "the accuracies on all three splits are identical."))
     found += [(e.rows, f"{e.text}.") for e in table.errata]
     if partial := not_of_all(table, "train"):
         whole, fewer, *_ = table.examples["train"]
@@ -198,7 +198,7 @@ def errata(results: Results) -> list[tuple[str, str]]:
 
 def _errata(results: Results) -> list[str]:
     lines = [f"- **{escape(about)}**: {escape(text)}" for about, text in errata(results)]
-    return ["### What does not add up in the source", "\n".join(lines)] if lines else []
+    return ["### Inconsistencies in the source", "\n".join(lines)] if lines else []
 
 
 def _numbered(names: Sequence[str], table: PublishedTable) -> str:

@@ -1,4 +1,4 @@
-"""Several studies beside each other, as Markdown: what differs, the rows they share, ranks over datasets."""
+"""Several studies side by side, as Markdown: differences, shared rows, ranks over datasets."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from bench.records.store import load_records, load_study
 from bench.report.tables import facts_rows
 from bench.report.text import (
     MISSING,
-    counted,
     escape,
     interval,
     join,
     margin_text,
     percent,
+    pluralise,
     points_between,
 )
 from gptcore.errors import UserError
 from gptcore.files import write_whole
 
-_NOT_COMPARED = {"Study", "Runs", "Note"}  # facts that always differ, or that others already say
+_NOT_COMPARED = {"Study", "Runs", "Note"}  # facts that always differ, or that other facts already cover
 _HOW_TO_READ = """\
-Differences are in points, the later study less the first. Where a row ran with the same seeds on the same examples in \
+Differences are in points, the later study minus the first. If a row ran with the same seeds on the same examples in \
 both, the difference is paired and the verdict is that of the report: better or worse with p < {alpha} after Holm's \
-correction over the rows, no difference where more than the margin either way is ruled out; with one or two seeds it \
-is about the trained models only. Else it is unpaired: Newcombe's interval from the two accuracies, which leaves out \
-how far seeds differ and is not corrected. Times are those of a run alone, paired by seed, and only where the machines \
-look the same."""
+correction over the rows, no difference if more than the margin in either direction is ruled out. With one or two \
+seeds it is about the trained models only. Otherwise it is unpaired: Newcombe's interval from the two accuracies, \
+which ignores the variation between seeds and is not corrected. Times are standalone times, paired by seed, and are \
+given only where the machines look the same."""
 
 
 def write_comparison(folders: Sequence[Path], out: Path | None = None) -> str:
@@ -44,7 +44,7 @@ def write_comparison(folders: Sequence[Path], out: Path | None = None) -> str:
     """
     if len(set(folders)) < max(2, len(folders)):
         given = join(map(str, dict.fromkeys(folders)))
-        raise UserError(f"compare needs the folders of two different studies or more, not just {given}")
+        raise UserError(f"compare needs two or more different study folders, but got only {given}")
     short = len({folder.name for folder in folders}) == len(folders)
     studies = {
         folder.name if short and folder.name else str(folder): collect(
@@ -59,9 +59,9 @@ def write_comparison(folders: Sequence[Path], out: Path | None = None) -> str:
 
 
 def comparison(studies: Mapping[str, Results], out: Path | None = None) -> str:
-    """The comparison of two studies or more, by label; the first is what the others are compared with.
+    """The comparison of two or more studies, by label; the first is the reference.
 
-    Where rows are ranked over datasets and `out` is given, the diagram is drawn beside it.
+    If rows are ranked over datasets and `out` is given, the diagram is drawn next to it.
     """
     (first, reference), *others = studies.items()
     parts = [
@@ -86,7 +86,7 @@ def _differences(studies: Mapping[str, Results]) -> list[str]:
     different = [row for row in rows if len(set(row[1:])) > 1]
     same = [row[0] for row in rows if len(set(row[1:])) == 1]
     return [
-        "## What differs",
+        "## Differences",
         _table(["", *map(escape, studies)], different, "l" * (1 + len(studies))) if different else "",
         f"The same in all: {join(name[:1].lower() + name[1:] for name in same)}." if same else "",
     ]
@@ -117,7 +117,7 @@ def _side_by_side(studies: Mapping[str, Results]) -> list[str]:
         headers = ["Row", *(f"{escape(label)}: test accuracy, % (95% interval)" for label in studies)]
         parts.append(_table(headers, rows, "l" + "r" * len(studies)))
     else:
-        parts.append("No row has finished in all of them.")
+        parts.append("No row has finished in every study.")
     for label, results in studies.items():
         if missing := sorted(every - {row.name for row in results.finished}):
             parts.append(f"Not finished in {escape(label)}: {join(map(escape, missing))}.")
@@ -138,7 +138,9 @@ def _against(first: str, reference: Results, label: str, results: Results) -> li
     margin = margin_text(margin_between(results, reference))
     rows = [[*_line(one, margin), *([_time(one)] if timed else [])] for one in compared]
     table = _table([*headers, *(["Time, ratio"] if timed else [])], rows, "lrlrr"[: len(rows[0])])
-    note = "" if timed else "No ratios of times: the two were not made on machines that look the same."
+    note = (
+        "" if timed else "Time ratios are omitted: the two studies were not run on the same kind of machine."
+    )
     return [f"## {escape(label)} against {escape(first)}", table, note]
 
 
@@ -150,7 +152,7 @@ def _line(one: RowBetween, margin: str) -> list[str]:
         verdict = "the same predictions"
     else:
         word = f"no difference > {margin}" if one.paired.call == "no difference" else one.paired.call
-        verdict = f"{word} (p {one.paired.p_holm:.3f}, {counted(one.paired.comparison.n_seeds, 'seed')})"
+        verdict = f"{word} (p {one.paired.p_holm:.3f}, {pluralise(one.paired.comparison.n_seeds, 'seed')})"
     return [
         escape(one.name),
         points_between(effect.mean, effect.low, effect.high) if effect else MISSING,
@@ -173,14 +175,14 @@ def _ranks(studies: Mapping[str, Results], out: Path | None) -> list[str]:
     ]
     if len(datasets) < MIN_DATASETS:
         return [
-            f"Rows are not ranked: average ranks need {MIN_DATASETS} datasets or more to say anything of the next, "
-            f"and these studies have {len(datasets)}."
+            f"Rows are not ranked: average ranks need at least {MIN_DATASETS} datasets to say anything about another "
+            f"one, and these studies have {len(datasets)}."
         ]
     if max(datasets.values()) > 1:
-        return ["Rows are not ranked: two studies are on the same data, and each dataset counts once."]
+        return ["Rows are not ranked: two studies use the same data, and each dataset counts once."]
     if len(names) < MIN_ROWS:
         return [
-            f"Rows are not ranked: Friedman's test needs {MIN_ROWS} rows or more that have finished on every dataset, "
+            f"Rows are not ranked: Friedman's test needs at least {MIN_ROWS} rows that have finished on every dataset, "
             f"and there are {len(names)}."
         ]
     ranks = rank_rows(
@@ -194,7 +196,7 @@ def _ranks_text(ranks: Ranks) -> str:
     text = f"Over {ranks.n_datasets} datasets Friedman's test {'rejects' if rejects else 'does not reject'} that all "
     text += f"{len(ranks.average)} rows are equal (p {ranks.p_friedman:.3f}). "
     if not rejects:
-        return text + "So no two of them are told apart."
+        return text + "So no two rows can be distinguished."
     return text + (
         f"Two rows differ where their average ranks are more than {ranks.critical_difference:.2f} apart (Nemenyi's "
         "test, level 0.05, corrected for all pairs; Demšar 2006)."

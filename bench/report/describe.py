@@ -1,4 +1,4 @@
-"""What a report says of a study in words and figures, as plain text: who shows it escapes it."""
+"""Facts about a study in words and figures, as plain text: callers escape it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from bench.evidence.results import Results, RowResult
 from bench.records.record import DatasetFacts, Record
 from bench.report.text import (
     MISSING,
+    as_sentence,
     changes,
     class_counts,
     class_name,
     join,
     memory,
     percent,
-    plain,
-    plain_sentence,
+    sanitize,
 )
 from gptcore.data.checks import leak_warning
 from gptcore.result import PaddingCheck
@@ -24,7 +24,7 @@ _MOST_CLASSES = 20  # of which the facts name each
 
 
 def study_facts(results: Results) -> list[tuple[str, str]]:
-    """What was run on what: names and values."""
+    """The study's setup: names and values."""
     study, data = results.study, results.study.dataset
     shares = ", ".join(
         f"{class_name(name)} {percent(n / sum(data.test_label_counts), 1)}%"
@@ -41,7 +41,10 @@ def study_facts(results: Results) -> list[tuple[str, str]]:
         ("Examples", f"{data.n_train:,} train, {data.n_validation:,} validation, {data.n_test:,} test"),
         *_classes(data),
         ("Classes of the test split", shares),
-        ("Majority-class accuracy", f"{percent(results.majority)}% (always answering {class_name(largest)})"),
+        (
+            "Majority-class accuracy",
+            f"{percent(results.majority)}% (always predicting {class_name(largest)})",
+        ),
         ("Distinct texts in more than one split", f"{data.duplicates:,}"),
         *_seen_in_training(data),
         *((("How the data was read", "; ".join(study.notes)),) if study.notes else ()),
@@ -61,15 +64,15 @@ def _classes(data: DatasetFacts) -> list[tuple[str, str]]:
 def _seen_in_training(data: DatasetFacts) -> list[tuple[str, str]]:
     if data.n_test_seen is None or data.n_test_seen_alike is None:
         return []
-    text = f"{data.n_test_seen:,} of {data.n_test:,}; {data.n_test_seen_alike:,} but for case and blanks"
-    return [("Test texts that stand in train or validation", text)]
+    text = f"{data.n_test_seen:,} of {data.n_test:,}; {data.n_test_seen_alike:,} ignoring case and whitespace"
+    return [("Test texts that also occur in train or validation", text)]
 
 
 def leak(results: Results) -> str:
-    """One sentence where so many test texts were seen in training that accuracies are flattered; else empty."""
+    """One sentence if so many test texts were seen in training that accuracies are inflated; else empty."""
     data = results.study.dataset
     warnings = leak_warning(data.n_test, data.n_test_seen or 0, data.n_test_seen_alike or 0)
-    return plain_sentence(warnings[0]) if warnings else ""
+    return as_sentence(warnings[0]) if warnings else ""
 
 
 def models(results: Results) -> list[str]:
@@ -119,7 +122,7 @@ def run_counts(results: Results) -> str:
 
 
 def environment_facts(runs: list[Record]) -> list[tuple[str, str]]:
-    """Engine and machine; every value that occurs, so that records of two machines do not look like one."""
+    """Engine and machine, with every value that occurs: records may come from several machines."""
     if not runs:
         return []
     places = [run.environment for run in runs]
@@ -137,9 +140,7 @@ def environment_facts(runs: list[Record]) -> list[tuple[str, str]]:
         (run.engine, p.device, p.cpu, p.threads, p.dtype) for run, p in zip(runs, places, strict=True)
     }
     if len(conditions) > 1:
-        facts.append(
-            ("Note", "the runs were made under more than one of these conditions: times do not compare")
-        )
+        facts.append(("Note", "the runs were made under different conditions: times are not comparable"))
     if len(set(versions)) > 1:
         facts.append(
             (
@@ -148,7 +149,10 @@ def environment_facts(runs: list[Record]) -> list[tuple[str, str]]:
             )
         )
     return facts + [
-        ("Warning", f"runs of {plain(model)} started from {n} different sets of weights: its rows mix them")
+        (
+            "Warning",
+            f"runs of {sanitize(model)} started from {n} different sets of weights: its rows mix them",
+        )
         for model, n in mixed_weights(runs).items()
     ]
 
@@ -163,7 +167,7 @@ def mixed_weights(runs: Iterable[Record]) -> dict[str, int]:
 
 
 def change(results: Results, result: RowResult) -> str:
-    """A row's difference from the row it is compared with, which is named where it is not the baseline."""
+    """A row's difference from its reference row, which is named unless it is the baseline."""
     if result.row.against is None:
         return "baseline" if result.name == results.study.baseline else MISSING
     text = changes(result.row.changes) or ("no-op" if result.row.no_op else "none")
@@ -171,20 +175,22 @@ def change(results: Results, result: RowResult) -> str:
 
 
 def notes(results: Results) -> dict[str, str]:
-    """Row name -> what a reader must know of it, in the order of the tables."""
+    """Row name -> notes for the reader, in the order of the tables."""
     found = {}
     for result in [*results.finished, *results.unfinished]:
-        parts = [plain_sentence(result.row.note)] if result.row.note else []
+        parts = [as_sentence(result.row.note)] if result.row.note else []
         first = results.first_with_recipe(result)
         if result.done and first is not result:
-            parts.append(f"The same recipe as {first.name}, so the same runs: shown, not run again.")
+            parts.append(f"Same recipe as {first.name}: the runs are shared, not repeated.")
         cut = max((run.inputs.n_truncated for run in result.done if run.inputs), default=0)
         if cut:
-            parts.append(f"{cut:,} texts were cut to the context.")
+            parts.append(f"{cut:,} texts were truncated to the context.")
         low, high = result.interval or (1.0, 0.0)
         if low <= results.majority <= high:
             share = percent(results.majority)
-            parts.append(f"Its interval holds the accuracy of always answering the largest class ({share}%).")
+            parts.append(
+                f"Its interval includes the accuracy of always predicting the largest class ({share}%)."
+            )
         if parts:
             found[result.name] = " ".join(parts)
     return found
@@ -197,17 +203,17 @@ def other_paddings(results: Results) -> dict[str, dict[str, list[PaddingCheck]]]
         for run in result.done:
             own = run.inputs.tokens_per_row if run.inputs else None
             lengths = [check.tokens_per_row for check in run.padding or [] if check.tokens_per_row]
-            usual = own or min(lengths, default=None)
+            trained = own or min(lengths, default=None)
             for check in run.padding or []:
-                # Its tokens differ from seed to seed where the splits do: what is the same is that it is longer.
-                longer = check.tokens_per_row is not None and check.tokens_per_row != usual
+                # The number of tokens varies between seeds where the splits do; only "longer" is stable.
+                longer = check.tokens_per_row is not None and check.tokens_per_row != trained
                 way = f"{check.padding}, longer" if longer else check.padding
                 found.setdefault(result.name, {}).setdefault(way, []).append(check)
     return found
 
 
 def untrained(results: Results) -> str:
-    """One sentence where figures are of models without their pretrained weights; empty otherwise."""
+    """One sentence if figures are of models without pretrained weights; empty otherwise."""
     if not results.untrained:
         return ""
     return (
@@ -222,7 +228,7 @@ def shares_work(results: Results) -> bool:
 
 
 def commit(sha: str | None, dirty: bool | None) -> str:
-    """A commit in short, and whether the tree was changed."""
+    """An abbreviated commit, and whether there were uncommitted changes."""
     if sha is None:
         return "unknown"
     return sha[:12] + (" with uncommitted changes" if dirty else "")
@@ -230,4 +236,4 @@ def commit(sha: str | None, dirty: bool | None) -> str:
 
 def distinct(values: Iterable[str]) -> str:
     """Every value once, in order of appearance."""
-    return "; ".join(plain(value) for value in dict.fromkeys(values))
+    return "; ".join(sanitize(value) for value in dict.fromkeys(values))

@@ -1,4 +1,4 @@
-"""What a forest plot shows, on paper and on the page: each verdict with its interval, and how far the axis goes."""
+"""The data of the forest plot, for SVG and page: each verdict with its interval, and the range of the axis."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from bench.evidence.decide import Call
 from bench.evidence.results import Results
 from bench.evidence.verdicts import Verdict, judge
 from bench.report.plots.style import Family
-from bench.report.text import code_block, fold, margin_text, plain, points
+from bench.report.text import code_block, fold, margin_text, points, sanitize
 
 TITLE = "Difference in test accuracy from the row it is compared with, 95% intervals"
 LABEL = "difference in test accuracy, points"
-_QUANTILE = 0.8  # of the rows whose intervals the axis shows whole; arrows stand for what lies beyond
+_QUANTILE = 0.8  # of the rows whose intervals fit on the axis; arrows mark the others
 
 # Colours of the page's verdicts; the shape says the same without colour.
 CALLS: dict[Call, Family] = {
@@ -47,22 +47,22 @@ def forest_of(results: Results) -> Forest | None:
     if not verdicts:
         return None
     bounds = sorted(max(-verdict.accuracy.low, verdict.accuracy.high) for verdict in verdicts)
-    usual = bounds[min(len(bounds) - 1, int(_QUANTILE * len(bounds)))]
+    typical = bounds[min(len(bounds) - 1, int(_QUANTILE * len(bounds)))]
     return Forest(
         verdicts=verdicts,
         labels=tuple(_label(results, verdict) for verdict in verdicts),
-        reach=min(1.0, max(1.15 * usual, 3 * results.margin)),
+        reach=min(1.0, max(1.15 * typical, 3 * results.margin)),
         margin=results.margin,
     )
 
 
 def _label(results: Results, verdict: Verdict) -> str:
-    name = plain(verdict.row)
-    return name if verdict.against == results.study.baseline else f"{name} vs {plain(verdict.against)}"
+    name = sanitize(verdict.row)
+    return name if verdict.against == results.study.baseline else f"{name} vs {sanitize(verdict.against)}"
 
 
 def forest_section(results: Results) -> str:
-    """The forest plot in characters, for a page that shows no pictures; empty where no two rows are compared."""
+    """The forest plot in characters, for pages without images; empty if no rows are compared."""
     forest = forest_of(results)
     if forest is None:
         return ""
@@ -75,8 +75,8 @@ def forest_section(results: Results) -> str:
     edge = f"{100 * forest.reach:.1f}"
     scale = f"{'':<{min(width, 36)}}  {'−' + edge:<{_HALF}}0{'+' + edge:>{_HALF}}  points"
     note = (
-        f"{TITLE}; the dotted lines are the margin of {margin_text(forest.margin)}, and arrows stand for what lies "
-        "beyond the scale."
+        f"{TITLE}; the dotted lines are the margin of {margin_text(forest.margin)}, and arrows mark intervals that "
+        "extend beyond the scale."
     )
     return f"{code_block(chr(10).join([*lines, scale]))}\n\n{note}"
 

@@ -42,7 +42,7 @@ from bench.report.verdicts import models_note, unsteady_note
 from gptcore.files import write_whole
 
 _SCRIPTS = ("page.js", "tables.js", "scale.js", "plots.js")
-RECORDS_IN_PAGE = 500  # of more the page only links to the files: it would take long to open
+RECORDS_IN_PAGE = 500  # with more, the page only links to the files, so that it opens quickly
 _CALLS: dict[Call, str] = {
     **{"better": "▲", "worse": "▼", "model better": "△", "model worse": "▽"},
     **{"no difference": "=", "undecided": "?"},
@@ -61,12 +61,12 @@ _FILTERS: tuple[Callable[..., Any], ...] = (
         text.points_between,
     ),
     *(text.margin_text, margin_note, models_note, chance, not_ruled_out, what_decides),
-    *(text.seconds, text.plain_sentence, describe.by_question, describe.change, mean, sheets),
+    *(text.seconds, text.as_sentence, describe.by_question, describe.change, mean, sheets),
 )
 
 
 def write_html(path: Path, results: Results) -> None:
-    """Write the page, whole or not at all. The same results give the same bytes."""
+    """Write the page atomically. The same results give the same bytes."""
     write_whole(path, render(results))
 
 
@@ -130,7 +130,7 @@ def _templates() -> Environment:
     )
     page.filters |= {function.__name__: function for function in _FILTERS} | {
         "count_values": Counter,
-        "taken_for": _taken_for,
+        "predicted_as": _predicted_as,
     }
     page.tests["is_open"] = is_open
     page.globals |= {"calls": _CALLS, "findings": _FINDINGS, "missing": text.MISSING}
@@ -144,8 +144,8 @@ def _metrics(results: Results) -> dict[str, list[PredictionMetrics]]:
     }
 
 
-def _taken_for(metrics: list[PredictionMetrics], truth: int, guess: int) -> tuple[int, int]:
-    """Examples of a class that were taken for another one, and all of the class, over the seeds."""
+def _predicted_as(metrics: list[PredictionMetrics], truth: int, guess: int) -> tuple[int, int]:
+    """Examples of one class predicted as another, and all examples of the class, over the seeds."""
     wrong = sum(one.confusion.get((truth, guess), 0) for one in metrics)
     return wrong, sum(one.n_of_class(truth) for one in metrics)
 

@@ -1,4 +1,4 @@
-"""report.md: the report as a repository shows it. What needs a page (plots, sorting, every record) is report.html's."""
+"""report.md: the report as a repository shows it. Plots, sorting and single records are in report.html."""
 
 from __future__ import annotations
 
@@ -23,25 +23,23 @@ from bench.report.tables import (
     rows_table,
     unfinished_table,
 )
-from bench.report.text import code_block, escape, plain, sentence
+from bench.report.text import code_block, escape, sanitize, sentence
 from bench.report.verdicts import scatter_section, verdicts_section, warnings_section
 from gptcore.files import write_whole
 
 _HOW_TO_READ = """\
 *Test accuracy* is the mean over the seeds that finished; *each seed* lists them in order. The *95% interval* is \
-{of}. *Training* is the training phase, *run alone* what a run costs by itself from loading to evaluation{here}; \
-times are means over the seeds. *Memory added* is how far a run raised its process above its start, the highest of \
-the seeds; older records do not have it."""
+{of}. *Training* is the training phase. *Run alone* is the time of a run on its own, from loading to evaluation. {here}\
+Times are means over the seeds. *Memory added* is the rise of the process's memory above its level at the start of the \
+run, the highest of the seeds; older records do not have it."""
 _ELSEWHERE = """\
 ## Plots and more
 
-`report.html` beside this file has every seed's record, plots, verdicts by question, times by phase, metrics beyond \
-accuracy and other padding; `plots/` has the plots as SVG. Where they are missing, `python -m bench report` \
-with this folder draws them from the records."""
+`report.html` next to this file has every seed's record, plots, verdicts by question, times by phase, metrics beyond \
+accuracy and checks with other padding; `plots/` has the plots as SVG. If they are missing, run \
+`python -m bench report` on this folder to draw them from the records."""
 _OF_RECIPE = "over other seeds and test texts (Student's t on the logit scale)"
-_OF_MODEL = (
-    "Wilson's, over other texts than the {n:,} of one seed: one or two seeds say nothing of other seeds"
-)
+_OF_MODEL = "Wilson's, over other test texts ({n:,} per seed): one or two seeds say nothing about other seeds"
 
 
 def write_report(folder: Path, study: Study, records: list[Record], margin: float | None = None) -> Path:
@@ -49,9 +47,9 @@ def write_report(folder: Path, study: Study, records: list[Record], margin: floa
 
     Returns report.md's path.
 
-    margin: share, 0 to 1; a difference in accuracy that is shown to be smaller is called none; None: the
-    smallest usual one that the study's design can show. The same study
-    and records give the same bytes. Plots of an earlier report in `folder` are replaced.
+    margin: share, 0 to 1; a difference in accuracy shown to be smaller counts as none. None: the smallest
+    standard margin that the study's design can resolve. The same study and records give the same bytes. Plots of
+    an earlier report in `folder` are replaced.
     """
     results = collect(study, records, margin)
     folder.mkdir(parents=True, exist_ok=True)
@@ -90,11 +88,15 @@ def render(results: Results) -> str:
 
 
 def _how_to_read(results: Results) -> str:
-    """What the columns of the table of rows mean."""
+    """An explanation of the columns of the table of rows."""
     if not results.finished:
         return ""
     n = min(run.metrics.test.n for run in results.done if run.metrics)
-    here = ", *run here* what it cost with what earlier runs had left ready" if shares_work(results) else ""
+    here = (
+        "*Run here* is its time in this study, which reuses work of earlier runs. "
+        if shares_work(results)
+        else ""
+    )
     few = all(len(result.done) < MIN_SEEDS for result in results.finished)
     return _HOW_TO_READ.format(of=_OF_MODEL.format(n=n) if few else _OF_RECIPE, here=here)
 
@@ -116,11 +118,11 @@ def _reproduce(results: Results) -> list[str]:
     seeds = "; ".join(f"init {s.init}, order {s.order}, split {s.split}" for s in study.seeds)
     data = study.dataset
     return [
-        code_block("\n".join(plain(line) for line in study.command.splitlines())),
+        code_block("\n".join(sanitize(line) for line in study.command.splitlines())),
         f"Data: {escape(data.name)}, SHA-256 of the labelled rows {escape(data.source_fingerprint)}, "
         f"of the splits {escape(data.fingerprint)}.",
         f"Seeds: {seeds}.",
         f"Versions: {escape('; '.join(versions))}." if versions else "",
         "Every figure above is computed from the records in `runs/`; `summary.csv` has them unrounded, one line "
-        "a row and seed.",
+        "per row and seed.",
     ]

@@ -1,4 +1,4 @@
-"""What is left open: probabilities, what is not ruled out, what would decide, and what a study could show."""
+"""Open questions: probabilities, differences not ruled out, seeds needed, and the resolution of a design."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bench.evidence.design import FORECAST_SEEDS, MARGIN_SEEDS, MARGINS, POWER, 
 from bench.evidence.outlook import Needs, Outlook
 from bench.evidence.results import Results
 from bench.evidence.verdicts import Verdict
-from bench.report.tables import titled
+from bench.report.tables import section
 from bench.report.text import MISSING, escape, join, margin_text, percent, points
 
 _NEEDS: dict[Needs, str] = {
@@ -19,8 +19,8 @@ _NEEDS: dict[Needs, str] = {
 _HOW_TO_READ = """\
 *Probabilities* of a true difference beyond {margin} either way and within it, from the t distribution behind the \
 interval (flat prior), unadjusted: they are not verdicts. *Not ruled out*: the largest loss and gain, for all open \
-rows together. *What would decide* is an order of magnitude: the median over the differences that are likely, with a \
-chance of {power:.0%} each, and the time of the missing runs, each done alone."""
+rows together. *Needed to decide* is an order of magnitude: the median over the likely differences, with a power of \
+{power:.0%} for each, and the total standalone time of the missing runs."""
 
 
 def open_section(results: Results, verdicts: dict[str, Verdict]) -> list[str]:
@@ -41,14 +41,14 @@ def open_section(results: Results, verdicts: dict[str, Verdict]) -> list[str]:
     ]
     headers = [
         *("Row", f"Worse by > {margin}, %", f"Within {margin}, %", f"Better by > {margin}, %"),
-        *("Not ruled out, points", "What would decide"),
+        *("Not ruled out, points", "Needed to decide"),
     ]
-    table = titled(results, "What is left open", headers, rows, "lrrrrl")
+    table = section(results, "Open questions", headers, rows, "lrrrrl")
     return [table, _HOW_TO_READ.format(margin=margin, power=POWER)]
 
 
 def is_open(verdict: Verdict) -> bool:
-    """Whether nothing is said of the recipes."""
+    """Whether the verdict leaves the recipes undecided."""
     return verdict.outlook is not None and verdict.outlook.needs is not None
 
 
@@ -71,23 +71,23 @@ def not_ruled_out(found: Outlook) -> str:
 
 
 def margin_note(results: Results) -> str:
-    """Which difference counts as none, and who chose it."""
+    """The margin and how it was chosen."""
     margin = margin_text(results.margin)
     if results.margin_is_given:
-        return f"The margin is {margin}, as asked for."
+        return f"The margin is {margin}, as requested."
     tried = join((f"{100 * each:g}" for each in MARGINS), "or")
     if design_of(results.study).visible_margin(MARGIN_SEEDS, power=0.5) > results.margin:
-        why = f"the largest of {tried} points: {MARGIN_SEEDS} seeds of this design would hardly show any of them"
+        why = f"the largest of {tried} points: {MARGIN_SEEDS} seeds of this design are unlikely to resolve any of them"
     else:
         why = (
-            f"the smallest of {tried} points within which {MARGIN_SEEDS} seeds of this design have an even chance to "
-            "show a row that differs in nothing"
+            f"the smallest of {tried} points for which {MARGIN_SEEDS} seeds of this design have an even chance of "
+            "showing that two equal rows do not differ"
         )
-    return f"The margin is {margin}, {why} (`--margin` takes another)."
+    return f"The margin is {margin}, {why} (change it with `--margin`)."
 
 
 def design_note(design: Design, n_seeds: int | None = None) -> str:
-    """What a study of this size can be expected to show; n_seeds: how many it has, where that is known."""
+    """The differences that a study of this size can be expected to detect; n_seeds: its seeds, if known."""
     counts = (
         sorted({*FORECAST_SEEDS, n_seeds}) if n_seeds and n_seeds >= FORECAST_SEEDS[0] else FORECAST_SEEDS
     )
@@ -97,8 +97,8 @@ def design_note(design: Design, n_seeds: int | None = None) -> str:
         for n in counts
     ]
     return (
-        f"What this design can show of a typical row, with a chance of {POWER:.0%} ({design.n_comparisons} "
-        f"comparisons, {design.n_examples:,} test texts a seed): {'; '.join(parts)}."
+        f"Differences that this design can detect for a typical row with a power of {POWER:.0%} "
+        f"({design.n_comparisons} comparisons, {design.n_examples:,} test texts per seed): {'; '.join(parts)}."
     )
 
 

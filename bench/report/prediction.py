@@ -1,4 +1,4 @@
-"""Prediction and outcome: how well the plan forecast what the runs took."""
+"""Forecast and actual cost: how well the plan predicted time and memory of the runs."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from statistics import fmean, median
 
 from bench.evidence.results import Results, RowResult
 from bench.records.record import Record
-from bench.report.tables import titled
+from bench.report.tables import section
 from bench.report.text import MISSING, escape, memory, percent, seconds
 
 _ABOUT = """\
-Before the first run, `run` times a few real steps of every kind of run, and from these forecasts time and peak \
-memory of each. *Time* is what a run took here, with what it found ready; *memory* is the peak of its whole \
-process, with what earlier runs left in it. Means over the seeds that were forecast; the *error* is the run's \
-own, as a share of the outcome, its median over those seeds."""
+Before the first run, `run` times a few real steps of every kind of run and forecasts each run's time and peak \
+memory. *Time* is the run's time in this study, which reuses work of earlier runs; *memory* is the peak of the whole \
+process, including memory kept from earlier runs. Values are means over the seeds that were forecast. The *error* is \
+relative to the actual value, the median over those seeds."""
 
 
 @dataclass(frozen=True)
 class ForecastError:
-    """A figure of one run, as it was forecast and as it came."""
+    """A figure of one run: forecast and actual."""
 
     predicted: float
     actual: float
 
     @property
     def error(self) -> float:
-        """How far off, as a share of the outcome."""
+        """The absolute error as a share of the actual value."""
         return abs(self.predicted - self.actual) / self.actual
 
 
@@ -55,10 +55,10 @@ def prediction_section(results: Results) -> str:
     time, space = times(results.done), memories(results.done)
     if not time or not space:
         return ""
-    headers = ["row", "forecast, s", "took, s", "error, %", "forecast", "process memory", "error, %"]
+    headers = ["row", "forecast, s", "actual, s", "error, %", "forecast", "process memory", "error, %"]
     rows = [_cells(result) for result in results.finished if results.first_with_recipe(result) is result]
-    table = titled(results, "Prediction and outcome", headers, rows, "lrrrrrr")
-    total = f"{seconds(sum(t.predicted for t in time))} s forecast, {seconds(sum(t.actual for t in time))} s taken"
+    table = section(results, "Forecast and actual cost", headers, rows, "lrrrrrr")
+    total = f"{seconds(sum(t.predicted for t in time))} s forecast, {seconds(sum(t.actual for t in time))} s actual"
     medians = (
         f"Over {len(time)} runs the median error is {percent(median(t.error for t in time), 1)}% of the time "
         f"and {percent(median(s.error for s in space), 1)}% of the memory; all runs together: {total}."

@@ -1,4 +1,4 @@
-"""Which row to use: the trade-off of accuracy and cost, and the cheapest row that will do, as Markdown."""
+"""Which row to use: accuracy against cost, and the cheapest row that is accurate enough, as Markdown."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from bench.evidence.pareto import Candidate, Tradeoff, weigh
 from bench.evidence.results import Results, RowResult
 from bench.report.cut import cut_sentences
 from bench.report.describe import leak
-from bench.report.tables import titled
+from bench.report.tables import section
 from bench.report.text import MISSING, count, escape, margin_text, percent, points_between, seconds
 
 _HOW_TO_READ = """\
 The table has the rows that no other beats on both accuracy and time, or on both accuracy and parameters that learn; \
-rows of one accuracy are told apart by times alone, which may be noise. Recommended is the cheapest row of which it is \
-shown, corrected for all rows, that it loses no more than {margin} against the most accurate row; that a row is not \
-shown to be worse is not a reason to recommend it. The most accurate row is that of the rows with three seeds or more, \
-where there are any. Differences have their unadjusted 95% interval."""
+rows of equal accuracy are ordered by time alone, which may be noise. The recommendation is the cheapest row that is \
+shown, after correction for all rows, to lose no more than {margin} against the most accurate row. Not being shown to \
+be worse is not a reason to recommend a row. The most accurate row is chosen among the rows with three seeds or more, \
+if there are any. Differences have unadjusted 95% intervals."""
 
 
 def recommendation(results: Results) -> list[str]:
@@ -33,14 +33,14 @@ def recommendation(results: Results) -> list[str]:
         *(
             "Row",
             "Test accuracy, %",
-            "Less the best, points",
+            "Difference from the best, points",
             f"Loss > {margin_text(results.margin)}",
             "Run alone, s",
             "Parameters trained",
         ),
         *("Fastest for its accuracy", "Fewest parameters for it"),
     ]
-    table = titled(results, "Which row to use", headers, rows, "lrrlrrll")
+    table = section(results, "Which row to use", headers, rows, "lrrlrrll")
     heading, rest = table.split("\n\n", 1)
     return [
         heading,
@@ -77,14 +77,14 @@ def _none_yet(tradeoff: Tradeoff) -> str:
     worse = [one for one in tradeoff.cheaper if one.is_worse]
     still = next(one for one in tradeoff.cheaper if not one.is_worse)
     text = (
-        "**No recommendation yet: the cheaper rows and the most accurate one cannot be told apart.** For none of the "
-        f"{len(tradeoff.cheaper)} rows that are cheaper than {escape(tradeoff.best.name)} ({_cost(tradeoff.best)}) "
-        f"a loss of more than {margin_text(tradeoff.margin)} is ruled out"
+        "**No recommendation yet: the cheaper rows cannot be distinguished from the most accurate one.** "
+        f"For none of the {len(tradeoff.cheaper)} rows that are cheaper than {escape(tradeoff.best.name)} "
+        f"({_cost(tradeoff.best)}) a loss of more than {margin_text(tradeoff.margin)} is ruled out"
     )
     if worse:
         text += f", and only {len(worse)} {'is' if len(worse) == 1 else 'are'} shown to be worse"
     return (
-        f"{text}. The cheapest that may still do is {escape(still.result.name)} ({_cost(still.result)}): "
+        f"{text}. The cheapest remaining candidate is {escape(still.result.name)} ({_cost(still.result)}): "
         f"a difference of {_difference(still)} points."
     )
 
@@ -94,18 +94,18 @@ def _cost(result: RowResult) -> str:
 
 
 def _doubt(results: Results, tradeoff: Tradeoff) -> str:
-    """That the recommended row may have learned nothing, where that is so."""
+    """A warning if the recommended row may have learned nothing."""
     chosen = tradeoff.recommended.result if tradeoff.recommended else tradeoff.best
     if chosen.interval is None or chosen.interval[0] > results.majority:
         return ""
     if not tradeoff.recommended:
         return (
-            f" **Nor is {escape(chosen.name)} shown to beat always answering the largest class** "
+            f" **Nor is {escape(chosen.name)} shown to beat always predicting the largest class** "
             f"({percent(results.majority)}%)."
         )
     return (
-        " **It is not shown to beat always answering the largest class** "
-        f"({percent(results.majority)}%): more texts to test on, or other rows, may tell."
+        " **It is not shown to beat always predicting the largest class** "
+        f"({percent(results.majority)}%): more test texts or other rows are needed."
     )
 
 

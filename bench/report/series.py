@@ -1,4 +1,4 @@
-"""What the plots of report.html draw, as plain data: points, lines and axes, computed from results alone."""
+"""The data of the plots in report.html: points, lines and axes, computed from results alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.evidence.results import Results, RowResult
 from bench.records.record import Curves, Record
 from bench.report.forest import CALLS, LABEL, TITLE, forest_of
 from bench.report.plots.style import BASELINE, FAMILIES, OTHER, Family, family
-from bench.report.text import counted, interval, percent, plain, points_between, seconds
+from bench.report.text import interval, percent, pluralise, points_between, sanitize, seconds
 
 Shape = Literal["up", "down", "square", "left", "right", "circle-hollow", "up-hollow", "down-hollow"]
 
@@ -30,7 +30,7 @@ Pairs = list[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Axis:
-    """What an axis measures and the range it opens with; with `rows` it has a band for each of them instead."""
+    """An axis with its label and initial range; with `rows` it has one band per row instead."""
 
     label: str
     low: float
@@ -41,7 +41,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Point:
-    """A mark with its tooltip, the run that it stands for, and a name to write beside it, where it has one."""
+    """A mark with its tooltip, the run it belongs to, and an optional label next to it."""
 
     x: float
     y: float
@@ -94,7 +94,7 @@ class Plot:
 
 
 def forest(results: Results) -> Plot | None:
-    """A band a row: the difference from its reference with its interval, coloured by the verdict."""
+    """One band per row: the difference from its reference with its interval, coloured by the verdict."""
     found = forest_of(results)
     if found is None:
         return None
@@ -104,8 +104,8 @@ def forest(results: Results) -> Plot | None:
     for y, verdict in enumerate(found.verdicts):
         kind, of = _CALL_KINDS[verdict.call], verdict.accuracy
         text = [
-            f"{plain(verdict.row)} against {plain(verdict.against)}",
-            f"{points_between(of.mean, of.low, of.high)} points, {counted(verdict.n_seeds, 'seed')}",
+            f"{sanitize(verdict.row)} against {sanitize(verdict.against)}",
+            f"{points_between(of.mean, of.low, of.high)} points, {pluralise(verdict.n_seeds, 'seed')}",
             verdict.call,
         ]
         low, high = max(_percent(of.low), -reach), min(_percent(of.high), reach)
@@ -130,7 +130,7 @@ def forest(results: Results) -> Plot | None:
 
 
 def accuracy(results: Results) -> Plot | None:
-    """A band a row: mean and interval, every seed, the published figure, the majority class."""
+    """One band per row: mean and interval, every seed, the published figure, the majority class."""
     rows = [result for result in results.rows if result.done or result.published]
     if not results.finished:
         return None
@@ -151,7 +151,7 @@ def accuracy(results: Results) -> Plot | None:
         "accuracy",
         "Test accuracy of every row",
         Axis("test accuracy, %", low, high),
-        Axis("", -0.6, len(rows) - 0.4, rows=tuple(plain(result.name) for result in rows)),
+        Axis("", -0.6, len(rows) - 0.4, rows=tuple(sanitize(result.name) for result in rows)),
         tuple(points),
         tuple(lines),
         (_majority(results, "x"),),
@@ -168,7 +168,7 @@ def accuracy_time(results: Results) -> Plot | None:
     for result in rows:
         kind, x, y = _family(results, result), _time(result), _percent(result.accuracy() or 0)
         lines.append(Line([(x, _percent(bound)) for bound in result.interval or ()], "interval", kind))
-        points.append(_mean(result, kind, x, y, label=plain(result.name)))
+        points.append(_mean(result, kind, x, y, label=sanitize(result.name)))
     if tradeoff := weigh(results):
         front = [(_time(row), _percent(row.accuracy() or 0)) for row in tradeoff.by_time]
         lines.append(Line(front, "front", 0))
@@ -186,7 +186,7 @@ def accuracy_time(results: Results) -> Plot | None:
 
 
 def loss_curves(results: Results) -> list[Plot]:
-    """A panel a row: training loss (nats) of every seed by epoch, over the baseline's."""
+    """One panel per row: training loss (nats) of every seed by epoch, over the baseline's."""
 
     def points(curves: Curves) -> Pairs:
         # Steps to an epoch, so that rows of different batch sizes share an axis.
@@ -197,7 +197,7 @@ def loss_curves(results: Results) -> list[Plot]:
 
 
 def accuracy_curves(results: Results) -> list[Plot]:
-    """A panel a row: validation accuracy of every seed by epoch, over the baseline's."""
+    """One panel per row: validation accuracy of every seed by epoch, over the baseline's."""
 
     def points(curves: Curves) -> Pairs:
         return [(float(point.epoch), _percent(point.validation_accuracy)) for point in curves.epochs]
@@ -223,7 +223,7 @@ def _panels(results: Results, name: str, label: str, points: Callable[[Curves], 
         panels.append(
             Plot(
                 f"{name}-{i}",
-                plain(row.name),
+                sanitize(row.name),
                 Axis("epoch", left, right),
                 Axis(label, low, high),
                 lines=(*(behind if row is not results.baseline else ()), *own),
@@ -240,8 +240,8 @@ def _family(results: Results, result: RowResult) -> int:
 def _mean(result: RowResult, kind: int, x: float, y: float, label: str = "") -> Point:
     n = len(result.done)
     text = [
-        plain(result.name),
-        f"{percent(result.accuracy())}%, mean of {counted(n, 'seed')}",
+        sanitize(result.name),
+        f"{percent(result.accuracy())}%, mean of {pluralise(n, 'seed')}",
         f"95% interval {interval(result.interval)}",
     ]
     if result.seconds():
@@ -250,12 +250,12 @@ def _mean(result: RowResult, kind: int, x: float, y: float, label: str = "") -> 
 
 
 def _seeds(result: RowResult, kind: int, y: float) -> list[Point]:
-    """Every seed with its record, equal ones beside each other in height."""
+    """Every seed with its record; equal accuracies are stacked."""
     points: list[Point] = []
     for run in result.done:
         share = run.metrics.test.accuracy if run.metrics else 0
         before = sum(point.x == _percent(share) for point in points)
-        text = (plain(result.name), f"seed {run.seed_index}: {percent(share)}%")
+        text = (sanitize(result.name), f"seed {run.seed_index}: {percent(share)}%")
         points.append(Point(_percent(share), y + min(before, 3) * 0.08, "seed", kind, text, run=run.run_id))
     return points
 

@@ -28,7 +28,7 @@ class Sheet:
 
 
 def sheets(record: Record) -> list[Sheet]:
-    """What is known of a run, in the order of interest; what the record lacks is left out."""
+    """Tables about a run, the most interesting first; parts that the record lacks are left out."""
     parts = [_facts(record)]
     if record.metrics:
         parts.append(_metrics(record.metrics))
@@ -63,7 +63,7 @@ def _facts(record: Record) -> Sheet:
         rows.append(("weights", f"{weights.source}, {kind}"))
     if inputs:
         padded = f"padded to {inputs.tokens_per_row}" if inputs.tokens_per_row else "not padded"
-        text = f"{inputs.tokenizer} tokens, {padded}, longest {inputs.longest_tokens}, {inputs.n_truncated:,} cut"
+        text = f"{inputs.tokenizer} tokens, {padded}, longest {inputs.longest_tokens}, {inputs.n_truncated:,} truncated"
         rows.append(("texts", text))
     if parameters:
         rows.append(("parameters", f"{count(parameters.trained)} trained of {count(parameters.total)}"))
@@ -76,7 +76,7 @@ def _facts(record: Record) -> Sheet:
 
 
 def _recipe(recipe: Recipe) -> Sheet:
-    """Every choice that matters; what differs from the default stands out, with the default beside it."""
+    """Every relevant choice; those that differ from the default stand out and show the default."""
     different = recipe.differences(Recipe())
     choices = recipe.choices()
     rows = [
@@ -94,20 +94,20 @@ def _metrics(metrics: Metrics) -> Sheet:
         loss = MISSING if split.log_loss is None else f"{split.log_loss:.4f}"
         bounds = interval(wilson(split.accuracy, split.n))
         rows.append((name, percent(split.accuracy), bounds, f"{split.correct:,} of {split.n:,}", loss))
-    headings = ("split", "accuracy, %", "95% interval (Wilson)", "right", "log loss")
+    headings = ("split", "accuracy, %", "95% interval (Wilson)", "correct", "log loss")
     return Sheet("Metrics", headings, rows, frozenset({2}))
 
 
 def _confusion(test: Predictions, names: tuple[str, ...]) -> Sheet:
-    """How many test examples of each class (down) were taken for each class (across); the worst of many classes."""
+    """Confusion matrix: true class (down) by predicted class (across); with many classes, the largest errors."""
     names = tuple(class_name(name) for name in names)
     pairs = Counter(zip(test.labels, test.predicted, strict=True))
     if len(names) > _MOST_CLASSES:
         wrong = sorted((-n, i, j) for (i, j), n in pairs.items() if i != j)[:_MOST_CONFUSIONS]
         listed = [(names[i], names[j], f"{-n:,}") for n, i, j in wrong]
-        return Sheet("Most frequent confusions", ("is", "taken for", "test examples"), listed)
+        return Sheet("Most frequent confusions", ("true class", "predicted as", "test examples"), listed)
     rows = [(name, *(f"{pairs[i, j]:,}" for j in range(len(names)))) for i, name in enumerate(names)]
-    return Sheet("Test examples by class", ("is, taken for", *names), rows)
+    return Sheet("Test examples by class", ("true class, predicted as", *names), rows)
 
 
 def _padding(checks: list[PaddingCheck]) -> Sheet:
@@ -120,8 +120,8 @@ def _padding(checks: list[PaddingCheck]) -> Sheet:
         )
         for check in checks
     ]
-    headings = ("padding", "tokens a row", "test accuracy, %", "predictions that differ")
-    return Sheet("Padded in another way", headings, rows)
+    headings = ("padding", "tokens per row", "test accuracy, %", "predictions that differ")
+    return Sheet("Other padding", headings, rows)
 
 
 def _curves(curves: Curves) -> Sheet:
@@ -137,7 +137,7 @@ def _curves(curves: Curves) -> Sheet:
         for point in curves.epochs
     ]
     accuracies = ("train accuracy, %", "validation accuracy, %")
-    return Sheet("Epochs", ("epoch", "step", *accuracies, "validation loss", "trained for, s"), rows)
+    return Sheet("Epochs", ("epoch", "step", *accuracies, "validation loss", "training time, s"), rows)
 
 
 def _cost(cost: Cost) -> Sheet:
@@ -154,7 +154,7 @@ def _cost(cost: Cost) -> Sheet:
         ("FLOPs", MISSING if cost.flops is None else f"{cost.flops:.2e}", ""),
     ]
     if cost.predicted_s is not None:
-        totals.insert(1, ("foreseen for this run", seconds(cost.predicted_s), ""))
+        totals.insert(1, ("forecast for this run", seconds(cost.predicted_s), ""))
     strong = frozenset({len(rows)})
     return Sheet("Cost", ("phase", "seconds", "share, %"), rows + totals, strong)
 

@@ -1,4 +1,4 @@
-"""One record in the terminal: what was run, how it went, what it cost, where."""
+"""One record in the terminal: recipe, results, cost, environment."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rich.text import Text
 
 from bench.records.record import Record
 from bench.report.sheet import Sheet, sheets
-from bench.report.text import plain
+from bench.report.text import sanitize
 
 _STATUS = {"done": "green", "failed": "red", "skipped": "yellow"}
 
@@ -16,10 +16,10 @@ _STATUS = {"done": "green", "failed": "red", "skipped": "yellow"}
 def show_record(record: Record) -> RenderableType:
     """The record for `rich`: recipe, status, metrics with 95% Wilson intervals, epochs, cost, environment."""
     title = Text.assemble(
-        (plain(record.run_id), "bold"), "  ", (record.status, f"bold {_STATUS[record.status]}")
+        (sanitize(record.run_id), "bold"), "  ", (record.status, f"bold {_STATUS[record.status]}")
     )
     if record.reason:
-        title.append(f"  {plain(record.reason)}")
+        title.append(f"  {sanitize(record.reason)}")
     parts: list[RenderableType] = [title, *(_table(sheet) for sheet in sheets(record))]
     return Group(*(part for pair in ((part, Text()) for part in parts) for part in pair))
 
@@ -28,7 +28,7 @@ def _table(sheet: Sheet) -> Table:
     # Text, not markup: brackets in a dataset's name are brackets.
     table = Table(title=sheet.title, title_justify="left", show_header=bool(sheet.headings))
     for heading in sheet.headings:
-        table.add_column(Text(plain(heading)))
+        table.add_column(Text(sanitize(heading)))
     for i, row in enumerate(sheet.rows):
-        table.add_row(*(Text(plain(cell)) for cell in row), style="bold" if i in sheet.strong else "")
+        table.add_row(*(Text(sanitize(cell)) for cell in row), style="bold" if i in sheet.strong else "")
     return table

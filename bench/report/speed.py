@@ -1,4 +1,4 @@
-"""The page of `bench speed`: plain against fast, the goals, and how cost grows. From its record alone."""
+"""The page of `bench speed`: plain against fast, the goals, and growth of cost. From its record alone."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from statistics import median
 from tabulate import tabulate
 
 from bench.records.record import Environment
-from bench.records.speed import EngineName, RowSpeed, SpeedStudy, Whole
+from bench.records.speed import EndToEnd, EngineName, RowSpeed, SpeedStudy
 from bench.records.store import save_speed, speed_path
-from bench.report.text import counted, escape, memory, seconds
+from bench.report.text import escape, memory, pluralise, seconds
 from gptcore.files import write_whole
 from gptcore.recipe import Recipe
 
@@ -23,7 +23,7 @@ EPOCHS = (1, 5, 10, 20)
 
 @dataclass(frozen=True)
 class Goal:
-    """So many times faster, for the rows it is about: a whole row, and each further seed."""
+    """A goal for the speed-up of some rows: for the whole run, and for each further seed."""
 
     about: str
     of: Callable[[Recipe], bool]
@@ -61,7 +61,7 @@ GOALS = (
     Goal("`all`, `lora`, reading `last`", _all_blocks, 1.8),
 )
 MATRIX_GOAL = 5.0
-GOALS_MODEL = "gpt2"  # whose shapes they are about
+GOALS_MODEL = "gpt2"  # the goals are for its shapes
 
 
 def write_speed(folder: Path, study: SpeedStudy) -> Path:
@@ -87,8 +87,8 @@ def speed_page(study: SpeedStudy) -> str:
         _matrix(study),
         "## Goals",
         _goals_table(study),
-        "## Done whole",
-        _whole(study),
+        "## End to end",
+        _end_to_end(study),
         "## How cost grows",
         _growth(study),
     ]
@@ -96,17 +96,17 @@ def speed_page(study: SpeedStudy) -> str:
 
 
 def shared_total(study: SpeedStudy, seeds: int = 1) -> float:
-    """Seconds of all rows one after the other under the fast engine: a trunk is paid by the first that needs it."""
-    total, there = 0.0, set()
+    """Seconds of all rows one after the other under the fast engine: the first row that needs a trunk pays for it."""
+    total, ready = 0.0, set()
     for row in study.rows:
         first, further = row.median_s("fast"), _median_further(row)
-        # Random weights are others with every seed: nothing is shared.
-        if row.trunk_key is None or row.trunk_key not in there:
+        # Random weights differ between seeds: nothing is shared.
+        if row.trunk_key is None or row.trunk_key not in ready:
             total += first
         else:
             total += further
         if row.trunk_key is not None:
-            there.add(row.trunk_key)
+            ready.add(row.trunk_key)
         total += (seeds - 1) * (first if row.recipe.weights == "random" else further)
     return total
 
@@ -124,18 +124,18 @@ def _what(study: SpeedStudy) -> str:
     rates = ", ".join(f"{rate / 1e9:.0f} GFLOP/s in {name}" for name, rate in study.rates.items())
     return (
         f"{escape(study.dataset)}, {study.n_train:,} training texts, {study.epochs} epochs, random weights (they "
-        f"decide no time). {escape(place.cpu)}, {place.threads} threads; a large matrix product reaches {rates}. "
+        f"do not affect time). {escape(place.cpu)}, {place.threads} threads; a large matrix product reaches {rates}. "
         f"Fast engine in {study.precision}, plain in float32. Both engines were timed in turn in one process, "
-        f"{counted(study.pairs, 'pair')} a row; a ratio is the median of its pairs.\n\n"
-        "**Times of whole runs are scaled up from slices**: plain from "
-        f"{study.slices['plain']}; fast from {study.slices['fast']}. Runs that were done whole stand further down."
+        f"{pluralise(study.pairs, 'pair')} per row; a ratio is the median of its pairs.\n\n"
+        "**Times of whole runs are extrapolated from slices**: plain from "
+        f"{study.slices['plain']}; fast from {study.slices['fast']}. Runs timed end to end are listed below."
     )
 
 
 def _rows_table(study: SpeedStudy) -> str:
     headers = [
         *("Row", "Plain, s", "Fast, s", "Plain / fast", "Pairs from, to", "Further seed, s"),
-        *("Plain / further seed", "Fast: trunk, s", "Train, s", "Evaluate, s", "Plain's share of the rate"),
+        *("Plain / further seed", "Fast: trunk, s", "Train, s", "Evaluate, s", "Plain: share of peak rate"),
     ]
     rows = [
         [
@@ -149,13 +149,13 @@ def _rows_table(study: SpeedStudy) -> str:
             *(seconds(_phase(row, "fast", name)) for name in ("trunk", "train", "evaluate")),
             _share(row, study),
         ]
-        for row in (*study.rows, *study.beyond)
+        for row in (*study.rows, *study.extra_rows)
     ]
     return _table(headers, rows)
 
 
 def _share(row: RowSpeed, study: SpeedStudy) -> str:
-    # Rows of their own length, and blocks run once instead of every epoch, are not what the formula counts.
+    # The formula does not cover rows of varying length, or blocks that run once instead of every epoch.
     if row.plain_flops is None or row.recipe.padding == "none" or row.recipe.trainer != "network":
         return "–"
     return f"{100 * row.plain_flops / row.median_s('plain') / study.rates['float32']:.0f}%"
@@ -167,18 +167,18 @@ def _matrix(study: SpeedStudy) -> str:
     for n in (1, 3):
         fast = shared_total(study, n)
         lines.append(
-            f"{counted(n, 'seed')}: {seconds(n * plain)} s against {seconds(fast)} s, "
+            f"{pluralise(n, 'seed')}: {seconds(n * plain)} s against {seconds(fast)} s, "
             f"**{n * plain / fast:.1f} times**"
         )
-    others = ", ".join(escape(row.row) for row in study.beyond)
-    without = f" ({others}: no rows of the matrix, and not counted here)" if others else ""
+    others = ", ".join(escape(row.row) for row in study.extra_rows)
+    without = f" ({others}: not in the matrix, so not counted)" if others else ""
     return f"All {len(study.rows)} rows{without}, trunks shared as in a study. " + "; ".join(lines) + "."
 
 
 def _goals_table(study: SpeedStudy) -> str:
     if study.rows[0].recipe.model != GOALS_MODEL:
-        return f"They are about {GOALS_MODEL} (124M) on two cores, and are judged where that is timed."
-    lines, left = [], [*study.rows, *study.beyond]
+        return f"The goals are for {GOALS_MODEL} (124M) on two cores and are judged only when it is timed."
+    lines, left = [], [*study.rows, *study.extra_rows]
     for goal in GOALS:
         rows = [row for row in left if goal.of(row.recipe)]
         left = [row for row in left if row not in rows]
@@ -205,11 +205,11 @@ def _met(met: bool) -> str:
     return "yes" if met else "**no**"
 
 
-def _whole(study: SpeedStudy) -> str:
-    if not study.whole:
-        return "No row was done whole: `--whole ROW` does."
+def _end_to_end(study: SpeedStudy) -> str:
+    if not study.end_to_end:
+        return "No row was timed end to end; add one with `--whole ROW`."
     headers = [
-        *("Row", "Plain, s", "Fast, s", "Plain / fast", "From slices", "Slices' error, plain", "Fast"),
+        *("Row", "Plain, s", "Fast, s", "Plain / fast", "From slices", "Error of slices, plain", "Fast"),
         *("Memory, plain", "Fast", "Fast: phases, s", "Measured"),
     ]
     rows = [
@@ -218,20 +218,21 @@ def _whole(study: SpeedStudy) -> str:
             seconds(row.plain.total_s),
             seconds(row.fast.total_s),
             f"{row.ratio:.1f}",
-            f"{row.sliced.ratio:.1f}",
+            f"{row.extrapolated.ratio:.1f}",
             *(
-                f"{100 * (row.sliced.median_s(engine) / row.taken(engine).total_s - 1):+.0f}%"
+                f"{100 * (row.extrapolated.median_s(engine) / row.taken(engine).total_s - 1):+.0f}%"
                 for engine in ENGINES
             ),
             *(_memory(row.taken(engine)) for engine in ENGINES),
             "; ".join(f"{name} {seconds(s)}" for name, s in row.fast.phases.items() if s >= 0.05),
             f"{row.created_at[:10]}, {escape(_place(row.environment))}, {row.environment.dtype}",
         ]
-        for row in study.whole
+        for row in study.end_to_end
     ]
     return (
-        "Once with each engine. Memory: the most that a process of its own had resident, torch included, – where one "
-        "process did several. Error: that of slices timed in the same call.\n\n" + _table(headers, rows)
+        "Timed once with each engine. Memory: peak resident memory of a process for this run alone, torch included; – "
+        "if the process did several. Error: that of the slices timed in the same call.\n\n"
+        + _table(headers, rows)
     )
 
 
@@ -239,21 +240,21 @@ def _place(environment: Environment) -> str:
     return environment.cpu if environment.device == "cpu" else environment.device
 
 
-def _memory(whole: Whole) -> str:
-    return "–" if whole.mem_bytes is None else memory(whole.mem_bytes)
+def _memory(run: EndToEnd) -> str:
+    return "–" if run.mem_bytes is None else memory(run.mem_bytes)
 
 
 def _growth(study: SpeedStudy) -> str:
     base = study.rows[0]
     plain, first, further = base.median_s("plain"), base.median_s("fast"), _median_further(base)
     parts = [
-        f"The row {escape(base.row)}; seeds and epochs follow from its phases, the others were timed. A ratio is "
-        "that of the two medians beside it."
+        f"Row {escape(base.row)}. Seeds and epochs are computed from its phases; the others were timed. A ratio is "
+        "that of the two medians next to it."
     ]
     parts.append(_growth_table("Seeds", [(str(n), n * plain, first + (n - 1) * further) for n in SEEDS]))
     by_epochs = [(str(n), _epochs(base, "plain", n, study), _epochs(base, "fast", n, study)) for n in EPOCHS]
     parts.append(_growth_table("Epochs", by_epochs))
-    for title, rows in (("Tokens a row", study.by_length), ("Model", [*study.by_model, base])):
+    for title, rows in (("Tokens per row", study.by_length), ("Model", [*study.by_model, base])):
         named = [(row.recipe.model if title == "Model" else str(row.recipe.context), row) for row in rows]
         parts.append(
             _growth_table(

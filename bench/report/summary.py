@@ -1,4 +1,4 @@
-"""summary.csv: one line a row and seed, every figure unrounded."""
+"""summary.csv: one line per row and seed, all figures unrounded."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 from bench.evidence.results import Results, RowResult
 from bench.records.record import Record
-from bench.report.text import changes, plain
+from bench.report.text import changes, sanitize
 from gptcore.files import write_whole
 
 PHASES = ("load", "tokenise", "trunk", "train", "evaluate", "other")
-_FORMULA = tuple("=+-@＝＋－＠")  # full-width ones too, where a spreadsheet speaks Chinese or Japanese
+_FORMULA = tuple("=+-@＝＋－＠")  # full-width ones too, which East Asian spreadsheets accept
 
 
 def write_summary(path: Path, results: Results) -> None:
@@ -88,5 +88,5 @@ def _cost(run: Record | None) -> dict[str, Any]:
 def _cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    text = plain(value)
+    text = sanitize(value)
     return f"'{text}" if text.startswith(_FORMULA) else text

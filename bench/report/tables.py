@@ -23,10 +23,10 @@ from bench.report.text import (
 )
 
 
-def titled(results: Results, title: str, headers: list[str], rows: list[list[str]], align: str) -> str:
-    """A Markdown table under its heading, with the warning that stands over every table of untrained models.
+def section(results: Results, title: str, headers: list[str], rows: list[list[str]], align: str) -> str:
+    """A Markdown table under its heading, with a warning if its models have no pretrained weights.
 
-    Cells must be escaped. `align` has one letter a column: r for figures, l for text.
+    Cells must be escaped. `align` has one letter per column: r for figures, l for text.
     """
     sides = ["right" if letter == "r" else "left" for letter in align]
     table = tabulate(rows, headers, tablefmt="pipe", disable_numparse=True, colalign=sides)
@@ -34,18 +34,18 @@ def titled(results: Results, title: str, headers: list[str], rows: list[list[str
 
 
 def untrained_note(results: Results) -> str:
-    """One line where figures are of models without their pretrained weights; empty otherwise."""
+    """One line if figures are of models without pretrained weights; empty otherwise."""
     note = describe.untrained(results)
     return f"*{escape(note)}*" if note else ""
 
 
 def facts_table(results: Results) -> str:
-    """What was run on what."""
-    return titled(results, "What was run on what", ["", ""], facts_rows(results), "ll")
+    """The study's setup as a table."""
+    return section(results, "Study setup", ["", ""], facts_rows(results), "ll")
 
 
 def facts_rows(results: Results) -> list[list[str]]:
-    """What was run on what: name and value, escaped."""
+    """The study's setup: name and value, escaped."""
     return [[escape(name), escape(value)] for name, value in describe.study_facts(results)]
 
 
@@ -85,16 +85,16 @@ def rows_table(results: Results) -> str:
             memory(result.added_mem_bytes),
         ]
         rows.append(cells + (_figures(result.published) if published else []))
-    return titled(results, "Results", headers, rows, "ll" + "r" * (len(headers) - 2))
+    return section(results, "Results", headers, rows, "ll" + "r" * (len(headers) - 2))
 
 
 def footnotes(results: Results) -> dict[str, str]:
-    """Row name -> what a reader must know of it, escaped, in the order of the marks."""
+    """Row name -> notes for the reader, escaped, in the order of the marks."""
     return {name: escape(note) for name, note in describe.notes(results).items()}
 
 
 def unfinished_table(results: Results) -> str:
-    """The rows without a finished run: why, and what was published for them; empty where all have run."""
+    """The rows without a finished run, with the reason and their published figures; empty if all have run."""
     marks = _marks(results)
     rows = [
         [
@@ -109,7 +109,7 @@ def unfinished_table(results: Results) -> str:
     if not rows:
         return ""
     headers = ["Row", "Change", "Status", "Reason", "Published test, %", "Published, min (A100)"]
-    return titled(results, "Rows without a finished run", headers, rows, "llllrr")
+    return section(results, "Rows without a finished run", headers, rows, "llllrr")
 
 
 def failures_table(results: Results) -> str:
@@ -120,7 +120,7 @@ def failures_table(results: Results) -> str:
         for run in result.runs
         if run is not None and run.status == "failed" and results.first_with_recipe(result) is result
     ]
-    return titled(results, "Failed runs", ["Row", "Seed", "Reason"], rows, "lrl") if rows else ""
+    return section(results, "Failed runs", ["Row", "Seed", "Reason"], rows, "lrl") if rows else ""
 
 
 def mean(values: list[float]) -> float | None:

@@ -1,4 +1,4 @@
-"""How figures and foreign texts are written in a report: units, signs, escapes."""
+"""Formatting of figures and untrusted text in reports: units, signs, escapes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ def printable(text: str) -> str:
     return _CONTROL.sub(" ", text)
 
 
-def plain(text: object) -> str:
-    """The same of anything, without blanks at either end."""
+def sanitize(text: object) -> str:
+    """Any value as `printable` text, stripped."""
     return printable(str(text)).strip()
 
 
 def class_name(name: str) -> str:
-    """The name of a class so that all of it is seen: quoted where blanks or invisible characters are part of it."""
-    joiners = name.replace("\u200c", "").replace("\u200d", "")  # of letters and emoji, where they are seen
+    """A class name with every character visible: quoted if it has outer blanks or invisible characters."""
+    joiners = name.replace("\u200c", "").replace(
+        "\u200d", ""
+    )  # between letters and in emoji they are visible
     if joiners.isprintable() and name == " ".join(name.split()) and name:
         return name
     return repr(name)
@@ -42,8 +44,8 @@ def class_counts(names: Sequence[str], counts: Sequence[int], most: int = 8) -> 
 
 
 def escape(text: object) -> str:
-    """Text from outside, safe in a Markdown table: one line, no markup, no HTML, no cell border."""
-    html = re.sub(r"[&<>]", lambda match: _HTML[match[0]], plain(text))
+    """Untrusted text, made safe for a Markdown table: one line, no markup, no HTML, no cell border."""
+    html = re.sub(r"[&<>]", lambda match: _HTML[match[0]], sanitize(text))
     return _MARKDOWN.sub(lambda match: "\\" + match[0], html)
 
 
@@ -100,7 +102,7 @@ def interval(bounds: tuple[float, float] | None) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """Seconds with three digits that count, without the unit: 0.042, 4.20, 42.0, 420."""
+    """Seconds with three significant digits, without the unit: 0.042, 4.20, 42.0, 420."""
     if value is None:
         return MISSING
     digits = 3 if value < 1 else 2 if value < 10 else 1 if value < 100 else 0
@@ -117,8 +119,8 @@ def count(value: float | None) -> str:
     return f"{value:.0f}"
 
 
-def counted(n: int, noun: str) -> str:
-    """A number of things whose plural ends in s: 1 seed, 3 seeds."""
+def pluralise(n: int, noun: str) -> str:
+    """A number and a noun whose plural ends in s: 1 seed, 3 seeds."""
     return f"{n} {noun}" + ("" if n == 1 else "s")
 
 
@@ -130,7 +132,7 @@ def memory(n_bytes: int | None) -> str:
 
 
 def value_text(value: Any) -> str:
-    """A recipe's value as a matrix file would have it: true, none, c_attn+c_proj."""
+    """A recipe's value as in a matrix file: true, none, c_attn+c_proj."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):
@@ -142,23 +144,23 @@ def value_text(value: Any) -> str:
 
 def changes(values: dict[str, Any]) -> str:
     """A row's differences: `train = all, lr = 0.0001`."""
-    return ", ".join(f"{plain(name)} = {plain(value_text(value))}" for name, value in values.items())
+    return ", ".join(f"{sanitize(name)} = {sanitize(value_text(value))}" for name, value in values.items())
 
 
 def full_stop(text: str) -> str:
-    """Text with a full stop behind, where nothing ends it yet."""
+    """Text that ends with a full stop, unless it already ends a sentence."""
     return text + ("" if text.endswith((".", "!", "?")) else ".")
 
 
-def plain_sentence(text: str) -> str:
-    """Text on one line, with a capital letter in front and a full stop behind."""
-    whole = full_stop(plain(text))
+def as_sentence(text: str) -> str:
+    """Text on one line that starts with a capital letter and ends with a full stop."""
+    whole = full_stop(sanitize(text))
     return whole[:1].upper() + whole[1:]
 
 
 def sentence(text: str) -> str:
-    """Foreign text as a sentence, escaped."""
-    return escape(plain_sentence(text))
+    """Untrusted text as a sentence, escaped."""
+    return escape(as_sentence(text))
 
 
 def join(texts: Iterable[str], last: str = "and") -> str:

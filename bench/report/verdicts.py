@@ -1,4 +1,4 @@
-"""The verdicts of a report, as Markdown: each row against the row it is compared with, and what each word means."""
+"""The verdicts of a report, as Markdown: each row against its reference, and the meaning of each word."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from bench.evidence.variance import components, confounded, independent
 from bench.evidence.verdicts import Verdict, judge
 from bench.report.cut import MARK, cut_sentences
 from bench.report.outlook import design_note, margin_note, open_section
-from bench.report.tables import titled
+from bench.report.tables import section
 from bench.report.text import MISSING, escape, join, margin_text, percent, points, sentence
 
 _MEANINGS = """\
 *Better* and *worse*: the recipe is more or less accurate, over other seeds and test texts than these; the chance that \
 any such word in this report is wrong is about {alpha}. *No difference > {margin}*: a difference of {margin} or more, \
-either way, is ruled out with the same care. *Undecided*: neither can be said yet."""
+in either direction, is ruled out at the same level. *Undecided*: neither can be concluded yet."""
 _OF_MODELS = """\
-*Model better* and *model worse* are about the models that were trained here, on texts like these; a recipe makes \
-another model with every seed, and of recipes nothing can be said with fewer than three seeds."""
+*Model better* and *model worse* are about the models that were trained here, on texts like these; a recipe gives \
+another model with every seed, and with fewer than three seeds nothing can be said about recipes."""
 _HOW_TO_READ = """\
 The *difference* is the mean over the seeds that both rows have finished, with a 95% interval over seeds and test \
-examples (unadjusted: one in twenty misses). *Holm p* decides: the p of no difference, adjusted for all comparisons of \
-the study{claims}. *Time* is the geometric mean of the ratios of a run on its own, with its 95% interval over the \
-seeds. How each is computed, and how often it errs where the truth is known: docs/evidence.md."""
+examples (unadjusted: one in twenty misses). *Holm p* decides: the p-value of no difference, adjusted for all \
+comparisons of the study{claims}. *Time* is the geometric mean of the ratios of standalone times, with its 95% \
+interval over the seeds. Methods and simulated error rates: docs/evidence.md."""
 _DEPENDENT = (
-    "The seeds of this study vary one thing at a time, which shows what makes them scatter; they are not "
+    "The seeds of this study vary one thing at a time, which shows the causes of their variation; they are not "
     "independent, so the intervals are too narrow, and no row is called better or worse."
 )
 
@@ -48,12 +48,12 @@ def verdicts_section(results: Results) -> str:
     ]
     headers = ["Row", "Against", "Verdict", "Difference, points", "95% interval", "Holm p"]
     headers += ["Seeds", "Time", "95% interval of time"]
-    table = titled(results, "Verdicts", headers, rows, "lll" + "r" * (len(headers) - 3))
+    table = section(results, "Verdicts", headers, rows, "lll" + "r" * (len(headers) - 3))
     return "\n\n".join([table, *_explanations(results, verdicts), *open_section(results, verdicts)])
 
 
 def scatter_section(results: Results) -> str:
-    """How far the seeds scatter, and by what; empty where no row has all of several seeds."""
+    """The variation between seeds and its causes; empty unless a row has finished several seeds."""
     seeds = results.study.seeds
     rows = [
         result
@@ -74,24 +74,26 @@ def scatter_section(results: Results) -> str:
         lines.append(f"Of the variance: {', '.join(shares)}. From so few seeds these are rough estimates.")
     if together := [join(group) for group in confounded(seeds) if len(group) > 1]:
         lines.append(
-            f"Here {' and '.join(together)} change together, so their shares cannot be told apart; "
+            f"Here {' and '.join(together)} change together, so their shares cannot be separated; "
             "`--vary init --vary order --vary split` varies one at a time."
         )
     if fixed:
-        lines.append(f"Held fixed: {join(fixed)}. What other values would do to the verdicts is not known.")
+        lines.append(f"Held fixed: {join(fixed)}. Other values might change the verdicts.")
     if any("split" in c.kinds for c in found):
-        lines.append("A seed with another split is tested on other examples, which is part of its scatter.")
-    return "## What the seeds change\n\n" + " ".join(lines)
+        lines.append(
+            "Seeds with different splits are tested on different examples, which adds to their variation."
+        )
+    return "## Variation between seeds\n\n" + " ".join(lines)
 
 
 def warnings_section(results: Results) -> str:
-    """What the matrix was warned of: rows that change several things at once, or nothing."""
+    """Warnings about the matrix: rows that change several things at once, or nothing."""
     lines = [f"- {sentence(warning)}" for warning in results.study.warnings]
     return "\n\n".join(["## Warnings", "\n".join(lines)]) if lines else ""
 
 
 def unsteady_note(results: Results) -> str:
-    """What a reader must know where seeds of some rows are wide or skewed; empty where none are. Plain text."""
+    """A warning if the seeds of some rows are widely spread or skewed; else empty. Plain text."""
     rows = unsteady_rows(results)
     if not rows:
         return ""
@@ -100,13 +102,13 @@ def unsteady_note(results: Results) -> str:
         for name, found in rows.items()
     )
     text = (
-        f"Rows whose seeds are wide or skewed: {each}. Few seeds do not show how often such a row fails, so its mean "
-        "and the words about it are less sure than the interval says"
+        f"Rows with widely spread or skewed seeds: {each}. A few seeds do not show how often such a row fails, so its "
+        "mean and verdict are less certain than the interval suggests"
     )
     if are_many(results):
         text += (
-            ". Of simulated studies in which a third of the rows or more fail at random, more than 5% had a false word "
-            "(docs/evidence.md)"
+            ". In simulations where a third of the rows or more fail at random, more than 5% of studies had a false "
+            "verdict (docs/evidence.md)"
         )
     return text
 
@@ -149,7 +151,7 @@ def _explanations(results: Results, verdicts: dict[str, Verdict]) -> list[str]:
 
 
 def models_note(of_models: list[Verdict]) -> str:
-    """Which trained models differ, where one or two seeds say nothing of recipes."""
+    """The trained models that differ, if one or two seeds say nothing about recipes."""
     found = {
         side: [escape(verdict.row) for verdict in of_models if verdict.call == f"model {side}"]
         for side in ("better", "worse")
@@ -159,14 +161,14 @@ def models_note(of_models: list[Verdict]) -> str:
         for side, names in found.items()
         if names
     ]
-    told = (
+    finding = (
         f"these trained models differ ({'; '.join(parts)})"
         if parts
-        else "no two trained models can be told apart"
+        else "no two trained models can be distinguished"
     )
     counts = sorted({verdict.n_seeds for verdict in of_models})
     seeds = "one seed" if counts == [1] else "two seeds" if counts == [2] else "one or two seeds"
-    return f"**With {seeds}, {told}; recipes need three seeds or more.**"
+    return f"**With {seeds}, {finding}; recipes need three seeds or more.**"
 
 
 def said(verdict: Verdict) -> str:

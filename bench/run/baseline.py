@@ -15,7 +15,7 @@ from gptcore.recipe import Seeds
 
 
 class BaselineRow(BaseModel):
-    """One row's test predictions, a list a seed."""
+    """One row's test predictions, one list per seed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -24,7 +24,7 @@ class BaselineRow(BaseModel):
 
 
 class Baseline(BaseModel):
-    """What the gate compares with. Written by `regress --update`, never by hand."""
+    """The baseline of the gate. Written by `regress --update`, never by hand."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -41,7 +41,7 @@ class Baseline(BaseModel):
 
 
 def load_baseline(path: Path) -> Baseline:
-    """Read a baseline. Raises UserError that names the file and the remedy if it is none."""
+    """Read a baseline. Raises UserError that names the file and the remedy if it is not one."""
     remedy = f"make one with `python -m bench regress --baseline {path} --update`"
     try:
         return Baseline.model_validate(json.loads(path.read_text(encoding="utf-8")))
@@ -56,6 +56,6 @@ def load_baseline(path: Path) -> Baseline:
 
 
 def save_baseline(path: Path, baseline: Baseline) -> None:
-    """Write it, one line a list. Raises UserError if that cannot be done."""
+    """Write it, one line per list. Raises UserError if that fails."""
     text = dump_json(json.loads(baseline.model_dump_json())) + "\n"
     write_whole(path, text, "choose another path with --baseline")

@@ -1,4 +1,4 @@
-"""Can a study run here? Looks at machine, versions, cache, sources, disk and memory. Writes nothing.
+"""Checks whether a study can run here: machine, versions, cache, sources, disk, memory. Writes nothing.
 
 Imports no torch: only the check of the machine's speed loads it.
 """
@@ -37,16 +37,16 @@ from gptcore.data.assets import ASSETS, SMS_SPAM, cache_dir, holds, unreachable
 from gptcore.errors import UserError
 
 DISTRIBUTION = "gpt-classifier-bench"
-NO_MEMORY = 400 * 2**20  # what Python, torch and the tokeniser take before any model
-LITTLE_MEMORY, LITTLE_DISK = 2 * 2**30, 2**30  # bytes; below, larger studies get into trouble
-NO_DISK = 50 * 2**20  # less than a report and its records take
+NO_MEMORY = 400 * 2**20  # Python, torch and the tokeniser need this before any model
+LITTLE_MEMORY, LITTLE_DISK = 2 * 2**30, 2**30  # bytes; below these, larger studies may fail
+NO_DISK = 50 * 2**20  # less than a report and its records need
 
 Status = Literal["ok", "warning", "problem"]
 
 
 @dataclass(frozen=True)
 class Check:
-    """What was found of one thing. A problem stops runs, a warning narrows what can run; both have a remedy."""
+    """One finding. A problem stops runs, a warning limits them; both have a remedy."""
 
     name: str
     status: Status
@@ -55,7 +55,7 @@ class Check:
 
 
 def examine() -> Iterator[Check]:
-    """Every check, as it is done."""
+    """Run all checks, yielding each as it finishes."""
     checks: list[Callable[[], Iterator[Check]]] = [
         *(_machine, _speed, _versions, _code, _memory, _disk, _cache, _sources, _weights, _study)
     ]
@@ -69,7 +69,7 @@ def _machine() -> Iterator[Check]:
     text = f"{physical} cores ({logical} logical), {platform.system()} {platform.machine()}"
     yield Check("machine", "ok", text + (", a CUDA GPU" if has_cuda() else ", no CUDA GPU"))
     if (busy := busy_share()) > BUSY:
-        yield Check("load", "warning", f"other programs keep {busy:.0%} of the processor busy", BUSY_REMEDY)
+        yield Check("load", "warning", f"other programs use {busy:.0%} of the CPU", BUSY_REMEDY)
     if threads and threads.isdigit() and int(threads) < physical:
         yield Check("threads", "ok", f"OMP_NUM_THREADS = {threads}: not all cores will be used")
 
@@ -79,7 +79,7 @@ def _speed() -> Iterator[Check]:
         import torch
 
         from gptcore.engine.engine import BFLOAT16_GAIN, product_seconds
-    except Exception as error:  # a broken installation shows itself in many ways
+    except Exception as error:  # a broken installation can fail in many ways
         yield Check("torch", "problem", f"cannot be loaded: {error}", _install())
         return
     device = torch.device("cuda" if has_cuda() else "cpu")
@@ -98,7 +98,9 @@ def _versions() -> Iterator[Check]:
     try:
         needed = [Requirement(text) for text in requires(DISTRIBUTION) or []]
     except PackageNotFoundError:
-        yield Check("versions", "warning", f"{DISTRIBUTION} is not installed, so none is checked", _install())
+        yield Check(
+            "versions", "warning", f"{DISTRIBUTION} is not installed, so versions are not checked", _install()
+        )
         return
     wrong = []
     for requirement in needed:
@@ -114,7 +116,7 @@ def _versions() -> Iterator[Check]:
     if wrong:
         yield Check("versions", "problem", "; ".join(wrong), _install())
     else:
-        text = f"Python {platform.python_version()}, torch {version('torch')}, and all that is needed"
+        text = f"Python {platform.python_version()}, torch {version('torch')}, and all requirements are met"
         yield Check("versions", "ok", text)
 
 
@@ -125,10 +127,12 @@ def _install() -> str:
 def _code() -> Iterator[Check]:
     sha, dirty = git_state(CHECKOUT)
     if sha is None:
-        yield Check("code", "ok", "no git checkout: records will name no commit")
+        yield Check("code", "ok", "not a git checkout: records will not name a commit")
     else:
         yield Check(
-            "code", "ok", f"commit {sha[:10]}" + (", changed since: records will say so" if dirty else "")
+            "code",
+            "ok",
+            f"commit {sha[:10]}" + (" with uncommitted changes, which records will note" if dirty else ""),
         )
 
 
@@ -136,9 +140,9 @@ def _memory() -> Iterator[Check]:
     free = free_memory_bytes()
     text = f"{free / 1e9:.1f} GB free of {psutil.virtual_memory().total / 1e9:.1f} GB"
     if free < NO_MEMORY:
-        yield Check("memory", "problem", text, "end other programs, or raise the container's limit")
+        yield Check("memory", "problem", text, "stop other programs, or raise the container's limit")
     elif free < LITTLE_MEMORY:
-        yield Check("memory", "warning", text, "larger models may be refused: end other programs")
+        yield Check("memory", "warning", text, "larger models may not fit: stop other programs")
     else:
         yield Check("memory", "ok", text)
 
@@ -161,7 +165,7 @@ def _disk() -> Iterator[Check]:
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or the nearest one above it that is there."""
+    """The folder, or its nearest parent that exists."""
     whole = folder.expanduser().absolute()
     return next(place for place in (whole, *whole.parents) if place.exists())
 
@@ -172,11 +176,11 @@ def _cache() -> Iterator[Check]:
         if holds(path, asset):
             yield Check("data", "ok", f"{asset.name} is in the cache, verified")
         elif path.exists():
-            yield Check("data", "warning", f"{path} is damaged", "it is fetched anew when it is needed")
+            yield Check("data", "warning", f"{path} is damaged", "it will be downloaded again when needed")
 
 
 def _sources() -> Iterator[Check]:
-    """Each network source, all asked at once; a problem where the default data set is not to be had at all."""
+    """Each network source, all asked in parallel; a problem if the default data set is unavailable."""
     sources = [(asset, source) for asset in ASSETS for source in asset.sources]
     with ThreadPoolExecutor(len(sources)) as pool:
         reasons = list(pool.map(unreachable, [source for _, source in sources]))
@@ -190,7 +194,7 @@ def _sources() -> Iterator[Check]:
         yield Check(
             "source",
             "problem" if stops else "ok" if cached else "warning",
-            f"{asset.name} from {source}: {reason}" + (" (not needed: it is in the cache)" if cached else ""),
+            f"{asset.name} from {source}: {reason}" + (" (not needed: cached)" if cached else ""),
             f"go online, or put the file at {cache_dir() / asset.name}" if last and not cached else "",
         )
 
@@ -200,10 +204,10 @@ def _weights() -> Iterator[Check]:
         here = [model for model in models if cached_checkpoint(model) is not None]
         missing = [model for model in models if model not in here]
         if not missing:
-            yield Check("weights", "ok", f"{family}: {', '.join(here)} are here")
+            yield Check("weights", "ok", f"{family}: {', '.join(here)} are available")
         elif family == "bundled":
             yield Check(
-                "weights", "problem", f"{', '.join(missing)} should come with the package", _install()
+                "weights", "problem", f"{', '.join(missing)} should ship with the package", _install()
             )
         elif checkpoint_reachable(missing[0]):
             yield Check("weights", "ok", f"{family}: {', '.join(missing)} can be downloaded")
@@ -211,20 +215,20 @@ def _weights() -> Iterator[Check]:
             yield Check(
                 "weights",
                 "warning",
-                f"{family}: {', '.join(missing)} are neither here nor can they be downloaded",
-                "go online, set HF_ENDPOINT to a mirror, or pass a folder to --models; bundled runs without",
+                f"{family}: {', '.join(missing)} are not cached and cannot be downloaded",
+                "go online, set HF_ENDPOINT to a mirror, or pass a folder to --models; the bundled models run without",
             )
 
 
 def _study() -> Iterator[Check]:
-    """What `run --matrix full` would do, where that can be told without fetching anything."""
+    """What `run --matrix full` would do, if that is known without downloading anything."""
     if not holds(cache_dir() / SMS_SPAM.name, SMS_SPAM):
-        yield Check("run --matrix full", "ok", f"would first fetch {SMS_SPAM.name}")
+        yield Check("run --matrix full", "ok", f"would first download {SMS_SPAM.name}")
         return
     try:
         study_run = open_study(RunOptions())
     except UserError as error:
-        yield Check("run --matrix full", "problem", str(error), "see the message")
+        yield Check("run --matrix full", "problem", str(error), "fix what the message names")
         return
     counts = Counter(run.state for run in study_run.plan)
     states = ", ".join(f"{n} {state}" for state, n in counts.items())

@@ -1,6 +1,6 @@
-"""What a run ran on: machine, versions, state of the code. No environment variables, host names or paths.
+"""The environment of a run: machine, versions, state of the code. No environment variables, host names or paths.
 
-Also what planning asks of the machine: free memory, and whether there is a GPU. Imports no torch.
+Also free memory and GPU detection for planning. Imports no torch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import psutil
 from bench.records.record import Environment
 
 PACKAGES = ("torch", "numpy", "pandas", "scikit-learn", "scipy", "tiktoken", "tokenizers", "safetensors")
-CHECKOUT = Path(__file__).parents[2]  # the project's folder, where it is run from a checkout
+CHECKOUT = Path(__file__).parents[2]  # the project's folder, if it runs from a checkout
 _CGROUP = Path("/sys/fs/cgroup")
 _COMMAND_LIMIT_S = 10
 
@@ -45,7 +45,7 @@ _DECIDE_TIMES = {"device": "device", "cpu": "processor", "dtype": "precision", "
 
 
 def differences(before: Iterable[Environment], now: Environment) -> list[str]:
-    """What earlier runs had otherwise, of what decides times and predictions: "precision float32, here bfloat16".
+    """Differences to earlier runs in what affects times and predictions, such as "precision float32, here bfloat16".
 
     Library versions count where both know them: a package that was not recorded then may have been the same.
     """
@@ -62,23 +62,23 @@ def differences(before: Iterable[Environment], now: Environment) -> list[str]:
 
 
 _BUSY_SAMPLE_S = 0.1
-BUSY = 0.5  # share of the processor beyond which times mean nothing
+BUSY = 0.5  # share of the CPU used by others above which timings are unreliable
 BUSY_REMEDY = (
-    "beside other programs a run may take many times as long, and its times do not compare: wait for them, end them, "
+    "timings are unreliable while other programs use the CPU: wait for them, stop them, "
     "or set OMP_NUM_THREADS=1"
 )
 
 
 def busy_share() -> float:
-    """How much of the processor other programs keep busy, 0 to 1, while this one waits a moment to see."""
+    """Share of the CPU that other programs use, 0 to 1, sampled while this process sleeps."""
     return psutil.cpu_percent(interval=_BUSY_SAMPLE_S) / 100
 
 
 def free_memory_bytes(device: str = "cpu") -> int:
     """Memory that a run may still take: what the machine, its container or the first GPU has left."""
     if device.startswith("cuda"):
-        told = _output(["nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]) or ""
-        mebibytes = told.partition("\n")[0].strip()
+        free = _output(["nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]) or ""
+        mebibytes = free.partition("\n")[0].strip()
         if mebibytes.isdigit():
             return int(mebibytes) * 2**20
     return int(min(psutil.virtual_memory().available, _container_bytes()))
@@ -93,7 +93,7 @@ def has_cuda() -> bool:
     return "GPU" in (_output(["nvidia-smi", "-L"]) or "")
 
 
-@cache  # the code that runs is the code as it was when the program began
+@cache  # the running code is that of the program's start
 def git_state(folder: Path) -> tuple[str | None, bool | None]:
     """Commit and whether the code differs from it; (None, None) where `folder` is not the top of a checkout.
 
@@ -110,7 +110,7 @@ def git_state(folder: Path) -> tuple[str | None, bool | None]:
 
 
 def _output(command: list[str]) -> str | None:
-    """What a command prints; None where it is not there, fails or hangs."""
+    """The output of a command; None if it is missing, fails or hangs."""
     # Inside a git hook, GIT_DIR and its like would point git at another repository.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
@@ -139,7 +139,7 @@ def _version(package: str) -> str | None:
 
 
 def _container_bytes() -> float:
-    """What the container's memory limit leaves (cgroup v2); infinite without one."""
+    """Memory left under the container's limit (cgroup v2); infinite without one."""
     try:
         limit, used = (int((_CGROUP / name).read_text()) for name in ("memory.max", "memory.current"))
         stat = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())

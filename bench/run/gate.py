@@ -43,10 +43,12 @@ def measure_baseline(n_rounds: int, say: Say) -> Baseline:
 
 
 def make_baseline(study: Study, records: Sequence[Record], plain: Sequence[Rounds]) -> Baseline:
-    """Put together what a gate compares with. Raises UserError where a row did not finish with every seed."""
+    """Build a baseline. Raises UserError if a row did not finish with every seed."""
     rows = predictions(study, records)
     if missing := [row.name for row in study.rows if row.name not in rows]:
-        raise UserError(f"no baseline: {', '.join(missing)} did not finish; `python -m bench run` says why")
+        raise UserError(
+            f"no baseline: {', '.join(missing)} did not finish; run `python -m bench run` to see why"
+        )
     done = next(record for record in records if record.test)
     assert done.test is not None
     return Baseline(
@@ -61,8 +63,8 @@ def make_baseline(study: Study, records: Sequence[Record], plain: Sequence[Round
 
 
 def run_gate(baseline: Baseline, base: str | None, n_rounds: int, say: Say) -> tuple[list[Check], list[str]]:
-    """Every check, and notes for the reader. base: a commit to compare the speed with, besides the baseline."""
-    with checked_out(base) if base else nullcontext() as tree:  # a commit that is not there ends it at once
+    """All checks, and notes for the reader. base: a commit to compare the speed with, in addition to the baseline."""
+    with checked_out(base) if base else nullcontext() as tree:  # fails at once if the commit does not exist
         study, records = run_quick(say, lambda study: check_comparable(baseline, study))
         checks, notes = check_accuracy(baseline, study, records)
         plain, other = time_code(n_rounds, tree, say)
@@ -74,12 +76,12 @@ def run_gate(baseline: Baseline, base: str | None, n_rounds: int, say: Say) -> t
 def check_comparable(baseline: Baseline, study: Study) -> None:
     """Raises UserError where the baseline is about other data, seeds or recipes than the study."""
     if baseline.dataset_fingerprint != study.dataset.fingerprint or baseline.seeds != study.seeds:
-        raise UserError("the baseline is of other data or seeds: make it anew with --update")
+        raise UserError("the baseline has other data or seeds: renew it with --update")
     today = {row.name: row.recipe.id for row in study.rows}
     changed = [name for name, row in baseline.rows.items() if today.get(name) != row.recipe_id]
     if changed:
         raise UserError(
-            f"the recipe of {', '.join(changed)} is not the baseline's: make it anew with --update"
+            f"the recipe of {', '.join(changed)} differs from the baseline's: renew it with --update"
         )
 
 
@@ -96,7 +98,7 @@ def check_accuracy(
     )
     new = [row.name for row in study.rows if row.name not in baseline.rows]
     return checks, [
-        f"Without a baseline, so not judged: {', '.join(new)} (--update takes them in)."
+        f"Not judged, because the baseline does not have them: {', '.join(new)} (--update adds them)."
     ] if new else []
 
 
@@ -110,7 +112,7 @@ def check_ratios(baseline: Baseline, plain: Sequence[Rounds]) -> list[Check]:
 
 
 def predictions(study: Study, records: Sequence[Record]) -> dict[str, BaselineRow]:
-    """Row -> its test predictions, for the rows that are done with every seed."""
+    """Row -> its test predictions, for the rows that finished every seed."""
     done = {(r.recipe_id, r.seed_index): r.test for r in records if r.status == "done" and r.test}
     rows = {}
     for row in study.rows:
@@ -122,7 +124,7 @@ def predictions(study: Study, records: Sequence[Record]) -> dict[str, BaselineRo
 
 
 def run_quick(say: Say, check: Callable[[Study], None] = lambda _: None) -> tuple[Study, list[Record]]:
-    """The `quick` study on the smallest bundled model, fast engine, float32, in a folder that is thrown away.
+    """The `quick` study on the smallest bundled model, fast engine, float32, in a temporary folder.
 
     check: is called with the study before its first run.
     """

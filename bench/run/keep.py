@@ -1,4 +1,4 @@
-"""Classifiers of a study that are kept: a finished run is fitted again, compared with its record and saved."""
+"""Saves classifiers of a study: a finished run is fitted again, compared with its record and saved."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def check_names(names: Sequence[str], rows: Sequence[str]) -> None:
 
 
 def keep(name: str, results: Results, data: Dataset, folder: Path, device: str) -> Kept:
-    """Fit the chosen run of a row once more, and save its classifier below the study's folder.
+    """Fit one run of a row again and save its classifier in the study's folder.
 
-    Of a row's seeds the one with the highest validation accuracy is taken, so the choice never sees the test part.
-    Raises UserError where the row has no finished run, and where the classifier cannot be saved.
+    The seed with the highest validation accuracy is used, so the choice never sees the test part. Raises UserError if
+    the row has no finished run, or if the classifier cannot be saved.
     """
     from gptcore.engine.engine import Engine
     from gptcore.training.fit import fit
@@ -48,7 +48,7 @@ def keep(name: str, results: Results, data: Dataset, folder: Path, device: str) 
     if not row.done:
         raise UserError(f"--keep {name}: {row.name} has no finished run ({row.reason})")
     record = max(row.done, key=_on_validation)
-    # As it was then, so that the same arithmetic gives the same classifier.
+    # The same precision as in the record, to get the same classifier.
     engine = Engine(record.engine, "bfloat16" if record.environment.dtype == "bfloat16" else "float32")
     fitted = fit(record.recipe, data.with_split(record.seeds.split), record.seeds, engine, device)
     target = folder / FOLDER / record.recipe_id

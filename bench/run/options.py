@@ -1,6 +1,6 @@
-"""The options of a study: what `plan` and `run` take, and what Python code passes to `open_study`.
+"""The options of a study, for `plan`, `run` and `open_study`.
 
-Each field's annotation is the command line's help, so an option is described once. Imports no torch.
+Each field's annotation is its help text, so an option is described once. Imports no torch.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from typer import Option
 
 from gptcore.data.options import ReadOptions
 
-Matrix = Annotated[str, Option(help="full, quick, or the path of a TOML file of your own")]
+Matrix = Annotated[str, Option(help="full, quick, or the path of your own TOML file")]
 Models = Annotated[
     str,
     Option(
         help="gpt2, bundled, one model's name, a checkpoint folder or a hub id; "
-        "auto: gpt2 with a CUDA GPU and weights at hand, else bundled"
+        "auto: gpt2 if there is a CUDA GPU and the weights are available, else bundled"
     ),
 ]
 Only = Annotated[
     list[str],
-    Option(help="run only these rows, the baseline and what they are compared with; commas or repeats"),
+    Option(help="run only these rows, the baseline and their reference rows; comma-separated or repeated"),
 ]
-Skip = Annotated[list[str], Option(help="leave these rows out; commas or repeats")]
-Device = Annotated[Literal["auto", "cpu", "cuda"], Option(help="auto: a CUDA GPU where there is one")]
+Skip = Annotated[list[str], Option(help="leave out these rows; comma-separated or repeated")]
+Device = Annotated[Literal["auto", "cpu", "cuda"], Option(help="auto: a CUDA GPU if there is one")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
-    """Which data is read, and how: what every command that takes data takes."""
+    """Which data to read, and how: shared by all commands that take data."""
 
     data: Annotated[
         str, Option(help="a data set's name (see `list`), or a CSV, TSV, JSON or Parquet file")
@@ -45,29 +45,27 @@ class DataOptions:
     ] = None
     text_column: Annotated[
         str | None,
-        Option(help="column of the texts, where its name is not obvious; title,body joins several"),
+        Option(help="column with the texts, if its name is not recognised; title,body joins several"),
     ] = None
     label_column: Annotated[
-        str | None, Option(help="column of the labels, where its name is not obvious")
+        str | None, Option(help="column with the labels, if its name is not recognised")
     ] = None
-    label_names: Annotated[
-        str | None, Option(help="names of the classes: a,b,c for labels 0,1,2, or 0=a,1=b")
-    ] = None
-    encoding: Annotated[str | None, Option(help="of the file, such as latin-1; by default UTF-8")] = None
+    label_names: Annotated[str | None, Option(help="class names: a,b,c for labels 0,1,2, or 0=a,1=b")] = None
+    encoding: Annotated[str | None, Option(help="file encoding, such as latin-1; default: UTF-8")] = None
     separator: Annotated[
-        str | None, Option(help="between columns: one character, or tab; by default as the suffix says")
+        str | None, Option(help="column separator: one character, or tab; default: by file suffix")
     ] = None
     no_header: Annotated[
-        bool, Option("--no-header", help="the first line is a row; columns are numbered from 1")
+        bool, Option("--no-header", help="the first line is data, not a header; columns are numbered from 1")
     ] = False
-    split_column: Annotated[
-        str | None, Option(help="column that says train, validation or test for each row")
-    ] = None
-    validation: Annotated[Path | None, Option(help="file with the validation rows; needs --test too")] = None
-    test: Annotated[Path | None, Option(help="file with the test rows; --data then has none")] = None
+    split_column: Annotated[str | None, Option(help="column with train, validation or test for each row")] = (
+        None
+    )
+    validation: Annotated[Path | None, Option(help="file with the validation rows; needs --test")] = None
+    test: Annotated[Path | None, Option(help="file with the test rows; --data then contains none")] = None
 
     def reading(self) -> ReadOptions:
-        """How the file is to be read. Raises UserError for a value that cannot be."""
+        """How to read the file. Raises UserError for an invalid value."""
         return ReadOptions(
             text_column=self.text_column,
             label_column=self.label_column,
@@ -95,8 +93,8 @@ class RunOptions(DataOptions):
     vary: Annotated[
         list[str],
         Option(
-            help="what differs between seeds, together. Repeated, one series of seeds for each, which splits "
-            "the variance of the accuracy between them"
+            help="what differs between seeds, such as init,order. Repeat the option for one series of seeds each, "
+            "which splits the variance of the accuracy between them"
         ),
     ] = field(default_factory=lambda: ["init,order,split"])
     splits: Annotated[
@@ -106,18 +104,20 @@ class RunOptions(DataOptions):
         ),
     ] = "random"
     changes: Annotated[
-        list[str], Option("--set", help="change the baseline: FIELD=VALUE, such as lr=1e-4; repeats")
+        list[str], Option("--set", help="change the baseline: FIELD=VALUE, such as lr=1e-4; repeatable")
     ] = field(default_factory=list)
     engine: Annotated[
         Literal["fast", "plain"],
-        Option(help="fast: skip what cannot change the answer; plain: skip nothing"),
+        Option(help="fast: skip work that cannot change the answer; plain: skip nothing"),
     ] = "fast"
     precision: Annotated[
         Literal["auto", "float32", "bfloat16"],
-        Option(help="of matrix products (plain: always float32); auto: bfloat16 if 1.3 times faster here"),
+        Option(
+            help="precision of matrix products (plain: always float32); auto: bfloat16 if 1.3 times faster here"
+        ),
     ] = "auto"
     out: Annotated[
-        Path | None, Option(help="folder of the study; by default results/ and what is run on what")
+        Path | None, Option(help="study folder; default: in results/, named after models, matrix and data")
     ] = None
     device: Device = "auto"
     retry_failed: Annotated[bool, Option("--retry-failed", help="re-run failed runs")] = False
@@ -125,7 +125,7 @@ class RunOptions(DataOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class SpeedOptions(DataOptions):
-    """What `speed` times, and where its page goes."""
+    """Which rows `speed` times, and where its page goes."""
 
     models: Annotated[str, Option(help="gpt2 (its 124M), bundled (micro), or one model's name")] = "gpt2"
     only: Only = field(default_factory=list)
@@ -135,11 +135,12 @@ class SpeedOptions(DataOptions):
         Option(
             min=0,
             max=100,
-            help="timings of each engine, in turn; 0: none, only add rows done --whole to the page that is there",
+            help="timings of each engine, taken in turn; 0: none, only add --whole rows to the existing page",
         ),
     ] = 3
     whole: Annotated[
-        list[str], Option(help="rows that are also run whole, once with each engine; pages keep them")
+        list[str],
+        Option(help="rows to also time end to end, once with each engine; kept when the page is rewritten"),
     ] = field(default_factory=list)
-    out: Annotated[Path, Option(help="folder of the page, its plot and its record")] = Path("results/speed")
+    out: Annotated[Path, Option(help="folder for the page, its plot and its record")] = Path("results/speed")
     device: Device = "auto"

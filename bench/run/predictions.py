@@ -1,4 +1,4 @@
-"""What a record keeps of a run's test predictions: every probability, or of many classes the largest ones."""
+"""The test predictions stored in a record: all probabilities, or only the largest if there are many classes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from gptcore.result import Evaluation
 
 ALL_CLASSES = (
-    50  # up to which every probability is kept: 1,000 classes and 5,000 texts would be 45 MB a record
+    50  # all probabilities are kept up to here: 1,000 classes and 5,000 texts would be 45 MB per record
 )
-KEPT = 10  # probabilities per text beyond it
+KEPT = 10  # probabilities per text above that
 
 
 def predictions_of(evaluation: Evaluation, examples: np.ndarray | None) -> Predictions:

@@ -1,4 +1,4 @@
-"""Probes of a plan's recipes on this machine, and what they forecast for its runs. Loads torch: it times real steps."""
+"""Probes of a plan's recipes on this machine, and forecasts for its runs. Loads torch: it times real steps."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def forecast_here(
     on_probe: Callable[[str, int, int], None],
     without: Set[str] = frozenset(),
 ) -> dict[str, Prediction]:
-    """Run id -> prediction of the runs that are to do, but for those whose recipe could not be probed.
+    """Run id -> prediction of the runs that are to do, except those whose recipe could not be probed.
 
-    on_probe is told which kind of recipe is timed next (`cost_id`), how many are, and of how many; without: kinds
-    to leave out. The forecast is what runs take in this process.
+    on_probe(kind, done, n): called before a kind of recipe (`cost_id`) is timed. without: kinds to leave out.
+    Forecasts hold for runs in this process.
     """
     data, engine, device = session.data, session.engine, session.device
     recipes = {run.recipe.id: run.recipe for run in plan if run.state == "todo"}
@@ -37,7 +37,7 @@ def forecast_here(
     for kind in _one_of_each(kinds):  # loads what the first run would load
         on_probe(kind, 0, len(kinds))
         _sample(kinds[kind], data, engine, device)
-    # Memory that the probes leave free inside the process is used again by the runs, so it is looked at before them.
+    # Runs reuse memory that the probes free inside the process, so it is measured before the probes.
     floor_bytes = 0 if device.startswith("cuda") else psutil.Process().memory_info().rss
     samples = {}
     for done, (kind, recipe) in enumerate(kinds.items()):
@@ -55,7 +55,7 @@ def forecast_here(
 
 
 def _one_of_each(kinds: Mapping[str, Recipe]) -> list[str]:
-    """A network and a logistic regression, as far as there are any."""
+    """One network and one logistic regression, if there are any."""
     networks = [kind for kind, recipe in kinds.items() if recipe.trainer == "network"]
     logistic = [kind for kind, recipe in kinds.items() if recipe.trainer != "network"]
     return [*networks[:1], *logistic[-1:]]
@@ -64,6 +64,6 @@ def _one_of_each(kinds: Mapping[str, Recipe]) -> list[str]:
 def _sample(recipe: Recipe, data: Dataset, engine: Engine, device: str) -> Sample | None:
     try:
         return take_sample(recipe, data, engine, device)
-    except Exception as error:  # the run itself will say what is wrong
+    except Exception as error:  # the run itself will report the error
         log.info("no probe of %s: %s", recipe.id, error)
         return None

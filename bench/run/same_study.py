@@ -1,4 +1,4 @@
-"""Whether a study may go on in a folder that holds runs already. Imports no torch."""
+"""Checks whether a study may continue in a folder that already holds runs. Imports no torch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def checkpoints_of(rows: Iterable[Row]) -> dict[str, str]:
 
 
 def check_same_study(folder: Path, study: Study, records: Mapping[str, Record]) -> None:
-    """Raises UserError where new runs would replace, or stand beside, runs that they do not compare with."""
+    """Raises UserError if new runs would replace, or be mixed with, runs that are not comparable."""
     for record in records.values():
         if record.status == "skipped":
             continue
@@ -36,9 +36,9 @@ def check_same_study(folder: Path, study: Study, records: Mapping[str, Record]) 
         elif record.engine != study.engine:
             what = f"runs of the {record.engine} engine"
         elif not same_seeds:
-            what = f"runs whose seeds vary otherwise ({record.run_id})"
+            what = f"runs with other seeds ({record.run_id})"
         elif not has_same_checkpoint(record, study):
-            what = f"runs of {record.recipe.model} with other files than it has now ({record.run_id})"
+            what = f"runs of {record.recipe.model} with different checkpoint files ({record.run_id})"
         else:
             continue
         raise UserError(f"{folder} holds {what}: choose another folder with --out")
@@ -47,7 +47,7 @@ def check_same_study(folder: Path, study: Study, records: Mapping[str, Record]) 
 
 
 def _check_weights(folder: Path, study: Study) -> None:
-    """Weights share out the level of the tests, so none may be chosen with results at hand."""
+    """Weights divide the significance level between rows, so they may not be chosen after seeing results."""
     try:
         before = {row.name: row.weight for row in load_study(folder).rows}
     except UserError:  # no manifest, or a damaged one: nothing is known of its weights
@@ -56,7 +56,7 @@ def _check_weights(folder: Path, study: Study) -> None:
         if row.weight != (was := before.get(row.name)):
             raise UserError(
                 f"row {row.name!r}: weight = {_weight(row.weight)}, but {folder} has results with {_weight(was)}: "
-                "weights are fixed before the first run, so put it back, or choose another folder with --out"
+                "weights must be fixed before the first run: restore it, or choose another folder with --out"
             )
 
 
@@ -65,30 +65,31 @@ def _weight(weight: float | None) -> str:
 
 
 def unknown_checkpoints(folder: Path, study: Study, records: Mapping[str, Record]) -> list[str]:
-    """A warning for each checkpoint whose finished runs do not say which files they read."""
+    """A warning for each checkpoint whose finished runs do not record which files they read."""
     models = {
         record.recipe.model: None
         for record in records.values()
         if record.weights and record.weights.checkpoint is None and record.recipe.model not in REGISTRY
     }
     return [
-        f"runs in {folder} were made before checkpoints were guarded: if {model} has changed since, give an --out"
+        f"runs in {folder} do not record which checkpoint files they read: if {model} has changed since, "
+        "use another --out"
         for model in models
         if model in study.checkpoints
     ]
 
 
 def reported_study(folder: Path, study: Study, records: Mapping[str, Record]) -> tuple[Study, list[str]]:
-    """The wider study in the folder that this one is a part of, so that its report stays whole; else this one.
+    """The larger study in the folder that this one is part of, so that its report stays complete; else this one.
 
-    Either way with the numbers of seeds at which it was judged before.
+    Both with the numbers of seeds at which the study was judged before.
     """
     try:
         there = load_study(folder)
-    except UserError:  # there is none, or it is damaged and written anew
+    except UserError:  # there is none, or it is damaged and will be rewritten
         return study.model_copy(update={"looks": []}), []
     study = study.model_copy(update={"looks": _looks(there, study, records)})
-    # What is said of the data grows with the code; whether it is the same is for the fingerprint to say.
+    # Facts about the data are extended over time; the fingerprint decides whether the data are the same.
     of_data = {"dataset": study.dataset, "notes": study.notes}
     same_data = there.dataset.fingerprint == study.dataset.fingerprint
     free = ("name", "rows", "seeds", "command", "warnings", "checkpoints", "looks")
@@ -102,14 +103,14 @@ def reported_study(folder: Path, study: Study, records: Mapping[str, Record]) ->
         size = f"{len(there.rows)} rows x {len(there.seeds)} seeds"
         warnings = list(dict.fromkeys([*study.warnings, *there.warnings]))
         whole = there.model_copy(update=of_data | {"warnings": warnings})
-        return whole, [f"a part of the study in {folder}, whose report stays about all of it ({size})"]
+        return whole, [f"this is part of the study in {folder}; the report still covers all of it ({size})"]
     if set(rows) - {row.name for row in study.rows}:
-        return study, [f"the report in {folder} will be about this study alone; other records there are kept"]
+        return study, [f"the report in {folder} will cover only this study; other records there are kept"]
     return study, []
 
 
 def _looks(there: Study, study: Study, records: Mapping[str, Record]) -> list[int]:
-    """Numbers of seeds with which rows of this study were judged by earlier calls, as far as is known."""
+    """Numbers of seeds with which rows of this study were judged by earlier calls, if known."""
     common = {row.recipe.id for row in there.rows} & {row.recipe.id for row in study.rows}
     if not common or any(one != other for one, other in zip(there.seeds, study.seeds, strict=False)):
         return []

@@ -1,4 +1,4 @@
-"""Plain against fast, row by row, in turn in one process on the same data. Loads torch: it times real steps."""
+"""Times both engines row by row, in turn, in one process on the same data. Loads torch: it times real steps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import torch
 
 from bench.records.record import Environment
-from bench.records.speed import EngineName, RowSpeed, SpeedStudy, Taken, Whole, WholeRow
+from bench.records.speed import EndToEnd, EndToEndRow, EngineName, RowSpeed, SpeedStudy, Taken
 from bench.records.study import Row
 from bench.run.environment import describe_environment
 from bench.run.supervisor import Supervisor
@@ -37,19 +37,19 @@ SLICES: dict[EngineName, dict[str, SliceSize]] = {
         "bundled": SliceSize(batches=16, evaluated=64, stand_in=False),
     },
 }
-WHOLE_PAIRS = 3  # of slices of a row that is then done whole
-LENGTHS = (32, 64, 128, 256)  # tokens a row is padded to, to show how cost grows
+END_TO_END_PAIRS = 3  # of slices of a row that is then timed end to end
+LENGTHS = (32, 64, 128, 256)  # tokens per padded row, to show how cost grows
 OTHER_MODELS = {"gpt2": ("mini", "gpt2-medium"), "bundled": ("nano", "micro", "mini")}
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
-OnTimed = Callable[[str, float], None]  # what is timed now; how much is done, from 0 to 1
+OnTimed = Callable[[str, float], None]  # what is being timed; the share done, from 0 to 1
 
 
 def measure(
     models: str,
     rows: Sequence[Row],
-    beyond: Sequence[Row],
+    extra_rows: Sequence[Row],
     data: Dataset,
     pairs: int,
     device: str,
@@ -57,8 +57,8 @@ def measure(
 ) -> SpeedStudy:
     """Time slices of every row of one model under both engines.
 
-    beyond: rows that are not part of the matrix and do not count towards its total. Weights are random: they
-    decide no time. Rows come in the order of the plan; TF-IDF has no engine.
+    extra_rows: rows that are not part of the matrix and do not count towards its total. Weights are random: they
+    do not affect time. Rows are in the order of the plan; TF-IDF has no engine.
     """
     base = rows[0].recipe
     timer = _Timer(data, device, base.model)
@@ -70,7 +70,7 @@ def measure(
         for model in OTHER_MODELS[timer.family]
         if model != base.model
     ]
-    n, done = len(rows) + len(beyond) + len(lengths) + len(others), 0
+    n, done = len(rows) + len(extra_rows) + len(lengths) + len(others), 0
 
     def timed(name: str, recipe: Recipe) -> RowSpeed:
         nonlocal done
@@ -88,7 +88,7 @@ def measure(
         slices={name: _in_words(sizes[timer.family], base) for name, sizes in SLICES.items()},
         rates={name: _rate(dtype, torch.device(device)) for name, dtype in DTYPES.items()},
         rows=[timed(row.name, row.recipe) for row in rows],
-        beyond=[timed(row.name, row.recipe) for row in beyond],
+        extra_rows=[timed(row.name, row.recipe) for row in extra_rows],
         by_length=[timed(f"{width} tokens", recipe) for width, recipe in zip(widths, lengths, strict=True)],
         by_model=[timed(recipe.model, recipe) for recipe in others],
         environment=timer.environment(),
@@ -96,14 +96,16 @@ def measure(
     )
 
 
-def measure_whole(rows: Sequence[Row], data: Dataset, device: str, on_timed: OnTimed) -> Iterator[WholeRow]:
-    """Do every row whole, once with each engine, as soon as the one before is taken; slices come first."""
+def measure_end_to_end(
+    rows: Sequence[Row], data: Dataset, device: str, on_timed: OnTimed
+) -> Iterator[EndToEndRow]:
+    """Time every row end to end, once with each engine, yielding each when it is done; slices are timed first."""
     if not rows:
         return
     timer = _Timer(data, device, rows[0].recipe.model)
     on_timed(f"slices of {', '.join(row.name for row in rows)}", 0.0)
-    sliced = [timer.row(row.name, row.recipe, WHOLE_PAIRS) for row in rows]
-    total = sum(row.median_s(engine) for row in sliced for engine in ENGINES)
+    extrapolated = [timer.row(row.name, row.recipe, END_TO_END_PAIRS) for row in rows]
+    total = sum(row.median_s(engine) for row in extrapolated for engine in ENGINES)
 
     def tell_epochs(what: str, done: float, share: float, epochs: int) -> OnEpoch:
         on_timed(what, done)
@@ -112,14 +114,14 @@ def measure_whole(rows: Sequence[Row], data: Dataset, device: str, on_timed: OnT
         )
 
     done = 0.0
-    for row in sliced:
-        found: dict[EngineName, Whole] = {}
+    for row in extrapolated:
+        found: dict[EngineName, EndToEnd] = {}
         for engine in ENGINES:
             share = row.median_s(engine) / total
-            on_epoch = tell_epochs(f"{row.row}, whole, {engine}", done, share, row.recipe.epochs)
-            found[engine] = timer.whole(row, engine, on_epoch)
+            on_epoch = tell_epochs(f"{row.row}, end to end, {engine}", done, share, row.recipe.epochs)
+            found[engine] = timer.end_to_end(row, engine, on_epoch)
             done += share
-        yield WholeRow(sliced=row, **found, environment=timer.environment(), created_at=_now())
+        yield EndToEndRow(extrapolated=row, **found, environment=timer.environment(), created_at=_now())
 
 
 class _Timer:
@@ -132,7 +134,7 @@ class _Timer:
         self.engines: dict[EngineName, Engine] = {"fast": Engine("fast", precision), "plain": Engine("plain")}
 
     def row(self, name: str, recipe: Recipe, pairs: int) -> RowSpeed:
-        """Slices of a row, in turn: each pair in the opposite order of the one before."""
+        """Slices of a row, in turn: each pair in the reverse order of the previous pair."""
 
         def timed(engine: EngineName) -> Runner[Probe]:
             size = SLICES[engine][self.family]
@@ -150,8 +152,8 @@ class _Timer:
             trunk_key=None if trunk is None else repr((trunk.rows, trunk.depth)),
         )
 
-    def whole(self, row: RowSpeed, engine: EngineName, on_epoch: OnEpoch) -> Whole:
-        """A run from start to end, in a process of its own, whose memory is the run's. Raises UserError."""
+    def end_to_end(self, row: RowSpeed, engine: EngineName, on_epoch: OnEpoch) -> EndToEnd:
+        """A run from start to end in its own process, so that the memory is the run's. Raises UserError."""
         recipe = row.recipe.model_copy(update={"weights": "random"})
         spec = SessionSpec(self.data, engine, self.engines[engine].precision, self.device)
         with Supervisor(spec) as supervisor:
@@ -159,9 +161,9 @@ class _Timer:
         if record.cost is None or record.cost.process_mem_bytes is None:
             last = (record.output_tail or [""])[-1]
             raise UserError(
-                f"{row.row} could not be done whole with the {engine} engine: {record.reason} {last}".rstrip()
+                f"{row.row} could not be timed end to end with the {engine} engine: {record.reason} {last}".rstrip()
             )
-        return Whole(phases=record.cost.phases, mem_bytes=record.cost.process_mem_bytes)
+        return EndToEnd(phases=record.cost.phases, mem_bytes=record.cost.process_mem_bytes)
 
     def environment(self) -> Environment:
         """The machine and the code, and the fast engine's precision."""

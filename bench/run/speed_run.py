@@ -1,4 +1,4 @@
-"""From the options of `speed` to rows, data and the page that is there. Imports no torch."""
+"""From the options of `speed` to rows, data and the existing page. Imports no torch."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from gptcore.errors import UserError
 
 @dataclass(frozen=True)
 class SpeedRun:
-    """What `speed` times: rows of one model of `models`, those that are also done whole, the data, the device.
+    """The work of `speed`: rows of one model of `models`, the rows also timed end to end, the data, the device.
 
-    beyond: rows that the matrix does not have: all layers and LoRA, reading the last real token. before: what was
-    measured into the same folder earlier.
+    extra_rows: rows that are not in the matrix: all layers and LoRA, reading the last real token. before: earlier
+    measurements in the same folder.
     """
 
     models: str
     rows: list[Row]
-    beyond: list[Row]
-    whole: list[Row]
+    extra_rows: list[Row]
+    end_to_end: list[Row]
     data: Dataset
     device: str
     before: SpeedStudy | None
@@ -46,7 +46,7 @@ def open_speed(options: SpeedOptions) -> SpeedRun:
     for row in resolved.rows:
         if row.recipe.model == model and row.excluded is None:
             rows.setdefault(row.recipe.id, row)
-    beyond = [
+    extra_rows = [
         Row(
             name=f"{row.name}-last-real-token",
             recipe=row.recipe.model_copy(update={"position": "last_real"}),
@@ -54,24 +54,24 @@ def open_speed(options: SpeedOptions) -> SpeedRun:
         for row in rows.values()
         if row.name in ("all-layers", "lora")
     ]
-    timed = {row.name: row for row in (*rows.values(), *beyond)}
+    timed = {row.name: row for row in (*rows.values(), *extra_rows)}
     for name in split_names(options.whole):
         if name not in timed:
-            raise UserError(f"--whole {name}: no such row is timed: {closest(name, timed)}")
+            raise UserError(f"--whole {name}: unknown row: {closest(name, timed)}")
     check_folder(options.out)
     path = speed_path(options.out, models)
     before = load_speed(path)
     dataset = load_dataset(options.data, options=options.reading())
     if not options.pairs and not options.whole:
-        raise UserError("--pairs 0: nothing would be timed: name a row with --whole")
+        raise UserError("--pairs 0 times nothing: name a row with --whole")
     if not options.pairs and before is None:
-        raise UserError(f"--pairs 0: {path} is not there to be added to: time the rows first, without it")
+        raise UserError(f"--pairs 0: {path} does not exist: time the rows first, without --pairs 0")
     if before is not None:
         _check_nothing_is_lost(path, before, dataset, timed if options.pairs else None)
     return SpeedRun(
         models,
         list(rows.values()),
-        beyond,
+        extra_rows,
         [timed[name] for name in split_names(options.whole)],
         dataset,
         choose_device(options.device),
@@ -82,15 +82,13 @@ def open_speed(options: SpeedOptions) -> SpeedRun:
 def _check_nothing_is_lost(
     path: Path, before: SpeedStudy, data: Dataset, timed: Collection[str] | None
 ) -> None:
-    """Refuse to write over a page of other data, or of rows that are not timed again; None: all rows are kept."""
+    """Refuse to overwrite a page of other data or with rows that are not timed again; None: all rows are kept."""
     if (before.dataset, before.n_train) != (data.name, len(data.train)):
         raise UserError(
             f"{path} is about {before.dataset} with {before.n_train:,} training texts, this is {data.name} with "
-            f"{len(data.train):,}: give an --out"
+            f"{len(data.train):,}: use another --out"
         )
-    names = [row.row for row in (*before.rows, *before.beyond)]
+    names = [row.row for row in (*before.rows, *before.extra_rows)]
     lost = [name for name in names if timed is not None and name not in timed]
     if lost:
-        raise UserError(
-            f"{path} holds rows that this call does not time and would lose, such as {lost[0]}: give an --out"
-        )
+        raise UserError(f"{path} holds rows that this call would drop, such as {lost[0]}: use another --out")

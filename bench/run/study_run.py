@@ -1,4 +1,4 @@
-"""From what the command line asks to a study, its data, its folder and its plan. Imports no torch."""
+"""From command-line options to a study, its data, its folder and its plan. Imports no torch."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ TOGETHER: tuple[Series, ...] = (SEED_KINDS,)
 
 @dataclass(frozen=True)
 class StudyRun:
-    """Everything that a run needs. free_bytes: of memory; `messages` and `warnings` are for the user's eyes."""
+    """Everything that a run needs. free_bytes: free memory; `messages` and `warnings` are shown to the user."""
 
     folder: Path
     study: Study
     data: Dataset
-    manifest: Study  # what the report is about: the study, or a wider one in the folder that it is a part of
+    manifest: Study  # the study of the report: this one, or a larger one in the folder that contains it
     records: dict[str, Record]  # by run id, as the plan knew them
     plan: list[PlannedRun]
     device: str
@@ -54,7 +54,7 @@ class StudyRun:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
     def session_spec(self, verify: bool = False) -> SessionSpec:
-        """What a worker opens its session with; verify: compare every run with the plain engine first."""
+        """The specification of a worker's session; verify: first compare every run with the plain engine."""
         return SessionSpec(
             *(self.data, self.study.engine, self.precision, self.device),
             verify=verify,
@@ -116,10 +116,10 @@ def open_study(options: RunOptions) -> StudyRun:
     messages = [why, *checkpoint_notes(plan), *data.notes]
     warnings += unknown_checkpoints(folder, study, records)
     if any(run.state == "todo" for run in plan) and (busy := busy_share()) > BUSY:
-        warnings.append(f"other programs keep {busy:.0%} of the processor busy: {BUSY_REMEDY}")
+        warnings.append(f"other programs use {busy:.0%} of the CPU: {BUSY_REMEDY}")
     free_bytes = free_memory_bytes(device)
-    manifest, told = reported_study(folder, study, records)
-    messages += told
+    manifest, notes = reported_study(folder, study, records)
+    messages += notes
     if (again := repeated_looks(manifest)) and len(manifest.seeds) not in (manifest.looks or []):
         warnings.append(again)
     return StudyRun(

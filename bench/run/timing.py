@@ -1,4 +1,4 @@
-"""Measurements taken in turn, for `speed` and `regress`; and the processes that run different code for the latter."""
+"""Interleaved measurements for `speed` and `regress`, and the processes that run other code for `regress`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Worker:
     """A process that runs the workload with the code of one tree; it lives within a `with` block."""
 
     def __init__(self, tree: Path, workload: Path = WORKLOAD) -> None:
-        # One thread and no cache of the user's: two commits, or two rounds, must not share more than the machine.
+        # One thread and no user cache: two commits, or two rounds, must share nothing but the machine.
         environment = os.environ | {"PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
         self.tree = tree
         self._errors = tempfile.TemporaryFile(mode="w+")  # noqa: SIM115  (closed in __exit__)
@@ -65,7 +65,7 @@ class Worker:
         self._errors.close()
 
     def seconds(self, case: str, engine: Literal["fast", "plain"], seed: int) -> float:
-        """Time one fit. Raises UserError with the process's last words if it has none to give."""
+        """Time one fit, in seconds. Raises UserError with the process's last line of output if it fails."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps({"case": case, "engine": engine, "seed": seed}) + "\n")
@@ -96,8 +96,8 @@ def take_rounds(
 ) -> dict[str, dict[Name, list[Measured]]]:
     """Case -> runner -> what it measured, one value per round: each is called with the case and the round's number.
 
-    Every round asks all runners, in the opposite order of the last. warm_up: rounds taken first and dropped, in
-    which everything is loaded.
+    Every round calls all runners, in the reverse order of the previous round. warm_up: first rounds that are
+    dropped, in which everything is loaded.
     """
     taken: dict[str, dict[Name, list[Measured]]] = {case: {name: [] for name in runners} for case in cases}
     for number in range(-warm_up, n_rounds):

@@ -1,7 +1,7 @@
 """The process that computes runs, one after the other, and keeps the engine's trunks between them.
 
-It writes no record and outlives nobody: it ends as soon as the supervisor's end of the connection closes, however
-that came. Imports torch only once it works.
+It writes no records, and ends as soon as the supervisor's end of the connection closes, for whatever reason. Imports
+torch only when it starts to work.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SessionSpec:
-    """What a worker opens its session with, see `runner.open_session`."""
+    """The arguments of a worker's session, see `runner.open_session`."""
 
     data: Dataset
     engine: Literal["fast", "plain"]
@@ -43,21 +43,21 @@ class SessionSpec:
 
 @dataclass(frozen=True)
 class Ready:
-    """The first message of a worker that can begin."""
+    """The first message of a worker that is ready."""
 
     environment: Environment
 
 
 @dataclass(frozen=True)
 class Refused:
-    """Instead of the first message, or of a run's record: what the user has to change."""
+    """Sent instead of `Ready` or of a run's record: an error that the user has to fix."""
 
     message: str
 
 
 @dataclass(frozen=True)
 class ForecastTask:
-    """Asks what the runs of a plan will take; answered with many `ForecastProgress` and the predictions by run id.
+    """Asks for forecasts of a plan's runs; answered with many `ForecastProgress`, then predictions by run id.
 
     without: kinds of recipes to leave out.
     """
@@ -68,7 +68,7 @@ class ForecastTask:
 
 @dataclass(frozen=True)
 class ForecastProgress:
-    """This kind of recipe is timed now, and so many of `n` have been."""
+    """A kind of recipe is being timed; `done` of `n` have been timed."""
 
     kind: str
     done: int
@@ -76,9 +76,9 @@ class ForecastProgress:
 
 
 def work(spec: SessionSpec, connection: Connection, output: Connection) -> None:
-    """Do what comes in: a run is answered with its epochs and its record. Never returns.
+    """Process incoming tasks: a run is answered with its epochs and its record. Never returns.
 
-    output: takes all that this process and its children print.
+    output: receives everything that this process and its children print.
     """
     for standard in (1, 2):
         os.dup2(output.fileno(), standard)
@@ -123,7 +123,7 @@ def _answer(run: PlannedRun, session: Session, connection: Connection) -> Record
 
 
 def _receive(connection: Connection, asked: SimpleQueue[PlannedRun | ForecastTask]) -> None:
-    """Take in what is asked, and end the process when the supervisor is gone, also in the midst of a run."""
+    """Receive tasks, and end the process when the supervisor is gone, even during a run."""
     while True:
         try:
             asked.put(connection.recv())

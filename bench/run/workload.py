@@ -1,7 +1,7 @@
-"""A process that times one small fit at a time, for the regression gate: cases in, seconds out, a line each.
+"""A process that times one small fit at a time, for the regression gate: cases in, seconds out, one per line.
 
-Run by path with PYTHONPATH set to the code to be timed, which may be another commit: it uses the public face of
-`gptcore` only. The first line out names the package that was loaded.
+Run by path with PYTHONPATH set to the code to be timed, which may be another commit: it uses only the public API of
+`gptcore`. The first line out names the package that was loaded.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What each run of a plan will take, from probes of its recipes: time here, peak memory. Computes nothing else.
+"""Time and memory estimates for each run of a plan, from probes of its recipes. Trains nothing.
 
-Runs are forecast in the order in which they will go, because an earlier one leaves its trunk to the later ones.
+Runs are forecast in the order in which they will go, because later runs reuse the trunks of earlier ones.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a run will cost: seconds here (a record's `marginal_s`), and its process's peak memory.
+    """The forecast of a run: its time in this study (a record's `marginal_s`) and its process's peak memory.
 
-    cut: how many texts are longer than what the run will read of them; None where it reads no tokens.
+    cut: how many texts the run will truncate; None if it reads no tokens.
     """
 
     seconds: float
@@ -33,8 +33,8 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Machine:
-    """What is the same for all runs. floor_bytes: of a process that has loaded everything but a model;
-    trunk_bytes: what the trunks that are kept may take together."""
+    """Facts shared by all runs. floor_bytes: memory of a process that has loaded everything but a model;
+    trunk_bytes: upper limit for the trunks that are kept in memory."""
 
     floor_bytes: int
     trunk_bytes: int
@@ -45,7 +45,7 @@ def forecast(
     probe_of: Callable[[PlannedRun], Probe | None],
     machine: Machine,
 ) -> dict[str, Prediction]:
-    """Run id -> prediction, for the runs that are to do and of which there is a probe."""
+    """Run id -> prediction, for the runs that are to do and have a probe."""
     trunks = _Trunks(machine.trunk_bytes)
     found = {}
     for run in plan:
@@ -64,7 +64,7 @@ def forecast(
 def refuse_too_large(
     plan: Sequence[PlannedRun], predictions: Mapping[str, Prediction], free_bytes: int
 ) -> list[PlannedRun]:
-    """The plan with those runs blocked that would take more memory than there is."""
+    """The plan, with runs blocked that need more memory than is free."""
 
     def judged(run: PlannedRun) -> PlannedRun:
         needs = predictions[run.run_id].mem_bytes if run.run_id in predictions else 0
@@ -77,7 +77,7 @@ def refuse_too_large(
 
 
 def with_prediction(record: Record, predictions: Mapping[str, Prediction]) -> Record:
-    """The record with what was forecast of it, where the run was done and forecast."""
+    """The record with its forecast, if the run was done and had one."""
     prediction = predictions.get(record.run_id)
     if prediction is None or record.cost is None:
         return record
@@ -88,7 +88,7 @@ def with_prediction(record: Record, predictions: Mapping[str, Prediction]) -> Re
 class _Trunks:
     """Which trunks are ready, as `gptcore.engine.trunk_cache` keeps them: in memory up to a budget, then on disk.
 
-    Those of a split are let go when the next one comes, as `bench.run.runner.Session` does.
+    The trunks of a split are dropped when the next split begins, as in `bench.run.runner.Session`.
     """
 
     def __init__(self, memory_bytes: int) -> None:
@@ -99,11 +99,11 @@ class _Trunks:
 
     @property
     def held_bytes(self) -> int:
-        """Of memory."""
+        """Memory of the trunks held now."""
         return min(sum(self._bytes.values()), self.memory_bytes)
 
     def take(self, need: TrunkNeed, recipe: Recipe, seeds: Seeds) -> float:
-        """Share of its work that has to be done now: 0 where it is found ready."""
+        """Share of the trunk's work that has to be done now: 0 if it is ready."""
         if seeds.split != self._split_seed:
             self._ready.clear()
             self._bytes.clear()

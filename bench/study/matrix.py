@@ -21,7 +21,7 @@ from gptcore.errors import closest as closest
 from gptcore.paths import path_kind
 from gptcore.recipe import Recipe, make_recipe
 
-MATRICES = Path(__file__).parents[1] / "matrices"  # the matrices that come with the project
+MATRICES = Path(__file__).parents[1] / "matrices"  # the matrices that ship with the project
 DEFAULT_MODELS = {"bundled": "micro", "gpt2": "gpt2"}  # the baseline's model where a file names none
 _NAME = r"^\S(.*\S)?$"  # one line, nothing blank around it
 
@@ -32,9 +32,7 @@ class _Part(BaseModel):
 
 class _Spec(_Part):
     changes: dict[str, Any] = Field(default_factory=dict, alias="set", description="recipe fields")
-    note: str | None = Field(
-        default=None, description="what a reader must know, such as a quirk of the source"
-    )
+    note: str | None = Field(default=None, description="a note for the reader, such as a quirk of the source")
 
 
 class BaselineSpec(_Spec):
@@ -77,7 +75,7 @@ class Grid(_Part):
 
 
 class Matrix(_Part):
-    """A matrix file, checked: what is left to go wrong is a combination of values that no recipe allows."""
+    """A validated matrix file: only combinations of values that no recipe allows can still fail."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$", description="by default the file's name")
     about: str = Field(default="", description="one line for `bench list`")
@@ -87,7 +85,7 @@ class Matrix(_Part):
     baseline: BaselineSpec = Field(default_factory=BaselineSpec)
     families: dict[str, str] = Field(default_factory=dict, description="family -> the baseline's model")
     models: dict[str, dict[str, Any]] = Field(
-        default_factory=dict, description="model -> recipe fields it brings to every row with it, such as lr"
+        default_factory=dict, description="model -> recipe fields for every row with that model, such as lr"
     )
     questions: dict[str, str] = Field(default_factory=dict, description="id -> text, in the report's order")
     rows: list[RowSpec] = Field(default_factory=list, alias="row")
@@ -104,7 +102,7 @@ class Matrix(_Part):
 
 
 def matrices() -> list[tuple[str, str]]:
-    """Name and one line of every matrix that comes with the project."""
+    """Name and one-line description of every matrix that ships with the project."""
     return [(name, load_matrix(name).about) for name in _bundled()]
 
 
@@ -149,7 +147,7 @@ def _find(name_or_path: str | Path) -> Path:
 
 
 def _problem(error: ValidationError, raw: dict[str, Any]) -> str:
-    """pydantic's first complaint as one line: place in the file, key, value, what is allowed."""
+    """pydantic's first error as one line: place in the file, key, value, allowed values."""
     first = error.errors()[0]
     place = [str(part) for part in first["loc"]]
     if place[0] == "row" and len(place) > 1:
@@ -157,16 +155,16 @@ def _problem(error: ValidationError, raw: dict[str, Any]) -> str:
         name = entry.get("name") if isinstance(entry, dict) else None
         place[:2] = [f"row {name!r}" if name else f"row number {int(place[1]) + 1}"]
     *where, key = place
-    shown = ": ".join([*where, key])
+    place_text = ": ".join([*where, key])
     if first["type"] == "extra_forbidden":
         hint = "a recipe's fields go into `set = { ... }`" if key in Recipe.model_fields else "remove it"
-        return f"{shown}: there is no such key here ({hint})"
+        return f"{place_text}: unknown key ({hint})"
     if first["type"] == "missing":
-        return f"{shown} is missing"
+        return f"{place_text} is missing"
     value = repr(first["input"])
     value = value if len(value) <= 60 else value[:57] + "..."
     hint = " (a row begins with [[row]])" if place == ["row"] else ""
-    return f"{shown} = {value}: {first['msg']}{hint}"
+    return f"{place_text} = {value}: {first['msg']}{hint}"
 
 
 def _check_tables(matrix: Matrix, where: str) -> None:
@@ -182,7 +180,7 @@ def _check_tables(matrix: Matrix, where: str) -> None:
         if model not in REGISTRY and "/" not in model:
             raise UserError(f"{where}: models: {model}: {closest(model, REGISTRY)} (a folder has a '/')")
         if "model" in brings:
-            raise UserError(f"{where}: models: {model}: a model cannot bring another model")
+            raise UserError(f"{where}: models: {model}: a model cannot set another model")
         make_recipe(brings, where=f"{where}: models: {model}")
     make_recipe(matrix.baseline.changes, where=f"{where}: baseline")
     if "model" in matrix.baseline.changes:
@@ -203,7 +201,7 @@ def _check_grid(grid: Grid, where: str) -> None:
             make_recipe({axis: value}, where=f"{where}: axes")
     for rule in grid.exclude:
         if not rule:
-            raise UserError(f"{where}: exclude: an empty rule would exclude everything: remove it")
+            raise UserError(f"{where}: exclude: an empty rule would exclude every row: remove it")
         for axis, value in rule.items():
             if value not in grid.axes.get(axis, []):
                 raise UserError(f"{where}: exclude: {axis} = {value!r} is in no axis")

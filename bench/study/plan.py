@@ -1,4 +1,4 @@
-"""What a study would run, what it has already, and what cannot run here and why. Computes nothing."""
+"""The plan of a study: runs to do, runs done, and runs that cannot run here and why. Trains nothing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ State = Literal["todo", "done", "failed", "blocked"]
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One recipe with one seed, and the rows that draw on it: rows with the same recipe share their runs.
+    """One recipe with one seed, and the rows that use it: rows with the same recipe share their runs.
 
     reason: why it is blocked, or why it failed before.
     """
@@ -54,7 +54,7 @@ class PlannedRun:
 def choose_models(
     asked: str, has_cuda: Callable[[], bool], reachable: Callable[[str], bool]
 ) -> tuple[str, str]:
-    """What the study runs on, and one line that says why.
+    """The model or family that the study runs on, and the reason in one line.
 
     asked: "auto", a family, a registry name, a checkpoint's folder or its hub id. `auto` takes gpt2 where a
     CUDA GPU is there and the weights are cached or `reachable`. Raises UserError for anything else.
@@ -62,20 +62,20 @@ def choose_models(
     asked = FORMER_FAMILIES.get(asked, asked)
     if asked != "auto":
         _check_model(asked, "--models")
-        known_config(asked if asked not in FAMILIES else FAMILIES[asked][0])  # a damaged folder is said now
-        return asked, f"running on {asked}, as asked"
+        known_config(asked if asked not in FAMILIES else FAMILIES[asked][0])  # report a damaged folder now
+        return asked, f"running on {asked}, as requested"
     if not has_cuda():
         return (
             "bundled",
-            "running on bundled, as there is no CUDA GPU (--models gpt2 would run GPT-2 anyway)",
+            "running on bundled: there is no CUDA GPU (use --models gpt2 to run GPT-2 anyway)",
         )
     if cached_checkpoint("gpt2") is not None:
-        return "gpt2", "running on gpt2: a CUDA GPU is there and the weights are cached"
+        return "gpt2", "running on gpt2: there is a CUDA GPU and the weights are cached"
     if reachable("gpt2"):
-        return "gpt2", "running on gpt2: a CUDA GPU is there and the weights can be downloaded"
+        return "gpt2", "running on gpt2: there is a CUDA GPU and the weights can be downloaded"
     return (
         "bundled",
-        "running on bundled, as GPT-2's weights are neither cached nor to be downloaded from here",
+        "running on bundled: GPT-2's weights are not cached and cannot be downloaded from here",
     )
 
 
@@ -88,10 +88,10 @@ def make_plan(
 ) -> list[PlannedRun]:
     """Every run of the study, all rows with the first seed, then with the second, in the engine's best order.
 
-    records: run id -> record of this study; reachable: whether a model's weights can be downloaded, asked once a
-    model and only where they are not on this machine; retry_failed: a run that failed is to do again.
+    records: run id -> record of this study; reachable: whether a model's weights can be downloaded, asked once per
+    model and only if they are not on this machine; retry_failed: re-run failed runs.
     Raises UserError for a model that is not a name, a folder or a hub id, for a local folder that cannot be opened,
-    and for a recipe that no model can follow: the user's to correct, before anything runs.
+    and for a recipe that does not fit its model.
     """
     obstacle_of = cache(partial(_model_obstacle, reachable))
     sharing: dict[str, list[Row]] = {}
@@ -118,22 +118,22 @@ def make_plan(
 
 
 def _blocks_trained(rows: list[Row]) -> int:
-    """A trunk of fewer blocks comes first, as one of more starts from it."""
+    """Sort key: shorter trunks first, because longer ones start from them."""
     recipe = rows[0].recipe
     return 0 if recipe.backbone is None else recipe.method.upper_blocks or 0
 
 
 def blocking(plan: Sequence[PlannedRun]) -> list[str]:
-    """Why no run of the plan can be done here, each reason once; empty where some can or were."""
+    """Why no run of the plan can be done here, each reason once; empty if some can or are done."""
     if any(run.state != "blocked" for run in plan):
         return []
     return list(dict.fromkeys(run.reason or "" for run in plan))
 
 
 def downloads(plan: Sequence[PlannedRun], size: Callable[[str], int | None]) -> dict[str, int | None]:
-    """Model -> bytes of weights that its runs will download (None: unknown), for those that are not here.
+    """Model -> bytes of weights that its runs will download (None: unknown), for those that are not cached.
 
-    size: bytes of a model's weights as the hub tells them; asked once a model.
+    size: bytes of a model's weights according to the hub; called once per model.
     """
     models = {
         run.recipe.model: None
@@ -144,7 +144,7 @@ def downloads(plan: Sequence[PlannedRun], size: Callable[[str], int | None]) -> 
 
 
 def checkpoint_notes(plan: Sequence[PlannedRun]) -> list[str]:
-    """What a user should know of the checkpoints that a plan's runs will open, each once."""
+    """Notes on the checkpoints that a plan's runs will open, each once."""
     recipes = [run.recipe for run in plan if run.state == "todo" and run.recipe.backbone is not None]
     models = {(recipe.model, recipe.weights) for recipe in recipes}
     notes = []
@@ -169,7 +169,7 @@ def _check_model(model: str, where: str) -> None:
 
 
 def _state(record: Record | None) -> tuple[State, str | None]:
-    """To do, done, or failed before and why."""
+    """The state of a run by its record, and the reason if it failed before."""
     if record is None or record.status == "skipped":
         return "todo", None
     if record.status == "failed":
@@ -178,7 +178,7 @@ def _state(record: Record | None) -> tuple[State, str | None]:
 
 
 def _obstacle(rows: list[Row], obstacle_of: Callable[[str, bool], str | None]) -> str | None:
-    """Why the run cannot be done here; None where it can, as far as can be told without trying."""
+    """Why the run cannot be done here; None if it can, as far as is known without trying."""
     recipe = rows[0].recipe
     if all(row.excluded for row in rows):
         return rows[0].excluded
@@ -191,7 +191,7 @@ def _obstacle(rows: list[Row], obstacle_of: Callable[[str, bool], str | None]) -
 
 
 def _model_obstacle(reachable: Callable[[str], bool], model: str, pretrained: bool) -> str | None:
-    """Why a model cannot be opened here, None where it can. Raises UserError where a local folder is the reason."""
+    """Why a model cannot be opened here, None if it can. Raises UserError if a local folder is at fault."""
     try:
         config = known_config(model)
         if config is not None and model not in REGISTRY:
@@ -209,6 +209,6 @@ def _model_obstacle(reachable: Callable[[str], bool], model: str, pretrained: bo
 
 
 def _check_fit(row: str, recipe: Recipe, config: ModelConfig) -> None:
-    """Raises UserError where the recipe asks for what the model does not have."""
+    """Raises UserError if the recipe needs layers that the model does not have."""
     if (problem := recipe.method.obstacle(linear_layers(config.n_layer))) is not None:
         raise UserError(f"row {row!r}: {problem}")

@@ -1,7 +1,7 @@
-"""A matrix resolved: its rows as full recipes, for one model family, narrowed and changed as the user asks.
+"""A resolved matrix: its rows as full recipes for one model family, narrowed and changed by the user's options.
 
-A row's recipe is, the later the stronger: Recipe's defaults, what its model brings, the baseline's `set`,
-`--set`, then the `set` of every row on the way from the baseline to the row itself.
+A row's recipe is built from these, later ones override earlier ones: Recipe's defaults, the fields of its model,
+the baseline's `set`, `--set`, then the `set` of every row on the way from the baseline to the row itself.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gptcore.recipe import METHOD_FIELDS, Recipe, make_recipe, spell_out
 
 @dataclass(frozen=True)
 class Resolved:
-    """Rows in the order of the file, the baseline first, and what a reader should be warned of."""
+    """Rows in the order of the file, the baseline first, and warnings for the reader."""
 
     baseline: str
     rows: tuple[Row, ...]
@@ -54,8 +54,8 @@ def resolve(
     """The rows of a matrix on `models`: a family, a registry name, or a checkpoint's path or hub id.
 
     Rows that belong to another family stay, with `excluded` saying so. `overrides` are the fields of --set,
-    `only` names the rows to keep beside the baseline and what they are compared with; `skip` rows to leave out, and
-    what was compared with one is compared with the row before it.
+    `only` names the rows to keep in addition to the baseline and their reference rows. `skip` names rows to leave
+    out; rows compared with one of these are compared with its reference instead.
     Raises UserError for unknown names and for values that no recipe allows.
     """
     overrides = spell_out(overrides or {})

@@ -242,10 +242,10 @@ def test_list(bench: Bench) -> None:
 def test_plan_says_what_would_run_and_runs_nothing(bench: Bench, study: list[str], tmp_path: Path) -> None:
     answer = bench("plan", *study)
     assert answer.code == 0
-    assert "as asked" in answer.out
+    assert "as requested" in answer.out
     assert "3 rows x 2 seeds on messages.csv (28 / 4 / 8 texts)" in answer.words
     assert re.search(
-        r"with a chance of 80% \(2 comparisons, 8 test texts a seed\): 3 seeds: better", answer.words
+        r"with a power of 80% \(2 comparisons, 8 test texts per seed\): 3 seeds: better", answer.words
     )
     assert "no difference: less than 5 points" in answer.words
     assert "6 runs to do, 0 done, 0 cannot run here" in answer.words
@@ -282,7 +282,7 @@ def test_plan_says_what_cannot_run(bench: Bench, study: list[str], monkeypatch: 
     monkeypatch.setattr(study_run, "free_memory_bytes", lambda _device: 100)
     answer = bench("plan", *study)
     assert answer.code == 0
-    assert "6 runs would not fit into memory and are left out" in answer.words
+    assert "6 runs do not fit into memory and are skipped" in answer.words
     assert re.search(r"2 blocked: not enough memory: needs \d\.\d GB, 0\.0 GB are free", answer.words)
 
 
@@ -326,7 +326,7 @@ def test_run_report_show(bench: Bench, study: list[str], tmp_path: Path) -> None
     assert [record.status for record in records.values()] == ["done"] * 6
     assert "forecast for 6 runs: about" in first.words
     assert all(r.cost and r.cost.predicted_s and r.cost.predicted_mem_bytes for r in records.values())
-    assert "## Prediction and outcome" in (folder / "report.md").read_text()
+    assert "## Forecast and actual cost" in (folder / "report.md").read_text()
     results = {"report.md", "report.html", "summary.csv", "plots"}
     assert results <= {path.name for path in folder.iterdir()}
     assert list((folder / "plots").glob("*.svg"))
@@ -385,15 +385,17 @@ def test_runs_from_elsewhere_in_the_same_tables_are_told(
 ) -> None:
     few = [*study, "--only", "tfidf"]
     assert bench("run", *few, "--seeds", "1").code == 0
-    assert "were done otherwise" not in bench("run", *few, "--seeds", "2").words
+    assert "were made under other conditions" not in bench("run", *few, "--seeds", "2").words
     for record in load_records(tmp_path / "study").values():
         more = record.environment.threads + 1
         place = record.environment.model_copy(update={"threads": more, "dtype": "bfloat16"})
         save_record(tmp_path / "study", record.model_copy(update={"environment": place}))
-    assert "were done otherwise" not in bench("run", *few, "--seeds", "2").words  # nothing is to do
+    assert (
+        "were made under other conditions" not in bench("run", *few, "--seeds", "2").words
+    )  # nothing is to do
     told = bench("run", *few, "--seeds", "3")
     assert told.code == 0
-    assert "were done otherwise (precision bfloat16, here float32; threads" in told.words
+    assert "were made under other conditions (precision bfloat16, here float32; threads" in told.words
 
 
 @pytest.mark.usefixtures("no_report")
@@ -402,8 +404,8 @@ def test_other_programs_at_work_are_told_where_something_is_to_be_done(
 ) -> None:
     monkeypatch.setattr(study_run, "busy_share", lambda: 0.9)
     call = ["run", *study, "--only", "tfidf", "--seeds", "1"]
-    assert "other programs keep 90% of the processor busy" in bench(*call).words
-    assert "of the processor busy" not in bench(*call).words  # nothing is to do
+    assert "other programs use 90% of the CPU" in bench(*call).words
+    assert "of the CPU" not in bench(*call).words  # nothing is to do
 
 
 @pytest.mark.usefixtures("no_report")
@@ -543,7 +545,7 @@ def test_an_overwritten_checkpoint_is_refused(
     save_gpt(random_gpt(load_gpt(final).config, seed=7), final)
     answer = bench(*call, "--seeds", "2")
     assert answer.code == 2
-    assert f"holds runs of {final} with other files than it has now" in answer.err
+    assert f"holds runs of {final} with different checkpoint files" in answer.err
     assert "--out" in answer.err
     assert load_study(tmp_path / "study") == before
     assert bench(*call, "--out", "other").code == 0
@@ -568,7 +570,7 @@ def test_other_data_in_the_same_folder_is_refused(bench: Bench, study: list[str]
     ("changes", "says"),
     [
         (("--engine", "plain"), "study holds runs of the fast engine"),
-        (("--vary", "init"), "study holds runs whose seeds vary otherwise (tfidf-"),
+        (("--vary", "init"), "study holds runs with other seeds (tfidf-"),
     ],
     ids=["engine", "seeds"],
 )
@@ -594,14 +596,14 @@ def test_a_part_of_the_study_in_the_folder_leaves_it_whole(
     assert "report" not in bench("plan", *study, "--seeds", "2").words  # the same study is no part of itself
     part = bench("run", *study, "--only", "tfidf", "--seeds", "1")
     assert part.code == 0
-    assert "whose report stays about all of it (3 rows x 2 seeds)" in part.words
+    assert "the report still covers all of it (3 rows x 2 seeds)" in part.words
     assert manifest.read_bytes() == whole
     (tmp_path / "study").rename(tmp_path / "copy")  # whatever the folder is called
     in_copy = bench("plan", *study, "--only", "tfidf", "--seeds", "1", "--out", "copy")
-    assert "whose report stays about all of it (3 rows x 2 seeds)" in in_copy.words
+    assert "the report still covers all of it (3 rows x 2 seeds)" in in_copy.words
     (tmp_path / "copy").rename(tmp_path / "study")
     changed = bench("run", *study, "--only", "tfidf", "--seeds", "1", "--set", "lr=1e-4")
-    assert "will be about this study alone; other records there are kept" in changed.words
+    assert "will cover only this study; other records there are kept" in changed.words
     assert manifest.read_bytes() != whole
     assert no_report == [3, 6, 6, 7]  # after the first seed, then at the end of each call
 
@@ -634,7 +636,7 @@ def test_a_damaged_manifest_is_written_anew_by_the_next_run(
     manifest.write_text(damage)
     told = bench("report", "study")
     assert told.code == 2
-    assert "run the study again, which writes it anew and keeps its records" in told.err
+    assert "run the study again, which rewrites it and keeps its records" in told.err
     again = bench(*run)
     assert again.code == 0
     assert "0 runs to do, 2 done" in again.words
@@ -663,7 +665,7 @@ def test_compare_without_two_studies(bench: Bench, tmp_path: Path) -> None:
         answer = bench("compare", *folders)
         assert answer.code == 2
         assert answer.err.count("\n") == 1
-    assert "two different studies" in answer.err
+    assert "two or more different" in answer.err
 
 
 def test_a_gpu_that_is_not_there(bench: Bench, study: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -706,7 +708,7 @@ def test_speed_times_rows_and_adds_whole_ones_later(
     options = ["--models", "bundled", "--data", inputs / "messages.csv", "--out", "pages"]
     first = bench("speed", *options, "--only", "first-token", "--pairs", "1", "--whole", "first-token")
     assert first.code == 0, first.err
-    assert "timing first-token, whole, plain, epoch 3 done (100% done" in first.words
+    assert "timing first-token, end to end, plain, epoch 3 done (100% done" in first.words
     before = load_speed(tmp_path / "pages" / "bundled.json")
     assert before is not None
     assert [row.row for row in before.rows] == ["baseline", "first-token"]
@@ -718,7 +720,7 @@ def test_speed_times_rows_and_adds_whole_ones_later(
     assert after.model_copy(update={"whole": before.whole}) == before
     narrower = bench("speed", *options, "--only", "baseline", "--pairs", "1")
     assert narrower.code == 2
-    assert "rows that this call does not time and would lose, such as first-token" in one_line(narrower)
+    assert "rows that this call would drop, such as first-token" in one_line(narrower)
     assert load_speed(tmp_path / "pages" / "bundled.json") == after
     third = bench("speed", *options, "--only", "first-token", "--pairs", "1")
     assert third.code == 0, third.err

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bench.evidence.pareto import weigh
 from bench.evidence.results import Results, RowResult
 from bench.report.plots import style
-from bench.report.text import plain
+from bench.report.text import sanitize
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,7 +19,7 @@ Planned = tuple[str, str, "Callable[[str], Figure]"]  # name, title, what draws 
 
 
 def write_plots(folder: Path, results: Results) -> dict[str, str]:
-    """Draw what there is to show into `folder`, as NAME.svg; returns name -> title.
+    """Draw all plots that have data into `folder`, as NAME.svg; returns name -> title.
 
     Plots of an earlier report that are not drawn this time are removed.
     """
@@ -29,7 +29,7 @@ def write_plots(folder: Path, results: Results) -> dict[str, str]:
     titles: dict[str, str] = {}
     with settings():
         for name, title, draw in _planned(results):
-            titles[name] = plain(title) + (" (randomly initialised weights)" if results.untrained else "")
+            titles[name] = sanitize(title) + (" (randomly initialised weights)" if results.untrained else "")
             save(draw(titles[name]), folder / name)
     for old in [*folder.glob("*.svg"), *folder.glob("*.png")]:
         if old.stem not in titles:
@@ -75,7 +75,7 @@ def _cost_and_curves(results: Results) -> Iterator[Planned]:
         title = "Test accuracy against the time of a run"
         yield "accuracy-time", title, lambda title: charts.accuracy_time(results, title)
     if tradeoff := weigh(results):
-        title = "What accuracy costs: time and parameters that learn"
+        title = "Accuracy against cost: time and trained parameters"
         yield "pareto", title, lambda title: pareto(results, tradeoff, title)
     curves = [run.curves for run in results.done if run.curves]
     if any(curve.losses for curve in curves):
@@ -90,7 +90,7 @@ def _quality(results: Results) -> Iterator[Planned]:
 
     if not any(run.test for run in results.done):
         return
-    title = "Reliability: predictions that are right (%) by their confidence (%)"
+    title = "Reliability: correct predictions (%) by confidence (%)"
     yield "reliability", title, lambda title: quality.reliability_plot(results, title)
     if len(results.study.dataset.label_names) <= quality.MOST_CLASSES:
         title = "Confusion: true class (line) and predicted class (column), % of the true class"

@@ -33,7 +33,7 @@ _PANEL_NAME = 22  # characters over a panel when there are five in a line
 
 
 def accuracy(results: Results, rows: Sequence[RowResult], title: str, times: bool = False) -> Figure:
-    """A line a row: mean and interval, every seed below it, the published figure, the majority class.
+    """One line per row: mean and interval, every seed below it, the published figure, the majority class.
 
     With `times`, the time of a run of each row stands in a second panel.
     """
@@ -153,7 +153,7 @@ def model_size(results: Results, rows: Sequence[RowResult], title: str) -> Figur
 
 
 def loss_curves(results: Results, title: str) -> Figure:
-    """A panel a row: training loss of every seed by epoch, over the baseline's."""
+    """One panel per row: training loss of every seed by epoch, over the baseline's."""
 
     def points(curves: Curves) -> tuple[list[float], list[float]]:
         # Steps to an epoch, so that rows of different batch sizes share an axis.
@@ -164,7 +164,7 @@ def loss_curves(results: Results, title: str) -> Figure:
 
 
 def accuracy_curves(results: Results, title: str) -> Figure:
-    """A panel a row: validation accuracy of every seed by epoch, over the baseline's."""
+    """One panel per row: validation accuracy of every seed by epoch, over the baseline's."""
 
     def points(curves: Curves) -> tuple[list[float], list[float]]:
         epochs = curves.epochs

@@ -1,4 +1,4 @@
-"""The report's first picture: what each row gains or loses against the row it is compared with."""
+"""The report's first plot: the gain or loss of each row against its reference row."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MARKS: dict[Call, dict[str, Any]] = {
 
 
 def forest_plot(forest: Forest, title: str) -> Figure:
-    """A line a row: the difference with its interval over the band of the margin, coloured by the verdict."""
+    """One line per row: the difference with its interval over the band of the margin, coloured by the verdict."""
     n, reach = len(forest.verdicts), 100 * forest.reach
     figure = new_figure(1.75 + 0.3 * n, title)
     axes = figure.subplots()

@@ -16,7 +16,7 @@ from bench.evidence.results import Results, RowResult
 from bench.report.plots import style
 from bench.report.plots.canvas import SMALL
 from bench.report.plots.labels import Box, place
-from bench.report.text import fold, percent, plain
+from bench.report.text import fold, percent, sanitize
 
 MEAN: dict[str, Any] = {"marker": "o", "markersize": 7, "linestyle": "", "markeredgecolor": "white"}
 SEED: dict[str, Any] = {"marker": "o", "markersize": 4, "linestyle": "", "markerfacecolor": "none"}
@@ -30,7 +30,7 @@ PUBLISHED: dict[str, Any] = {
 
 def name_of(result: RowResult, width: int = 36, lines: int = 2) -> str:
     """A row's name, folded to at most that many characters and lines."""
-    return fold(plain(result.name), width, lines)
+    return fold(sanitize(result.name), width, lines)
 
 
 def family_of(results: Results, result: RowResult) -> style.Family:
@@ -55,7 +55,7 @@ def write_labels(
     names: Sequence[str],
     obstacles: Sequence[tuple[float, float, float, float]] = (),
 ) -> bool:
-    """Write a name beside each point, with a line to it where it had to move away.
+    """Write a name next to each point, with a line to it where it had to move away.
 
     Writes nothing and returns False if there is no room. `points` and `obstacles` (x0, y0, x1, y1) are in the
     units of the axes. Nothing may be added to the figure after this: its layout is settled here.
@@ -88,7 +88,7 @@ def write_labels(
 
 
 def majority_handle(results: Results) -> Line2D:
-    """The legend's line for always answering the largest class of the test split."""
+    """The legend's line for always predicting the largest class of the test split."""
     return Line2D([], [], **MAJORITY, label=f"majority class, {percent(results.majority, 1)}%")
 
 

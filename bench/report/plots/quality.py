@@ -1,4 +1,4 @@
-"""Plots of what stands behind an accuracy: whether the probabilities can be trusted, which classes are confused."""
+"""Plots of calibration and of confusion between classes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.evidence.results import Results, RowResult
 from bench.report.plots import style
 from bench.report.plots.canvas import SMALL, new_figure
 from bench.report.plots.marks import BEHIND, family_of, name_of
-from bench.report.text import class_name, fold, percent, plain
+from bench.report.text import class_name, fold, percent, sanitize
 
 _COLUMNS = 5
 MOST_CLASSES = 100  # of a confusion matrix that is drawn: of more, a panel could not show each
@@ -26,7 +26,7 @@ _FEW = 10  # predictions; the accuracy of a bin with fewer is mostly chance, and
 
 
 def reliability_plot(results: Results, title: str) -> Figure:
-    """A panel a row: accuracy against confidence in bins, all seeds pooled; the diagonal is calibrated."""
+    """One panel per row: accuracy against confidence in bins, all seeds pooled; the diagonal is calibrated."""
     rows = _with_predictions(results)
     figure, panels = _panels(len(rows), title, 1.75)
     for axes, row in zip(panels, rows, strict=True):
@@ -43,7 +43,7 @@ def reliability_plot(results: Results, title: str) -> Figure:
         axes.grid()
     grey: dict[str, Any] = {"color": style.REFERENCE, "marker": "o", "linestyle": ""}
     handles = [
-        Line2D([], [], **BEHIND, label="calibrated: as often right as sure"),
+        Line2D([], [], **BEHIND, label="calibrated: accuracy equals confidence"),
         Line2D([], [], **grey, label="predictions in a tenth of confidence, all seeds"),
         Line2D([], [], **grey, markerfacecolor="white", label=f"fewer than {_FEW} predictions"),
     ]
@@ -52,10 +52,10 @@ def reliability_plot(results: Results, title: str) -> Figure:
 
 
 def confusion_plot(results: Results, title: str) -> Figure:
-    """A panel a row: the share of each true class that was taken for each class, all seeds pooled."""
+    """One panel per row: the share of each true class predicted as each class, all seeds pooled."""
     rows = _with_predictions(results)
     figure, panels = _panels(len(rows), title, 1.9)
-    names = [fold(plain(class_name(name)), 12, 1) for name in results.study.dataset.label_names]
+    names = [fold(sanitize(class_name(name)), 12, 1) for name in results.study.dataset.label_names]
     places = range(len(names)) if len(names) <= 2 * _WRITTEN else []
     for axes, row in zip(panels, rows, strict=True):
         counts = np.zeros((len(names), len(names)))

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from bench.evidence.ranks import Ranks
 from bench.report.plots import style
 from bench.report.plots.canvas import SMALL, new_figure, save, settings
-from bench.report.text import fold, plain
+from bench.report.text import fold, sanitize
 
 _NAME = 30  # characters of a row's name
 
@@ -36,9 +36,9 @@ def critical_difference(ranks: Ranks, title: str) -> Figure:
         x, end = ranks.average[name], 0.8 if at_left else len(names) + 0.2
         axes.plot([x, x, end], [0, y, y], color=style.REFERENCE, linewidth=0.8)
         axes.annotate(
-            f"{fold(plain(name), _NAME, lines=1)}  {x:.2f}"
+            f"{fold(sanitize(name), _NAME, lines=1)}  {x:.2f}"
             if at_left
-            else f"{x:.2f}  {fold(plain(name), _NAME, 1)}",
+            else f"{x:.2f}  {fold(sanitize(name), _NAME, 1)}",
             *((end, y), (end + (-0.05 if at_left else 0.05), y)),
             ha="right" if at_left else "left",
             va="center",

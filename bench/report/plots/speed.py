@@ -16,7 +16,7 @@ SEEDS = range(1, 11)
 
 
 def draw_growth(study: SpeedStudy, path: Path) -> None:
-    """Write PATH.svg: seconds of the first row by seeds and by tokens a row, on logarithmic axes."""
+    """Write PATH.svg: seconds of the first row by seeds and by tokens per row, on logarithmic axes."""
     base = study.rows[0]
     with settings():
         figure = new_figure(3.4, f"{study.models}: seconds of the row {base.row}, plain and fast engine")
@@ -34,7 +34,7 @@ def draw_growth(study: SpeedStudy, path: Path) -> None:
             _line(by_length, engine, lengths, [row.median_s(engine) for row in study.by_length])
         by_seeds.set(xlabel="seeds")
         log_y(by_seeds, [*seconds["plain"], *seconds["fast"]], "seconds")
-        log_x(by_length, lengths, "tokens a row is padded to")
+        log_x(by_length, lengths, "tokens per padded row")
         log_y(by_length, [row.median_s(engine) for row in study.by_length for engine in COLOURS], "")
         by_length.set_xticks(lengths, [str(n) for n in lengths])
         by_seeds.legend()

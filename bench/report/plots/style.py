@@ -55,6 +55,6 @@ def is_about_padding(row: Row, baseline: Row) -> bool:
 
 
 def is_about_size(row: Row, baseline: Row) -> bool:
-    """Whether a row differs from the baseline in its GPT, and in nothing that does not come with it."""
+    """Whether a row differs from the baseline only in its model, and in what depends on the model (lr, epochs)."""
     changed = row.recipe.differences(baseline.recipe).keys()
     return row.recipe.backbone is not None and "model" in changed and changed <= {"model", "lr", "epochs"}

@@ -22,12 +22,12 @@ _RING: dict[str, Any] = {
     **{"marker": "o", "markersize": 15, "linestyle": "", "markerfacecolor": "none"},
     **{"markeredgecolor": "#000000", "markeredgewidth": 1.5},
 }
-_LABELS = ("time of a run on its own, s (mean over seeds)", "parameters that learn")
+_LABELS = ("time of a run on its own, s (mean over seeds)", "trained parameters")
 _Point = tuple[float, float]
 
 
 def pareto(results: Results, tradeoff: Tradeoff, title: str) -> Figure:
-    """Two panels, time and parameters that learn: every row a point, the front a line with its rows named."""
+    """Two panels, time and trained parameters: every row a point, the front a line with its rows named."""
     figure = new_figure(5.6, title)
     rows = [one.result for one in tradeoff.candidates]
     sized = [row for row in rows if row.parameters and row.parameters[0]]  # a logarithm needs more than zero

@@ -25,7 +25,7 @@ MUCH, LITTLE = CutTexts(120, 120, 256), CutTexts(1, 1494, 64)
 
 def test_models_that_cut_alike_share_a_line() -> None:
     assert said((NANO, MUCH), (MINI, MUCH)) == (
-        "warning: 120 of 120 texts (100%) are longer than 256 tokens and are cut there by nano, mini"
+        "warning: 120 of 120 texts (100%) are longer than 256 tokens and are truncated by nano, mini"
     )
     assert said((NANO, MUCH), (MINI, LITTLE)).count("texts (") == 2
 
@@ -40,4 +40,4 @@ def test_single_texts_are_no_warning_and_none_are_no_line() -> None:
 
 
 def test_tfidf_reads_whole_texts() -> None:
-    assert "TF-IDF reads them whole" in said((NANO, MUCH), (TFIDF, None))
+    assert "TF-IDF reads whole texts" in said((NANO, MUCH), (TFIDF, None))

@@ -69,7 +69,7 @@ def test_study_comes_back_as_it_was(tmp_path: Path, toy_study: Callable[..., Stu
 
 
 def test_no_study_says_how_to_get_one(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"does not hold a study .* `python -m bench run` makes one"):
+    with pytest.raises(UserError, match=r"does not hold a study .* `python -m bench run` creates one"):
         store.load_study(tmp_path)
     (tmp_path / "study.json").write_text("{")
     with pytest.raises(UserError, match=r"study\.json is damaged .* run the study again"):
@@ -82,7 +82,7 @@ def test_no_study_says_how_to_get_one(tmp_path: Path) -> None:
         (lambda text: text[: len(text) // 2], "is damaged"),
         (lambda _: "", "is damaged"),
         (lambda _: "[" * 100_000, "is damaged"),
-        (lambda _: "[1]", "is no JSON object"),
+        (lambda _: "[1]", "is not a JSON object"),
         (lambda _: '{"a": 1}', r"is not a record \(schema_version is None\)"),
         (
             lambda text: text.replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": "1"'),
@@ -116,7 +116,7 @@ def test_foreign_and_damaged_files_are_named(
 def test_bytes_that_are_no_text_are_damage(tmp_path: Path, toy_record: MakeRecord) -> None:
     path = store.save_record(tmp_path, toy_record())
     path.write_bytes(b"\xff\xfe")
-    with pytest.raises(UserError, match=r"is damaged .* move it away, and the run is done again"):
+    with pytest.raises(UserError, match=r"is damaged .* move it away, and the run is repeated"):
         store.load_records(tmp_path)
 
 

@@ -66,11 +66,11 @@ def test_the_summary_of_a_study_with_few_of_the_rows(study: Study, studies: Modu
 
 
 def test_errata(section: str) -> None:
-    errata = section.split("### What does not add up in the source")[1]
+    errata = section.split("### Inconsistencies in the source")[1]
     for start in (
         "- **Row 8 (xl)**: validation accuracy of 99.81% is impossible: of 149 texts 148 right are 99.33%, 149 right",
-        "- **Rows 11 (lora) and 5 (all-layers)**: claim 7a has the first better, but both",
-        "- **Rows 1 (baseline) and 18 (ignore-index)**: the accuracies on all three splits are the same.",
+        "- **Rows 11 (lora) and 5 (all-layers)**: claim 7a says that the first is better, but both",
+        "- **Rows 1 (baseline) and 18 (ignore-index)**: the accuracies on all three splits are identical.",
         "- **Row 18 (ignore-index)**: the option is read from the command line but never passed on",
         "- **Rows 11 (lora) and 12 (xl-lora)**: LoRA has alpha 16 at 124M and alpha 8 at 1558M",
     ):

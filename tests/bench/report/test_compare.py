@@ -45,7 +45,7 @@ def section(text: str, heading: str) -> str:
 def test_two_commits_on_one_machine(study: Study, studies: ModuleType, one: Results) -> None:
     text = comparison({"old": one, "new": on_dataset(study, studies, 1, drop=0.2, git_sha="f" * 40)})
     assert text.startswith("# Comparison of old and new\n")
-    differs = section(text, "What differs")
+    differs = section(text, "Differences")
     assert "| Commit | 0123456789ab | ffffffffffff |" in " ".join(differs.split())
     assert "dataset, examples" in differs  # among what is the same
     rows = section(text, "new against old")
@@ -62,7 +62,7 @@ def test_two_commits_on_one_machine(study: Study, studies: ModuleType, one: Resu
 def test_other_machines_have_no_ratio_of_times(study: Study, studies: ModuleType, one: Results) -> None:
     text = comparison({"here": one, "there": on_dataset(study, studies, 1, threads=64)})
     assert "Time, ratio" not in text
-    assert "No ratios of times" in text
+    assert "Time ratios are omitted" in text
     assert "the same predictions" in section(text, "there against here")
 
 
@@ -70,13 +70,13 @@ def test_other_data_is_compared_unpaired(study: Study, studies: ModuleType, one:
     text = comparison({"one": one, "two": on_dataset(study, studies, 2, drop=0.2)})
     lines = [line for line in section(text, "two against one").splitlines() if line.startswith("| baseline")]
     assert "unpaired: the interval excludes zero" in lines[0]
-    assert "Rows are not ranked: average ranks need 4 datasets or more" in text
+    assert "Rows are not ranked: average ranks need at least 4 datasets" in text
 
 
 def test_rows_that_one_study_lacks_are_named(study: Study, studies: ModuleType, one: Results) -> None:
     only = collect(study.model_copy(update={"rows": [study.row("tf-idf")]}), studies.make_records(study))
     text = comparison({"some": one, "other": only})
-    assert "No row has finished in all of them." in text
+    assert "No row has finished in every study." in text
     assert "Not finished in some: tf-idf." in text
     assert "Not finished in other: all-layers, baseline, first-token and mean-pooling." in text
 
@@ -97,7 +97,7 @@ def test_four_studies_on_three_datasets_are_not_ranked(study: Study, studies: Mo
     several = {f"study-{i}": on_dataset(study, studies, min(i, 3)) for i in range(1, 5)}
     assert "these studies have 3." in comparison(several)
     again = {f"study-{i}": on_dataset(study, studies, min(i, 4)) for i in range(1, 6)}
-    assert "two studies are on the same data" in comparison(again)
+    assert "two studies use the same data" in comparison(again)
 
 
 def test_written_from_folders(study: Study, studies: ModuleType, tmp_path: Path) -> None:
@@ -114,9 +114,9 @@ def test_written_from_folders(study: Study, studies: ModuleType, tmp_path: Path)
 def test_bad_folders_and_files(tmp_path: Path, study: Study) -> None:
     save_study(tmp_path / "a", study)
     save_study(tmp_path / "b", study)
-    with pytest.raises(UserError, match="two different studies or more"):
+    with pytest.raises(UserError, match="two or more different study"):
         write_comparison([tmp_path / "a"])
-    with pytest.raises(UserError, match="two different studies or more"):
+    with pytest.raises(UserError, match="two or more different study"):
         write_comparison([tmp_path / "a", tmp_path / "a"])
     with pytest.raises(UserError, match="does not hold a study"):
         write_comparison([tmp_path / "a", tmp_path / "missing"])

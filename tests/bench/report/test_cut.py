@@ -40,9 +40,9 @@ def test_rows_are_named_by_what_they_cut(study: Study, studies: ModuleType) -> N
     assert cut_rows(results) == dict.fromkeys(ROWS[:3], CutTexts(747, 1494, 256))
     first, second = cut_sentences(results)
     assert first.startswith(
-        "747 of 1,494 texts (50%) are longer than 256 tokens and were cut there by baseline, "
+        "747 of 1,494 texts (50%) are longer than 256 tokens and were truncated by baseline, "
     )
-    assert second == "tf-idf reads whole texts, so it is not compared on the same input."
+    assert second == "tf-idf reads whole texts, so its input differs from theirs."
 
 
 def test_tfidf_has_a_second_figure(study: Study, studies: ModuleType) -> None:
@@ -53,8 +53,8 @@ def test_tfidf_has_a_second_figure(study: Study, studies: ModuleType) -> None:
     assert whole is not None
     sentence = cut_sentences(results)[1]
     assert sentence == (
-        f"tf-idf reads whole texts ({100 * whole:.2f}%); fitted and tested on the texts as micro reads them, "
-        "cut at 256 tokens, it has 41.00%."
+        f"tf-idf reads whole texts ({100 * whole:.2f}%); fitted and tested on texts truncated as for "
+        "micro, at 256 tokens, it reaches 41.00%."
     )
     page = render(results)
     assert page.count(sentence) == 2  # beside the recommendation and beside the verdicts

@@ -45,7 +45,7 @@ def test_an_interval_that_holds_the_majority_rate_is_pointed_out(study: Study, s
         for seed in (0, 1)
     ]
     notes = describe.notes(collect(few, records))
-    assert "holds the accuracy of always answering the largest class (53.00%)" in notes["first-token"]
+    assert "includes the accuracy of always predicting the largest class (53.00%)" in notes["first-token"]
     assert "largest class" not in notes.get("baseline", "")
 
 

@@ -70,7 +70,7 @@ def test_it_opens_with_what_was_run_on_what(text: str) -> None:
     for line in (
         "1,045 train, 149 validation, 300 test",
         "ham 47.0%, spam 53.0%",
-        "53.00% (always answering spam)",
+        "53.00% (always predicting spam)",
         "70 done, 1 failed, 9 skipped; 1 without a record",
         "0: 123/123/123; 1: 124/124/123; 2: 125/125/123",
         "Example CPU 2.0 GHz, 2 threads",
@@ -109,10 +109,9 @@ def test_every_plot_is_drawn_and_the_report_says_where(report: Path) -> None:
 
 
 def test_notes_and_footnotes(text: str) -> None:
-    assert "1. **context-64**: 23 texts were cut to the context." in text
+    assert "1. **context-64**: 23 texts were truncated to the context." in text
     assert (
-        "3. **ignore-index**: The option was never passed on in the source. The same recipe as baseline"
-        in text
+        "3. **ignore-index**: The option was never passed on in the source. Same recipe as baseline" in text
     )
     assert "| ignore-index ³ |" in re.sub(" +", " ", text)
 

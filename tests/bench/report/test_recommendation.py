@@ -48,19 +48,17 @@ def test_the_most_accurate_row_where_every_cheaper_one_is_worse(study: Study, st
 
 def test_a_row_that_may_have_learned_nothing_is_said_to(study: Study, studies: ModuleType) -> None:
     poor = small(study, studies, ("baseline", 0.52, 9.0), ("first-token", 0.5, 1.0))
-    assert "Nor is baseline shown to beat always answering the largest class" in recommendation(poor)[1]
+    assert "Nor is baseline shown to beat always predicting the largest class" in recommendation(poor)[1]
     close = replace(poor, margin=0.3)
-    assert "It is not shown to beat always answering the largest class" in recommendation(close)[1]
+    assert "It is not shown to beat always predicting the largest class" in recommendation(close)[1]
     good = small(study, studies, ("baseline", 0.95, 9.0), ("first-token", 0.7, 1.0))
     assert "largest class" not in recommendation(good)[1]
 
 
 def test_rows_that_cannot_be_told_apart_are_said_to(results: Results) -> None:
     _, sentence, _, table, _ = recommendation(results)
-    assert sentence.startswith(
-        "**No recommendation yet: the cheaper rows and the most accurate one cannot be told"
-    )
-    assert "The cheapest that may still do is " in sentence
+    assert sentence.startswith("**No recommendation yet: the cheaper rows cannot be distinguished")
+    assert "The cheapest remaining candidate is " in sentence
     assert "(recommended)" not in table
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench.records.record import Environment
-from bench.records.speed import RowSpeed, SpeedStudy, Taken, Whole, WholeRow
+from bench.records.speed import EndToEnd, EndToEndRow, RowSpeed, SpeedStudy, Taken
 from bench.records.store import load_speed
 from bench.report.speed import GOALS, shared_total, speed_page, write_speed
 from gptcore.errors import UserError
@@ -106,20 +106,20 @@ def test_goals_name_the_rows_below_them() -> None:
 
 def test_goals_are_not_judged_on_another_model() -> None:
     page = speed_page(study([row("baseline", [100.0], [10.0], recipe={"model": "mini"})]))
-    assert "They are about gpt2 (124M) on two cores" in page
+    assert "The goals are for gpt2 (124M) on two cores" in page
     assert "| Goal, times" not in page
 
 
-def test_rows_beyond_the_matrix_have_goals_and_no_part_in_its_total() -> None:
-    beyond = row(
+def test_extra_rows_have_goals_and_no_part_in_its_total() -> None:
+    extra_rows = row(
         "lora-last-real-token", [900] * 3, [300] * 3, recipe={"train": "lora", "position": "last_real"}
     )
-    page = speed_page(study([BASE], beyond=[beyond]))
+    page = speed_page(study([BASE], extra_rows=[extra_rows]))
     assert table_line(page, "lora-last-real-token")[1:4] == ["900", "300", "3.0"]
     goal = table_line(page, "`all`, `lora`, reading `last_real` or no padding")
     assert goal[1:] == ["whole row", "4", "3.0", "**no**", "lora-last-real-token (3.0)"]
     assert table_line(page, "the whole matrix, one seed")[3] == "10.0"
-    assert "All 1 rows (lora-last-real-token: no rows of the matrix, and not counted here)" in page
+    assert "All 1 rows (lora-last-real-token: not in the matrix, so not counted)" in page
 
 
 def test_every_row_has_one_goal() -> None:
@@ -135,43 +135,43 @@ def test_every_row_has_one_goal() -> None:
     assert goal(train="lora", position="last_real").startswith("`all`, `lora`, reading `last_real`")
 
 
-def whole(
-    sliced: RowSpeed, plain: float, fast: float, created_at: str = "2026-02-03T04:05:06+00:00"
-) -> WholeRow:
-    return WholeRow(
-        sliced=sliced,
-        plain=Whole(phases={"train": plain, "load": 0.01}, mem_bytes=2**30),
-        fast=Whole(phases={"trunk": 1.0, "train": fast - 1.0}, mem_bytes=2**29),
+def end_to_end(
+    extrapolated: RowSpeed, plain: float, fast: float, created_at: str = "2026-02-03T04:05:06+00:00"
+) -> EndToEndRow:
+    return EndToEndRow(
+        extrapolated=extrapolated,
+        plain=EndToEnd(phases={"train": plain, "load": 0.01}, mem_bytes=2**30),
+        fast=EndToEnd(phases={"trunk": 1.0, "train": fast - 1.0}, mem_bytes=2**29),
         environment=PLACE,
         created_at=created_at,
     )
 
 
-def test_whole_runs_stand_beside_what_slices_foretold() -> None:
-    page = speed_page(study([BASE], whole=[whole(BASE, 80, 20)]))
+def test_end_to_end_runs_are_next_to_extrapolated_times() -> None:
+    page = speed_page(study([BASE], end_to_end=[end_to_end(BASE, 80, 20)]))
     (line,) = [line for line in page.splitlines() if "2026-02-03" in line]
     assert [cell.strip() for cell in line.replace("\\|", "/").strip("|").split("|")] == [
         *("baseline", "80.0", "20.0", "4.0", "10.0", "+25%", "-50%", "1.00 GiB", "512 MiB"),
         *("trunk 1.00; train 19.0", "2026-02-03, a / processor, bfloat16"),
     ]
-    assert page.index("## Goals") < page.index("## Done whole") < page.index(line)
-    assert "No row was done whole" in speed_page(study([BASE]))
+    assert page.index("## Goals") < page.index("## End to end") < page.index(line)
+    assert "No row was timed end to end" in speed_page(study([BASE]))
 
 
-def test_whole_runs_are_kept_until_done_again() -> None:
+def test_end_to_end_runs_are_kept_until_repeated() -> None:
     other = row("other", [50], [9], recipe={"train": "all"})
-    before = study([BASE], whole=[whole(BASE, 80, 20), whole(other, 40, 10)])
-    again = study([BASE]).with_whole_rows_of(before)
-    assert again.whole == before.whole
-    assert study([BASE]).with_whole_rows_of(None).whole == []
-    newer = whole(BASE, 90, 20)
-    assert again.with_whole_row(newer).whole == [before.whole[1], newer]
+    before = study([BASE], end_to_end=[end_to_end(BASE, 80, 20), end_to_end(other, 40, 10)])
+    again = study([BASE]).with_end_to_end_of(before)
+    assert again.end_to_end == before.end_to_end
+    assert study([BASE]).with_end_to_end_of(None).end_to_end == []
+    newer = end_to_end(BASE, 90, 20)
+    assert again.with_end_to_end(newer).end_to_end == [before.end_to_end[1], newer]
 
 
 def test_records_of_the_first_schema_open(tmp_path: Path) -> None:
     new = study([BASE, row("other", [50], [9])], by_model=[row("nano", [3.0], [1.0])])
-    old = json.loads(new.model_dump_json()) | {"schema_version": 1}
-    del old["whole"]
+    old = json.loads(new.model_dump_json()) | {"schema_version": 1, "beyond": []}
+    del old["end_to_end"], old["extra_rows"]
     for each in (*old["rows"], *old["by_model"]):
         each["whole"] = {}
     done = {"phases": {"train": 80.0}, "mem_bytes": 7}
@@ -180,11 +180,21 @@ def test_records_of_the_first_schema_open(tmp_path: Path) -> None:
     path.write_text(json.dumps(old))
     opened = load_speed(path)
     assert opened is not None
-    (kept,) = opened.whole
-    assert (kept.sliced, kept.created_at, kept.environment) == (BASE, new.created_at, PLACE)
+    (kept,) = opened.end_to_end
+    assert (kept.extrapolated, kept.created_at, kept.environment) == (BASE, new.created_at, PLACE)
     assert (kept.plain.total_s, kept.plain.mem_bytes) == (80.0, None)  # it was that of a process with others
-    assert opened.model_copy(update={"whole": []}) == new
+    assert opened.model_copy(update={"end_to_end": []}) == new
     assert "–" in next(line for line in speed_page(opened).splitlines() if "2026-01-01" in line)
+
+
+def test_records_of_the_second_schema_open(tmp_path: Path) -> None:
+    new = study([BASE], extra_rows=[row("other", [50], [9])], end_to_end=[end_to_end(BASE, 80, 20)])
+    old = json.loads(new.model_dump_json()) | {"schema_version": 2}
+    old["beyond"], (done,) = old.pop("extra_rows"), old.pop("end_to_end")
+    old["whole"] = [{"sliced": done.pop("extrapolated"), **done}]
+    path = tmp_path / "gpt2.json"
+    path.write_text(json.dumps(old))
+    assert load_speed(path) == new
 
 
 @pytest.mark.parametrize(
@@ -208,7 +218,7 @@ def test_what_is_written(tmp_path: Path) -> None:
     path = write_speed(tmp_path, written)
     assert path.name == "gpt2.md"
     assert "a \\| processor" in path.read_text()
-    assert "Times of whole runs are scaled up from slices" in path.read_text()
+    assert "Times of whole runs are extrapolated from slices" in path.read_text()
     assert SpeedStudy.model_validate_json((tmp_path / "gpt2.json").read_text()) == written
     assert (tmp_path / "gpt2-growth.svg").stat().st_size > 1000
 

@@ -15,7 +15,7 @@ from gptcore.recipe import Seeds
 
 def lines_of(section: str) -> dict[str, list[str]]:
     """Row name -> cells of its line."""
-    first = section.split("## What is left open")[0]
+    first = section.split("## Open questions")[0]
     lines = [re.split(r"(?<!\\)\|", line)[1:-1] for line in first.splitlines() if line.startswith("|")]
     return {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in lines[2:]}
 
@@ -41,18 +41,18 @@ def test_every_verdict_has_its_line(results: Results) -> None:
 def test_the_margin_is_named(study: Study, records: list[Record]) -> None:
     section = verdicts_section(collect(study, records, margin=0.02))
     assert lines_of(section)["ignore-index"][1] == "no difference > 2 points"
-    assert "The margin is 2 points, as asked for." in section
+    assert "The margin is 2 points, as requested." in section
     assert "> 1 point" not in section
 
 
 def test_without_a_margin_the_design_chooses_it_and_the_report_says_so(results: Results) -> None:
     section = verdicts_section(results)
-    assert "The margin is 5 points, the smallest of 1, 2 or 5 points within which 10 seeds" in section
+    assert "The margin is 5 points, the smallest of 1, 2 or 5 points for which 10 seeds" in section
     assert re.search(r"10 seeds: better or worse from \d\.\d points, no difference within \d\.\d", section)
 
 
 def test_open_rows_have_their_chances_and_what_would_decide(results: Results) -> None:
-    section = verdicts_section(results).split("## What is left open")[1]
+    section = verdicts_section(results).split("## Open questions")[1]
     lines = [re.split(r"(?<!\\)\|", line)[1:-1] for line in section.splitlines() if line.startswith("|")][2:]
     verdicts = judge(results)
     assert [line[0].strip() for line in lines] == [
@@ -80,10 +80,10 @@ def test_many_unsteady_rows_are_warned_of(study: Study, records: list[Record]) -
 
     broken = collect(study, [failing(record) for record in records])
     section = verdicts_section(broken)
-    assert "Rows whose seeds are wide or skewed: baseline (lowest 47.00%" in section
-    assert "more than 5% had a false word" in section
+    assert "Rows with widely spread or skewed seeds: baseline (lowest 47.00%" in section
+    assert "more than 5% of studies had a false" in section
     assert "(lowest seed 47.00%)" in lines_of(section)["mean-pooling"][1]
-    assert "wide or skewed" not in verdicts_section(collect(study, records))
+    assert "spread or skewed" not in verdicts_section(collect(study, records))
 
 
 def test_a_study_of_one_seed_speaks_of_its_models(study: Study, records: list[Record]) -> None:
@@ -94,7 +94,7 @@ def test_a_study_of_one_seed_speaks_of_its_models(study: Study, records: list[Re
     said = {name: cells[1] for name, cells in lines_of(section).items() if name != "ignore-index"}
     assert said.pop("context-64") == "undecided †"
     assert set(said.values()) == {"undecided", "**model worse**"}
-    assert "† 23 of 1,494 texts (1.5%) are longer than 120 tokens and were cut there by context-64" in section
+    assert "† 23 of 1,494 texts (1.5%) are longer than 120 tokens and were truncated by context-64" in section
 
 
 def test_no_comparison_no_section(study: Study) -> None:
@@ -124,8 +124,8 @@ def with_seeds(study: Study, studies: ModuleType, seeds: list[Seeds], accuracies
 def test_what_changes_together_is_said_to_be_confounded(study: Study, studies: ModuleType) -> None:
     seeds = [Seeds(init=i, order=i, split=i) for i in range(3)]
     section = scatter_section(with_seeds(study, studies, seeds, [0.9, 0.92, 0.94]))
-    assert "init, order and split change together, so their shares cannot be told apart" in section
-    assert "tested on other examples" in section
+    assert "init, order and split change together, so their shares cannot be separated" in section
+    assert "tested on different examples" in section
     assert "Held fixed" not in section
 
 
@@ -136,4 +136,4 @@ def test_one_thing_at_a_time_splits_the_variance(study: Study, studies: ModuleTy
     assert set(shares) == {"init", "order"}
     assert int(shares["init"]) > 90
     assert "Held fixed: split" in section
-    assert "cannot be told apart" not in section
+    assert "cannot be separated" not in section

@@ -68,7 +68,7 @@ def test_without_network_and_cache_the_data_are_a_problem(here: Path) -> None:
     problems = [check for check in sources if check.status == "problem"]
     assert len(problems) == len(SMS_SPAM.sources)  # GPT-2's vocabulary is not needed by every study
     assert all(str(here / "cache" / SMS_SPAM.name) in check.remedy for check in problems)
-    assert "first fetch" in found("run --matrix full")[0].finding
+    assert "first download" in found("run --matrix full")[0].finding
     assert list(here.iterdir()) == []
 
 

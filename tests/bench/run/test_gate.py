@@ -89,7 +89,7 @@ def test_a_row_that_failed_fails_the_gate(
 def test_a_new_row_is_noted(baseline: Baseline, study: Study, records: Callable[[int], list[Record]]) -> None:
     fewer = {"baseline": baseline.rows["baseline"]}
     _, notes = check_accuracy(baseline.model_copy(update={"rows": fewer}), study, records(3))
-    assert notes == ["Without a baseline, so not judged: first-token (--update takes them in)."]
+    assert notes == ["Not judged, because the baseline does not have them: first-token (--update adds them)."]
 
 
 def test_what_is_not_comparable_is_refused(
@@ -99,7 +99,7 @@ def test_what_is_not_comparable_is_refused(
     with pytest.raises(UserError, match="other data or seeds"):
         check_accuracy(other, study, records(3))
     rows = [row.model_copy(update={"recipe": Recipe(lr=1)}) for row in study.rows]
-    with pytest.raises(UserError, match="the recipe of baseline, first-token is not the baseline's"):
+    with pytest.raises(UserError, match="the recipe of baseline, first-token differs from the baseline's"):
         check_accuracy(baseline, study.model_copy(update={"rows": rows}), records(3))
 
 
@@ -175,7 +175,7 @@ def test_what_cannot_be_compared_ends_before_anything_runs(
     monkeypatch.setattr(gate, "run_one", lambda *_: pytest.fail("a run was started"))
     with pytest.raises(UserError, match="--base nosuchbranch"):
         gate.run_gate(made, "nosuchbranch", 8, lambda _: None)
-    with pytest.raises(UserError, match="of other data or seeds"):
+    with pytest.raises(UserError, match="has other data or seeds"):
         gate.run_gate(made, None, 8, lambda _: None)
 
 

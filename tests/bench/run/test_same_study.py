@@ -30,7 +30,7 @@ def study(toy_study: Callable[..., Study], toy_record: MakeRecord) -> Study:
 
 def test_runs_of_a_checkpoint_that_was_overwritten_are_refused(study: Study, toy_record: MakeRecord) -> None:
     record = toy_record().model_copy(update={"weights": weights("then")})
-    with pytest.raises(UserError, match=r"other files than it has now .*choose another folder with --out"):
+    with pytest.raises(UserError, match=r"different checkpoint files .*choose another folder with --out"):
         check_same_study(FOLDER, study, {record.run_id: record})
 
 
@@ -99,7 +99,7 @@ def test_weights_are_fixed_before_the_first_run(
     check_same_study(tmp_path, before, records)
     light = toy_study([base, row.model_copy(update={"weight": None})])
     with pytest.raises(
-        UserError, match=r"row 'row': weight = none, but .* has results with 4: weights are fixed"
+        UserError, match=r"row 'row': weight = none, but .* has results with 4: weights must be fixed"
     ):
         check_same_study(tmp_path, light, records)
     check_same_study(tmp_path, light, {})  # nothing has run yet

@@ -71,11 +71,11 @@ def rows() -> list[Row]:
 
 def test_every_row_is_timed_in_pairs(toy_data: Dataset) -> None:
     told: list[tuple[str, float]] = []
-    beyond = [Row(name="all-layers-last-real-token", recipe=Recipe(model="mini", train="all", epochs=2))]
-    found = speed.measure(*("mini", rows(), beyond, toy_data, 2, "cpu"), lambda *what: told.append(what))
-    assert [row.row for row in found.beyond] == ["all-layers-last-real-token"]
+    extra_rows = [Row(name="all-layers-last-real-token", recipe=Recipe(model="mini", train="all", epochs=2))]
+    found = speed.measure(*("mini", rows(), extra_rows, toy_data, 2, "cpu"), lambda *what: told.append(what))
+    assert [row.row for row in found.extra_rows] == ["all-layers-last-real-token"]
     assert [row.row for row in found.rows] == ["baseline", "first-token", "all-layers"]
-    for row in (*found.rows, *found.beyond, *found.by_length, *found.by_model):
+    for row in (*found.rows, *found.extra_rows, *found.by_length, *found.by_model):
         assert len(row.plain) == len(row.fast) == 2
         assert all(taken.total_s > 0 for taken in (*row.plain, *row.fast))
         assert all("trunk" not in taken.phases for taken in row.plain)
@@ -93,12 +93,12 @@ def test_every_row_is_timed_in_pairs(toy_data: Dataset) -> None:
 def test_whole_rows_come_one_by_one(toy_data: Dataset) -> None:
     told: list[tuple[str, float]] = []
     asked = [rows()[2], rows()[0]]
-    measured = speed.measure_whole(asked, toy_data, "cpu", lambda *what: told.append(what))
+    measured = speed.measure_end_to_end(asked, toy_data, "cpu", lambda *what: told.append(what))
     first = next(measured)
     assert first.row == "all-layers"
-    assert not any(what.startswith("baseline, whole") for what, _ in told)
+    assert not any(what.startswith("baseline, end to end") for what, _ in told)
     second = next(measured)
-    assert second.sliced.recipe == asked[1].recipe
+    assert second.extrapolated.recipe == asked[1].recipe
     assert "trunk" in second.fast.phases
     assert "trunk" not in second.plain.phases
     for whole in (second.fast, second.plain):
@@ -111,7 +111,7 @@ def test_whole_rows_come_one_by_one(toy_data: Dataset) -> None:
     assert [what for what, _ in told] == [
         "slices of all-layers, baseline",
         *(
-            f"{row}, whole, {engine}{epoch}"
+            f"{row}, end to end, {engine}{epoch}"
             for row in ("all-layers", "baseline")
             for engine in ("fast", "plain")
             for epoch in ("", ", epoch 1 done", ", epoch 2 done")
@@ -128,9 +128,9 @@ def test_a_whole_run_that_fails_is_told(toy_data: Dataset, monkeypatch: pytest.M
         raise MemoryError("too large")
 
     monkeypatch.setattr(runner, "fit", fail)
-    measured = speed.measure_whole([rows()[0]], toy_data, "cpu", lambda *_: None)
+    measured = speed.measure_end_to_end([rows()[0]], toy_data, "cpu", lambda *_: None)
     with pytest.raises(
-        UserError, match="baseline could not be done whole with the fast engine: MemoryError: too"
+        UserError, match="baseline could not be timed end to end with the fast engine: MemoryError: too"
     ):
         next(measured)
 
@@ -139,7 +139,7 @@ def test_rows_of_one_model_each_recipe_once(monkeypatch: pytest.MonkeyPatch, toy
     monkeypatch.setattr("bench.run.speed_run.load_dataset", lambda _name, **_columns: toy_data)
     asked = prepared(skip=["lora"], whole=["all-layers,baseline"])
     assert asked.models == "bundled"
-    assert [row.name for row in asked.whole] == ["all-layers", "baseline"]
+    assert [row.name for row in asked.end_to_end] == ["all-layers", "baseline"]
     assert asked.rows[0].name == "baseline"
     names = [row.name for row in asked.rows]
     assert not {"nano", "tfidf", "lora", "ignore-index", "xl"} & set(names)
@@ -152,25 +152,25 @@ def test_all_layers_and_lora_are_also_timed_where_the_real_tokens_alone_matter(
 ) -> None:
     monkeypatch.setattr("bench.run.speed_run.load_dataset", lambda _name, **_columns: toy_data)
     asked = prepared(whole=["lora-last-real-token"])
-    assert asked.whole == asked.beyond[1:]
-    assert [row.name for row in asked.beyond] == ["all-layers-last-real-token", "lora-last-real-token"]
-    assert [row.recipe.position for row in asked.beyond] == ["last_real"] * 2
-    assert [row.recipe.train for row in asked.beyond] == ["all", "lora"]
-    assert not prepared(only=["last-layer"]).beyond
+    assert asked.end_to_end == asked.extra_rows[1:]
+    assert [row.name for row in asked.extra_rows] == ["all-layers-last-real-token", "lora-last-real-token"]
+    assert [row.recipe.position for row in asked.extra_rows] == ["last_real"] * 2
+    assert [row.recipe.train for row in asked.extra_rows] == ["all", "lora"]
+    assert not prepared(only=["last-layer"]).extra_rows
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"whole": []}, "nothing would be timed: name a row with --whole"),
-        ({"whole": ["baseline"]}, "bundled.json is not there to be added to"),
+        ({"whole": []}, "name a row with --whole"),
+        ({"whole": ["baseline"]}, "bundled.json does not exist"),
     ],
 )
 def test_without_pairs_there_must_be_a_page_and_a_row(
     monkeypatch: pytest.MonkeyPatch, toy_data: Dataset, given: dict[str, Any], said: str
 ) -> None:
     monkeypatch.setattr("bench.run.speed_run.load_dataset", lambda _name, **_columns: toy_data)
-    with pytest.raises(UserError, match=f"--pairs 0: .*{said}"):
+    with pytest.raises(UserError, match=f"--pairs 0.*{said}"):
         prepared(**given, pairs=0)
 
 
@@ -184,12 +184,12 @@ def test_without_pairs_the_page_must_be_about_the_same_data(
     monkeypatch.setattr(
         "bench.run.speed_run.load_dataset", lambda _name, **_columns: replace(toy_data, name="others")
     )
-    with pytest.raises(UserError, match=r"about messages.csv with 42 .* this is others with 42: give"):
+    with pytest.raises(UserError, match=r"about messages.csv with 42 .* this is others with 42: use"):
         prepared(whole=["baseline"], pairs=0, out=tmp_path)
 
 
 def test_a_whole_row_that_is_not_timed_is_named() -> None:
-    with pytest.raises(UserError, match="--whole tfidf: no such row is timed"):
+    with pytest.raises(UserError, match="--whole tfidf: unknown row"):
         prepared(whole=["tfidf"])
 
 

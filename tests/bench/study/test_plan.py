@@ -221,7 +221,7 @@ def test_unknown_models_end_in_an_error(toy_study: MakeStudy) -> None:
         (False, True, True, "bundled", "there is no CUDA GPU"),
         (True, True, False, "gpt2", "the weights are cached"),
         (True, False, True, "gpt2", "the weights can be downloaded"),
-        (True, False, False, "bundled", "neither cached nor to be downloaded"),
+        (True, False, False, "bundled", "not cached and cannot be downloaded"),
     ],
 )
 def test_auto(cuda: bool, is_cached: bool, reachable: bool, models: str, why: str, cached: set[str]) -> None:
@@ -237,7 +237,7 @@ def test_auto(cuda: bool, is_cached: bool, reachable: bool, models: str, why: st
 def test_models_as_asked(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"n_embd": 8, "n_layer": 1, "n_head": 2, "vocab_size": 9}')
     for asked in ("gpt2", "bundled", "nano", str(tmp_path), "owner/model"):
-        assert choose_models(asked, lambda: False, nowhere) == (asked, f"running on {asked}, as asked")
+        assert choose_models(asked, lambda: False, nowhere) == (asked, f"running on {asked}, as requested")
     with pytest.raises(UserError, match=r"--models 'bundeld' is not a known model.*did you mean bundled"):
         choose_models("bundeld", lambda: False, nowhere)
     (tmp_path / "config.json").unlink()
