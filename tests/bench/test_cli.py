@@ -716,8 +716,8 @@ def test_speed_times_rows_and_adds_whole_ones_later(
     assert second.code == 0, second.err
     after = load_speed(tmp_path / "pages" / "bundled.json")
     assert after is not None
-    assert [row.row for row in after.whole] == ["first-token", "lora"]
-    assert after.model_copy(update={"whole": before.whole}) == before
+    assert [row.row for row in after.end_to_end] == ["first-token", "lora"]
+    assert after.model_copy(update={"end_to_end": before.end_to_end}) == before
     narrower = bench("speed", *options, "--only", "baseline", "--pairs", "1")
     assert narrower.code == 2
     assert "rows that this call would drop, such as first-token" in one_line(narrower)

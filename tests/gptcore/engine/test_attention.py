@@ -81,7 +81,8 @@ def test_gradients_are_those_of_each_row_alone(gpt, causal):
     for x, n, w in zip(states(padding=0.0), LENGTHS.tolist(), weigh, strict=True):
         (run(gpt, x[None, :n], RowAttention(causal))[0, -1] * w).sum().backward()
     for found, expected in zip(packed, (p.grad for p in gpt.h.parameters()), strict=True):
-        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+        # Sums in another order: processors differ in how far apart they come out.
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
 class Wrapped(nn.Module):

@@ -155,12 +155,14 @@ def test_the_study_has_its_rows() -> None:
 def test_a_row_of_the_study_float32(row: Any, shared_engine: Engine) -> None:
     plain = fit(row.recipe, DATA, 0, Engine("plain"), "cpu")
     fast = fit(row.recipe, DATA, 0, shared_engine, "cpu")
-    assert_same_outcome(plain, fast, rtol=1e-5)
+    # A logistic regression stops at a tolerance, which makes more of rounding than a step of training does.
+    rtol = 1e-2 if row.recipe.trainer == "features" else 1e-5
+    assert_same_outcome(plain, fast, rtol)
     # AdamW divides a gradient by its own size, so one that is rounding alone makes steps of about lr. That of
     # the keys' bias is exactly 0 in theory (a softmax does not see what is added to all scores), and for the
     # first token, which sees itself only, that of queries and keys: c_attn is compared in float64, below,
     # where rounding is far under AdamW's epsilon. Elsewhere it happens to single weights for single steps.
-    assert_same_weights(plain, fast, rtol=1e-5, atol=0.05 * row.recipe.lr, skip="attn.c_attn")
+    assert_same_weights(plain, fast, rtol, atol=0.05 * row.recipe.lr, skip="attn.c_attn")
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
