@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence, Set
-from functools import cache
+from functools import cache, lru_cache
 
 import psutil
 import torch
@@ -15,7 +15,18 @@ from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset
 from gptcore.engine.engine import Engine
 from gptcore.recipe import Recipe
-from gptcore.training.probe import Probe, Sample, cost_id, take_sample
+from gptcore.training.inputs import Sequences
+from gptcore.training.probe import (
+    WARM_UP_SIZE,
+    Probe,
+    Sample,
+    SliceSize,
+    cost_id,
+    take_sample,
+    timed_tokenise,
+)
+
+TOKENISED = 4  # splits whose tokens are kept, as recipes share them: one for each model of a usual study
 
 log = logging.getLogger(__name__)
 
@@ -34,22 +45,34 @@ def forecast_here(
     data, engine, device = session.data, session.engine, session.device
     recipes = {run.recipe.id: run.recipe for run in plan if run.state == "todo"}
     kinds = {kind: recipe for recipe in recipes.values() if (kind := cost_id(recipe)) not in without}
+
+    @lru_cache(maxsize=TOKENISED)
+    def tokenise(part: Dataset, model: str) -> tuple[Sequences, float]:
+        return timed_tokenise(part, model)
+
+    def sample_of(kind: str, size: SliceSize = SliceSize()) -> Sample | None:
+        try:
+            return take_sample(kinds[kind], data, engine, device, size, tokenise)
+        except Exception as error:  # the run itself will report the error
+            log.info("no probe of %s: %s", kinds[kind].id, error)
+            return None
+
     for kind in _one_of_each(kinds):  # loads what the first run would load
         on_probe(kind, 0, len(kinds))
-        _sample(kinds[kind], data, engine, device)
+        sample_of(kind, WARM_UP_SIZE)
     # Runs reuse memory that the probes free inside the process, so it is measured before the probes.
     floor_bytes = 0 if device.startswith("cuda") else psutil.Process().memory_info().rss
     samples = {}
-    for done, (kind, recipe) in enumerate(kinds.items()):
+    for done, kind in enumerate(kinds):
         on_probe(kind, done, len(kinds))
-        samples[kind] = _sample(recipe, data, engine, device)
+        samples[kind] = sample_of(kind)
     machine = Machine(floor_bytes, engine.trunks.memory_bytes(torch.device(device)))
 
     @cache
     def probe_of(kind: str, split_seed: int) -> Probe | None:
         on_probe(kind, len(kinds) - 1, len(kinds))  # all texts are tokenised: a step of its own
         sample = samples.get(kind)
-        return None if sample is None else sample.of(data.with_split(split_seed))
+        return None if sample is None else sample.of(data.with_split(split_seed), tokenise)
 
     return forecast(plan, lambda run: probe_of(cost_id(run.recipe), run.seeds.split), machine)
 
@@ -60,10 +83,3 @@ def _one_of_each(kinds: Mapping[str, Recipe]) -> list[str]:
     logistic = [kind for kind, recipe in kinds.items() if recipe.trainer != "network"]
     return [*networks[:1], *logistic[-1:]]
 
-
-def _sample(recipe: Recipe, data: Dataset, engine: Engine, device: str) -> Sample | None:
-    try:
-        return take_sample(recipe, data, engine, device)
-    except Exception as error:  # the run itself will report the error
-        log.info("no probe of %s: %s", recipe.id, error)
-        return None

@@ -39,12 +39,26 @@ class Inputs:
     tokenizer_notes: tuple[str, ...] = ()
 
 
-def prepare_inputs(data: Dataset, recipe: Recipe, layout: Layout, info: BackboneInfo) -> Inputs:
-    """Tokenise and pad. Raises UserError where `context` asks for more tokens than the model can take, or where
-    the vocabulary knows too little of the texts."""
-    tokenizer = checkpoint_tokenizer(recipe.model)
+Sequences = dict[str, list[list[int]]]  # the tokens of each text, by split
+
+
+def tokenise(data: Dataset, model: str) -> Sequences:
+    """The texts of the three splits as the tokens of a model's own tokenizer. Raises UserError as that does."""
+    tokenizer = checkpoint_tokenizer(model)
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
-    sequences = {name: tokenizer.encode_batch(split.texts) for name, split in splits.items()}
+    return {name: tokenizer.encode_batch(split.texts) for name, split in splits.items()}
+
+
+def prepare_inputs(
+    data: Dataset, recipe: Recipe, layout: Layout, info: BackboneInfo, sequences: Sequences | None = None
+) -> Inputs:
+    """Tokenise and pad; sequences: what `tokenise` gave, if it was called already.
+
+    Raises UserError where `context` asks for more tokens than the model can take, or where the vocabulary knows too
+    little of the texts.
+    """
+    tokenizer = checkpoint_tokenizer(recipe.model)
+    sequences = sequences or tokenise(data, recipe.model)
     fit_notes = check_coverage(tokenizer, data.train.texts, sequences["train"])
     longest = max(len(s) for rows in sequences.values() for s in rows)
     length = row_length(

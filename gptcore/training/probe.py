@@ -11,6 +11,7 @@ import json
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,10 +33,9 @@ from gptcore.recipe import Recipe
 from gptcore.result import CutTexts, Fit
 from gptcore.training.costs import estimate_memory
 from gptcore.training.fit import fit
-from gptcore.training.inputs import Inputs, prepare_inputs, row_length
+from gptcore.training.inputs import Inputs, Sequences, prepare_inputs, row_length, tokenise
 from gptcore.training.trunk_need import SPLITS, TrunkNeed, trunk_need
 
-TFIDF_TEXTS = 2000  # TF-IDF is cheap, and its time is not in proportion to the texts
 SHORT_S = 0.2  # an epoch below it is timed again with its texts repeated
 MOST_TIMES = 30  # they are
 STAND_IN_PARAMS = 60_000_000  # a larger model is cut to fewer blocks for the probe
@@ -51,12 +51,17 @@ _NEUTRAL = {
 class SliceSize:
     """How much of the data a probe fits. batches: of training, at least; the second epoch's are timed.
 
-    evaluated: texts of validation and of test; stand_in: whether fewer blocks may stand for a large model.
+    evaluated: texts of validation and of test; stand_in: whether fewer blocks may stand for a large model; counted:
+    texts of each split for TF-IDF, which is cheap and whose time is not in proportion to the texts.
     """
 
     batches: int = 4
     evaluated: int = 32
     stand_in: bool = True
+    counted: int = 2000
+
+
+WARM_UP_SIZE = SliceSize(batches=1, evaluated=1, counted=50)  # enough to load and compile what a run needs
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,15 @@ def probe(recipe: Recipe, data: Dataset, engine: Engine, device: str, size: Slic
     return Probe({}) if sample is None else sample.of(data)
 
 
+Tokenise = Callable[[Dataset, str], tuple[Sequences, float]]  # with the seconds it took
+
+
+def timed_tokenise(data: Dataset, model: str) -> tuple[Sequences, float]:
+    """What `tokenise` gives, and how many seconds it takes."""
+    began = time.perf_counter()
+    return tokenise(data, model), time.perf_counter() - began
+
+
 @dataclass(frozen=True, eq=False)
 class Sample:
     """A slice of a run as it was timed, and what it tells of the run on any split of the data.
@@ -115,14 +129,13 @@ class Sample:
     batch_s: float
     n_evaluations: int
 
-    def of(self, data: Dataset) -> Probe:
+    def of(self, data: Dataset, tokenise: Tokenise = timed_tokenise) -> Probe:
         """What the whole run costs on `data`, which may be split in another way than what was sampled."""
         data = with_train_size(data, self.recipe.train_size)
         if self.config is None or self.small is None:
             return Probe({name: s * len(data.train) / self.n_train for name, s in self.phases.items()})
-        began = time.perf_counter()
-        inputs = prepare_inputs(data, self.recipe, self.engine.layout(self.recipe), self.config)
-        tokenise_s = time.perf_counter() - began
+        sequences, tokenise_s = tokenise(data, self.recipe.model)
+        inputs = prepare_inputs(data, self.recipe, self.engine.layout(self.recipe), self.config, sequences)
         phases = _deepened(_scaled(self, inputs), self.recipe, self.small, self.config, self.engine)
         return Probe(
             phases | {"tokenise": tokenise_s},
@@ -151,19 +164,24 @@ def _cut(inputs: Inputs, recipe: Recipe, config: ModelConfig) -> CutTexts:
 
 
 def take_sample(
-    recipe: Recipe, data: Dataset, engine: Engine, device: str, size: SliceSize = SliceSize()
+    recipe: Recipe,
+    data: Dataset,
+    engine: Engine,
+    device: str,
+    size: SliceSize = SliceSize(),
+    tokenise: Tokenise = timed_tokenise,
 ) -> Sample | None:
     """Fit a slice of `data`; None where the model's shape is not known. Raises UserError as `probe` does."""
     fresh = Engine(engine.name, engine.precision)
     data = with_train_size(data, recipe.train_size)
     if recipe.backbone is None:
-        part = _slice(data, TFIDF_TEXTS, TFIDF_TEXTS, TFIDF_TEXTS)
+        part = _slice(data, size.counted, size.counted, size.counted)
         result = fit(_on_slice(recipe), part, 0, fresh, device)
         return Sample(recipe, fresh, None, None, result.phases, None, len(part.train), 0.0, 0)
     config = known_config(recipe.backbone)
     if config is None:
         return None
-    inputs = prepare_inputs(data, recipe, engine.layout(recipe), config)
+    inputs = prepare_inputs(data, recipe, engine.layout(recipe), config, tokenise(data, recipe.model)[0])
     small = _stand_in(config, recipe) if size.stand_in else config
     # On a GPU the steps of the second epoch, which is timed, should be recorded ones.
     n_steps = WARM_UP + 1 if torch.device(device).type == "cuda" else 1
