@@ -13,7 +13,6 @@ from bench.run.runner import Session
 from bench.study.forecast import Machine, Prediction, forecast
 from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset
-from gptcore.engine.engine import Engine
 from gptcore.recipe import Recipe
 from gptcore.training.inputs import Sequences
 from gptcore.training.probe import (
