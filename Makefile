@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: bench quick test check slow benchmarks regress clean
 
 bench: $(VENV)/installed
-	$(BIN)/python -m bench run --matrix full --out results/bench
+	$(BIN)/python -m bench run --matrix full --jobs auto --out results/bench
 
 quick: $(VENV)/installed
 	$(BIN)/python -m bench run --matrix quick --seeds 1

@@ -19,8 +19,10 @@ from gptcore.result import Epoch
 class StudyProgress:
     """One line per finished run, and a live line for the current one."""
 
-    def __init__(self, planned: Sequence[PlannedRun], live: Live, write_report: Callable[[], object]) -> None:
-        self.write_report = write_report
+    def __init__(
+        self, planned: Sequence[PlannedRun], live: Live, write_report: Callable[[], object], jobs: int = 1
+    ) -> None:
+        self.write_report, self.jobs = write_report, jobs
         self.left = [run for run in planned if run.state == "todo"]
         self.n_runs, self.n_ended = len(self.left), 0
         self.live = live
@@ -83,14 +85,17 @@ class StudyProgress:
             return ""
         mean = sum(self.seconds.values()) / len(self.seconds)
         total = sum(self.seconds.get(run.recipe.id, mean) for run in self.left)
-        left = max(0.0, total - (time.monotonic() - self.began))
+        left = max(0.0, total / self.jobs - (time.monotonic() - self.began))
         return f"about {left / 60:.0f} min left" if left > 90 else f"about {left:.0f} s left"
 
 
 @contextmanager
 def show_progress(
-    planned: Sequence[PlannedRun], write_report: Callable[[], object]
+    planned: Sequence[PlannedRun], write_report: Callable[[], object], jobs: int = 1
 ) -> Iterator[StudyProgress]:
-    """Show the live line while the block runs; the report is written whenever a seed is complete."""
+    """Show the live line while the block runs; the report is written whenever a seed is complete.
+
+    jobs: runs at a time, this process's among them.
+    """
     with Live(console=console, refresh_per_second=4, transient=True) as live:
-        yield StudyProgress(planned, live, write_report)
+        yield StudyProgress(planned, live, write_report, jobs)

@@ -114,11 +114,11 @@ def forecast(study_run: StudyRun, supervisor: Supervisor) -> tuple[list[PlannedR
         return study_run.plan, {}
     with show_probes() as on_probe:
         predictions = supervisor.forecast(study_run.plan, on_probe)
-    plan = refuse_too_large(study_run.plan, predictions, study_run.free_bytes)
+    plan = refuse_too_large(study_run.plan, predictions, study_run.free_bytes, study_run.jobs)
     if too_large := sum(run != before for run, before in zip(plan, study_run.plan, strict=True)):
         console.print(f"[yellow]{too_large} runs do not fit into memory and are skipped[/]")
     show_cut_texts(study_run, predictions)
-    show_total(plan, predictions, downloads(plan, download_bytes))
+    show_total(plan, predictions, downloads(plan, download_bytes), study_run.jobs)
     return plan, predictions
 
 
@@ -169,19 +169,23 @@ def show_checks(checks: Iterable[Check]) -> list[str]:
 
 
 def show_total(
-    plan: Sequence[PlannedRun], predictions: Mapping[str, Prediction], weights: Mapping[str, int | None]
+    plan: Sequence[PlannedRun],
+    predictions: Mapping[str, Prediction],
+    weights: Mapping[str, int | None],
+    jobs: int = 1,
 ) -> None:
-    """Total forecast of the runs that are to do: time, peak memory, downloads."""
+    """Total forecast of the runs that are to do: time with so many at a time, peak memory, downloads."""
     todo = [run for run in plan if run.state == "todo"]
     if not todo:
         return
     known = [found for run in todo if (found := predictions.get(run.run_id))]
     parts = []
     if known:
-        total = sum(found.seconds for found in known)
-        parts.append(
-            f"about {duration(total)}, at most {max(f.mem_bytes for f in known) / 1e9:.1f} GB of memory"
-        )
+        seconds = [found.seconds for found in known]
+        memory = min(jobs, len(known)) * max(found.mem_bytes for found in known)
+        at_a_time = f" ({jobs} runs at a time)" if jobs > 1 else ""
+        total = duration(max(sum(seconds) / jobs, max(seconds)))
+        parts.append(f"about {total}{at_a_time}, at most {memory / 1e9:.1f} GB of memory")
     if len(known) < len(todo):
         parts.append(f"{len(todo) - len(known)} runs of unknown time")
     size = sum(n_bytes or 0 for n_bytes in weights.values()) / 1e9

@@ -49,6 +49,7 @@ def run(
     from bench.commands.progress import forecast, show_messages, warn_of_mixture
     from bench.records.store import save_study
     from bench.run.execute import execute
+    from bench.run.jobs import assistants
     from bench.run.keep import check_names
     from bench.run.study_run import open_study, split_names
     from bench.run.supervisor import Supervisor
@@ -68,7 +69,12 @@ def run(
         def do(planned: PlannedRun, on_epoch: OnEpoch) -> Record:
             return with_prediction(supervisor.run(planned, on_epoch), predictions)
 
-        with show_progress(planned_runs, partial(write_report_of, study_run.folder, margin)) as progress:
+        share = (planned_runs, study_run.folder, study_run.records, predictions, timeout)
+        write = partial(write_report_of, study_run.folder, margin)
+        with (
+            show_progress(planned_runs, write, study_run.jobs) as progress,
+            assistants(supervisor.spec, *share),
+        ):
             try:
                 records = execute(planned_runs, study_run.folder, study_run.records, do, progress)
                 failed |= any(record.status == "failed" for record in records)

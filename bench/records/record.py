@@ -204,6 +204,7 @@ class Environment(_Part):
     device: str
     cpu: str
     threads: int
+    jobs: int = Field(default=1, ge=1, description="runs at a time on this machine, each with its threads")
     memory_bytes: int
     dtype: str
     python: str
@@ -213,9 +214,15 @@ class Environment(_Part):
     git_dirty: bool | None
 
     @property
-    def machine(self) -> tuple[str, str, int, float]:
-        """Identity of the machine for comparing times: device, processor, threads, memory in GiB."""
-        return self.device, self.cpu, self.threads, round(self.memory_bytes / 2**30, 1)
+    def processor(self) -> str:
+        """Its name, and how runs used its cores."""
+        at_a_time = f", {self.jobs} runs at a time" if self.jobs > 1 else ""
+        return f"{self.cpu}, {self.threads} thread{'s' * (self.threads > 1)}{at_a_time}"
+
+    @property
+    def machine(self) -> tuple[str, str, int, int, float]:
+        """Identity of the machine for comparing times: device, processor, threads, jobs, memory in GiB."""
+        return self.device, self.cpu, self.threads, self.jobs, round(self.memory_bytes / 2**30, 1)
 
 
 class Record(_Part):

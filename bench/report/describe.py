@@ -130,15 +130,13 @@ def environment_facts(runs: list[Record]) -> list[tuple[str, str]]:
     facts = [
         ("Engine", distinct(run.engine for run in runs)),
         ("Device", distinct(f"{place.device}, {place.dtype}" for place in places)),
-        ("Processor", distinct(f"{place.cpu}, {place.threads} threads" for place in places)),
+        ("Processor", distinct(place.processor for place in places)),
         ("Memory", distinct(memory(place.memory_bytes) for place in places)),
         ("System", distinct(f"Python {place.python}, {place.platform}" for place in places)),
         ("Versions", distinct(versions)),
         ("Commit", distinct(commit(place.git_sha, place.git_dirty) for place in places)),
     ]
-    conditions = {
-        (run.engine, p.device, p.cpu, p.threads, p.dtype) for run, p in zip(runs, places, strict=True)
-    }
+    conditions = {(run.engine, p.device, p.processor, p.dtype) for run, p in zip(runs, places, strict=True)}
     if len(conditions) > 1:
         facts.append(("Note", "the runs were made under different conditions: times are not comparable"))
     if len(set(versions)) > 1:

@@ -162,7 +162,7 @@ def _cost(cost: Cost) -> Sheet:
 def _environment(place: Environment) -> Sheet:
     rows = [
         ("device", f"{place.device}, {place.dtype}"),
-        ("processor", f"{place.cpu}, {place.threads} threads"),
+        ("processor", place.processor),
         ("memory", memory(place.memory_bytes)),
         ("system", f"Python {place.python}, {place.platform}"),
         ("versions", ", ".join(f"{name} {version}" for name, version in sorted(place.versions.items()))),

@@ -124,7 +124,7 @@ def _what(study: SpeedStudy) -> str:
     rates = ", ".join(f"{rate / 1e9:.0f} GFLOP/s in {name}" for name, rate in study.rates.items())
     return (
         f"{escape(study.dataset)}, {study.n_train:,} training texts, {study.epochs} epochs, random weights (they "
-        f"do not affect time). {escape(place.cpu)}, {place.threads} threads; a large matrix product reaches {rates}. "
+        f"do not affect time). {escape(place.processor)}; a large matrix product reaches {rates}. "
         f"Fast engine in {study.precision}, plain in float32. Both engines were timed in turn in one process, "
         f"{pluralise(study.pairs, 'pair')} per row; a ratio is the median of its pairs.\n\n"
         "**Times of whole runs are extrapolated from slices**: plain from "

@@ -24,13 +24,14 @@ _CGROUP = Path("/sys/fs/cgroup")
 _COMMAND_LIMIT_S = 10
 
 
-def describe_environment(device: str, dtype: str, threads: int) -> Environment:
-    """The machine and the code as they are now. device, dtype, threads: as the run uses them."""
+def describe_environment(device: str, dtype: str, threads: int, jobs: int = 1) -> Environment:
+    """The machine and the code as they are now. device, dtype, threads: as the run uses them; jobs: runs at a time."""
     sha, dirty = git_state(CHECKOUT)
     return Environment(
         device=device,
         cpu=_cpu_name(),
         threads=threads,
+        jobs=jobs,
         memory_bytes=psutil.virtual_memory().total,
         dtype=dtype,
         python=platform.python_version(),
@@ -41,7 +42,13 @@ def describe_environment(device: str, dtype: str, threads: int) -> Environment:
     )
 
 
-_DECIDE_TIMES = {"device": "device", "cpu": "processor", "dtype": "precision", "threads": "threads"}
+_DECIDE_TIMES = {
+    "device": "device",
+    "cpu": "processor",
+    "dtype": "precision",
+    "threads": "threads",
+    "jobs": "jobs",
+}
 
 
 def differences(before: Iterable[Environment], now: Environment) -> list[str]:
@@ -82,6 +89,14 @@ def free_memory_bytes(device: str = "cpu") -> int:
         if mebibytes.isdigit():
             return int(mebibytes) * 2**20
     return int(min(psutil.virtual_memory().available, _container_bytes()))
+
+
+def n_threads() -> int:
+    """Threads that this program may use: OMP_NUM_THREADS, or the physical cores that it is allowed to run on."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdigit() and int(asked) > 0:
+        return int(asked)
+    return max(1, min(len(os.sched_getaffinity(0)), psutil.cpu_count(logical=False) or 1))
 
 
 def has_cuda() -> bool:

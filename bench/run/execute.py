@@ -59,23 +59,22 @@ def execute(
     left = [planned for planned in plan if planned.state in ("todo", "blocked")]
     of_seed = Counter(planned.seed_index for planned in left if planned.state == "todo")
     while left:
-        elsewhere = []
         for planned in left:
             with lock(folder, planned.run_id) as mine:
                 if not mine:
-                    elsewhere.append(planned)
                     continue
                 try:
                     records.append(_one(planned, folder, seen.get(planned.run_id), run, listener))
                 except RefusedRunError as error:
                     listener.refuse(planned, str(error))
                     refused.append(error)
+            left.remove(planned)
             if planned.state == "todo":
                 of_seed[planned.seed_index] -= 1
                 if not of_seed[planned.seed_index] and of_seed.total():
                     listener.seed(planned.seed_index)
-        left = elsewhere
-        if left:
+            break  # from the start again: what others were at may have ended
+        else:
             listener.wait(left)
             time.sleep(WAIT_S)
     if refused:

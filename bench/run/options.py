@@ -120,6 +120,13 @@ class RunOptions(DataOptions):
         Path | None, Option(help="study folder; default: in results/, named after models, matrix and data")
     ] = None
     device: Device = "auto"
+    jobs: Annotated[
+        str,
+        Option(
+            help="runs at a time on this machine, which share its cores: a number; auto: one per core where all models "
+            "are small, else 1"
+        ),
+    ] = "1"
     retry_failed: Annotated[bool, Option("--retry-failed", help="re-run failed runs")] = False
 
 

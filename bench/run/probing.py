@@ -81,4 +81,3 @@ def _one_of_each(kinds: Mapping[str, Recipe]) -> list[str]:
     networks = [kind for kind, recipe in kinds.items() if recipe.trainer == "network"]
     logistic = [kind for kind, recipe in kinds.items() if recipe.trainer != "network"]
     return [*networks[:1], *logistic[-1:]]
-

@@ -53,7 +53,7 @@ class Session:
     """What all runs of one process share: the data, the engine with its trunks, the device.
 
     checkpoints: model -> SHA-256 over its checkpoint's files, as the study was opened with them; baseline: of the
-    study, as whose model reads the texts TF-IDF is also tried on them.
+    study, as whose model reads the texts TF-IDF is also tried on them; jobs: sessions at a time on this machine.
     """
 
     data: Dataset
@@ -62,6 +62,7 @@ class Session:
     verify: bool = False
     checkpoints: Mapping[str, str] = field(default_factory=dict)
     baseline: Recipe | None = None
+    jobs: int = 1
     _split_seed: int | None = field(default=None, init=False, repr=False)  # whose trunks are kept
 
     def split(self, split_seed: int) -> Dataset:
@@ -80,18 +81,19 @@ def open_session(
     verify: bool = False,
     checkpoints: Mapping[str, str] | None = None,
     baseline: Recipe | None = None,
+    jobs: int = 1,
 ) -> Session:
     """A session with a new engine; the plain one is always float32, `auto` probes the machine once."""
     chosen: Precision = "float32"
     if engine == "fast" and precision != "float32":
         chosen = probe_precision(torch.device(device)) if precision == "auto" else "bfloat16"
-    return Session(data, Engine(engine, chosen), device, verify, checkpoints or {}, baseline)
+    return Session(data, Engine(engine, chosen), device, verify, checkpoints or {}, baseline, jobs)
 
 
 def environment_of(session: Session) -> Environment:
     """Where the runs of a session run."""
     return describe_environment(
-        _device_name(session.device), session.engine.precision, torch.get_num_threads()
+        _device_name(session.device), session.engine.precision, torch.get_num_threads(), session.jobs
     )
 
 

@@ -15,7 +15,8 @@ from bench.records.facts import dataset_facts
 from bench.records.record import Record
 from bench.records.store import RESULTS, load_records
 from bench.records.study import Row, Study
-from bench.run.environment import BUSY, BUSY_REMEDY, busy_share, free_memory_bytes, has_cuda
+from bench.run.environment import BUSY, BUSY_REMEDY, busy_share, free_memory_bytes, has_cuda, n_threads
+from bench.run.jobs import n_jobs
 from bench.run.options import RunOptions
 from bench.run.same_study import check_same_study, checkpoints_of, reported_study, unknown_checkpoints
 from bench.run.worker import SessionSpec
@@ -52,6 +53,7 @@ class StudyRun:
     messages: list[str]
     warnings: tuple[str, ...]
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    jobs: int = 1
 
     def session_spec(self, verify: bool = False) -> SessionSpec:
         """The specification of a worker's session; verify: first compare every run with the plain engine."""
@@ -60,6 +62,8 @@ class StudyRun:
             verify=verify,
             checkpoints=self.study.checkpoints,
             baseline=self.study.row(self.study.baseline).recipe,
+            jobs=self.jobs,
+            threads=n_threads() // self.jobs if self.jobs > 1 else None,
         )
 
 
@@ -134,6 +138,7 @@ def open_study(options: RunOptions) -> StudyRun:
         messages,
         tuple(warnings),
         options.precision,
+        n_jobs(options.jobs, (run.recipe for run in plan if run.state == "todo"), device),
     )
 
 

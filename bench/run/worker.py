@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SessionSpec:
-    """The arguments of a worker's session, see `runner.open_session`."""
+    """The arguments of a worker's session, see `runner.open_session`.
+
+    jobs: workers at a time; threads: of each, None for as many as torch likes.
+    """
 
     data: Dataset
     engine: Literal["fast", "plain"]
@@ -39,6 +42,8 @@ class SessionSpec:
     verify: bool = False
     checkpoints: Mapping[str, str] = field(default_factory=dict)
     baseline: Recipe | None = None
+    jobs: int = 1
+    threads: int | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,9 @@ def work(spec: SessionSpec, connection: Connection, output: Connection) -> None:
     asked: SimpleQueue[PlannedRun | ForecastTask] = SimpleQueue()
     Thread(target=_receive, args=(connection, asked), daemon=True).start()
 
+    if spec.threads is not None:
+        os.environ["OMP_NUM_THREADS"] = str(spec.threads)  # read when torch is loaded
+
     from bench.run.probing import forecast_here
     from bench.run.runner import environment_of, open_session
 
@@ -97,6 +105,7 @@ def work(spec: SessionSpec, connection: Connection, output: Connection) -> None:
             verify=spec.verify,
             checkpoints=spec.checkpoints,
             baseline=spec.baseline,
+            jobs=spec.jobs,
         )
     except UserError as error:
         connection.send(Refused(str(error)))

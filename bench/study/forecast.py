@@ -62,15 +62,16 @@ def forecast(
 
 
 def refuse_too_large(
-    plan: Sequence[PlannedRun], predictions: Mapping[str, Prediction], free_bytes: int
+    plan: Sequence[PlannedRun], predictions: Mapping[str, Prediction], free_bytes: int, jobs: int = 1
 ) -> list[PlannedRun]:
-    """The plan, with runs blocked that need more memory than is free."""
+    """The plan, with runs blocked that need more memory than is free for each of so many at a time."""
+    remedy = f" for {jobs} runs at a time: use --jobs 1" if jobs > 1 else ""
 
     def judged(run: PlannedRun) -> PlannedRun:
         needs = predictions[run.run_id].mem_bytes if run.run_id in predictions else 0
-        if needs <= free_bytes:
+        if needs <= free_bytes // jobs:
             return run
-        reason = f"not enough memory: needs {needs / 1e9:.1f} GB, {free_bytes / 1e9:.1f} GB are free"
+        reason = f"not enough memory: needs {needs / 1e9:.1f} GB, {free_bytes / 1e9:.1f} GB are free{remedy}"
         return replace(run, state="blocked", reason=reason)
 
     return [judged(run) for run in plan]
