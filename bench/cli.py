@@ -9,6 +9,7 @@ import typer
 
 from bench.commands.compare import compare
 from bench.commands.doctor import doctor
+from bench.commands.judge import judge
 from bench.commands.list import list_command
 from bench.commands.plan import plan
 from bench.commands.regress import regress
@@ -33,6 +34,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     run: "run --matrix full --only baseline,first-token --seeds 5",
     report: "report results/embedded",
     compare: "compare results/embedded results/mine --out comparison.md",
+    judge: "judge llms_from_scratch --study results/embedded",
     show: "show results/embedded/runs/mini-all-last-1a2b3c4d-s0.json",
     regress: "regress --base main",
     speed: "speed --models gpt2 --whole baseline",

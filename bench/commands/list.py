@@ -6,7 +6,8 @@ from typer import echo
 
 
 def list_command() -> None:
-    """List matrices, models and datasets, one per line."""
+    """List matrices, models, datasets and published tables, one per line."""
+    from bench.published.judged import judged_tables
     from bench.study.matrix import matrices
     from gptcore.backbones.config import REGISTRY
     from gptcore.data.datasets import DATASETS
@@ -17,6 +18,7 @@ def list_command() -> None:
         ("matrices", matrices()),
         ("models", [*models, (TFIDF, "no GPT: TF-IDF and logistic regression")]),
         ("datasets", list(DATASETS.items())),
+        ("published tables", list(judged_tables().items())),
     ):
         echo(f"{title}:")
         width = max(12, *(len(name) for name, _ in lines))

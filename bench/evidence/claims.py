@@ -83,7 +83,8 @@ def judge_claims(results: Results) -> list[ClaimResult]:
     if table is None:
         return []
     shown = [claim for claim in table.claims if {claim.row, claim.against} <= names]
-    published, ours = judge_published(table), _judge_ours(shown, results, table)
+    sizes = {claim.id: published_difference(claim, table) for claim in shown if claim in table.of_accuracy}
+    published, ours = judge_published(table), judge_ours(shown, results, sizes)
     return [ClaimResult(claim, published[claim.id], ours[claim.id]) for claim in shown]
 
 
@@ -150,9 +151,13 @@ def _time_noise(table: PublishedTable) -> float:
     return max(ratios, default=math.inf)  # where none do, no difference of times can be told from noise
 
 
-def _judge_ours(shown: list[Claim], results: Results, table: PublishedTable) -> dict[str, Judged]:
-    """Claim id -> what the study's runs say of it, accuracies corrected together with the verdicts."""
-    family = judge_family(results)
+def judge_ours(shown: list[Claim], results: Results, sizes: Mapping[str, float]) -> dict[str, Judged]:
+    """Claim id -> what the study's runs say of it, accuracies corrected together with the verdicts.
+
+    shown: claims on rows of the study; sizes: claim id -> published difference, a share, where there is one.
+    """
+    accuracy = [(claim.row, claim.against) for claim in shown if claim.metric == "test accuracy"]
+    family = judge_family(results, accuracy)
     pairs = {claim.id: (results.row(claim.row), results.row(claim.against)) for claim in shown}
     ratios = {claim.id: _time_ratio(*pairs[claim.id]) for claim in shown if claim.metric == "training time"}
     p_times = holm({name: ratio.p for name, ratio in ratios.items() if ratio})
@@ -164,8 +169,7 @@ def _judge_ours(shown: list[Claim], results: Results, table: PublishedTable) -> 
         elif claim.metric == "training time":
             judged[claim.id] = _our_time(claim, row, against, ratios[claim.id], p_times.get(claim.id, 1.0))
         else:
-            published = published_difference(claim, table)
-            judged[claim.id] = _our_accuracy(claim, family, row, against, published)
+            judged[claim.id] = _our_accuracy(claim, family, row, against, sizes.get(claim.id, 0.0))
     return judged
 
 

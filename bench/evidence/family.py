@@ -32,11 +32,15 @@ class Family:
         return found.reversed if found else None
 
 
-def judge_family(results: Results) -> Family:
-    """Decide every comparison of a study, with one correction for all of them."""
+def judge_family(results: Results, pairs: Iterable[tuple[str, str]] = ()) -> Family:
+    """Decide every comparison of a study, with one correction for all of them.
+
+    pairs: names of rows that are compared besides, with a weight of 1, such as those of another table's claims.
+    """
+    extra = ((row, against, 1.0) for row, against in pairs)
     compared: dict[Key, Comparison] = {}
     weights: dict[Key, float] = {}
-    for row, against, weight in [*_of_rows(results), *_of_claims(results)]:
+    for row, against, weight in [*_of_rows(results), *_of_claims(results), *extra]:
         ours, theirs = results.row(row), results.row(against)
         key = (ours.recipe_id, theirs.recipe_id)
         key = key if key[::-1] not in compared else key[::-1]

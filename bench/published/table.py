@@ -50,6 +50,8 @@ class Erratum(_Part):
 class PublishedTable(_Part):
     """The files of one folder."""
 
+    title: str = Field(description="what the table is")
+    source: str = Field(description="where its figures stand")
     dataset: str = Field(description="name of the data set that the figures are of")
     family: str = Field(description="family of the models that they are of")
     examples: dict[Split, list[int]] = Field(description="of how many examples a percentage may be a share")

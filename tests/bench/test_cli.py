@@ -24,7 +24,7 @@ from gptcore.data.datasets import DATASETS
 from gptcore.recipe import Recipe, Seeds
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("list", "plan", "run", "report", "compare", "show", "regress", "speed", "doctor")
+COMMANDS = ("list", "plan", "run", "report", "compare", "judge", "show", "regress", "speed", "doctor")
 MATRIX = """
 name = "mine"
 about = "three rows"
@@ -737,3 +737,28 @@ def test_speed_times_rows_and_adds_whole_ones_later(
     onto_file = bench("speed", *options[:-1], inputs / "messages.csv", "--pairs", "1")
     assert onto_file.code == 2
     assert "is a file: name a folder" in one_line(onto_file)
+
+
+# --- judge -----------------------------------------------------------------------------------------------
+
+
+def test_judge_a_table_by_name_and_by_file(bench: Bench, tmp_path: Path) -> None:
+    answer = bench("judge", "imdb")
+    assert answer.code == 0
+    assert "Of 7 comparisons with gpt2: 6 stand" in answer.out
+    (tmp_path / "mine.csv").write_text("row,figure,n\na,95.00,300\nb,75.00,300\n")
+    assert "with b: 1 stands" in bench("judge", "mine.csv", "--against", "b").out
+
+
+def test_judge_refuses_in_one_line(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("row,figure,n\na,95.00,0\n")
+    for arguments, words in (
+        (["imdbb"], "did you mean imdb?"),
+        (["mine.csv"], "n = '0': give the number of test items"),
+        (["imdb", "--against", "gpt"], "--against gpt: no such row; did you mean gpt2?"),
+        (["imdb", "--study", "nowhere"], "nowhere"),
+    ):
+        answer = bench("judge", *arguments)
+        assert answer.code == 2
+        assert words in answer.err
+        assert answer.err.count("\n") == 1

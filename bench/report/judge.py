@@ -1,0 +1,228 @@
+"""A published table, judged, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tabulate import tabulate
+
+from bench.evidence.decide import ALPHA
+from bench.evidence.published_counts import counts_of
+from bench.evidence.published_errata import inconsistencies
+from bench.evidence.published_judge import Compared, JudgedTable, Standing, judge_table
+from bench.evidence.published_ours import OurAnswer, answers
+from bench.evidence.published_visible import Pairing, Visible, harshest, kindest, visible
+from bench.evidence.results import Results
+from bench.published.figures import FigureTable
+from bench.published.judged import single_run_table
+from bench.report.text import MISSING, escape, join, pluralise, points_between
+
+_STANDINGS: tuple[Standing, ...] = ("stands", "depends", "does not stand", "not decidable")
+_IN_A_COUNT: dict[Standing, tuple[str, str]] = {
+    "stands": ("stands", "stand"),
+    "depends": ("depends on the pairing", "depend on the pairing"),
+    "does not stand": ("does not stand", "do not stand"),
+    "not decidable": ("is not decidable", "are not decidable"),
+}
+_HOW_TO_READ = """\
+Which items each row got right is not published. *p* is the range of McNemar's exact test over every pairing of the \
+two rows' answers and every count that the rounded figures allow, from the kindest (one row is right wherever the \
+other is) to the harshest (they disagree as much as they can), corrected by Holm's method for {n}. A difference \
+**stands** if even the largest p is below {alpha}; the interval (95%) is the widest. Figures of one run speak of the \
+two trained models, not of other seeds."""
+
+
+def judgement(table: FigureTable, name: str, studies: dict[str, Results]) -> str:
+    """Everything that can be said of a table. name: as it was asked for; studies: label -> study of ours."""
+    judged = judge_table(table)
+    parts = [
+        f"# {escape(table.title)}",
+        f"Source: {escape(table.source)}. {_runs(table)}",
+        escape(table.missing),
+        *_differences(judged),
+        *_claims(judged),
+        *_visible(judged),
+        *_errata(table),
+        *(part for label, results in studies.items() for part in _ours(judged, name, label, results)),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _runs(table: FigureTable) -> str:
+    by_row = {name: table.runs_of(name) for name in table.rows}
+    runs = set(by_row.values())
+    if runs == {None}:
+        return "How many runs a figure is of is not known."
+    if len(runs) == 1:
+        return f"{pluralise(runs.pop() or 0, 'run')} per row."
+    known = join(f"{name} {n}" for name, n in by_row.items() if n)
+    return f"Runs per row: {escape(known)}; the others' number is not known."
+
+
+def _differences(judged: JudgedTable) -> list[str]:
+    table, compared = judged.table, list(judged.compared.values())
+    if not compared:
+        return ["## Differences", "No two rows with figures are compared."]
+    headers = ["Row", "Against", "Column", "Figures, %", "Difference, points", "p", "Verdict", "Why"]
+    rows = [
+        [
+            escape(one.row),
+            escape(one.against),
+            escape(table.columns[one.column].name),
+            f"{one.ours} against {one.theirs}",
+            _difference(one),
+            _p(one.p),
+            f"**{one.standing}**",
+            escape(one.why),
+        ]
+        for one in compared
+    ]
+    corrected = pluralise(judged.n_corrected, "comparison")
+    return [
+        "## Differences",
+        _summary(table, compared),
+        tabulate(rows, headers, tablefmt="pipe", disable_numparse=True),
+        _HOW_TO_READ.format(n=corrected, alpha=ALPHA) if judged.n_corrected else "",
+    ]
+
+
+def _summary(table: FigureTable, compared: Sequence[Compared]) -> str:
+    """Of 62 comparisons with lora, 29 stand, 29 of them worse: ..."""
+    against = (
+        f" with {escape(table.against)}" if all(one.against == table.against for one in compared) else ""
+    )
+    counts = []
+    for standing in _STANDINGS:
+        if n := sum(one.standing == standing for one in compared):
+            counts.append(f"{n} {_IN_A_COUNT[standing][n > 1]}")
+    text = f"Of {pluralise(len(compared), 'comparison')}{against}: {', '.join(counts)}."
+    for side, group in (
+        ("above", [one for one in compared if one.is_better]),
+        ("below", [one for one in compared if one.difference and one.difference.mean < 0]),
+    ):
+        n = sum(one.standing == "stands" for one in group)
+        if group:
+            verb = "stand" if n > 1 else "stands"
+            text += f" Of {len(group)} {side} the row they are compared with, {n or 'none'} {verb}."
+    return text
+
+
+def _difference(one: Compared) -> str:
+    d = one.difference
+    return points_between(d.mean, d.low, d.high) if d else MISSING
+
+
+def _p(p: tuple[float, float] | None) -> str:
+    if p is None:
+        return MISSING
+    low, high = (f"{value:.3f}" if value >= 0.001 else "<0.001" for value in p)
+    return low if low == high else f"{low} to {high}"
+
+
+def _claims(judged: JudgedTable) -> list[str]:
+    if not judged.claims:
+        return []
+    headers = ["No.", "Claim", "Rows", "Column", "Finding", "Why"]
+    rows = [
+        [
+            one.claim.id,
+            escape(one.claim.text),
+            f"{escape(one.claim.row)} against {escape(one.claim.against)}",
+            escape(judged.table.columns[one.column].name) if one.column else MISSING,
+            f"**{one.finding}**",
+            escape(one.why),
+        ]
+        for one in judged.claims
+    ]
+    return [
+        "## Claims, by the published figures",
+        tabulate(rows, headers, tablefmt="pipe", disable_numparse=True),
+    ]
+
+
+def _visible(judged: JudgedTable) -> list[str]:
+    """How far a row must lie from the one that rows are compared with, in each column that is a share of items."""
+    table = judged.table
+    rows = []
+    for key in table.compared:
+        n, reference = table.columns[key].of_items, _reference(judged, key)
+        if n is None or reference is None:
+            continue
+        figure = table.rows[reference].figures[key]
+        right = counts_of(
+            figure if table.columns[key].metric == "accuracy" else 100 - figure, n, averaged=True
+        )
+        cells = [
+            _apart(visible(right[len(right) // 2], n, m, pairing))
+            for m in (1, max(1, judged.n_corrected))
+            for pairing in _PAIRINGS
+        ]
+        about = [escape(table.columns[key].name), f"{n:,}", f"{escape(reference)} ({figure})"]
+        rows.append([*about, *cells])
+    if not rows:
+        return []
+    first = f"first of {judged.n_corrected}"
+    headers = [
+        "Column",
+        "Items",
+        "From",
+        "Alone, kindest",
+        "Alone, harshest",
+        f"{first}, kindest",
+        f"{first}, harshest",
+    ]
+    return [
+        "## Smallest visible difference",
+        tabulate(rows, headers, tablefmt="pipe", disable_numparse=True),
+        f"Points that a row must lie above / below to stand with p < {ALPHA}: as the only comparison, and as the first "
+        "of all of them by Holm's method, in the kindest and in the harshest pairing.",
+    ]
+
+
+_PAIRINGS: tuple[Pairing, ...] = (kindest, harshest)
+
+
+def _reference(judged: JudgedTable, column: str) -> str | None:
+    """The row that most others are compared with in a column."""
+    others = [one.against for one in judged.compared.values() if one.column == column]
+    return max(others, key=others.count, default=None)
+
+
+def _apart(found: Visible) -> str:
+    above, below = (
+        MISSING if value is None else f"{100 * value:.2f}" for value in (found.above, found.below)
+    )
+    return f"{above} / {below}"
+
+
+def _errata(table: FigureTable) -> list[str]:
+    found = inconsistencies(table)
+    lines = [f"- **{escape(join(one.rows))}**: {escape(one.text)}" for one in found]
+    return ["## What does not add up", "\n".join(lines) or "Nothing found."]
+
+
+def _ours(judged: JudgedTable, name: str, label: str, results: Results) -> list[str]:
+    found = answers(judged, single_run_table(name), results)
+    title = f"## Claims, by our runs: {escape(label)}"
+    model = results.study.row(results.study.baseline).recipe.model
+    setting = f"{escape(model)} on {escape(results.study.dataset.name)}, {pluralise(len(results.study.seeds), 'seed')}"
+    if not found:
+        return [title, f"This study ({setting}) has no two rows that a claim is about."]
+    headers = ["No.", "Claim", "Our rows", "Effect", "p", "Finding", "Why"]
+    rows = [_our_row(one) for one in found]
+    return [
+        title,
+        f"{setting[0].upper()}{setting[1:]}; another model and other data than the source's unless they are the same. "
+        "Corrected together with the study's verdicts.",
+        tabulate(rows, headers, tablefmt="pipe", disable_numparse=True),
+    ]
+
+
+def _our_row(one: OurAnswer) -> list[str]:
+    d, ratio = one.judged.difference, one.judged.ratio
+    effect = points_between(d.mean, d.low, d.high) if d else MISSING
+    if ratio:
+        effect = f"{ratio.ratio:.2f} times ({ratio.low:.2f} to {ratio.high:.2f})"
+    rows = f"{escape(one.row)} against {escape(one.against)}"
+    finding = f"**{one.judged.finding}**"
+    return [one.id, escape(one.text), rows, effect, _p(one.judged.p), finding, escape(one.judged.why)]
