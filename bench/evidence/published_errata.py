@@ -64,7 +64,7 @@ def _shares_of_fewer(table: FigureTable) -> Iterable[Inconsistency]:
         if partial and n:
             fewer = " or ".join(f"{size:,}" for size in column.also_n)
             why = f": {column.fewer}" if column.fewer else ""
-            text = f"these figures for {column.name} are no shares of {n:,} items, but of {fewer}{why}."
+            text = f"these figures for {column.name} are not shares of {n:,} items, but of {fewer}{why}."
             yield Inconsistency(tuple(partial), text)
 
 

@@ -138,7 +138,7 @@ def _compare(table: FigureTable, row: str, against: str, key: str) -> Compared:
     ]
     for name, figure, some in zip((row, against), figures, counts, strict=True):
         if not some:
-            return replace(found, why=f"{figure} ({name}) is no share of {n:,} items")
+            return replace(found, why=f"{figure} ({name}) is not a share of {n:,} items")
     ours, theirs = counts
     return replace(found, difference=difference_range(ours, theirs, n), p=p_range(ours, theirs, n))
 
@@ -212,7 +212,7 @@ def _why_not(table: FigureTable, row: str, against: str, key: str) -> str:
         f"and {' and '.join(without)} give{'s' if len(without) == 1 else ''} no scatter" if without else ""
     )
     runs = "and the number of runs is not known" if not without else given
-    return f"{kinds[column.metric]} is no share of items, {runs}"
+    return f"{kinds[column.metric]} is not a share of items, {runs}"
 
 
 def _claim(claim: TableClaim, table: FigureTable, compared: dict[Key, Compared]) -> Iterable[JudgedClaim]:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.evidence.claims import Judged, judge_ours
+from bench.evidence.claims import ClaimResult, Judged, judge_ours
 from bench.evidence.published_judge import JudgedTable
 from bench.evidence.results import Results
+from bench.evidence.student import Difference
 from bench.published.figures import TableClaim
 from bench.published.table import Claim, PublishedTable
 
 
 @dataclass(frozen=True)
 class OurAnswer:
-    """What a study says of a claim: id and text of the claim, our two rows, and the judgement."""
+    """What a study says of a claim on our two rows.
 
-    id: str
-    text: str
-    row: str
-    against: str
+    sizes_agree: whether the claimed size, else the largest published difference, is one that ours may have; None
+    where the source gives none or nothing was measured.
+    """
+
+    claim: Claim
     judged: Judged
+    sizes_agree: bool | None
 
 
 def answers(judged: JudgedTable, single_runs: PublishedTable | None, results: Results) -> list[OurAnswer]:
@@ -32,8 +35,16 @@ def answers(judged: JudgedTable, single_runs: PublishedTable | None, results: Re
     if single_runs is not None:
         claims += [claim for claim in single_runs.claims if claim.metric == "training time"]
     shown = [claim for claim in claims if {claim.row, claim.against} <= names]
-    found = judge_ours(shown, results, _sizes(judged))
-    return [OurAnswer(claim.id, claim.text, claim.row, claim.against, found[claim.id]) for claim in shown]
+    published = _published(judged)
+    found = judge_ours(shown, results, {name: one.mean for name, one in published.items()})
+    return [
+        OurAnswer(claim, found[claim.id], _sizes_agree(claim, published.get(claim.id), found[claim.id]))
+        for claim in shown
+    ]
+
+
+def _sizes_agree(claim: Claim, published: Difference | None, ours: Judged) -> bool | None:
+    return ClaimResult(claim, Judged("undecided", "", difference=published), ours).sizes_agree
 
 
 def _claim(claim: TableClaim) -> Claim | None:
@@ -52,11 +63,11 @@ def _claim(claim: TableClaim) -> Claim | None:
     )
 
 
-def _sizes(judged: JudgedTable) -> dict[str, float]:
-    """Claim id -> the largest published difference, a share, of those in its columns."""
-    sizes: dict[str, float] = {}
+def _published(judged: JudgedTable) -> dict[str, Difference]:
+    """Claim id -> the largest published difference of those in its columns."""
+    found: dict[str, Difference] = {}
     for one in judged.claims:
-        if one.compared and one.compared.difference:
-            mean = one.compared.difference.mean
-            sizes[one.claim.id] = max(sizes.get(one.claim.id, 0.0), mean, key=abs)
-    return sizes
+        if one.compared and (difference := one.compared.difference):
+            larger = max(found.get(one.claim.id, difference), difference, key=lambda d: abs(d.mean))
+            found[one.claim.id] = larger
+    return found

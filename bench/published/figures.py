@@ -18,6 +18,7 @@ _OF_ITEMS = ("accuracy", "error")  # metrics that are a share of the items
 
 
 MOST_DECIMALS = 15
+MOST_ITEMS = 10**9
 
 
 def decimals(figure: Decimal) -> int:
@@ -31,10 +32,11 @@ class _Part(BaseModel):
 
 
 def _whole(value: Any, remedy: str) -> Any:
-    """A whole number of at least 1, or "unknown". Raises ValueError."""
-    if value == UNKNOWN or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+    """A whole number of 1 to MOST_ITEMS, or "unknown". Raises ValueError."""
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if value == UNKNOWN or (is_whole and 1 <= value <= MOST_ITEMS):
         return value
-    raise ValueError(f"{remedy}, at least 1, or {UNKNOWN!r} where the source does not say")
+    raise ValueError(f"{remedy}, 1 to {MOST_ITEMS:,}, or {UNKNOWN!r} where the source does not say")
 
 
 class Column(_Part):
@@ -52,6 +54,13 @@ class Column(_Part):
     @classmethod
     def _n(cls, value: Any) -> Any:
         return _whole(value, "give the number of test items")
+
+    @field_validator("also_n")
+    @classmethod
+    def _fewer(cls, sizes: list[int]) -> list[int]:
+        if any(size < 1 for size in sizes):
+            raise ValueError("give numbers of test items of at least 1")
+        return sizes
 
     @property
     def of_items(self) -> int | None:

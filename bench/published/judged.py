@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from bench.published.figures import UNKNOWN, Column, FigureTable, Row, TableClaim, TableErratum
+from bench.published.figures import MOST_ITEMS, UNKNOWN, Column, FigureTable, Row, TableClaim, TableErratum
 from bench.published.table import FOLDER, PublishedTable, load_table, tables
 from gptcore.errors import UserError, closest
 from gptcore.paths import path_kind
@@ -58,7 +58,12 @@ def read_table(name_or_path: str) -> FigureTable:
         raise UserError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}): check its permissions") from error
-    return _from_toml(text, path) if path.suffix.lower() == ".toml" else _from_csv(text, path)
+    if path.suffix.lower() == ".toml":
+        return _from_toml(text, path)
+    try:
+        return _from_csv(text, path)
+    except csv.Error as error:
+        raise UserError(f"{path}: not a CSV file ({error}): save it as comma-separated UTF-8 text") from error
 
 
 def single_run_table(name: str) -> PublishedTable | None:
@@ -79,7 +84,7 @@ def _bundled(name: str) -> FigureTable:
 def _from_toml(text: str, path: Path) -> FigureTable:
     try:
         raw = tomllib.loads(text, parse_float=Decimal)
-    except (tomllib.TOMLDecodeError, InvalidOperation) as error:
+    except (ValueError, InvalidOperation) as error:
         raise UserError(f"{path} is not valid TOML: {error}") from error
     return _validated(raw, path)
 
@@ -107,6 +112,8 @@ def _from_csv(text: str, path: Path) -> FigureTable:
         raise UserError(f"{path}: no column {missing[0]!r}: the first line must name {', '.join(_REQUIRED)}")
     if extra := [name for name in names if name not in (*_REQUIRED, *_OPTIONAL)]:
         raise UserError(f"{path}: unknown column {extra[0]!r}; known: {', '.join((*_REQUIRED, *_OPTIONAL))}")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(f"{path}: column {twice[0]!r} stands twice: remove one")
     columns: dict[str, dict[str, Any]] = {}
     rows: dict[str, dict[str, Any]] = {}
     for line in lines:
@@ -141,9 +148,11 @@ def _add_line(
 
 
 def _n(text: str, where: str, field: str = "n") -> int | str:
-    if text == UNKNOWN or (text.isascii() and text.isdigit() and int(text) > 0):
-        return text if text == UNKNOWN else int(text)
-    raise UserError(f"{where}: {field} = {text!r}: {_REMEDIES[field]}")
+    if text == UNKNOWN:
+        return UNKNOWN
+    if text.isascii() and text.isdigit() and len(text) < 20 and 1 <= int(text) <= MOST_ITEMS:
+        return int(text)
+    raise UserError(f"{where}: {field} = {text[:30]!r}: {_REMEDIES[field]}")
 
 
 def _number(text: str, field: str, where: str) -> Decimal:
@@ -157,7 +166,7 @@ def _of_single_runs(table: PublishedTable) -> FigureTable:
     """A table of single runs with accuracies on three splits; its claims on times are not among the claims."""
     splits = {
         split: {
-            "name": f"{split} accuracy",
+            "name": f"{'training' if split == 'train' else split} accuracy",
             "metric": "accuracy",
             "n": sizes[0],
             "also_n": sizes[1:],

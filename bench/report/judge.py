@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
+from bench.evidence.claims import judge_published
 from bench.evidence.decide import ALPHA
 from bench.evidence.published_counts import counts_of
 from bench.evidence.published_errata import inconsistencies
@@ -40,7 +41,7 @@ def judgement(table: FigureTable, name: str, studies: dict[str, Results]) -> str
         f"Source: {escape(table.source)}. {_runs(table)}",
         escape(table.missing),
         *_differences(judged),
-        *_claims(judged),
+        *_claims(judged, name),
         *_visible(judged),
         *_errata(table),
         *(part for label, results in studies.items() for part in _ours(judged, name, label, results)),
@@ -63,27 +64,37 @@ def _differences(judged: JudgedTable) -> list[str]:
     table, compared = judged.table, list(judged.compared.values())
     if not compared:
         return ["## Differences", "No two rows with figures are compared."]
-    headers = ["Row", "Against", "Column", "Figures, %", "Difference, points", "p", "Verdict", "Why"]
     rows = [
-        [
-            escape(one.row),
-            escape(one.against),
-            escape(table.columns[one.column].name),
-            f"{one.ours} against {one.theirs}",
-            _difference(one),
-            _p(one.p),
-            f"**{one.standing}**",
-            escape(one.why),
-        ]
+        {
+            "Row": escape(one.row),
+            "Against": escape(one.against),
+            **_column(table, one.column),
+            "Figures, %": f"{one.ours} against {one.theirs}",
+            "Difference, points": _difference(one),
+            "p": _p(one.p),
+            "Verdict": f"**{one.standing}**",
+            "Why": escape(one.why),
+        }
         for one in compared
     ]
     corrected = pluralise(judged.n_corrected, "comparison")
     return [
         "## Differences",
         _summary(table, compared),
-        tabulate(rows, headers, tablefmt="pipe", disable_numparse=True),
+        _table(rows),
         _HOW_TO_READ.format(n=corrected, alpha=ALPHA) if judged.n_corrected else "",
     ]
+
+
+def _table(rows: list[dict[str, str]]) -> str:
+    return tabulate(rows, headers="keys", tablefmt="pipe", disable_numparse=True)
+
+
+def _column(table: FigureTable, key: str | None) -> dict[str, str]:
+    """The cell that names a column; none where rows are compared in one column only."""
+    if len(table.compared) == 1:
+        return {}
+    return {"Column": escape(table.columns[key].name) if key else MISSING}
 
 
 def _summary(table: FigureTable, compared: Sequence[Compared]) -> str:
@@ -104,6 +115,9 @@ def _summary(table: FigureTable, compared: Sequence[Compared]) -> str:
         if group:
             verb = "stand" if n > 1 else "stands"
             text += f" Of {len(group)} {side} the row they are compared with, {n or 'none'} {verb}."
+    named = {name for one in compared for name in (one.row, one.against)}
+    if alone := [name for name in table.rows if name not in named]:
+        text += f" Not compared: {escape(join(alone))}."
     return text
 
 
@@ -119,25 +133,33 @@ def _p(p: tuple[float, float] | None) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _claims(judged: JudgedTable) -> list[str]:
-    if not judged.claims:
-        return []
-    headers = ["No.", "Claim", "Rows", "Column", "Finding", "Why"]
+def _claims(judged: JudgedTable, name: str) -> list[str]:
+    """The claims by the published figures, those on times too where the table is one of single runs."""
     rows = [
-        [
-            one.claim.id,
-            escape(one.claim.text),
-            f"{escape(one.claim.row)} against {escape(one.claim.against)}",
-            escape(judged.table.columns[one.column].name) if one.column else MISSING,
-            f"**{one.finding}**",
-            escape(one.why),
-        ]
+        {
+            "No.": one.claim.id,
+            "Claim": escape(one.claim.text),
+            "Rows": f"{escape(one.claim.row)} against {escape(one.claim.against)}",
+            **_column(judged.table, one.column),
+            "Finding": f"**{one.finding}**",
+            "Why": escape(one.why),
+        }
         for one in judged.claims
     ]
-    return [
-        "## Claims, by the published figures",
-        tabulate(rows, headers, tablefmt="pipe", disable_numparse=True),
+    single_runs = single_run_table(name)
+    of_times = [c for c in single_runs.claims if c.metric == "training time"] if single_runs else []
+    found = judge_published(single_runs) if single_runs else {}
+    rows += [
+        {
+            "No.": claim.id,
+            "Claim": escape(claim.text),
+            "Rows": f"{escape(claim.row)} against {escape(claim.against)}",
+            "Finding": f"**{found[claim.id].finding}**",
+            "Why": escape(found[claim.id].why),
+        }
+        for claim in of_times
     ]
+    return ["## Claims, by the published figures", _table(rows)] if rows else []
 
 
 def _visible(judged: JudgedTable) -> list[str]:
@@ -157,26 +179,25 @@ def _visible(judged: JudgedTable) -> list[str]:
             for m in (1, max(1, judged.n_corrected))
             for pairing in _PAIRINGS
         ]
-        about = [escape(table.columns[key].name), f"{n:,}", f"{escape(reference)} ({figure})"]
-        rows.append([*about, *cells])
+        about = {
+            **_column(table, key),
+            "Items": f"{n:,}",
+            "From": f"{escape(reference)} ({figure})",
+        }
+        rows.append(about | dict(zip(_headers(judged.n_corrected), cells, strict=True)))
     if not rows:
         return []
-    first = f"first of {judged.n_corrected}"
-    headers = [
-        "Column",
-        "Items",
-        "From",
-        "Alone, kindest",
-        "Alone, harshest",
-        f"{first}, kindest",
-        f"{first}, harshest",
-    ]
     return [
         "## Smallest visible difference",
-        tabulate(rows, headers, tablefmt="pipe", disable_numparse=True),
+        _table(rows),
         f"Points that a row must lie above / below to stand with p < {ALPHA}: as the only comparison, and as the first "
         "of all of them by Holm's method, in the kindest and in the harshest pairing.",
     ]
+
+
+def _headers(n_corrected: int) -> list[str]:
+    first = f"First of {n_corrected}"
+    return ["Alone, kindest", "Alone, harshest", f"{first}, kindest", f"{first}, harshest"]
 
 
 _PAIRINGS: tuple[Pairing, ...] = (kindest, harshest)
@@ -204,25 +225,29 @@ def _errata(table: FigureTable) -> list[str]:
 def _ours(judged: JudgedTable, name: str, label: str, results: Results) -> list[str]:
     found = answers(judged, single_run_table(name), results)
     title = f"## Claims, by our runs: {escape(label)}"
-    model = results.study.row(results.study.baseline).recipe.model
-    setting = f"{escape(model)} on {escape(results.study.dataset.name)}, {pluralise(len(results.study.seeds), 'seed')}"
+    study = results.study
+    model = study.row(study.baseline).recipe.model
+    setting = (
+        f"Model {escape(model)}, data {escape(study.dataset.name)}, {pluralise(len(study.seeds), 'seed')}"
+    )
     if not found:
-        return [title, f"This study ({setting}) has no two rows that a claim is about."]
+        return [title, f"{setting}: it has no two rows that a claim is about."]
     headers = ["No.", "Claim", "Our rows", "Effect", "p", "Finding", "Why"]
-    rows = [_our_row(one) for one in found]
     return [
         title,
-        f"{setting[0].upper()}{setting[1:]}; another model and other data than the source's unless they are the same. "
-        "Corrected together with the study's verdicts.",
-        tabulate(rows, headers, tablefmt="pipe", disable_numparse=True),
+        f"{setting}: another model and other data than the source's unless they are the same. Corrected together with "
+        "the study's verdicts.",
+        tabulate([_our_row(one) for one in found], headers, tablefmt="pipe", disable_numparse=True),
     ]
 
 
 def _our_row(one: OurAnswer) -> list[str]:
-    d, ratio = one.judged.difference, one.judged.ratio
+    claim, d, ratio = one.claim, one.judged.difference, one.judged.ratio
     effect = points_between(d.mean, d.low, d.high) if d else MISSING
     if ratio:
         effect = f"{ratio.ratio:.2f} times ({ratio.low:.2f} to {ratio.high:.2f})"
-    rows = f"{escape(one.row)} against {escape(one.against)}"
-    finding = f"**{one.judged.finding}**"
-    return [one.id, escape(one.text), rows, effect, _p(one.judged.p), finding, escape(one.judged.why)]
+    why = escape(one.judged.why)
+    if one.sizes_agree is not None:
+        why += f"; the published size is {'' if one.sizes_agree else 'not '}compatible with ours"
+    rows = f"{escape(claim.row)} against {escape(claim.against)}"
+    return [claim.id, escape(claim.text), rows, effect, _p(one.judged.p), f"**{one.judged.finding}**", why]

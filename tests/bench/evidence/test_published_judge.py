@@ -157,8 +157,8 @@ def test_errors_are_better_the_lower_they_are() -> None:
 @pytest.mark.parametrize(
     ("metric", "n", "why"),
     [
-        ("matthews", 1043, "a Matthews correlation is no share of items, and a and b give no scatter"),
-        ("average", "unknown", "an average over data sets is no share of items"),
+        ("matthews", 1043, "a Matthews correlation is not a share of items, and a and b give no scatter"),
+        ("average", "unknown", "an average over data sets is not a share of items"),
         ("accuracy", "unknown", "the number of test items is not known; with about"),
     ],
 )
@@ -170,7 +170,7 @@ def test_what_cannot_be_decided_says_why(metric: str, n: int | str, why: str) ->
 
 def test_a_figure_that_no_count_gives_is_not_judged() -> None:
     (one,) = of(table_of({"a": "99.81", "b": "50.34"}, 149, against="b")).values()
-    assert (one.standing, one.why) == ("not decidable", "99.81 (a) is no share of 149 items")
+    assert (one.standing, one.why) == ("not decidable", "99.81 (a) is not a share of 149 items")
 
 
 def test_scatter_over_seeds_is_welch_s_test_on_one_side_and_with_the_items_on_the_other() -> None:
@@ -252,7 +252,7 @@ def test_the_single_runs_inconsistencies() -> None:
     assert found[0].text.startswith(
         "validation accuracy of 99.81% is impossible: of 149 items 148 are 99.33%"
     )
-    assert "training" not in found[0].text
+    assert found[0].text.endswith("It equals the row's training accuracy.")
     assert [one.rows for one in found[2:4]] == [("baseline", "ignore-index"), ("lora", "all-layers")]
     assert "of 1,040: the last partial batch is left out" in found[1].text
     assert len(found) == 7

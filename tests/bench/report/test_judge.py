@@ -43,7 +43,7 @@ def test_our_runs_judge_the_claims_that_they_cover(rows: ModuleType) -> None:
     many = [range(seed, seed + 90) for seed in range(3)]
     results = rows.make_results(rows.make_row("all-layers", few), rows.make_row("lora", many))
     found = answers(judge_table(read_table("lora_roberta")), None, results)
-    assert [(one.row, one.against, one.judged.finding) for one in found] == [
+    assert [(one.claim.row, one.claim.against, one.judged.finding) for one in found] == [
         ("lora", "all-layers", "contradicted")
     ]
     assert found[0].judged.difference
@@ -51,7 +51,7 @@ def test_our_runs_judge_the_claims_that_they_cover(rows: ModuleType) -> None:
     text = judgement(read_table("lora_roberta"), "lora_roberta", {"results/mine": results})
     assert "## Claims, by our runs: results/mine" in text
     text = judgement(read_table("ettin"), "ettin", {"results/mine": results})
-    assert "has no two rows that a claim is about" in text
+    assert "it has no two rows that a claim is about" in text
 
 
 def test_the_single_runs_claims_on_times_are_judged_by_our_runs_too(rows: ModuleType) -> None:
@@ -59,4 +59,4 @@ def test_the_single_runs_claims_on_times_are_judged_by_our_runs_too(rows: Module
     results = rows.make_results(rows.make_row("baseline", few), rows.make_row("all-layers", few))
     name = "llms_from_scratch"
     found = answers(judge_table(read_table(name)), single_run_table(name), results)
-    assert {one.id for one in found} == {"4a", "4b"}
+    assert {one.claim.id for one in found} == {"4a", "4b"}
