@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
 from gptcore.backbones.weights import weights_fingerprint
+from gptcore.calibration import tempered
 from gptcore.engine.engine import Engine
 from gptcore.errors import UserError
 from gptcore.files import write_whole
@@ -30,6 +31,15 @@ TENSORS, DESCRIPTION = "classifier.safetensors", "classifier.json"
 FORMAT = 1  # of the two files: raise it with every change that an older version would misread
 
 
+class Threshold(BaseModel):
+    """Of two classes, `positive` is answered where its probability is at least `at`, and else the other one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    positive: str
+    at: float = Field(gt=0, lt=1)
+
+
 class Description(BaseModel):
     """What `classifier.json` says."""
 
@@ -40,20 +50,35 @@ class Description(BaseModel):
     labels: tuple[str, ...]
     base: Base | None
     details: dict[str, Any]
+    temperature: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    threshold: Threshold | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class TextClassifier:
-    """A fitted recipe. labels: class names, in the order of the probabilities; base: None for TF-IDF."""
+    """A fitted recipe.
+
+    labels: class names, in the order of the probabilities; base: None for TF-IDF; temperature: divides the logits (see
+    `gptcore.calibration`); threshold: how to answer for two classes, None for the most probable one.
+    """
 
     recipe: Recipe
     labels: tuple[str, ...]
     predictor: Predictor
     base: Base | None = None
+    temperature: float = 1.0
+    threshold: Threshold | None = None
 
     def predict(self, texts: Sequence[str]) -> list[str]:
-        """The most probable label of each text, the earlier one in a tie."""
-        return [self.labels[i] for i in self.predict_proba(texts).argmax(axis=1)]
+        """The label of each text: the most probable one, the earlier one in a tie, unless there is a threshold."""
+        return [self.labels[i] for i in self.decide(self.predict_proba(texts))]
+
+    def decide(self, probabilities: np.ndarray) -> np.ndarray:
+        """Of each row of `predict_proba` (N, n_labels) the index of the answer, (N,) int64."""
+        if self.threshold is None:
+            return np.asarray(probabilities.argmax(axis=1))
+        positive = self.labels.index(self.threshold.positive)
+        return np.where(probabilities[:, positive] >= self.threshold.at, positive, 1 - positive)
 
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
         """(N, n_labels) float64, each row sums to 1. Raises TypeError for one text instead of several,
@@ -61,12 +86,15 @@ class TextClassifier:
         """
         if isinstance(texts, str):
             raise TypeError("texts must be a list of texts: put the one text into a list")
-        found = self.predictor.probabilities(list(texts))
+        return self.calibrated(self.predictor.probabilities(list(texts)))
+
+    def calibrated(self, found: np.ndarray) -> np.ndarray:
+        """The predictor's probabilities (N, n_labels) at this classifier's temperature. Raises FloatingPointError."""
         if not np.isfinite(found).all():
             raise FloatingPointError(
                 "the classifier's probabilities are not finite: its weights have diverged"
             )
-        return found
+        return tempered(found, self.temperature)
 
     def save(self, folder: str | Path) -> None:
         """Write two files into a folder, which is made; a classifier that is there is replaced. Raises UserError."""
@@ -79,6 +107,8 @@ class TextClassifier:
             labels=self.labels,
             base=self.base,
             details=self.predictor.details(),
+            temperature=self.temperature,
+            threshold=self.threshold,
         )
         (folder / DESCRIPTION).unlink(missing_ok=True)  # half of a pair must not pass for a whole
         write_whole(folder / TENSORS, save(self.predictor.learned()))
@@ -101,7 +131,13 @@ class TextClassifier:
             raise UserError(
                 f"{folder}: {DESCRIPTION} and {TENSORS} do not fit each other ({type(error).__name__}: {error})"
             ) from error
-        return cls(about.recipe, about.labels, predictor, about.base)
+        if (threshold := about.threshold) and (
+            len(about.labels) != 2 or threshold.positive not in about.labels
+        ):
+            raise UserError(
+                f"{folder / DESCRIPTION}: threshold.positive = {threshold.positive!r} is not one of two labels"
+            )
+        return cls(about.recipe, about.labels, predictor, about.base, about.temperature, about.threshold)
 
 
 def _restore(

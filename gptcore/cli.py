@@ -1,12 +1,15 @@
-"""The command line of `gptcore`: use a saved classifier, no study needed."""
+"""The command line of `gptcore`: registers the commands, each a file of `gptcore.commands`."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from collections.abc import Callable
 
 import typer
 
+from gptcore.commands.fit import fit
+from gptcore.commands.predict import predict
+from gptcore.commands.recipes import recipes
 from gptcore.errors import UserError
 
 app = typer.Typer(
@@ -14,27 +17,22 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Use a fine-tuned text classifier.",
+    help="Train a text classifier and use it.",
 )
 
 
 @app.callback()
 def _commands() -> None:
-    """Use a fine-tuned text classifier."""
+    """Train a text classifier and use it."""
 
 
-@app.command(epilog='Example: python -m gptcore predict my-classifier "win a free prize"')
-def predict(
-    folder: Path = typer.Argument(help="folder written by `TextClassifier.save`"),
-    texts: list[str] = typer.Argument(None, help="texts to classify; default: the lines of standard input"),
-) -> None:
-    """Print the label of each text and its probability, one text per line."""
-    from gptcore.classifier import TextClassifier
-
-    classifier = TextClassifier.load(folder)
-    asked = texts or sys.stdin.read().splitlines()
-    for row in classifier.predict_proba(asked):
-        typer.echo(f"{classifier.labels[row.argmax()]}\t{row.max():.4f}")
+EXAMPLES: dict[Callable[..., None], str] = {
+    fit: "fit reviews.csv --recipe nano --out my-classifier",
+    recipes: "recipes",
+    predict: 'predict my-classifier "win a free prize"',
+}
+for command, example in EXAMPLES.items():
+    app.command(epilog=f"Example: python -m gptcore {example}")(command)
 
 
 def main() -> None:

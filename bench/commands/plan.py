@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bench.commands.options import with_options
 from bench.run.options import RunOptions
+from gptcore.commands.options import with_options
 
 
 @with_options

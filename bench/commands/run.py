@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Exit, Option, echo
 
-from bench.commands.options import Margin, with_options
+from bench.commands.options import Margin
 from bench.commands.report import report, write_report_of
 from bench.report.text import sanitize
 from bench.run.options import RunOptions
+from gptcore.commands.options import with_options
 
 if TYPE_CHECKING:
     from bench.records.record import Record

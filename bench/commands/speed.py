@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typer import echo
 
-from bench.commands.options import with_options
 from bench.run.options import SpeedOptions
+from gptcore.commands.options import with_options
 
 
 @with_options

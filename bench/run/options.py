@@ -5,12 +5,13 @@ Each field's annotation is its help text, so an option is described once. Import
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 from typer import Option
 
+from gptcore.commands.options import FileOptions
 from gptcore.data.options import ReadOptions
 
 Matrix = Annotated[str, Option(help="full, quick, or the path of your own TOML file")]
@@ -30,7 +31,7 @@ Device = Annotated[Literal["auto", "cpu", "cuda"], Option(help="auto: a CUDA GPU
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataOptions:
+class DataOptions(FileOptions):
     """Which data to read, and how: shared by all commands that take data."""
 
     data: Annotated[
@@ -43,42 +44,10 @@ class DataOptions:
         int | None,
         Option(min=1, help="a first look: so many training texts, and the same share of the other parts"),
     ] = None
-    text_column: Annotated[
-        str | None,
-        Option(help="column with the texts, if its name is not recognised; title,body joins several"),
-    ] = None
-    label_column: Annotated[
-        str | None, Option(help="column with the labels, if its name is not recognised")
-    ] = None
-    label_names: Annotated[str | None, Option(help="class names: a,b,c for labels 0,1,2, or 0=a,1=b")] = None
-    encoding: Annotated[str | None, Option(help="file encoding, such as latin-1; default: UTF-8")] = None
-    separator: Annotated[
-        str | None, Option(help="column separator: one character, or tab; default: by file suffix")
-    ] = None
-    no_header: Annotated[
-        bool, Option("--no-header", help="the first line is data, not a header; columns are numbered from 1")
-    ] = False
-    split_column: Annotated[str | None, Option(help="column with train, validation or test for each row")] = (
-        None
-    )
-    validation: Annotated[Path | None, Option(help="file with the validation rows; needs --test")] = None
-    test: Annotated[Path | None, Option(help="file with the test rows; --data then contains none")] = None
 
     def reading(self) -> ReadOptions:
-        """How to read the file. Raises UserError for an invalid value."""
-        return ReadOptions(
-            text_column=self.text_column,
-            label_column=self.label_column,
-            label_names=self.label_names,
-            encoding=self.encoding,
-            separator=self.separator,
-            header=not self.no_header,
-            split_column=self.split_column,
-            validation=self.validation,
-            test=self.test,
-            data_path=self.data_path,
-            limit=self.limit,
-        )
+        """How to read the data. Raises UserError for an invalid value."""
+        return replace(super().reading(), data_path=self.data_path, limit=self.limit)
 
 
 @dataclass(frozen=True, kw_only=True)

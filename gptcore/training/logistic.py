@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -32,6 +32,12 @@ class LogisticFit:
     pipeline: Any
     inverse_penalty: float
     notes: tuple[str, ...] = ()
+
+    def refit(self, inputs: Any, labels: np.ndarray) -> LogisticFit:
+        """The same pipeline with the same C, fitted anew. labels: (N,) int64."""
+        from sklearn.base import clone
+
+        return replace(self, pipeline=clone(self.pipeline).fit(inputs, labels))
 
     def evaluate(self, inputs: Any, labels: np.ndarray) -> Evaluation:
         """Predictions on inputs of the kind that the pipeline was fitted on."""

@@ -6,7 +6,7 @@ A predictor gives its learned numbers as tensors and the rest as plain JSON valu
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -91,8 +91,16 @@ class FeaturesPredictor:
 
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
         """See `Predictor`. Raises UserError for a text that is too much for the tokenizer."""
+        return self.logistic.probabilities(self._features(texts)) if texts else self.logistic.no_probabilities
+
+    def refit(self, texts: Sequence[str], labels: np.ndarray) -> FeaturesPredictor:
+        """The same settings, fitted anew. labels: (N,) int64."""
+        return replace(self, logistic=self.logistic.refit(self._features(texts), labels))
+
+    def _features(self, texts: Sequence[str]) -> np.ndarray:
+        """(N, width) of some texts."""
         parts = [predict_logits(self.network, rows, head=False).cpu().numpy() for rows in _rows(self, texts)]
-        return self.logistic.probabilities(np.concatenate(parts)) if parts else self.logistic.no_probabilities
+        return np.concatenate(parts)
 
     def learned(self) -> dict[str, Tensor]:
         """Of the scaler and the regression."""
@@ -124,6 +132,10 @@ class TfidfPredictor:
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
         """See `Predictor`."""
         return self.logistic.probabilities(texts) if texts else self.logistic.no_probabilities
+
+    def refit(self, texts: Sequence[str], labels: np.ndarray) -> TfidfPredictor:
+        """The same settings, fitted anew. labels: (N,) int64."""
+        return TfidfPredictor(self.logistic.refit(texts, labels))
 
     def learned(self) -> dict[str, Tensor]:
         """Of the vectoriser and the regression."""

@@ -10,7 +10,6 @@ import pytest
 from typer.testing import CliRunner
 
 from bench import cli
-from bench.commands.options import with_options
 from bench.evidence.results import collect
 from bench.records.facts import dataset_facts
 from bench.records.store import load_study, save_study
@@ -20,6 +19,7 @@ from bench.report.markdown import render
 from bench.report.text import class_counts, class_name
 from bench.run.options import DataOptions, RunOptions
 from bench.run.study_run import open_study
+from gptcore.commands.options import with_options
 from gptcore.data.datasets import load_dataset
 from gptcore.data.options import ReadOptions
 from gptcore.errors import UserError

@@ -28,7 +28,13 @@ NETWORK_PARTS = {"urllib.request"}
 TORCH_FREE = [
     "gptcore",
     "gptcore.__main__",
+    "gptcore.calibration",
     "gptcore.cli",
+    "gptcore.commands",
+    "gptcore.commands.fit",
+    "gptcore.commands.options",
+    "gptcore.commands.predict",
+    "gptcore.commands.recipes",
     "gptcore.errors",
     "gptcore.files",
     "gptcore.locks",
@@ -66,6 +72,10 @@ TORCH_FREE = [
     "gptcore.data.structured",
     "gptcore.data.tables",
     "gptcore.data.tokenizer",
+    "gptcore.product",
+    "gptcore.product.card",
+    "gptcore.product.recipes",
+    "gptcore.product.report",
 ]
 # Of bench, nothing else: what does the runs, what times real steps, and the gate that runs a study.
 MAY_LOAD_TORCH = {"bench.run.runner", "bench.run.probing", "bench.run.gate", "bench.run.speed"}

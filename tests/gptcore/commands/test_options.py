@@ -7,7 +7,7 @@ import pytest
 from typer import Option, Typer
 from typer.testing import CliRunner
 
-from bench.commands.options import with_options
+from gptcore.commands.options import with_options
 
 
 @dataclass(frozen=True, kw_only=True)

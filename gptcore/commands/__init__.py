@@ -1,0 +1,1 @@
+"""The commands of `python -m gptcore`, one file each, and how they take their options."""

@@ -1,0 +1,99 @@
+"""`python -m gptcore fit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Argument, Option, echo
+
+from gptcore.commands.options import Device, FileOptions, with_options
+from gptcore.errors import UserError
+
+if TYPE_CHECKING:
+    from gptcore.product.report import FitReport
+
+
+@with_options
+def fit(
+    data: Annotated[
+        str, Argument(help="a CSV, TSV, JSON or Parquet file with labelled texts, or a data set's name")
+    ],
+    options: FileOptions,
+    recipe: Annotated[str, Option(help="a name, see `recipes`, or a TOML file with one table [recipe]")],
+    out: Annotated[Path, Option(help="folder for the classifier; it must not exist")],
+    seed: Annotated[int, Option(min=0, help="of the new head and the order of training")] = 0,
+    cost_false_positive: Annotated[
+        float | None,
+        Option(
+            min=0.001,
+            max=1000,
+            help="two classes: how many missed positives one false positive costs; sets a threshold",
+        ),
+    ] = None,
+    positive: Annotated[
+        str | None, Option(help="the positive class of --cost-false-positive; default: the second label")
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Train a classifier on a labelled file and keep it in a folder.
+
+    The validation part chooses the epochs and the temperature; then train and validation are trained on together. The
+    test part is used once, at the end. The folder is opened again in a new process, and must answer the same.
+    """
+    if positive is not None and cost_false_positive is None:
+        raise UserError(f"--positive {positive!r} needs --cost-false-positive")
+    from gptcore.data.datasets import load_dataset
+    from gptcore.product.recipes import find_recipe
+
+    chosen = find_recipe(recipe)
+    loaded = load_dataset(data, options.reading())
+    from gptcore.product.fitting import fit_to_keep, threshold_for_cost
+    from gptcore.product.folder import check_target, write_folder
+
+    check_target(out)
+    threshold = (
+        None
+        if cost_false_positive is None
+        else threshold_for_cost(cost_false_positive, positive, loaded.label_names)
+    )
+    for remark in (*loaded.notes, *(f"warning: {warning}" for warning in loaded.warnings)):
+        _progress(remark)
+    echo(
+        f"{len(loaded.train):,} texts to train on, {len(loaded.validation):,} to validate, {len(loaded.test):,} to "
+        f"test; {len(loaded.label_names)} classes",
+        err=True,
+    )
+    fitted = fit_to_keep(chosen, loaded, seed, None if device == "auto" else device, threshold, _progress)
+    written = write_folder(out, fitted, loaded, seed, cost_false_positive)
+    for line in _summary(written.report):
+        echo(_line(line))
+    echo(_line(f'saved: {out}; use it: python -m gptcore predict {out} "some text"'))
+
+
+def _progress(line: str) -> None:
+    echo(_line(line), err=True)
+
+
+def _summary(report: FitReport) -> list[str]:
+    test, calibration, lines = report.test, report.calibration, []
+    if report.epochs is not None:
+        lines.append(f"epochs: {report.epochs.chosen} of {report.epochs.tried}, the lowest validation loss")
+    losses = f"log-loss {calibration.log_loss_before:.4f} -> {calibration.log_loss_after:.4f}"
+    errors = (
+        f"calibration error {100 * calibration.error_before:.1f}% -> {100 * calibration.error_after:.1f}%"
+    )
+    lines.append(f"temperature: {calibration.temperature:.3f}; on the validation texts {losses}, {errors}")
+    if (costs := report.costs) is not None:
+        lines.append(
+            f"threshold: {costs.positive} from a probability of {costs.threshold:.4f}; cost on the test part "
+            f"{costs.test_cost:g}, without it {costs.test_cost_without:g} (in missed {costs.positive})"
+        )
+    lines.append(
+        f"test: {test.correct:,} of {test.n:,} right ({100 * test.accuracy:.1f}%), macro-F1 {test.macro_f1:.3f}"
+    )
+    return [*lines, f"verified: {report.n_verified:,} of {test.n:,} predictions equal"]
+
+
+def _line(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)

@@ -1,0 +1,106 @@
+"""The model card: README.md with the front matter that model hubs read. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from gptcore.backbones.config import REGISTRY
+from gptcore.product.report import FitReport
+from gptcore.recipe import Recipe
+
+
+def model_card(name: str, recipe: Recipe, labels: Sequence[str], report: FitReport) -> str:
+    """The whole file. What it says of accuracy comes from the test part alone."""
+    return "\n".join([*_front_matter(name, recipe, report), "", *_body(name, recipe, labels, report), ""])
+
+
+def _front_matter(name: str, recipe: Recipe, report: FitReport) -> list[str]:
+    """YAML, every value as JSON, which is YAML too."""
+    test = report.test
+    metrics = [("accuracy", test.accuracy), ("f1", test.macro_f1)]
+    lines = ["---", "library_name: gptcore", "pipeline_tag: text-classification"]
+    if (base := _base_model(recipe)) is not None:
+        lines.append(f"base_model: {json.dumps(base)}")
+    lines += ["tags:", "- text-classification", "- gpt-classifier-bench", "metrics:", "- accuracy", "- f1"]
+    lines += [
+        "model-index:",
+        f"- name: {json.dumps(name)}",
+        "  results:",
+        "  - task:",
+        "      type: text-classification",
+        "    dataset:",
+        f"      name: {json.dumps(report.data.name)}",
+        f"      type: {json.dumps(report.data.name)}",
+        "      split: test",
+        "    metrics:",
+    ]
+    for kind, value in metrics:
+        lines += [f"    - type: {kind}", f"      value: {value:.4f}"]
+    return [*lines, "---"]
+
+
+def _base_model(recipe: Recipe) -> str | None:
+    """The hub's id of the model that was started from; None for one that is not there."""
+    if recipe.backbone is None or recipe.weights == "random":
+        return None
+    source = REGISTRY[recipe.model].source if recipe.model in REGISTRY else recipe.model
+    return source if source.count("/") == 1 and not source.startswith((".", "/", "~")) else None
+
+
+def _body(name: str, recipe: Recipe, labels: Sequence[str], report: FitReport) -> list[str]:
+    data, test, calibration = report.data, report.test, report.calibration
+    lines = [
+        f"# {name}",
+        "",
+        f"Classifies a text as one of {len(labels)}: {', '.join(f'`{_line(label)}`' for label in labels)}.",
+        "",
+        f'    python -m gptcore predict {name} "some text"',
+        "",
+        "## Training",
+        "",
+        f"- Recipe: `{recipe.id}` (in `classifier.json`), seed {report.seed}",
+        f"- Data: {_line(data.name)}, {data.n_train + data.n_validation:,} texts for training and validation, "
+        f"{data.n_test:,} for the test; SHA-256 `{data.fingerprint}`",
+        f"- Classes: {', '.join(f'{_line(label)} {n:,}' for label, n in data.classes.items())}",
+    ]
+    if report.epochs is not None:
+        lines.append(
+            f"- Epochs: {report.epochs.chosen}, the lowest validation loss of {report.epochs.tried}; then trained on "
+            "train and validation"
+        )
+    lines += [
+        f"- Temperature: {calibration.temperature:.3f}, fitted on {calibration.n_texts:,} validation texts. Log-loss "
+        f"{calibration.log_loss_before:.4f} before, {calibration.log_loss_after:.4f} after; calibration error "
+        f"{100 * calibration.error_before:.1f}% before, {100 * calibration.error_after:.1f}% after",
+    ]
+    if (costs := report.costs) is not None:
+        lines.append(
+            f"- Answers `{_line(costs.positive)}` from a probability of {costs.threshold:.4f}: a false one costs "
+            f"{costs.false_positive:g} missed ones. Cost on the test part {costs.test_cost:g}, without the threshold "
+            f"{costs.test_cost_without:g}"
+        )
+    lines += [
+        "",
+        "## Test",
+        "",
+        f"On {test.n:,} texts that no choice has seen: {test.correct:,} right ({100 * test.accuracy:.1f}%), macro-F1 "
+        f"{test.macro_f1:.3f}, log-loss {test.log_loss:.4f}, calibration error {100 * test.calibration_error:.1f}%.",
+        "",
+        "| True \\ answered | " + " | ".join(_line(label) for label in labels) + " |",
+        "|:---|" + "---:|" * len(labels),
+    ]
+    lines += [
+        f"| {_line(label)} | " + " | ".join(str(n) for n in row) + " |"
+        for label, row in zip(labels, test.confusion, strict=True)
+    ]
+    if report.notes:
+        lines += ["", "## Notes", "", *(f"- {_line(note)}" for note in report.notes)]
+    versions = ", ".join(f"{library} {version}" for library, version in report.versions.items())
+    return [*lines, "", f"Made with {versions}."]
+
+
+def _line(text: str) -> str:
+    """Untrusted text on one line, without what Markdown tables or code end at."""
+    shown = "".join(c if c.isprintable() else " " for c in text)
+    return shown.replace("|", "\\|").replace("`", "'").replace("<", "&lt;")

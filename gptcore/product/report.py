@@ -1,0 +1,127 @@
+"""What `fit.json` in a classifier's folder says: how it was made and what it is worth. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field
+
+from gptcore.errors import UserError
+from gptcore.recipe import first_problem
+
+REPORT = "fit.json"
+FORMAT = 1
+ABSTAIN_STEPS = 100  # thresholds of `Abstaining` are multiples of 1 / ABSTAIN_STEPS
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Data(_Part):
+    """What was read. classes: rows of each, in the order of the labels; fingerprints: as in `Dataset`."""
+
+    name: str
+    fingerprint: str
+    source_fingerprint: str
+    split_seed: int
+    n_train: int
+    n_validation: int
+    n_test: int
+    classes: dict[str, int]
+
+
+class Choice(_Part):
+    """Epochs that were tried, their validation losses (nats), and the number with the lowest. None without epochs."""
+
+    tried: int
+    chosen: int
+    validation_losses: tuple[float, ...]
+
+
+class Calibration(_Part):
+    """The temperature, and on the validation texts log-loss (nats) and calibration error before and after it."""
+
+    temperature: float
+    n_texts: int
+    log_loss_before: float
+    log_loss_after: float
+    error_before: float
+    error_after: float
+
+
+class Metrics(_Part):
+    """Of the untouched test part, as the classifier answers. confusion: [true][answered], in the labels' order."""
+
+    n: int
+    correct: int
+    accuracy: float
+    macro_f1: float
+    log_loss: float
+    calibration_error: float
+    confusion: tuple[tuple[int, ...], ...]
+
+
+class Abstaining(_Part):
+    """Of validation texts, by threshold i / ABSTAIN_STEPS: those at least so sure, and those of them that are right."""
+
+    n_texts: int
+    kept: tuple[int, ...]
+    correct: tuple[int, ...]
+
+    def at(self, threshold: float) -> tuple[int, int]:
+        """(kept, correct) at a multiple of 1 / ABSTAIN_STEPS between 0 and 1."""
+        place = round(threshold * ABSTAIN_STEPS)
+        return self.kept[place], self.correct[place]
+
+
+class Costs(_Part):
+    """Why the threshold is where it is, and the cost on the test part with it and without, in missed positives."""
+
+    false_positive: float
+    positive: str
+    threshold: float
+    test_cost: float
+    test_cost_without: float
+
+
+class FitReport(_Part):
+    """All of it. versions: of Python and the libraries; n_verified: test predictions compared in a new process."""
+
+    format: int = FORMAT
+    data: Data
+    seed: int
+    epochs: Choice | None
+    calibration: Calibration
+    abstaining: Abstaining
+    costs: Costs | None
+    test: Metrics
+    n_verified: int
+    fit_s: float = Field(ge=0, allow_inf_nan=False)
+    versions: dict[str, str]
+    notes: tuple[str, ...] = ()
+
+
+def read_report(folder: Path) -> FitReport:
+    """The report in a classifier's folder. Raises UserError where it lacks one, or a damaged one."""
+    path = folder / REPORT
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        found = content.get("format") if isinstance(content, dict) else None
+        if found != FORMAT:
+            raise UserError(f"{path} has format {found!r}, this version reads {FORMAT}")
+        return FitReport.model_validate(content)
+    except FileNotFoundError as error:
+        raise UserError(f"{folder} has no {REPORT}: it was not made by `python -m gptcore fit`") from error
+    except pydantic.ValidationError as error:
+        raise UserError(f"{path}: {first_problem(error, FitReport)}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+
+
+def class_sizes(names: Sequence[str], labels: Sequence[int]) -> dict[str, int]:
+    """Class name -> how many of `labels` are its index."""
+    return {name: sum(label == at for label in labels) for at, name in enumerate(names)}

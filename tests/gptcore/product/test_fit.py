@@ -1,0 +1,195 @@
+"""From a file to a verified folder: what is chosen, what is kept, and that the test part plays no part in it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from gptcore import Dataset, Recipe, TextClassifier, load_dataset
+from gptcore.cli import app
+from gptcore.data.datasets import Split
+from gptcore.errors import UserError
+from gptcore.product import folder as folder_module
+from gptcore.product.fitting import abstaining, fit_to_keep, threshold_for_cost
+from gptcore.product.folder import write_folder
+from gptcore.product.report import read_report
+from gptcore.product.verify import verify_folder
+from gptcore.training.logistic import fit_tfidf
+
+
+def run_fit(reviews: Path, recipe: str, out: Path, *more: str) -> Result:
+    return CliRunner().invoke(app, ["fit", str(reviews), "--recipe", recipe, "--out", str(out), *more])
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"train": "last_block", "position": "last_real"},
+        {"train": "lora", "lora_rank": 2, "padding": "none"},
+        {"train": "features"},
+        {"model": "tfidf"},
+    ],
+    ids=str,
+)
+def test_a_file_becomes_a_verified_folder(reviews, recipe_file, tmp_path, choices) -> None:
+    out = tmp_path / "mine"
+    done = run_fit(reviews, recipe_file(**choices), out)
+    assert done.exit_code == 0, done.output
+    report = read_report(out)
+    n = report.test.n
+    assert f"verified: {n} of {n} predictions equal" in done.output
+    assert {path.name for path in out.iterdir()} == {
+        *("classifier.json", "classifier.safetensors", "fit.json", "README.md"),
+    }
+    data, classifier = load_dataset(reviews), TextClassifier.load(out)
+    assert classifier.temperature == report.calibration.temperature
+    right = [data.label_names[at] for at in data.test.labels]
+    correct = sum(a == b for a, b in zip(classifier.predict(data.test.texts), right, strict=True))
+    assert correct == report.test.correct == round(report.test.accuracy * n)
+    assert sum(map(sum, report.test.confusion)) == n == len(data.test)
+    assert report.data.fingerprint == data.fingerprint
+    assert report.data.classes == {"ham": 60, "spam": 60}
+    if report.epochs is not None:
+        losses = report.epochs.validation_losses
+        assert losses[report.epochs.chosen - 1] == min(losses)
+        assert classifier.recipe.epochs == report.epochs.chosen
+        assert not classifier.recipe.restore_best
+    assert not [path for path in tmp_path.iterdir() if path.name.endswith(".part")]
+
+
+def test_the_card_has_front_matter_that_hubs_read(reviews, recipe_file, tmp_path) -> None:
+    assert run_fit(reviews, recipe_file(model="tfidf"), tmp_path / "mine").exit_code == 0
+    _, front, body = (tmp_path / "mine" / "README.md").read_text().split("---\n", 2)
+    found = yaml.safe_load(front)
+    assert found["pipeline_tag"] == "text-classification"
+    assert found["model-index"][0]["results"][0]["metrics"][0] == {
+        "type": "accuracy",
+        "value": pytest.approx(read_report(tmp_path / "mine").test.accuracy, abs=1e-4),
+    }
+    assert "| ham |" in body
+
+
+@pytest.mark.parametrize(
+    "choices", [{"train": "last_block"}, {"train": "features"}, {"model": "tfidf"}], ids=str
+)
+def test_the_test_part_changes_nothing(reviews, checkpoint, choices) -> None:
+    data = load_dataset(reviews)
+    other = replace(data, test=Split(("a much longer text than any other " * 5,), np.array([1])))
+    recipe = Recipe(**{"model": str(checkpoint), "epochs": 2, "lr": 1e-2} | choices)
+    one, two = (fit_to_keep(recipe, each, device="cpu") for each in (data, other))
+    new = ["win now", "see you"]
+    assert np.array_equal(one.classifier.predict_proba(new), two.classifier.predict_proba(new))
+    assert one.calibration == two.calibration
+
+
+def test_it_is_trained_on_train_and_validation_with_what_validation_chose(reviews) -> None:
+    data = load_dataset(reviews)
+    kept = fit_to_keep(Recipe(model="tfidf"), data)
+    first = fit_tfidf(data.train.texts, data.train.labels, data.validation.texts, data.validation.labels)
+    texts = [*data.train.texts, *data.validation.texts]
+    labels = np.concatenate([data.train.labels, data.validation.labels])
+    expected = first.refit(texts, labels)
+    assert expected.inverse_penalty == first.inverse_penalty
+    found = kept.classifier.predictor.probabilities(data.test.texts)
+    np.testing.assert_allclose(found, expected.probabilities(list(data.test.texts)), rtol=1e-9)
+
+
+def test_a_train_size_holds_for_both_rounds(reviews) -> None:
+    data = load_dataset(reviews)
+    kept = fit_to_keep(Recipe(model="tfidf", train_size=20), data)
+    words = kept.classifier.predictor.details()["counts"]["only"]["terms"]
+    assert sum(word.isdigit() for word in words) <= 20
+
+
+def test_a_costly_false_positive_moves_the_threshold(reviews, recipe_file, tmp_path) -> None:
+    out = tmp_path / "mine"
+    assert run_fit(reviews, recipe_file(model="tfidf"), out, "--cost-false-positive", "5").exit_code == 0
+    report, classifier = read_report(out), TextClassifier.load(out)
+    assert report.costs is not None
+    assert report.costs.threshold == pytest.approx(5 / 6)
+    probabilities = np.array([[0.2, 0.8], [0.1, 0.9], [0.6, 0.4]])
+    assert classifier.decide(probabilities).tolist() == [0, 1, 0]
+    (_, false_positives), (missed, _) = report.test.confusion
+    assert report.costs.test_cost == 5 * false_positives + missed
+
+
+def test_a_threshold_needs_two_classes_and_a_known_one() -> None:
+    assert threshold_for_cost(1, None, ("a", "b")).at == 0.5
+    assert threshold_for_cost(3, "a", ("a", "b")).positive == "a"
+    with pytest.raises(UserError, match="3 classes, a threshold needs two"):
+        threshold_for_cost(5, None, ("a", "b", "c"))
+    with pytest.raises(UserError, match="did you mean spam"):
+        threshold_for_cost(5, "spma", ("ham", "spam"))
+
+
+def test_abstaining_counts_what_is_left_and_right() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.45, 0.55]])
+    found = abstaining(probabilities, probabilities.argmax(axis=1), np.array([0, 1, 1, 0]))
+    assert found.at(0.0) == (4, 2)
+    assert found.at(0.6) == (3, 2)
+    assert found.at(0.8) == (2, 2)
+    assert found.at(1.0) == (0, 0)
+
+
+def test_a_folder_that_answers_otherwise_is_not_left_behind(reviews, tmp_path, monkeypatch) -> None:
+    data = load_dataset(reviews)
+    fitted = fit_to_keep(Recipe(model="tfidf"), data)
+
+    def other(folder: Path, texts: list[str], expected: np.ndarray, device: str) -> int:
+        return verify_folder(folder, texts, expected[:, ::-1], device)
+
+    monkeypatch.setattr(folder_module, "verify_folder", other)
+    with pytest.raises(UserError, match="answers otherwise after loading: only"):
+        write_folder(tmp_path / "mine", fitted, data, 0, None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_lost_its_temperature_is_noticed(reviews, tmp_path) -> None:
+    fitted = fit_to_keep(Recipe(model="tfidf"), load_dataset(reviews))
+    assert fitted.classifier.temperature != 1
+    texts = ["win now", "see you"]
+    replace(fitted.classifier, temperature=1.0).save(tmp_path / "mine")
+    with pytest.raises(UserError, match="answers otherwise"):
+        verify_folder(tmp_path / "mine", texts, fitted.classifier.predict_proba(texts), "cpu")
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--cost-false-positive", "5", "--positive", "eggs"], "is not a label"),
+        (["--positive", "spam"], "needs --cost-false-positive"),
+        (["--text-column", "txt"], "no column 'txt'"),
+    ],
+)
+def test_bad_input_ends_before_training(reviews, tmp_path, more, message) -> None:
+    done = run_fit(reviews, "tfidf", tmp_path / "mine", *more)
+    assert isinstance(done.exception, UserError)
+    assert message in str(done.exception)
+    assert not (tmp_path / "mine").exists()
+
+
+def test_what_is_there_is_not_replaced(reviews, tmp_path) -> None:
+    with pytest.raises(UserError, match="exists: remove it"):
+        raise run_fit(reviews, "tfidf", tmp_path).exception or AssertionError
+
+
+def test_a_model_that_diverges_is_refused_in_one_line(reviews, checkpoint) -> None:
+    with pytest.raises(UserError, match="lower lr in the recipe"):
+        fit_to_keep(Recipe(model=str(checkpoint), train="all", lr=1e30), load_dataset(reviews), device="cpu")
+
+
+def test_more_than_two_classes(tmp_path) -> None:
+    texts = [f"{word} {i}" for i in range(20) for word in ("red", "green", "blue")]
+    data = Dataset.from_texts(texts, ["r", "g", "b"] * 20)
+    written = write_folder(tmp_path / "mine", fit_to_keep(Recipe(model="tfidf"), data), data, 0, None)
+    assert written.report.test.accuracy == 1
+    assert "it stays 1" in " ".join(written.report.notes)
+    assert json.loads((tmp_path / "mine" / "classifier.json").read_text())["temperature"] == 1
+
+
+def test_recipes_are_listed() -> None:
+    assert "nano" in CliRunner().invoke(app, ["recipes"]).output
