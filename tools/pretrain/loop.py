@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -84,20 +85,37 @@ def language_model_loss(model: Callable[[Tensor], Tensor], windows: Tensor) -> T
 
 
 @torch.no_grad()
-def held_out_loss(model: GPT, tokens: np.ndarray, n_windows: int = 512, batch: int = 16) -> float:
-    """Mean loss in nats a token over evenly spread windows of the held-out tokens, at the full context."""
+def window_losses(
+    model: GPT, tokens: np.ndarray, n_windows: int = 512, batch: int = 16
+) -> npt.NDArray[np.float64]:
+    """Mean loss in nats a token of each of at most `n_windows` evenly spread windows of the full context.
+
+    tokens: (N,) of held-out text. Raises UserError where they do not fill one window.
+    """
     length = model.config.context
     available = (len(tokens) - 1) // length
     if available < 1:
         raise UserError(f"the held-out text has {len(tokens)} tokens: fewer than one window of {length}")
     chosen = np.linspace(0, available - 1, min(n_windows, available)).astype(np.int64)
-    device = model.wte.weight.device
-    total = 0.0
+    found = []
     for start in range(0, len(chosen), batch):
         rows = np.stack([tokens[w * length : (w + 1) * length + 1] for w in chosen[start : start + batch]])
-        windows = torch.from_numpy(rows.astype(np.int64)).to(device)
-        total += float(language_model_loss(model.lm_logits, windows)) * len(rows)
-    return total / len(chosen)
+        windows = to_device(rows.astype(np.int64), model.wte.weight.device)
+        logits = model.lm_logits(windows[:, :-1]).float()
+        losses = F.cross_entropy(logits.transpose(1, 2), windows[:, 1:], reduction="none")  # (B, T)
+        found.append(losses.mean(dim=1))
+    return torch.cat(found).double().cpu().numpy()
+
+
+def held_out_loss(model: GPT, tokens: np.ndarray, n_windows: int = 512, batch: int = 16) -> float:
+    """Mean loss in nats a token over evenly spread windows of the held-out tokens, see `window_losses`."""
+    return float(window_losses(model, tokens, n_windows, batch).mean())
+
+
+def to_device(array: np.ndarray, device: torch.device | str) -> Tensor:
+    """The array as a tensor there; a GPU fetches it while the program goes on."""
+    tensor, device = torch.from_numpy(array), torch.device(device)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 class Pretraining:
@@ -131,7 +149,7 @@ class Pretraining:
             while self.progress.share(self.config) < 1.0 and not self.stopping:
                 began = time.monotonic()
                 self._set_lr()
-                windows = torch.from_numpy(self.order.batch_at(self.progress.step)).to(self.config.device)
+                windows = to_device(self.order.batch_at(self.progress.step), self.config.device)
                 with torch.autocast(on_device, torch.bfloat16, enabled=_has_bfloat16(on_device)):
                     loss = loss_of(windows)
                 loss.backward()
