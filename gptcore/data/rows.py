@@ -113,16 +113,19 @@ def epoch_batches(n: int, batch_size: int, generator: torch.Generator) -> list[T
     return list(order[: n // batch_size * batch_size].split(batch_size))
 
 
-def batches_by_length(lengths: Tensor, width: int, drop_padding: bool) -> Iterator[Tensor]:
-    """Row numbers (B,) int64 by length, as many at a time as make about POSITIONS_AT_A_TIME positions.
+def batches_by_length(
+    lengths: Tensor, width: int, drop_padding: bool, positions: int | None = None
+) -> Iterator[Tensor]:
+    """Row numbers (B,) int64 by length, as many at a time as make about `positions` (POSITIONS_AT_A_TIME).
 
     drop_padding: a batch is as wide as its longest row, else `width`.
     """
+    most = POSITIONS_AT_A_TIME if positions is None else positions
     order = torch.argsort(lengths, stable=True)
     widths = lengths[order].tolist() if drop_padding else [width] * len(order)
     begin = 0
     for end in range(1, len(order) + 1):
         # widths ascend: the next row would be the widest of the batch
-        if end == len(order) or widths[end] * (end + 1 - begin) > POSITIONS_AT_A_TIME:
+        if end == len(order) or widths[end] * (end + 1 - begin) > most:
             yield order[begin:end]
             begin = end

@@ -6,6 +6,7 @@ Shared by every epoch, seed and recipe that agrees on weights, tokens, mask, pre
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from gptcore.data.rows import READ, Rows, batches_by_length
+from gptcore.engine.batches import positions_at_a_time, run_batches
 
 if TYPE_CHECKING:
     from gptcore.engine.classifier import Classifier
@@ -44,14 +46,17 @@ def compute_trunk(
     was_training = classifier.training
     classifier.eval()
     first, inverse = _distinct(rows)
-    batches = [
-        first[i] for i in batches_by_length(rows.lengths[first], rows.width, classifier.layout.drop_padding)
-    ]
+    drops = classifier.layout.drop_padding
+    positions = positions_at_a_time(classifier)
+    batches = [first[i] for i in batches_by_length(rows.lengths[first], rows.width, drops, positions)]
     start = rows if base is None else base.rows
     if depth == classifier.backbone.info.n_blocks:
         features = torch.zeros(len(rows), classifier.backbone.info.width, device=rows.lengths.device)
-        for index in batches:
+
+        def read(index: Tensor) -> None:
             features[index] = classifier.features(start.take(index))
+
+        run_batches(classifier, batches, read)
         made = replace(rows, values=features[first[inverse]], depth=READ)
     else:
         if out is None:
@@ -70,16 +75,20 @@ def compute_trunk(
 def _run_blocks(classifier: Classifier, start: Rows, batches: list[Tensor], out: Rows) -> None:
     """Fill `out` for the rows of the batches, block by block: no two blocks' weights are needed at a time."""
     device = out.values.device
-    widths = []
-    for index in batches:
+
+    def embed(index: Tensor) -> None:
         batch = classifier.embed_or_resume(start.take(index))
-        widths.append(batch.width)
         out.values[index.to(device), : batch.width] = batch.values.to(device)
+
+    run_batches(classifier, batches, embed)
     for i in range(start.depth, out.depth):
         block = classifier.frozen_block(i)
-        for index, width in zip(batches, widths, strict=True):
-            made = block(replace(out, depth=i).take(index).columns(width))
-            out.values[index.to(device), :width] = made.to(device)
+
+        def run(index: Tensor, block: Callable[[Rows], Tensor] = block, depth: int = i) -> None:
+            batch = classifier.trimmed(replace(out, depth=depth).take(index))
+            out.values[index.to(device), : batch.width] = block(batch).to(device)
+
+        run_batches(classifier, batches, run)
 
 
 def _distinct(rows: Rows) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from gptcore.data.rows import Rows, batches_by_length
+from gptcore.engine.batches import positions_at_a_time, run_batches
 from gptcore.engine.classifier import Classifier
 from gptcore.result import Evaluation
 
@@ -19,11 +20,20 @@ def predict_logits(classifier: Classifier, rows: Rows, head: bool = True) -> Ten
     """
     was_training = classifier.training
     classifier.eval()
-    batches = list(batches_by_length(rows.lengths, max(1, rows.width), classifier.layout.drop_padding))
+    batches = batches_by_length(
+        rows.lengths, max(1, rows.width), classifier.layout.drop_padding, positions_at_a_time(classifier)
+    )
     run = classifier if head else classifier.features
-    found = torch.cat([run(rows.take(index)) for index in batches])
+    found: list[Tensor] = []
+    order: list[Tensor] = []
+
+    def predict(index: Tensor) -> None:
+        found.append(run(rows.take(index)))
+        order.append(index)
+
+    run_batches(classifier, batches, predict)
     classifier.train(was_training)
-    return found[torch.argsort(torch.cat(batches))]
+    return torch.cat(found)[torch.argsort(torch.cat(order))]
 
 
 def evaluate(classifier: Classifier, rows: Rows, labels: np.ndarray) -> Evaluation:

@@ -201,12 +201,14 @@ class _Loop:
 
     def _optimizer_step(self, parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """The gradients of all parts and the optimiser's step: sum of the losses, right predictions."""
+        counted = self.classifier.positions_processed
         while True:
             self.optimiser.zero_grad(set_to_none=True)
             try:
                 total, correct = self._gradients(parts)
                 break
             except torch.OutOfMemoryError:
+                self.classifier.positions_processed = counted
                 self._halve_micro_batch(parts)
         if self.recipe.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip_norm)

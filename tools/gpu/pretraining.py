@@ -43,7 +43,7 @@ def main() -> None:
             running.put("skipped", f"no tokens at {CARRIED}: tools/gpu/pack.sh CORPUS makes them")
             return
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        compiles = can_compile(device) and not running.small
+        compiles = not running.small and can_compile(device)
         if not compiles:
             torch._dynamo.config.disable = True
         running.put("settings", {"device": device, "compiled": compiles, "batch": BATCH})

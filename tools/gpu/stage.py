@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -101,8 +102,9 @@ def missing(*packages: str) -> list[str]:
     return [name for name in packages if importlib.util.find_spec(name) is None]
 
 
+@cache
 def machine() -> dict[str, Any]:
-    """Card, driver and memory as the driver names them (None without one), versions, and the date."""
+    """Card, driver and memory as the driver names them (None without one), versions, and when the stage began."""
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
         "card": _card(),
