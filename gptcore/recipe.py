@@ -25,13 +25,16 @@ from pydantic_core import PydanticCustomError
 
 from gptcore.errors import UserError
 from gptcore.methods.base import Method
+from gptcore.methods.existing import EXISTING
 from gptcore.methods.layers import All, Features, TopBlocks
 from gptcore.methods.lora import Lora
+from gptcore.methods.wrapped import WRAPPED
 
 Train = Literal["last_layer", "last_block", "last_two_blocks", "all", "lora", "features"]
 Position = Literal["first", "last", "last_real", "mean", "mean_real"]
 TFIDF = "tfidf"  # the `model` that is no GPT: TF-IDF and logistic regression, the baseline of any such table
-METHODS: dict[str, type[Method]] = {method.kind: method for method in (TopBlocks, All, Lora, Features)}
+_CLASSES: tuple[type[Method], ...] = (TopBlocks, All, Lora, Features, *WRAPPED, *EXISTING)
+METHODS = {method.kind: method for method in _CLASSES}
 # Methods by the names that they had before methods had fields: these names are in recipes' ids.
 _NAMED: dict[Train, Method] = {
     "last_layer": TopBlocks(k=0),
@@ -40,6 +43,8 @@ _NAMED: dict[Train, Method] = {
     "all": All(),
     "features": Features(),
 }
+# Methods that need no table: their name alone is one with all its fields' defaults.
+WITH_DEFAULTS = tuple(method.kind for method in (*WRAPPED, *EXISTING))
 
 # Of a method, beside `train`, in the spelling from before methods had fields of their own
 METHOD_FIELDS = ("lora_rank", "lora_alpha", "lora_dropout", "lora_targets", "lora_scaling")
@@ -123,8 +128,10 @@ class Recipe(BaseModel):
                 return parse_method(train)
             except ValueError as error:
                 raise PydanticCustomError("method", "{reason}", {"reason": str(error)}) from error
+        if isinstance(train, str) and train in WITH_DEFAULTS:
+            return METHODS[train]()
         if not isinstance(train, Method) and train not in get_args(Train):
-            names = ", ".join(repr(name) for name in get_args(Train))
+            names = ", ".join(repr(name) for name in (*get_args(Train), *WITH_DEFAULTS))
             raise PydanticCustomError("method", f"Input should be {names}, or a table {{ method = ... }}")
         return train
 

@@ -2,10 +2,11 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from gptcore.recipe import METHODS, TFIDF, Train
+from gptcore.recipe import METHODS, TFIDF, WITH_DEFAULTS, Recipe, Train
 
 ROOT = Path(__file__).parents[1]
 KINDS = sorted({*METHODS, "last_layer", "last_block", "last_two_blocks"})
@@ -58,5 +59,11 @@ def test_the_patterns_find_what_they_are_for(pattern: re.Pattern[str], line: str
     assert pattern.search(line)
 
 
-def test_every_old_name_is_a_method() -> None:
-    assert set(Train.__args__) == {*METHODS, "last_layer", "last_block", "last_two_blocks"} - {"top_blocks"}  # type: ignore[attr-defined]
+def test_every_name_is_a_method_and_every_method_has_one() -> None:
+    named = {name: Recipe(train=name).method.kind for name in (*get_args(Train), *WITH_DEFAULTS)}
+    assert set(named.values()) == set(METHODS)
+    assert {name for name, kind in named.items() if name != kind} == {
+        "last_layer",
+        "last_block",
+        "last_two_blocks",
+    }

@@ -55,7 +55,7 @@ class GraphedStep:
 def can_be_graphed(classifier: Classifier, rows: Rows, device: torch.device) -> bool:
     """Whether every step has the same shapes and nothing of it happens on the CPU."""
     layout = classifier.layout
-    if device.type != "cuda" or not layout.whole_steps:
+    if device.type != "cuda" or not layout.whole_steps or classifier.adapter.acts_after_steps:
         return False
     return rows.depth == READ or (rows.in_memory and not layout.drop_padding)
 

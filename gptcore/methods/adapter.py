@@ -13,7 +13,12 @@ class Adapter(nn.Module):
         return None
 
     def after_step(self, step: int, n_steps: int) -> None:
-        """Called after each optimiser step; step: from 1 to n_steps."""
+        """Called after each optimiser step, while gradients are still there; step: from 1 to n_steps."""
+
+    @property
+    def acts_after_steps(self) -> bool:
+        """Whether `after_step` does anything: a recorded step would not repeat it."""
+        return type(self).after_step is not Adapter.after_step
 
     def merge(self) -> None:
         """Fold what was added into the backbone's own layers, in place, where it can be."""

@@ -67,5 +67,8 @@ class Method(BaseModel):
         return "-".join([self.kind, *(str(getattr(self, name)) for name in required)])
 
     def table(self) -> dict[str, Any]:
-        """As a recipe spells it out: its kind as `method`, and its fields."""
-        return {"method": self.kind, **self.model_dump(mode="json")}
+        """As a recipe spells it out: its kind as `method`, and the fields that are not at their default.
+
+        So a field that is added later leaves every earlier recipe its id. Never change a default.
+        """
+        return {"method": self.kind, **self.model_dump(mode="json", exclude_defaults=True)}

@@ -189,7 +189,6 @@ class _Loop:
             total, correct = self._optimizer_step(parts)
         self.schedule.step()
         self.n_done += 1
-        self.classifier.adapter.after_step(self.n_done, self.n_steps)
         return total / sum(len(part) for part in group), correct
 
     def _graph_step(self, graphed: GraphedStep, rows: Tensor) -> tuple[Tensor, ...]:
@@ -213,6 +212,7 @@ class _Loop:
         if self.recipe.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
         self.optimiser.step()
+        self.classifier.adapter.after_step(self.n_done + 1, self.n_steps)
         self.optimiser.zero_grad(set_to_none=True)  # evaluation has no use for them
         return total, correct
 

@@ -9,15 +9,27 @@ from torch import Tensor, nn
 from gptcore.backbones.base import Backbone
 from gptcore.methods.adapter import Adapter
 from gptcore.methods.base import Method
+from gptcore.methods.existing import BitFit, LnTuning
 from gptcore.methods.layers import All, Features, TopBlocks
 from gptcore.methods.lora import Lora
 from gptcore.methods.lora_layers import LoRALinear
+from gptcore.methods.wrapped import AdaLora, Boft, Dora, Ia3, Oft, Pissa, Vera
 from gptcore.recipe import METHODS, Recipe, parse_method
 from gptcore.training.costs import count
 from gptcore.training.loop import train
 from gptcore.training.timing import Phases
 
-EXAMPLES: list[Method] = [TopBlocks(k=0), TopBlocks(k=3), All(), Features(), Lora(rank=2, targets=("c_fc",))]
+EXAMPLES: list[Method] = [
+    *(TopBlocks(k=0), TopBlocks(k=3), All(), Features(), Lora(rank=2, targets=("c_fc",))),
+    *(
+        Dora(rank=2, top=2),
+        Pissa(rank=2),
+        Vera(rank=4),
+        Ia3(feedforward=("mlp.c_proj",)),
+        AdaLora(rank=3, mean_rank=2),
+    ),
+    *(Oft(block_size=4, targets=("c_fc",)), Boft(block_size=2, factors=1), LnTuning(top=1), BitFit()),
+]
 
 
 def test_every_kind_has_an_example() -> None:
@@ -58,7 +70,7 @@ def test_what_is_frozen_has_nothing_that_learns(toy_gpt, method: Method) -> None
 
 def test_upper_blocks_are_counted_from_the_top() -> None:
     reach = [method.upper_blocks for method in EXAMPLES]
-    assert reach == [0, 3, None, 0, None]
+    assert reach == [0, 3, None, 0, None, 2, *[None] * 6, 1, None]
 
 
 def test_merging_an_adapter_leaves_plain_layers(toy_gpt) -> None:

@@ -1,0 +1,22 @@
+"""Which linear layers an adapter goes on: names, or the ends of names, within the blocks. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+ALL_LINEAR = "all-linear"  # every one; an output layer is outside the blocks, so it is never among them
+
+
+def is_target(name: str, targets: Sequence[str]) -> bool:
+    """Whether a layer of that name, such as "11.mlp.c_fc", gets an adapter."""
+    return any(target == ALL_LINEAR or f".{name}".endswith(f".{target}") for target in targets)
+
+
+def unmatched(targets: Sequence[str], linear_layers: Sequence[str]) -> str | None:
+    """Targets that name none of these layers, such as those of another architecture, in one line; None where all do."""
+    odd = [target for target in targets if not any(is_target(name, [target]) for name in linear_layers)]
+    if not odd:
+        return None
+    names = ", ".join(dict.fromkeys(name.split(".", 1)[-1] for name in linear_layers))
+    said = f"lora_targets: {', '.join(odd)} is not a linear layer of a block"
+    return f"{said} (the layers are {names or 'none'}; {ALL_LINEAR!r} takes them all)"
