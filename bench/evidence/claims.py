@@ -6,24 +6,24 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import permutations
-from typing import Literal
 
 from bench.evidence.decide import ALPHA, Decision
 from bench.evidence.family import Family, judge_family
 from bench.evidence.holm import holm
 from bench.evidence.models import MIN_SEEDS
 from bench.evidence.paired import Ratio, paired_ratio
+from bench.evidence.published_counts import counts_of
+from bench.evidence.published_judge import Finding, judge_table
 from bench.evidence.results import Results, RowResult
-from bench.evidence.single_figures import mcnemar_range, right_answers, time_ratio_range, widest_difference
+from bench.evidence.single_figures import time_ratio_range
 from bench.evidence.student import Difference
+from bench.published.judged import as_figures, two_digits
 from bench.published.table import Claim, PublishedTable
 from bench.records.record import Record
 from bench.records.study import Published
 
 _HALF = 0.05  # of the last digit of a stated size
 LARGE = 1.5  # margins: a claim of a smaller difference is not contradicted by "no difference"
-
-Finding = Literal["holds", "contradicted", "undecided", "not run"]
 
 
 @dataclass(frozen=True)
@@ -94,40 +94,16 @@ def judge_published(table: PublishedTable) -> dict[str, Judged]:
     Which messages each row got right is not published, so a difference is called one only where McNemar's exact
     test says so for every pairing that the figures allow, after Holm's correction over the claims on accuracy.
     """
-    n, rows = table.n_test, table.rows
-    counts = {name: right_answers(row.test_acc, n) or 0 for name, row in rows.items()}
-    ranges = [mcnemar_range(counts[c.row], counts[c.against], n) for c in table.of_accuracy]
-    sides = zip(*ranges, strict=True) if ranges else ([], [])
-    least, greatest = (list(holm(dict(enumerate(side))).values()) for side in sides)
-    judged = {}
-    for claim, p in zip(table.of_accuracy, zip(least, greatest, strict=True), strict=True):
-        difference = widest_difference(counts[claim.row], counts[claim.against], n)
-        judged[claim.id] = _published_accuracy(claim, table, difference, p)
+    judged = {
+        one.claim.id: Judged(one.finding, one.why, one.compared.difference, p=one.compared.p)
+        for one in judge_table(as_figures(table)).claims
+        if one.compared
+    }
     noise = _time_noise(table)
     for claim in table.claims:
         if claim.metric == "training time":
-            judged[claim.id] = _published_time(claim, rows, noise)
+            judged[claim.id] = _published_time(claim, table.rows, noise)
     return judged
-
-
-def _published_accuracy(
-    claim: Claim, table: PublishedTable, difference: Difference, p: tuple[float, float]
-) -> Judged:
-    finding: Finding = "undecided"
-    if any({claim.row, claim.against} <= set(group) for group in table.same_computation):
-        finding, why = _if_equal(claim), "the same computation, by construction"
-    elif p[1] < ALPHA:
-        finding = _of_direction(claim, difference.mean)
-        why = "whichever messages each row got right"
-    elif difference.mean == 0 and claim.direction != "equal":
-        why = "the two published figures are equal"
-    elif claim.direction == "equal":
-        why = f"the two could differ by {100 * max(-difference.low, difference.high):.1f} points"
-    elif p[0] < ALPHA:
-        why = "depends on which messages each row got right, which is not published"
-    else:
-        why = f"too small for {table.n_test} messages, whichever each row got right"
-    return Judged(finding, why, difference=difference, p=p)
 
 
 def _published_time(claim: Claim, rows: Mapping[str, Published], noise: float) -> Judged:
@@ -257,6 +233,10 @@ def _if_equal(claim: Claim) -> Finding:
 
 def published_difference(claim: Claim, table: PublishedTable) -> float:
     """The difference in test accuracy of the published figures, row less against, as a share."""
-    n = table.n_test
-    row, against = (right_answers(table.rows[name].test_acc, n) or 0 for name in (claim.row, claim.against))
-    return (row - against) / n
+    row, against = (
+        table.rows[name].test_acc
+        if not (counts := counts_of(two_digits(table.rows[name].test_acc), table.n_test))
+        else 100 * counts[0] / table.n_test
+        for name in (claim.row, claim.against)
+    )
+    return (row - against) / 100

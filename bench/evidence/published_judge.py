@@ -8,7 +8,6 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
 
-from bench.evidence.claims import Finding
 from bench.evidence.decide import ALPHA
 from bench.evidence.holm import holm
 from bench.evidence.published_counts import counts_of, difference_range, p_range
@@ -16,6 +15,7 @@ from bench.evidence.published_visible import items_needed
 from bench.evidence.student import Difference, Estimate
 from bench.published.figures import FigureTable, TableClaim
 
+Finding = Literal["holds", "contradicted", "undecided", "not run"]
 Standing = Literal["stands", "depends", "does not stand", "not decidable"]
 _SAME = "the same computation, by construction"
 Key = tuple[str, str, str]  # row, against, column
@@ -155,7 +155,7 @@ def _standing(one: Compared) -> Compared:
     if by == _SAME:
         return replace(one, standing="does not stand")
     if one.ours == one.theirs:
-        return replace(one, standing="does not stand", why="the two figures are equal")
+        return replace(one, standing="does not stand", why="the two published figures are equal")
     return replace(
         one, standing="does not stand", why=f"too small, {by or 'whichever items each row got right'}"
     )

@@ -73,7 +73,7 @@ def single_run_table(name: str) -> PublishedTable | None:
 
 def _bundled(name: str) -> FigureTable:
     if name in tables():
-        return _of_single_runs(load_table(name))
+        return as_figures(load_table(name))
     known = {*tables(), *(path.parent.name for path in FOLDER.glob(f"*/{FILE}"))}
     if name not in known:
         raise UserError(f"table {name!r}: no such table; {closest(name, sorted(known))}")
@@ -162,8 +162,8 @@ def _number(text: str, field: str, where: str) -> Decimal:
         raise UserError(f"{where}: {field} = {text!r}: give a number of percent, such as 95.00") from error
 
 
-def _of_single_runs(table: PublishedTable) -> FigureTable:
-    """A table of single runs with accuracies on three splits; its claims on times are not among the claims."""
+def as_figures(table: PublishedTable) -> FigureTable:
+    """A table of single runs, accuracies on three splits, as any other; its claims on times are left out."""
     splits = {
         split: {
             "name": f"{'training' if split == 'train' else split} accuracy",
@@ -178,9 +178,9 @@ def _of_single_runs(table: PublishedTable) -> FigureTable:
     rows = {
         name: {
             "figures": {
-                "train": _two_digits(row.train_acc),
-                "validation": _two_digits(row.val_acc),
-                "test": _two_digits(row.test_acc),
+                "train": two_digits(row.train_acc),
+                "validation": two_digits(row.val_acc),
+                "test": two_digits(row.test_acc),
             }
         }
         for name, row in table.rows.items()
@@ -204,5 +204,6 @@ def _of_single_runs(table: PublishedTable) -> FigureTable:
     )
 
 
-def _two_digits(percent: float) -> Decimal:
+def two_digits(percent: float) -> Decimal:
+    """A percentage that was printed with two digits behind the point."""
     return Decimal(f"{percent:.2f}")

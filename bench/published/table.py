@@ -92,11 +92,17 @@ class PublishedTable(_Part):
 
     def of_rows(self, names: set[str]) -> PublishedTable:
         """The table restricted to these rows."""
+
+        def whole(groups: list[list[str]]) -> list[list[str]]:
+            return [group for group in groups if set(group) <= names]
+
         return self.model_copy(
             update={
                 "rows": {name: figures for name, figures in self.rows.items() if name in names},
                 "claims": [claim for claim in self.claims if {claim.row, claim.against} <= names],
                 "errata": [erratum for erratum in self.errata if set(erratum.rows) <= names],
+                "same_computation": whole(self.same_computation),
+                "same_work": whole(self.same_work),
             }
         )
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from bench.evidence.claims import ClaimResult, Finding, Judged, judge_claims, published_difference
+from bench.evidence.claims import ClaimResult, Judged, judge_claims, published_difference
 from bench.evidence.decide import ALPHA
-from bench.evidence.errata import impossible_percentages, not_of_all, same_figures, without_difference
+from bench.evidence.published_errata import inconsistencies
+from bench.evidence.published_judge import Finding
 from bench.evidence.results import Results
 from bench.evidence.stats import wilson
+from bench.published.judged import as_figures
 from bench.published.table import Claim, PublishedTable
 from bench.report.tables import section
 from bench.report.text import MISSING, escape, interval, join, percent, points, points_between
@@ -162,38 +164,8 @@ def errata(results: Results) -> list[tuple[str, str]]:
     if results.table is None:
         return []
     table = results.table.of_rows({result.name for result in results.rows})
-    rows = table.rows
-    found: list[tuple[Sequence[str], str]] = []
-    for one in impossible_percentages(table):
-        (k, below), (_, above) = one.below, one.above
-        also = " It equals the row's training accuracy." if one.percent == rows[one.row].train_acc else ""
-        found.append(
-            (
-                [one.row],
-                f"{one.split} accuracy of {one.percent:.2f}% is impossible: of {one.n} texts {k} right are "
-                f"{below:.2f}%, {k + 1} right are {above:.2f}%.{also}",
-            )
-        )
-    for claim in without_difference(table):
-        found.append(
-            (
-                [claim.row, claim.against],
-                f"claim {claim.id} says that the first is {claim.direction}, but both have a test accuracy of "
-                f"{rows[claim.row].test_acc:.2f}%.",
-            )
-        )
-    for pair in same_figures(table):
-        found.append((pair, "the accuracies on all three splits are identical."))
-    found += [(e.rows, f"{e.text}.") for e in table.errata]
-    if partial := not_of_all(table, "train"):
-        whole, fewer, *_ = table.examples["train"]
-        found.append(
-            (
-                partial,
-                f"the training accuracies are not fractions of {whole:,} texts, but of {fewer:,}: {table.not_of_all}.",
-            )
-        )
-    return [(_numbered(about, table), text) for about, text in found]
+    found = inconsistencies(as_figures(table)) if table.rows else []
+    return [(_numbered(one.rows, table), one.text) for one in found]
 
 
 def _errata(results: Results) -> list[str]:

@@ -13,10 +13,9 @@ from bench.evidence.claims import (
     judge_published,
     published_difference,
 )
-from bench.evidence.errata import impossible_percentages, not_of_all, same_figures, without_difference
+from bench.evidence.models import p_texts
 from bench.evidence.paired import Ratio
 from bench.evidence.results import Results
-from bench.evidence.single_figures import mcnemar_exact
 from bench.evidence.student import Difference
 from bench.published.table import Claim, PublishedTable, load_table
 from bench.records.study import Published
@@ -53,7 +52,7 @@ def test_after_holm_only_the_large_drops_stand_whatever_the_pairing() -> None:
 def test_holm_by_hand() -> None:
     judged = judge_published(TABLE)
     # 72.00 against 95.00 is the smallest p of the 18, 75.00 against 95.00 the next.
-    worst = {"2": mcnemar_exact(15 + 69, 15), "1": mcnemar_exact(15 + 60, 15)}
+    worst = {"2": p_texts(15 + 69, 15), "1": p_texts(15 + 60, 15)}
     assert judged["2"].p
     assert judged["2"].p[1] == pytest.approx(18 * worst["2"])
     assert judged["1"].p
@@ -232,32 +231,3 @@ def test_a_stated_ratio_is_read_in_its_direction() -> None:
     assert Judged("holds", "", ratio=Ratio(0.71, 0.70, 0.72)).reaches(claim("7b"))
     assert not Judged("holds", "", ratio=Ratio(1.4, 1.39, 1.41)).reaches(claim("7b"))
     assert published_difference(claim("8"), TABLE) == pytest.approx(-50 / 300)
-
-
-# --- errata --------------------------------------------------------------------------------------------
-
-
-def test_the_impossible_percentage() -> None:
-    (found,) = impossible_percentages(TABLE)
-    assert (found.row, found.split, found.percent) == ("xl", "validation", 99.81)
-    assert found.below == (148, pytest.approx(99.33, abs=0.005))
-    assert found.above == (149, 100.0)
-
-
-def test_any_impossible_percentage_is_found() -> None:
-    for split, field in (("train", "train_acc"), ("validation", "val_acc"), ("test", "test_acc")):
-        wrong = TABLE.rows["lora"].model_copy(update={field: 96.99})
-        found = impossible_percentages(changed(lora=wrong))
-        assert ("lora", split) in [(one.row, one.split) for one in found]
-
-
-def test_training_accuracies_leave_out_the_last_partial_batch() -> None:
-    partial = not_of_all(TABLE, "train")
-    assert "baseline" in partial
-    assert "no-padding-8" not in partial  # batches of one: there is no partial one
-    assert not_of_all(TABLE, "test") == []
-
-
-def test_equal_figures() -> None:
-    assert same_figures(TABLE) == [("baseline", "ignore-index")]
-    assert [one.id for one in without_difference(TABLE)] == ["7a"]

@@ -4,14 +4,9 @@ import pytest
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import confint_proportions_2indep
 
-from bench.evidence.single_figures import (
-    mcnemar_exact,
-    mcnemar_range,
-    most_discordant,
-    right_answers,
-    time_ratio_range,
-    widest_difference,
-)
+from bench.evidence.models import p_texts
+from bench.evidence.published_counts import p_range
+from bench.evidence.single_figures import most_discordant, time_ratio_range, widest_difference
 
 
 def pairings(ours: int, theirs: int, n: int) -> list[tuple[int, int]]:
@@ -24,31 +19,18 @@ def pairings(ours: int, theirs: int, n: int) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize(
-    ("percent", "n", "expected"),
-    [(95.00, 300, 285), (98.33, 300, 295), (99.33, 149, 148), (99.81, 149, None), (96.63, 1045, None)],
-)
-def test_right_answers_of_a_rounded_percentage(percent: float, n: int, expected: int | None) -> None:
-    assert right_answers(percent, n) == expected
-
-
-def test_every_count_is_found_again_from_its_percentage() -> None:
-    for n in (149, 300, 1045):
-        assert [right_answers(round(100 * k / n, 2), n) for k in range(n + 1)] == list(range(n + 1))
-
-
-@pytest.mark.parametrize(
     ("ours", "theirs", "n"), [(20, 17, 20), (9, 12, 20), (7, 7, 20), (20, 0, 20), (3, 2, 9)]
 )
 def test_the_range_of_p_is_that_of_every_pairing(ours: int, theirs: int, n: int) -> None:
-    every = [mcnemar_exact(*pair) for pair in pairings(ours, theirs, n)]
-    assert mcnemar_range(ours, theirs, n) == pytest.approx((min(every), max(every)))
+    every = [p_texts(*pair) for pair in pairings(ours, theirs, n)]
+    assert p_range([ours], [theirs], n) == pytest.approx((min(every), max(every)))
     assert sum(most_discordant(ours, theirs, n)) == max(sum(pair) for pair in pairings(ours, theirs, n))
 
 
 @pytest.mark.parametrize(("b", "c"), [(0, 0), (10, 0), (5, 15), (7, 7)])
 def test_mcnemar_is_that_of_statsmodels(b: int, c: int) -> None:
     expected = mcnemar([[100, b], [c, 20]], exact=True).pvalue if b + c else 1.0
-    assert mcnemar_exact(b, c) == pytest.approx(expected)
+    assert p_texts(b, c) == pytest.approx(expected)
 
 
 def test_the_interval_without_correlation_is_newcombes_for_independent_shares() -> None:

@@ -33,7 +33,7 @@ def test_single_claims(section: str) -> None:
     claim, published, first, here, second = found["1"]
     assert claim.endswith("(baseline against first-token)")
     assert published == "95.00 (91.9 to 96.9) against 75.00 (69.8 to 79.6): +20.00 (+14.16 to +25.78)"
-    assert first == "**holds** (p <0.001): whichever messages each row got right"
+    assert first == "**holds** (p <0.001): whichever items each row got right"
     assert re.match(r"9\d\.\d\d against 7\d\.\d\d: \+\d\d\.\d\d \(\+", here)
     assert re.fullmatch(
         r"\*\*holds\*\* \(p [<.\d]+\): 3 seeds; the published \+20\.00 is compatible with ours", second
@@ -68,9 +68,9 @@ def test_the_summary_of_a_study_with_few_of_the_rows(study: Study, studies: Modu
 def test_errata(section: str) -> None:
     errata = section.split("### Inconsistencies in the source")[1]
     for start in (
-        "- **Row 8 (xl)**: validation accuracy of 99.81% is impossible: of 149 texts 148 right are 99.33%, 149 right",
+        "- **Row 8 (xl)**: validation accuracy of 99.81% is impossible: of 149 items 148 are 99.33%, 149 are 100.00%.",
         "- **Rows 11 (lora) and 5 (all-layers)**: claim 7a says that the first is better, but both",
-        "- **Rows 1 (baseline) and 18 (ignore-index)**: the accuracies on all three splits are identical.",
+        "- **Rows 1 (baseline) and 18 (ignore-index)**: all 3 figures of the two rows are identical.",
         "- **Row 18 (ignore-index)**: the option is read from the command line but never passed on",
         "- **Rows 11 (lora) and 12 (xl-lora)**: LoRA has alpha 16 at 124M and alpha 8 at 1558M",
     ):

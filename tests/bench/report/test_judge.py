@@ -6,6 +6,7 @@ from types import ModuleType
 
 import pytest
 
+from bench.evidence.claims import judge_claims
 from bench.evidence.published_judge import judge_table
 from bench.evidence.published_ours import answers
 from bench.published.judged import judged_tables, read_table, single_run_table
@@ -60,3 +61,19 @@ def test_the_single_runs_claims_on_times_are_judged_by_our_runs_too(rows: Module
     name = "llms_from_scratch"
     found = answers(judge_table(read_table(name)), single_run_table(name), results)
     assert {one.claim.id for one in found} == {"4a", "4b"}
+
+
+def test_our_answers_are_those_of_the_report(rows: ModuleType) -> None:
+    few, many = ([range(seed, seed + n) for seed in range(3)] for n in (15, 90))
+    results = rows.make_results(
+        rows.make_row("baseline", few), rows.make_row("first-token", many), rows.make_row("last-layer", few)
+    )
+    name = "llms_from_scratch"
+    found = {
+        one.claim.id: one for one in answers(judge_table(read_table(name)), single_run_table(name), results)
+    }
+    reported = judge_claims(results)
+    assert found.keys() == {one.claim.id for one in reported} == {"1", "2"}
+    for one in reported:
+        assert found[one.claim.id].judged == one.ours
+        assert found[one.claim.id].sizes_agree == one.sizes_agree
