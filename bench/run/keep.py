@@ -10,9 +10,8 @@ from pathlib import Path
 from bench.evidence.pareto import weigh
 from bench.evidence.results import Results, RowResult
 from bench.records.record import Record
-from bench.study.matrix import closest
 from gptcore.data.datasets import Dataset
-from gptcore.errors import UserError
+from gptcore.errors import UserError, closest
 
 BEST = "best"  # the recommended row, or else the most accurate one
 FOLDER = "classifiers"

@@ -12,12 +12,12 @@ from bench.records.study import Row
 from bench.run.environment import has_cuda
 from bench.run.options import SpeedOptions
 from bench.run.study_run import check_folder, choose_device, split_names
-from bench.study.matrix import closest, load_matrix
+from bench.study.matrix import load_matrix
 from bench.study.plan import choose_models
 from bench.study.resolve import resolve
 from gptcore.backbones.checkpoints import checkpoint_reachable
 from gptcore.data.datasets import Dataset, load_dataset
-from gptcore.errors import UserError
+from gptcore.errors import UserError, closest
 
 
 @dataclass(frozen=True)

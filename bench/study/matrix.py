@@ -16,8 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from bench.published.table import tables
 from gptcore.backbones.config import FAMILIES, FORMER_FAMILIES, REGISTRY
-from gptcore.errors import UserError
-from gptcore.errors import closest as closest
+from gptcore.errors import UserError, closest
 from gptcore.paths import path_kind
 from gptcore.recipe import Recipe, make_recipe
 

@@ -9,7 +9,6 @@ from typing import Literal
 
 from bench.records.record import Record, run_id
 from bench.records.study import Row, Study
-from bench.study.matrix import closest
 from gptcore.backbones.checkpoint_files import is_file
 from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
 from gptcore.backbones.checkpoints import (
@@ -24,7 +23,7 @@ from gptcore.backbones.checkpoints import (
 )
 from gptcore.backbones.config import FAMILIES, FORMER_FAMILIES, REGISTRY, ModelConfig
 from gptcore.backbones.layer_names import linear_layers
-from gptcore.errors import UserError
+from gptcore.errors import UserError, closest
 from gptcore.paths import path_kind
 from gptcore.recipe import Recipe, Seeds
 

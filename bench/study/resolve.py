@@ -13,10 +13,10 @@ from typing import Any
 
 from bench.published.table import load_table
 from bench.records.study import Row
-from bench.study.matrix import DEFAULT_MODELS, Matrix, RowSpec, closest
+from bench.study.matrix import DEFAULT_MODELS, Matrix, RowSpec
 from gptcore.backbones.checkpoints import known_config
 from gptcore.backbones.config import FAMILIES
-from gptcore.errors import UserError
+from gptcore.errors import UserError, closest
 from gptcore.recipe import METHOD_FIELDS, Recipe, make_recipe, spell_out
 
 

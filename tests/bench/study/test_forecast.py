@@ -67,7 +67,7 @@ def test_features_start_from_the_states_below_and_leave_them() -> None:
     assert [found.seconds for found in forecasts(todo(FEATURES), todo(BLOCK))] == [14, 2]
 
 
-def test_what_is_done_or_blocked_is_not_foretold_and_leaves_nothing_ready() -> None:
+def test_what_is_done_or_blocked_is_not_forecast_and_leaves_nothing_ready() -> None:
     done, blocked, run = todo(BLOCK, state="done"), todo(TWO_BLOCKS, state="blocked"), todo(BLOCK, 1)
     found = forecast([done, blocked, run], probe_of, MACHINE)
     assert {run_id: p.seconds for run_id, p in found.items()} == {run.run_id: 14}
@@ -134,7 +134,7 @@ def cost() -> Cost:
     )
 
 
-def test_a_record_keeps_what_was_foretold(toy_record: Callable[..., Record], cost: Cost) -> None:
+def test_a_record_keeps_what_was_forecast(toy_record: Callable[..., Record], cost: Cost) -> None:
     record = toy_record(cost=cost)
     kept = with_prediction(record, {record.run_id: Prediction(2.5, 7)})
     assert kept.cost == cost.model_copy(update={"predicted_s": 2.5, "predicted_mem_bytes": 7})

@@ -92,7 +92,7 @@ def test_a_checkpoints_own_tokenizer_is_used(data: Dataset, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("train", ["last_layer", "last_block", "all", "lora", "features"])
-def test_every_phase_of_the_run_is_foretold(data: Dataset, train: str) -> None:
+def test_every_phase_of_the_run_is_forecast(data: Dataset, train: str) -> None:
     recipe = RECIPE.model_copy(update={"train": train})
     found = probe(recipe, data, Engine(), "cpu")
     assert found.phases.keys() == fit(recipe, data, 0, Engine(), "cpu").phases.keys()
@@ -248,7 +248,7 @@ def test_the_trunk_that_two_recipes_share(data: Dataset) -> None:
 @pytest.mark.parametrize(
     "changes", [{}, {"position": "last_real"}, {"padding": "left"}, {"train": "features"}]
 )
-def test_the_states_that_are_kept_are_foretold(
+def test_the_states_that_are_kept_are_forecast(
     data: Dataset, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those of the run and of its test texts under other paddings; what is never written takes no memory."""
