@@ -14,6 +14,13 @@ READ = -1  # depth of rows that have gone through all blocks: what the head read
 POSITIONS_AT_A_TIME = 2048  # that go through the blocks without gradients; more is slower on two cores
 
 
+def moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on a device; a GPU fetches it from the CPU while the program goes on."""
+    if tensor.device.type == "cpu" and device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
 def real_positions(lengths: Tensor, width: int, side: Side) -> Tensor:
     """(N, width) bool, True where a row of that many tokens, padded on `side`, is not padding."""
     column = torch.arange(width, device=lengths.device)
@@ -67,9 +74,10 @@ class Rows:
         return self.values.device == self.lengths.device
 
     def take(self, index: Tensor) -> Rows:
-        """The rows at `index` (B,) int64, in that order, on the device of the lengths."""
-        values = self.values[index.to(self.values.device)].to(self.lengths.device)
-        return replace(self, values=values, lengths=self.lengths[index])
+        """The rows at `index` (B,) int64, which may be on any device, in that order, on the device of the lengths."""
+        device = self.lengths.device
+        values = moved(self.values[moved(index, self.values.device)], device)
+        return replace(self, values=values, lengths=self.lengths[moved(index, device)])
 
     def columns(self, n: int) -> Rows:
         """The first `n` columns of rows that are padded on the right."""

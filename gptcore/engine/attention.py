@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gptcore.backbones.base import gather_positions
+from gptcore.data.rows import moved
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,13 @@ class Packing:
     shape: tuple[int, int]
 
     @classmethod
-    def of(cls, real: Tensor) -> Packing:
-        """The packing of rows (B, T) bool, True where a position is not padding."""
-        return cls(real.flatten().nonzero()[:, 0], (real.shape[0], real.shape[1]))
+    def of(cls, real: Tensor, device: torch.device | None = None) -> Packing:
+        """The packing of rows (B, T) bool, True where a position is not padding.
+
+        device: of the rows, by default that of `real`. Nothing waits for a GPU where `real` is on the CPU.
+        """
+        index = real.flatten().nonzero()[:, 0]
+        return cls(index if device is None else moved(index, device), (real.shape[0], real.shape[1]))
 
     def pack(self, x: Tensor) -> Tensor:
         """x (B, T, ...) -> (N, ...)."""

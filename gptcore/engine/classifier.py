@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from gptcore.backbones.base import Attend, Backbone, gather_positions
-from gptcore.data.rows import READ, Rows
+from gptcore.data.rows import READ, Rows, real_positions
 from gptcore.engine.attention import Packing, RowAttention
 from gptcore.engine.layout import Layout, Precision
 from gptcore.methods.adapter import Adapter
@@ -70,24 +70,22 @@ class Classifier(nn.Module):
         if self.layout.one_by_one and rows.are_tokens:
             found = torch.cat([self._features(row) for row in rows.unpadded()])
         else:
-            found = self._features(self.trimmed(rows))
+            found = self._features(rows)
         return found.to(self.head.weight.dtype)
-
-    def trimmed(self, rows: Rows) -> Rows:
-        """The rows without the columns that cannot change what is read."""
-        return rows.columns(int(rows.lengths.max())) if self.layout.drop_padding else rows
 
     def embed_or_resume(self, rows: Rows) -> Rows:
         """Tokens, or states, as the states that the next block takes, without the columns that cannot matter."""
         if rows.depth == READ:
             raise TypeError("what the head reads goes through no block")
-        rows = self._counted(self.trimmed(rows))
-        return replace(rows, values=self.backbone.run(rows, self._attend(rows), stop=rows.depth))
+        rows, attend = self._laid_out(rows)
+        self._count(rows, attend)
+        return replace(rows, values=self.backbone.run(rows, attend, stop=rows.depth))
 
     def frozen_block(self, i: int) -> Callable[[Rows], Tensor]:
         """Block `i` as a function from the states before it to those after it, both (B, T, width) float32.
 
-        In bfloat16 its matrices are rounded once, however many batches follow; the residual stream never is.
+        Those after it lack the columns that cannot change what is read. In bfloat16 its matrices are rounded once,
+        however many batches follow; the residual stream never is.
         """
         rounded: dict[str, Tensor] = {}
         if self.precision == "bfloat16":
@@ -97,8 +95,9 @@ class Classifier(nn.Module):
         module = _Run(self.backbone)
 
         def run(rows: Rows) -> Tensor:
+            rows, attend = self._laid_out(rows)
             with self._autocast(rows):
-                states: Tensor = functional_call(module, rounded, (rows, self._attend(rows), i + 1))
+                states: Tensor = functional_call(module, rounded, (rows, attend, i + 1))
             return states
 
         return run
@@ -111,7 +110,8 @@ class Classifier(nn.Module):
         return torch.autocast(rows.lengths.device.type, torch.bfloat16)
 
     def _features(self, rows: Rows) -> Tensor:
-        rows, attend = self._counted(rows), self._attend(rows)
+        rows, attend = self._laid_out(rows)
+        self._count(rows, attend)
         if not self.layout.last_block_at_read_positions:
             with self._autocast(rows):
                 return read_hidden(self.layout, self.backbone.run(rows, attend), rows)
@@ -123,20 +123,29 @@ class Classifier(nn.Module):
         read = read_index(self.layout, rows)[:, None]
         return self.backbone.run(below, attend, read=read)[:, 0]
 
-    def _counted(self, rows: Rows) -> Rows:
-        """The rows, whose positions are about to be computed."""
-        drops = self.layout.drop_padding
-        self.positions_processed += int(rows.lengths.sum()) if drops else len(rows) * rows.width
-        return rows
+    def _laid_out(self, rows: Rows) -> tuple[Rows, RowAttention]:
+        """The rows without the columns that cannot change what is read, and who sees whom in them.
 
-    def _attend(self, rows: Rows) -> Attend:
-        real = rows.real
-        return RowAttention(
+        Waits for a GPU once, for the lengths, and only where padding is dropped.
+        """
+        packing = None
+        if self.layout.drop_padding:
+            lengths = rows.lengths.cpu()
+            rows = rows.columns(int(lengths.max()))
+            if int(lengths.min()) < rows.width:
+                packing = Packing.of(real_positions(lengths, rows.width, rows.side), rows.lengths.device)
+        attend = RowAttention(
             causal=self.layout.causal,
-            real=real if self.layout.mask_padding else None,
-            packing=Packing.of(real) if self.layout.drop_padding and not bool(real.all()) else None,
+            real=rows.real if self.layout.mask_padding else None,
+            packing=packing,
             positions=positions_of(self.layout, rows),
         )
+        return rows, attend
+
+    def _count(self, rows: Rows, attend: RowAttention) -> None:
+        """Count the positions that are about to be computed."""
+        packing = attend.packing
+        self.positions_processed += len(rows) * rows.width if packing is None else len(packing.index)
 
 
 class _Run(nn.Module):

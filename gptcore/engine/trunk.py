@@ -85,8 +85,8 @@ def _run_blocks(classifier: Classifier, start: Rows, batches: list[Tensor], out:
         block = classifier.frozen_block(i)
 
         def run(index: Tensor, block: Callable[[Rows], Tensor] = block, depth: int = i) -> None:
-            batch = classifier.trimmed(replace(out, depth=depth).take(index))
-            out.values[index.to(device), : batch.width] = block(batch).to(device)
+            made = block(replace(out, depth=depth).take(index))
+            out.values[index.to(device), : made.shape[1]] = made.to(device)
 
         run_batches(classifier, batches, run)
 

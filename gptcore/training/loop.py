@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gptcore.data.rows import Rows, epoch_batches
+from gptcore.data.rows import Rows, epoch_batches, moved
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.cuda_graph import GraphedStep, can_be_graphed
 from gptcore.recipe import Recipe
@@ -168,9 +168,10 @@ class _Loop:
 
     def epoch(self) -> tuple[list[float], float]:
         """One epoch: the loss of each optimiser step, and the accuracy of the predictions made on the way."""
+        # Rows in a mapped file are picked by the CPU: an index on the GPU would have to be waited for.
+        where = self.rows.values.device
         batches = [
-            batch.to(self.device)
-            for batch in epoch_batches(len(self.rows), self.recipe.batch_size, self.order)
+            moved(batch, where) for batch in epoch_batches(len(self.rows), self.recipe.batch_size, self.order)
         ]
         steps = [
             self._step(batches[start : start + self.recipe.accumulation])
@@ -224,7 +225,8 @@ class _Loop:
             extra.backward()
         for part in parts:
             for rows in part.split(self.max_micro_batch or len(part)):
-                logits, labels = self.classifier(self.rows.take(rows)), self.labels[rows]
+                labels = self.labels[moved(rows, self.device)]
+                logits = self.classifier(self.rows.take(rows))
                 loss = F.cross_entropy(logits, labels, reduction="sum")
                 (loss / self.rows_in_step).backward()
                 total += loss.detach()

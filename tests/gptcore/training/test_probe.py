@@ -253,7 +253,7 @@ def test_the_states_that_are_kept_are_forecast(
 ) -> None:
     """Those of the run and of its test texts under other paddings; what is never written takes no memory."""
     # Without packing all that is written can be told from what is not: it is not zero.
-    monkeypatch.setattr(Packing, "of", lambda _real: None)
+    monkeypatch.setattr(Packing, "of", lambda *_: None)
     recipe, engine = RECIPE.model_copy(update=changes), Engine()
     need = probe(recipe, data, engine, "cpu").trunk
     assert need is not None
