@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import combinations
 
 from bench.evidence.published_counts import counts_of, nearest
@@ -93,12 +94,14 @@ def _second_reports(table: FigureTable) -> Iterable[Inconsistency]:
 
 
 def _same_figures(table: FigureTable) -> Iterable[Inconsistency]:
-    """Pairs of rows that agree in every column, of two or more."""
-    for one, other in combinations(table.rows, 2):
-        figures = table.rows[one].figures
-        if len(figures) > 1 and figures == table.rows[other].figures:
-            text = f"all {len(figures)} figures of the two rows are identical."
-            yield Inconsistency((one, other), text)
+    """Rows that agree in every column, of two or more."""
+    alike: dict[tuple[tuple[str, Decimal], ...], list[str]] = {}
+    for name, row in table.rows.items():
+        if len(row.figures) > 1:
+            alike.setdefault(tuple(sorted(row.figures.items())), []).append(name)
+    for figures, names in alike.items():
+        if len(names) > 1:
+            yield Inconsistency(tuple(names), f"all {len(figures)} figures of these rows are identical.")
 
 
 def _claims_against_figures(table: FigureTable) -> Iterable[Inconsistency]:

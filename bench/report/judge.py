@@ -54,10 +54,14 @@ def _runs(table: FigureTable) -> str:
     runs = set(by_row.values())
     if runs == {None}:
         return "How many runs a figure is of is not known."
-    if len(runs) == 1:
-        return f"{pluralise(runs.pop() or 0, 'run')} per row."
+    if runs == {1}:
+        return "1 run per row."
     known = join(f"{name} {n}" for name, n in by_row.items() if n)
-    return f"Runs per row: {escape(known)}; the others' number is not known."
+    rest = "; the others' number is not known" if None in runs else ""
+    return (
+        f"Runs per row: {escape(known)}{rest}. A figure of several runs counts as one run's wherever one of two rows "
+        "has no scatter."
+    )
 
 
 def _differences(judged: JudgedTable) -> list[str]:

@@ -98,6 +98,27 @@ def _least(ours: int, theirs: int, _n: int) -> tuple[int, int]:
     return (0, apart) if apart else (1, 2)
 
 
+def test_no_pairing_makes_a_difference_fall_that_stands_or_rise_that_does_not() -> None:
+    rng = np.random.default_rng(1)
+    n, reference = 300, 270
+    rights = rng.integers(200, 299, size=8)
+    figures = {"a": f"{100 * reference / n:.2f}"} | {
+        f"r{i}": f"{100 * k / n:.2f}" for i, k in enumerate(rights)
+    }
+    found = of(table_of(figures, n, against="a"))
+    standings = [found[f"r{i}"].standing for i in range(len(rights))]
+    assert {"stands", "does not stand"} <= set(standings)
+    for _ in range(50):
+        both = [int(rng.integers(max(0, k + reference - n), min(k, reference) + 1)) for k in rights]
+        p = [
+            binomtest(int(k) - b, int(k) + reference - 2 * b).pvalue if k + reference > 2 * b else 1.0
+            for k, b in zip(rights, both, strict=True)
+        ]
+        for standing, adjusted in zip(standings, multipletests(p, method="holm")[1], strict=True):
+            assert standing != "stands" or adjusted < 0.05
+            assert standing != "does not stand" or adjusted >= 0.05
+
+
 def test_62_comparisons_as_peft_s_lie() -> None:
     """14 rows above LoRA by up to 7 points, 19 a little below, 29 far below: only these stand, and all are worse."""
     reference = 631

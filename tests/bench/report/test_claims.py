@@ -70,7 +70,7 @@ def test_errata(section: str) -> None:
     for start in (
         "- **Row 8 (xl)**: validation accuracy of 99.81% is impossible: of 149 items 148 are 99.33%, 149 are 100.00%.",
         "- **Rows 11 (lora) and 5 (all-layers)**: claim 7a says that the first is better, but both",
-        "- **Rows 1 (baseline) and 18 (ignore-index)**: all 3 figures of the two rows are identical.",
+        "- **Rows 1 (baseline) and 18 (ignore-index)**: all 3 figures of these rows are identical.",
         "- **Row 18 (ignore-index)**: the option is read from the command line but never passed on",
         "- **Rows 11 (lora) and 12 (xl-lora)**: LoRA has alpha 16 at 124M and alpha 8 at 1558M",
     ):
