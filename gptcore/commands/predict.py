@@ -3,20 +3,150 @@
 from __future__ import annotations
 
 import sys
+from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from typer import Argument, echo
+from typer import Argument, Option, echo
+
+from gptcore.commands.options import Device
+from gptcore.data.options import ReadOptions
+from gptcore.errors import UserError
+
+if TYPE_CHECKING:
+    from gptcore.classifier import TextClassifier
+    from gptcore.product.stream import Counts
+
+LINES_AT_A_TIME = 1024
 
 
 def predict(
-    folder: Path = Argument(help="folder written by `TextClassifier.save`"),
-    texts: list[str] = Argument(None, help="texts to classify; default: the lines of standard input"),
+    folder: Annotated[
+        Path, Argument(help="folder of a classifier, written by `fit` or `TextClassifier.save`")
+    ],
+    texts: Annotated[
+        list[str] | None, Argument(help="texts to classify; default: the lines of standard input")
+    ] = None,
+    file: Annotated[
+        Path | None, Option(help="classify the rows of a CSV, TSV or JSON Lines file instead; needs --out")
+    ] = None,
+    out: Annotated[
+        Path | None, Option(help="with --file: the same rows with label, probability and cut")
+    ] = None,
+    text_column: Annotated[
+        str | None,
+        Option(help="column with the texts, if its name is not recognised; title,body joins several"),
+    ] = None,
+    encoding: Annotated[str | None, Option(help="file encoding, such as latin-1; default: UTF-8")] = None,
+    separator: Annotated[
+        str | None, Option(help="column separator: one character, or tab; default: by file suffix")
+    ] = None,
+    no_header: Annotated[
+        bool, Option("--no-header", help="the first line is data, not a header; columns are numbered from 1")
+    ] = False,
+    prefix: Annotated[str, Option(help="before the names of the new columns")] = "",
+    long: Annotated[
+        Literal["head", "head+tail", "window"],
+        Option(
+            help="what is read of a text that is too long: its first tokens, its first and last, or all of it in "
+            "windows, whose probabilities are averaged"
+        ),
+    ] = "head",
+    abstain: Annotated[
+        float, Option(min=0, max=1, help="no label below this probability; in hundredths")
+    ] = 0.0,
+    device: Device = "auto",
 ) -> None:
-    """Print the label of each text and its probability, one text per line."""
+    """Print the label of each text and its probability, or write them beside the rows of a file.
+
+    A file is read row by row and keeps its other columns. If the command is interrupted, the same command resumes.
+    """
+    if (file is None) != (out is None):
+        raise UserError("--file and --out belong together: name the file to read and the one to write")
+    if file is not None and texts:
+        raise UserError(f"give texts or --file {file}, not both")
+    for text in texts or ():
+        if len(text) < 4096 and Path(text).is_file():
+            raise UserError(
+                f"{text} is a file: to classify its rows use --file {text} --out answers{Path(text).suffix}"
+            )
+    options = ReadOptions(
+        text_column=text_column, encoding=encoding, separator=separator, header=not no_header
+    )
+    if file is None and (options != ReadOptions() or prefix):
+        raise UserError("--text-column, --encoding, --separator, --no-header and --prefix need --file")
+    if round(100 * abstain) != 100 * abstain and abs(round(100 * abstain) - 100 * abstain) > 1e-9:
+        raise UserError(f"--abstain {abstain:g}: use hundredths, such as 0.8 or 0.95")
+    classifier = _load(folder, device)
+    if abstain:
+        echo(_bought(folder, abstain), err=True)
+    if file is None or out is None:
+        _print_answers(classifier, texts, long, abstain)
+        return
+    from gptcore.product.stream import Request, predict_file
+
+    request = Request(folder, file, out, options, long, abstain, prefix)
+    counts = predict_file(classifier, request, lambda line: echo(line, err=True))
+    for line in _summary(classifier, counts, long):
+        echo(_printable(line))
+    echo(_printable(f"written: {out}"))
+
+
+def _load(folder: Path, device: Device) -> TextClassifier:
     from gptcore.classifier import TextClassifier
 
-    classifier = TextClassifier.load(folder)
-    asked = texts or sys.stdin.read().splitlines()
-    probabilities = classifier.predict_proba(asked)
-    for row, answer in zip(probabilities, classifier.decide(probabilities), strict=True):
-        echo(f"{classifier.labels[answer]}\t{row[answer]:.4f}")
+    if device == "auto":
+        import torch
+
+        return TextClassifier.load(folder, "cuda" if torch.cuda.is_available() else "cpu")
+    return TextClassifier.load(folder, device)
+
+
+def _print_answers(
+    classifier: TextClassifier,
+    texts: list[str] | None,
+    long: Literal["head", "head+tail", "window"],
+    abstain: float,
+) -> None:
+    from gptcore.product.answers import answer
+
+    lines = iter(texts) if texts else (line.removesuffix("\n") for line in sys.stdin)
+    while some := list(islice(lines, LINES_AT_A_TIME)):
+        found = answer(classifier, some, long, abstain)
+        for label, probability in zip(found.labels, found.probabilities, strict=True):
+            echo(f"{label}\t{probability:.4f}")
+
+
+def _bought(folder: Path, abstain: float) -> str:
+    """What validation data says of a threshold."""
+    from gptcore.product.report import read_report
+
+    validation = read_report(folder).abstaining
+    (kept, correct), (n, all_correct) = validation.at(abstain), validation.at(0)
+    right = f"{100 * correct / kept:.1f}% right" if kept else "none"
+    return (
+        f"--abstain {abstain:g}: of {n:,} validation texts {kept:,} ({100 * kept / n:.1f}%) keep their label, {right}; "
+        f"of all, {100 * all_correct / n:.1f}% were right"
+    )
+
+
+def _summary(classifier: TextClassifier, counts: Counts, long: str) -> list[str]:
+    from gptcore.product.answers import tokens_read
+
+    shown = ", ".join(
+        f"{label} {n:,}" for label, n in sorted(counts.labels.items(), key=lambda item: -item[1])
+    )
+    lines = [f"{counts.rows:,} rows: {shown or 'no label'}"]
+    if counts.cut:
+        lines.append(
+            f"{counts.cut:,} texts are longer than the {tokens_read(classifier)} tokens of a row (--long {long})"
+        )
+    if counts.blank:
+        lines.append(f"{counts.blank:,} rows have no text, and so no label")
+    if counts.abstained:
+        lines.append(f"{counts.abstained:,} rows are left to people: too uncertain for a label")
+    return lines
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)

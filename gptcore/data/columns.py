@@ -71,6 +71,17 @@ def choose_columns(path: Path, table: RawTable, options: ReadOptions) -> Choice:
     return Choice(texts, label, split, _run_over(table, texts[-1]))
 
 
+def choose_texts(path: Path, table: RawTable, options: ReadOptions) -> tuple[int, ...]:
+    """The columns of the text alone. Raises UserError, also where the text may run over into nameless columns."""
+    texts = _texts(path, table, options)
+    if _run_over(table, texts[-1]):
+        raise UserError(
+            f"{path}: a column without a name stands behind {table.columns[texts[-1]]!r}: name every column, and put a "
+            "field that holds the separator in double quotes"
+        )
+    return texts
+
+
 def is_nameless(column: str) -> bool:
     """Whether a header leaves a column without a name."""
     return _NAMELESS.fullmatch(column) is not None
@@ -81,6 +92,11 @@ def has_obvious_columns(columns: list[str]) -> bool:
     if _known(columns):
         return True
     return all(len(_usual(columns, usual)) == 1 for usual in (TEXT_COLUMNS, LABEL_COLUMNS))
+
+
+def has_obvious_text(columns: list[str]) -> bool:
+    """Whether one column, and only one, is obviously the text."""
+    return _known(columns) is not None or len(_usual(columns, TEXT_COLUMNS)) == 1
 
 
 def _usual(columns: list[str], usual: tuple[str, ...]) -> list[int]:

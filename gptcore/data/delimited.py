@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from gptcore.errors import UserError
 _FIELD_LIMIT = 2**31 - 1  # characters; the most that the csv module takes on every platform
 _SEPARATORS = (",", ";", "\t", "|")
 _SEP_LINE = re.compile(r'"?sep=([^\r\n"])"?\r?(\n|\Z)', re.IGNORECASE)  # Excel's own first line
-_QUOTING_REMEDY = (
+QUOTING_REMEDY = (
     "put a field that begins with a double quote, or holds the separator or a line break, in double quotes, and "
     'each double quote inside it twice ("")'
 )
@@ -40,7 +40,7 @@ def read_delimited(path: Path, text: str, separator: str, options: ReadOptions) 
     if options.separator is not None:
         separator = options.separator
     elif not skipped and options.header:
-        separator, note = _separator_of(text, separator)
+        separator, note = separator_of(text, separator)
         notes += note
     records = _records_of(path, text, separator, notes)
     if skipped:
@@ -48,17 +48,22 @@ def read_delimited(path: Path, text: str, separator: str, options: ReadOptions) 
     return _table(path, records, separator, options, notes)
 
 
-def _separator_of(text: str, usual: str) -> tuple[str, list[str]]:
-    """The usual separator, unless the header has its columns with exactly one other."""
+def separator_of(
+    text: str, usual: str, is_header: Callable[[list[str]], bool] = has_obvious_columns
+) -> tuple[str, list[str]]:
+    """The usual separator, unless the header has its columns with exactly one other, and a remark on that.
+
+    is_header: whether names are those of the columns that are needed.
+    """
     line = re.split(r"[\r\n]", text.lstrip("\r\n"), maxsplit=1)[0]
-    found = [each for each in _SEPARATORS if has_obvious_columns(_fields(line, each))]
+    found = [each for each in _SEPARATORS if is_header(_fields(line, each))]
     if usual in found or len(found) != 1:
         return usual, []
     return found[0], [f"columns are separated by {found[0]!r}, not by {usual!r}"]
 
 
 def _fields(line: str, separator: str) -> list[str]:
-    with _long_fields():
+    with long_fields():
         return next(csv.reader([line], delimiter=separator), [])
 
 
@@ -90,18 +95,18 @@ def _records(path: Path, text: str, separator: str, quoting: int) -> list[_Recor
     records: list[_Record] = []
     start = 1
     try:
-        with _long_fields():
+        with long_fields():
             for fields in reader:
                 if fields:  # a blank line is not a row
                     records.append(_Record(start, reader.line_num - start + 1, fields))
                 start = reader.line_num + 1
     except csv.Error as error:
-        raise UserError(f"{path}, line {start}: {error}: {_QUOTING_REMEDY}") from error
+        raise UserError(f"{path}, line {start}: {error}: {QUOTING_REMEDY}") from error
     return records
 
 
 @contextmanager
-def _long_fields() -> Iterator[None]:
+def long_fields() -> Iterator[None]:
     """Lift the csv module's process-wide limit of 131,072 characters a field, for a while."""
     before = csv.field_size_limit(_FIELD_LIMIT)
     try:

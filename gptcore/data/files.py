@@ -93,6 +93,19 @@ def format_of(path: Path, content: Content, separator: str | None) -> Kind:
     )
 
 
+def encoding_of(path: Path, asked: str | None) -> str:
+    """The encoding to open a file of text with: as asked, by its byte order mark, or UTF-8; marks are dropped."""
+    try:
+        with path.open("rb") as file:
+            first = file.read(4)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    name = asked or next((name for mark, name in _MARKS if first.startswith(mark)), "utf-8")
+    return "utf-8-sig" if codecs.lookup(name).name == "utf-8" else name
+
+
 def decode(path: Path, data: bytes, encoding: str | None) -> tuple[str, tuple[str, ...]]:
     """The text without a byte order mark, and remarks on how it was decoded. Raises UserError."""
     marked = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")

@@ -85,18 +85,20 @@ def _whole(path: Path, text: str) -> Any:
 
 
 def _lines(path: Path, text: str) -> list[tuple[int, dict[str, Any]]]:
-    objects: list[tuple[int, dict[str, Any]]] = []
-    for line, source in enumerate(text.split("\n"), start=1):  # not splitlines: JSON strings may hold U+2028
-        if not source.strip():
-            continue
-        try:
-            value = _loads(source)
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{path}, line {line}: not JSON ({error}): {_JSON_REMEDY}") from error
-        if not isinstance(value, dict):
-            raise UserError(f"{path}, line {line}: not a JSON object: {_JSON_REMEDY}")
-        objects.append((line, value))
-    return objects
+    # not splitlines: JSON strings may hold U+2028
+    lines = enumerate(text.split("\n"), start=1)
+    return [(line, json_object(path, line, source)) for line, source in lines if source.strip()]
+
+
+def json_object(path: Path, line: int, source: str) -> dict[str, Any]:
+    """The object in one line of a file. Raises UserError where it is something else, or has a key twice."""
+    try:
+        value = _loads(source)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}, line {line}: not JSON ({error}): {_JSON_REMEDY}") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{path}, line {line}: not a JSON object: {_JSON_REMEDY}")
+    return value
 
 
 def _loads(text: str) -> Any:

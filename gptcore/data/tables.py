@@ -163,9 +163,7 @@ def _table(path: Path, raw: RawTable, options: ReadOptions, notes: tuple[str, ..
 def _texts(raw: RawTable, choice: Choice) -> tuple[list[object], tuple[str, ...]]:
     """The texts, those of several columns joined, with what ran over into columns without a name."""
     columns = [raw.cells(at) for at in choice.texts]
-    texts = (
-        columns[0] if len(columns) == 1 else [_joined_cells(cells) for cells in zip(*columns, strict=True)]
-    )
+    texts = columns[0] if len(columns) == 1 else [joined_cells(cells) for cells in zip(*columns, strict=True)]
     if not choice.run_over or raw.separator is None:
         return texts, ()
     n = 0
@@ -181,7 +179,7 @@ def _texts(raw: RawTable, choice: Choice) -> tuple[list[object], tuple[str, ...]
     return whole, (f"{rows} over into columns without a name: joined to the text with {raw.separator!r}",)
 
 
-def _joined_cells(cells: tuple[object, ...]) -> object:
+def joined_cells(cells: tuple[object, ...]) -> object:
     """The texts of several columns, without empty ones; what is not a text stays for the check to find."""
     for cell in cells:
         if cell is not None and not isinstance(cell, str):

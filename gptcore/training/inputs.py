@@ -9,7 +9,6 @@ from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
 from gptcore.backbones.info import BackboneInfo
 from gptcore.data.datasets import Dataset
 from gptcore.data.rows import Rows, pad
-from gptcore.data.tokenizer import Tokenizer
 from gptcore.engine.layout import Layout
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
@@ -80,11 +79,11 @@ def prepare_inputs(
     )
 
 
-def rows_of_texts(texts: Sequence[str], length: int, layout: Layout, tokenizer: Tokenizer) -> Rows:
-    """Texts as rows of `length` tokens at most, as `lay_out` makes them. Raises UserError as the tokenizer does."""
-    sequences = [sequence[:length] for sequence in tokenizer.encode_batch(texts)]
+def rows_of_sequences(sequences: Sequence[Sequence[int]], length: int, layout: Layout, pad_id: int) -> Rows:
+    """Token sequences as rows of `length` tokens at most, as `lay_out` makes them."""
+    sequences = [sequence[:length] for sequence in sequences]
     longest = max(1, *map(len, sequences))
-    return lay_out(sequences, longest if layout.one_by_one else length, longest, tokenizer.pad_id, layout)
+    return lay_out(sequences, longest if layout.one_by_one else length, longest, pad_id, layout)
 
 
 def lay_out(

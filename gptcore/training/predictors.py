@@ -18,7 +18,7 @@ from gptcore.data.tokenizer import Tokenizer
 from gptcore.engine.classifier import Classifier
 from gptcore.errors import UserError
 from gptcore.training.evaluate import predict_logits, softmax64
-from gptcore.training.inputs import rows_of_texts
+from gptcore.training.inputs import rows_of_sequences
 from gptcore.training.logistic import LogisticFit
 
 AT_A_TIME = 1024  # texts that are rows of tokens at once
@@ -47,8 +47,12 @@ class NetworkPredictor:
 
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
         """See `Predictor`. Raises UserError for a text that is too much for the tokenizer."""
-        parts = [softmax64(predict_logits(self.network, rows)) for rows in _rows(self, texts)]
+        parts = [self.of_sequences(sequences) for sequences in _tokenised(self.tokenizer, texts)]
         return np.concatenate([np.empty((0, self.network.head.out_features)), *parts])
+
+    def of_sequences(self, sequences: Sequence[Sequence[int]]) -> np.ndarray:
+        """(N, n_classes) of N texts as tokens, at least one; each is cut to its first `tokens_per_row`."""
+        return softmax64(predict_logits(self.network, _rows(self, sequences)))
 
     def learned(self) -> dict[str, Tensor]:
         """The parameters that learn."""
@@ -91,16 +95,21 @@ class FeaturesPredictor:
 
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
         """See `Predictor`. Raises UserError for a text that is too much for the tokenizer."""
-        return self.logistic.probabilities(self._features(texts)) if texts else self.logistic.no_probabilities
+        parts = [self.of_sequences(sequences) for sequences in _tokenised(self.tokenizer, texts)]
+        return np.concatenate([self.logistic.no_probabilities, *parts])
+
+    def of_sequences(self, sequences: Sequence[Sequence[int]]) -> np.ndarray:
+        """(N, n_classes) of N texts as tokens, at least one; each is cut to its first `tokens_per_row`."""
+        return self.logistic.probabilities(self._features(sequences))
 
     def refit(self, texts: Sequence[str], labels: np.ndarray) -> FeaturesPredictor:
         """The same settings, fitted anew. labels: (N,) int64."""
-        return replace(self, logistic=self.logistic.refit(self._features(texts), labels))
+        features = [self._features(sequences) for sequences in _tokenised(self.tokenizer, texts)]
+        return replace(self, logistic=self.logistic.refit(np.concatenate(features), labels))
 
-    def _features(self, texts: Sequence[str]) -> np.ndarray:
-        """(N, width) of some texts."""
-        parts = [predict_logits(self.network, rows, head=False).cpu().numpy() for rows in _rows(self, texts)]
-        return np.concatenate(parts)
+    def _features(self, sequences: Sequence[Sequence[int]]) -> np.ndarray:
+        """(N, width)."""
+        return predict_logits(self.network, _rows(self, sequences), head=False).cpu().numpy()
 
     def learned(self) -> dict[str, Tensor]:
         """Of the scaler and the regression."""
@@ -146,9 +155,13 @@ class TfidfPredictor:
         return self.logistic.details()
 
 
-def _rows(predictor: NetworkPredictor | FeaturesPredictor, texts: Sequence[str]) -> Iterator[Rows]:
-    network = predictor.network
+def _tokenised(tokenizer: Tokenizer, texts: Sequence[str]) -> Iterator[list[list[int]]]:
+    """The texts as tokens, so many at a time."""
     for begin in range(0, len(texts), AT_A_TIME):
-        part = texts[begin : begin + AT_A_TIME]
-        rows = rows_of_texts(part, predictor.tokens_per_row, network.layout, predictor.tokenizer)
-        yield rows.to(network.head.weight.device)
+        yield tokenizer.encode_batch(texts[begin : begin + AT_A_TIME])
+
+
+def _rows(predictor: NetworkPredictor | FeaturesPredictor, sequences: Sequence[Sequence[int]]) -> Rows:
+    network = predictor.network
+    rows = rows_of_sequences(sequences, predictor.tokens_per_row, network.layout, predictor.tokenizer.pad_id)
+    return rows.to(network.head.weight.device)

@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gptcore import Recipe, load_dataset
 from gptcore.backbones.config import ModelConfig
 from gptcore.backbones.weights import random_gpt, save_gpt
+from gptcore.product.fitting import fit_to_keep
+from gptcore.product.folder import write_folder
 
 CONFIG = ModelConfig(d_model=8, n_layer=3, n_head=2, context=16, vocab_size=8192, tokenizer="embedded")
 WORDS = {"spam": ["win", "prize", "now", "free", "call"], "ham": ["see", "you", "at", "home", "now"]}
@@ -49,3 +52,13 @@ def recipe_file(tmp_path: Path, checkpoint: Path) -> Callable[..., str]:
         return str(path)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def spam_filter(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path, reviews: Path) -> Path:
+    """A folder made by `fit` with the toy checkpoint, whose rows have 9 tokens."""
+    data = load_dataset(reviews)
+    recipe = Recipe(model=str(checkpoint), train="all", position="last_real", epochs=3, lr=1e-2, context=9)
+    folder = tmp_path_factory.mktemp("kept") / "spam-filter"
+    write_folder(folder, fit_to_keep(recipe, data, device="cpu"), data, 0, None)
+    return folder

@@ -1,0 +1,90 @@
+"""Answers to texts: the same whatever stands beside them, long ones as asked, none where there is nothing to say."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gptcore import Recipe, TextClassifier, load_dataset
+from gptcore.errors import UserError
+from gptcore.product.answers import answer, pieces_of, tokens_read
+from gptcore.product.fitting import fit_to_keep
+
+TEXTS = [
+    "win a free prize",
+    "see you at home",
+    "now " * 40,
+    "hello",
+    "call me: 555 now now",
+    "\U0001f600 see",
+]
+
+
+@pytest.fixture(scope="module")
+def classifier(spam_filter: Path) -> TextClassifier:
+    return TextClassifier.load(spam_filter)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    order=st.permutations(range(len(TEXTS))),
+    n=st.integers(1, len(TEXTS)),
+    long=st.sampled_from(["head", "head+tail", "window"]),
+)
+def test_an_answer_depends_on_its_text_alone(classifier, order, n, long) -> None:
+    some = [TEXTS[at] for at in order][:n]
+    found = answer(classifier, some, long)
+    for at, text in enumerate(some):
+        alone = answer(classifier, [text], long)
+        assert found.labels[at] == alone.labels[0]
+        assert found.probabilities[at] == pytest.approx(alone.probabilities[0], abs=1e-6)
+        assert found.cut[at] == alone.cut[0]
+
+
+def test_answers_are_those_of_predict(classifier) -> None:
+    found = answer(classifier, TEXTS)
+    assert found.labels == classifier.predict(TEXTS)
+    np.testing.assert_allclose(found.probabilities, classifier.predict_proba(TEXTS).max(axis=1), atol=1e-6)
+    assert found.cut.tolist() == [False, False, True, False, False, False]
+    assert tokens_read(classifier) == 9
+
+
+def test_windows_are_averaged(classifier) -> None:
+    text = "win free prize now call " * 5
+    sequence = classifier.predictor.tokenizer.encode(text)
+    pieces = [classifier.predictor.tokenizer.decode(piece) for piece in pieces_of(sequence, 9, "window")]
+    expected = classifier.calibrated(
+        classifier.predictor.of_sequences(pieces_of(sequence, 9, "window"))
+    ).mean(axis=0)
+    assert len(pieces) > 1
+    assert answer(classifier, [text], "window").probabilities[0] == pytest.approx(expected.max())
+
+
+@given(n=st.integers(0, 60), length=st.integers(1, 12))
+def test_pieces_are_short_enough_and_windows_leave_nothing_out(n: int, length: int) -> None:
+    sequence = list(range(n))
+    for long in ("head", "head+tail", "window"):
+        pieces = pieces_of(sequence, length, long)
+        assert all(len(piece) <= length for piece in pieces)
+        assert pieces == [sequence] or all(len(piece) == length for piece in pieces)
+    assert sorted({token for piece in pieces for token in piece}) == sequence
+    (both,) = pieces_of(sequence, length, "head+tail")
+    assert both[0:1] == sequence[0:1]
+    assert length == 1 or both[-1:] == sequence[-1:]
+
+
+def test_blank_and_uncertain_texts_have_no_label(classifier) -> None:
+    found = answer(classifier, ["", "win prize", " \u200b"], abstain=1.0)
+    assert found.labels == ["", "", ""]
+    assert found.probabilities[[0, 2]].tolist() == [0, 0]
+    assert found.probabilities[1] > 0
+    assert answer(classifier, []).labels == []
+
+
+def test_what_reads_texts_whole_has_no_windows(reviews) -> None:
+    classifier = fit_to_keep(Recipe(model="tfidf"), load_dataset(reviews)).classifier
+    assert not answer(classifier, ["win " * 500]).cut.any()
+    with pytest.raises(UserError, match="reads every text whole"):
+        answer(classifier, ["win"], "window")
