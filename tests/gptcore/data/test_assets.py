@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gptcore.data import assets
+from gptcore.data import assets, pip
 from gptcore.data.assets import ASSETS, Asset, Url, Wheel, cache_dir, fetch, unreachable
 from gptcore.errors import UserError
 from gptcore.files import write_whole
@@ -280,7 +280,7 @@ def test_a_host_that_never_answers_is_unreachable(monkeypatch):
 def test_an_index_is_asked_for_the_version(monkeypatch):
     asked = []
     monkeypatch.setattr(
-        assets, "_pip", lambda words, _limit: asked.append(words) or "toy (1.10)\nAvailable: 1.10, 1.0"
+        pip, "run_pip", lambda words, _limit: asked.append(words) or "toy (1.10)\nAvailable: 1.10, 1.0"
     )
     assert unreachable(Wheel("toy==1.0", "", "")) is None
     assert asked[0][:3] == ["index", "versions", "toy"]
@@ -289,9 +289,9 @@ def test_an_index_is_asked_for_the_version(monkeypatch):
 
 def test_a_slow_pip_is_one_line(monkeypatch):
     def hang(_words, limit_s):
-        raise assets.subprocess.TimeoutExpired(["pip", "index"], limit_s)
+        raise pip.subprocess.TimeoutExpired(["pip", "index"], limit_s)
 
-    monkeypatch.setattr(assets, "_pip", hang)
+    monkeypatch.setattr(pip, "run_pip", hang)
     assert unreachable(Wheel("toy==1.0", "", "")) == "no answer within 10 s"
 
 
