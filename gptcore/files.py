@@ -42,6 +42,12 @@ def replacing(path: Path, remedy: str = REMEDY) -> Iterator[Path]:
         raise cannot_write(path, error, remedy) from error
 
 
+def sync_folder(folder: Path) -> None:
+    """Wait until a folder of files is on the disk, so that it may be moved to its place. Raises OSError."""
+    for path in (*folder.iterdir(), folder):
+        _sync(path)
+
+
 def cannot_write(path: Path, error: OSError, remedy: str = REMEDY) -> UserError:
     """What to say where the system refuses to write."""
     return UserError(f"cannot write {path} ({error.strerror or error}): {remedy}")
