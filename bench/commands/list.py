@@ -9,14 +9,16 @@ def list_command() -> None:
     """List matrices, models, datasets and published tables, one per line."""
     from bench.published.judged import judged_tables
     from bench.study.matrix import matrices
+    from gptcore.backbones.catalogue import CATALOGUE
     from gptcore.backbones.config import REGISTRY
     from gptcore.data.datasets import DATASETS
     from gptcore.recipe import TFIDF
 
-    models = [(name, entry.about) for name, entry in REGISTRY.items()]
+    models = {name: known.line for name, known in CATALOGUE.items()}
+    models = {name: entry.about for name, entry in REGISTRY.items()} | models
     for title, lines in (
         ("matrices", matrices()),
-        ("models", [*models, (TFIDF, "no GPT: TF-IDF and logistic regression")]),
+        ("models", [*models.items(), (TFIDF, "no GPT: TF-IDF and logistic regression")]),
         ("datasets", list(DATASETS.items())),
         ("published tables", list(judged_tables().items())),
     ):

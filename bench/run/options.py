@@ -18,7 +18,7 @@ Matrix = Annotated[str, Option(help="full, quick, or the path of your own TOML f
 Models = Annotated[
     str,
     Option(
-        help="gpt2, bundled, one model's name, a checkpoint folder or a hub id; "
+        help="gpt2, bundled, one model's name (see `list`), a checkpoint folder or a hub id, with @REVISION; "
         "auto: gpt2 if there is a CUDA GPU and the weights are available, else bundled"
     ),
 ]
@@ -96,6 +96,10 @@ class RunOptions(DataOptions):
             "are small, else 1"
         ),
     ] = "1"
+    accept_licence: Annotated[
+        list[str],
+        Option(help="accept the terms of a model, such as gemma, once they are read; remembered; repeatable"),
+    ] = field(default_factory=list)
     retry_failed: Annotated[bool, Option("--retry-failed", help="re-run failed runs")] = False
 
 

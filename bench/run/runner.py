@@ -29,9 +29,8 @@ from bench.run.environment import describe_environment
 from bench.run.outcome import RefusedRunError, record_without_outcome
 from bench.run.predictions import predictions_of
 from bench.study.plan import PlannedRun
-from gptcore.backbones.checkpoints import known_config
-from gptcore.backbones.config import REGISTRY
-from gptcore.backbones.fingerprint import checkpoint_fingerprint
+from gptcore.backbones.checkpoints import known_config, weights_revision, weights_source
+from gptcore.backbones.fingerprint import checkpoint_files, checkpoint_fingerprint
 from gptcore.data.datasets import Dataset
 from gptcore.engine.engine import Engine, probe_precision
 from gptcore.engine.layout import Precision
@@ -206,13 +205,14 @@ def _input_facts(result: Fit) -> InputFacts | None:
 def _weights_facts(result: Fit, checkpoint: str | None) -> WeightsFacts | None:
     if result.weights_source is None:
         return None
-    known = result.weights_source in ("bundled", "random") or result.recipe.model in REGISTRY
+    model, pretrained = result.recipe.model, result.weights_source != "random"
     return WeightsFacts(
-        # A checkpoint's folder is named, its path is nobody's business.
-        source=result.weights_source if known else Path(result.weights_source).name,
+        source=weights_source(model) if pretrained else result.weights_source,
         fingerprint=result.weights_fingerprint,
-        pretrained=result.weights_source != "random",
+        pretrained=pretrained,
         checkpoint=checkpoint,
+        revision=weights_revision(model),
+        files=None if checkpoint is None else checkpoint_files(model),
     )
 
 

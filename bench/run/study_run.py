@@ -23,8 +23,9 @@ from bench.run.worker import SessionSpec
 from bench.study.matrix import load_matrix
 from bench.study.plan import PlannedRun, checkpoint_notes, choose_models, make_plan
 from bench.study.resolve import parse_set, resolve
-from gptcore.backbones.checkpoints import checkpoint_reachable
-from gptcore.backbones.config import REGISTRY
+from gptcore.backbones.checkpoints import checkpoint_reachable, is_local_folder
+from gptcore.backbones.convert.terms import accept_terms
+from gptcore.backbones.hub import split_revision
 from gptcore.data.datasets import Dataset, load_dataset
 from gptcore.data.subset import with_train_size
 from gptcore.errors import UserError
@@ -73,6 +74,7 @@ def open_study(options: RunOptions) -> StudyRun:
         raise UserError(
             "--precision bfloat16: the plain engine is always in float32; leave it out, or --engine fast"
         )
+    accepted = accept_terms(options.accept_licence)
     matrix = load_matrix(options.matrix)
     models, why = choose_models(options.models, has_cuda, checkpoint_reachable)
     changes = dict(parse_set(text) for text in options.changes)
@@ -117,7 +119,7 @@ def open_study(options: RunOptions) -> StudyRun:
         reachable=checkpoint_reachable,
         retry_failed=options.retry_failed,
     )
-    messages = [why, *checkpoint_notes(plan), *data.notes]
+    messages = [*accepted, why, *checkpoint_notes(plan), *data.notes]
     warnings += unknown_checkpoints(folder, study, records)
     if any(run.state == "todo" for run in plan) and (busy := busy_share()) > BUSY:
         warnings.append(f"other programs use {busy:.0%} of the CPU: {BUSY_REMEDY}")
@@ -177,9 +179,10 @@ def study_name(
 
     Of a checkpoint's folder the name and a digest of the whole path, as many checkpoints are called "final".
     """
+    repo, revision = split_revision(models)
     path = Path(models)
-    parts = [path.name]
-    if path_kind(path) == "folder" and models not in REGISTRY:
+    parts = [Path(repo).name + (f"@{revision.replace('/', '-')}" if revision else "")]
+    if is_local_folder(models):
         path = path.resolve()
         parts = [f"{path.name}-{hashlib.sha256(str(path).encode()).hexdigest()[:6]}"]
     if matrix != "full":

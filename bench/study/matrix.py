@@ -15,7 +15,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from bench.published.table import tables
-from gptcore.backbones.config import FAMILIES, FORMER_FAMILIES, REGISTRY
+from gptcore.backbones.checkpoints import KNOWN_NAMES, is_known
+from gptcore.backbones.config import FAMILIES, FORMER_FAMILIES
 from gptcore.errors import UserError, closest
 from gptcore.paths import path_kind
 from gptcore.recipe import Recipe, make_recipe
@@ -176,8 +177,8 @@ def _check_tables(matrix: Matrix, where: str) -> None:
         if model not in FAMILIES[family]:
             raise UserError(f"{where}: families: {family} = {model!r}: {closest(model, FAMILIES[family])}")
     for model, brings in matrix.models.items():
-        if model not in REGISTRY and "/" not in model:
-            raise UserError(f"{where}: models: {model}: {closest(model, REGISTRY)} (a folder has a '/')")
+        if not is_known(model) and "/" not in model:
+            raise UserError(f"{where}: models: {model}: {closest(model, KNOWN_NAMES)} (a folder has a '/')")
         if "model" in brings:
             raise UserError(f"{where}: models: {model}: a model cannot set another model")
         make_recipe(brings, where=f"{where}: models: {model}")

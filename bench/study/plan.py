@@ -12,14 +12,18 @@ from bench.records.study import Row, Study
 from gptcore.backbones.checkpoint_files import is_file
 from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
 from gptcore.backbones.checkpoints import (
+    KNOWN_NAMES,
     OWNERS,
     cached_checkpoint,
+    check_accepted,
     check_checkpoint,
     is_hub_id,
+    is_known,
     is_local_folder,
     known_config,
     known_folder,
     not_a_model,
+    weights_note,
 )
 from gptcore.backbones.config import FAMILIES, FORMER_FAMILIES, REGISTRY, ModelConfig
 from gptcore.backbones.layer_names import linear_layers
@@ -148,6 +152,8 @@ def checkpoint_notes(plan: Sequence[PlannedRun]) -> list[str]:
     models = {(recipe.model, recipe.weights) for recipe in recipes}
     notes = []
     for model, weights in sorted(models):
+        if weights == "pretrained" and (note := weights_note(model)):
+            notes.append(f"{model}: {note}")
         if model not in REGISTRY and known_folder(model) is not None:
             found = checkpoint_tokenizer(model).notes
             found += check_checkpoint(model) if weights == "pretrained" else ()
@@ -157,13 +163,16 @@ def checkpoint_notes(plan: Sequence[PlannedRun]) -> list[str]:
 
 def _check_model(model: str, where: str) -> None:
     is_a_file = is_file(model)
-    if model in FAMILIES or model in REGISTRY or path_kind(model) == "folder":
+    if is_known(model):
+        check_accepted(model)
+        return
+    if model in FAMILIES or path_kind(model) == "folder":
         return
     if is_hub_id(model) and not is_a_file:
         return
-    if is_a_file or model in OWNERS:
+    if is_a_file or model in OWNERS or model.partition("@")[0] in KNOWN_NAMES:
         raise UserError(f"{where} {model!r} {not_a_model(model)}")
-    known = closest(model, dict.fromkeys([*FAMILIES, *REGISTRY]))
+    known = closest(model, dict.fromkeys([*FAMILIES, *KNOWN_NAMES]))
     raise UserError(f"{where} {model!r} is not a known model, a folder, or a hub id 'owner/name': {known}")
 
 

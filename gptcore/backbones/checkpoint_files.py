@@ -21,7 +21,7 @@ TOKENIZER, TOKENIZER_CONFIG, TOKENIZER_SPECIALS = (
 )
 VOCAB, MERGES, ADDED_TOKENS = "vocab.json", "merges.txt", "added_tokens.json"
 # Vocabularies of other kinds: where one of them lies alone, GPT-2's must not be assumed.
-OTHER_VOCABULARIES = ("vocab.txt", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model")
+OTHER_VOCABULARIES = ("vocab.txt", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model", "spm.model")
 VOCABULARIES = (TOKENIZER, VOCAB, MERGES, *OTHER_VOCABULARIES)
 _LIKE_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
 JSON_LIMIT_BYTES = 64 * 2**20  # the largest tokenizer.json of a known model takes 35 MB

@@ -9,8 +9,12 @@ from importlib import resources
 from pathlib import Path
 
 from gptcore.backbones import hub
+from gptcore.backbones.catalogue import CATALOGUE
 from gptcore.backbones.checkpoint_files import WEIGHT_FILES, is_file, is_folder, weight_files
 from gptcore.backbones.config import REGISTRY, ModelConfig
+from gptcore.backbones.convert.cache import AS_PUBLISHED, cached_conversion, conversion_of, converted_folder
+from gptcore.backbones.convert.fetch import is_reachable
+from gptcore.backbones.convert.terms import check_terms
 from gptcore.backbones.gpt2_config import read_config
 from gptcore.backbones.safetensors_header import read_headers
 from gptcore.backbones.tensor_names import match_tensors
@@ -24,14 +28,18 @@ OWNERS = {
     "DialoGPT-medium": "microsoft/DialoGPT-medium",
     "german-gpt2": "dbmdz/german-gpt2",
 }
+PROBE_LIMIT_S = 10.0  # how long a package index has to answer
+KNOWN_NAMES = tuple(dict.fromkeys([*REGISTRY, *CATALOGUE]))
 
 
 def checkpoint_folder(name_or_path: str | Path) -> Path:
-    """The local folder of a checkpoint; hub checkpoints are downloaded through huggingface_hub.
+    """The local folder of a checkpoint; hub checkpoints are downloaded through huggingface_hub, others converted.
 
     HF_ENDPOINT, HF_HOME and HF_HUB_OFFLINE work as its users expect. Raises UserError.
     """
     name = str(name_or_path)
+    if _is_converted(name):
+        return converted_folder(name)
     if (repo := _hub_repo(name)) is not None:
         return hub.download(repo, has_own_tokenizer(name))
     if name in REGISTRY:
@@ -44,23 +52,32 @@ def checkpoint_folder(name_or_path: str | Path) -> Path:
     raise UserError(f"model {name!r} {not_a_model(name)}")
 
 
+def is_known(name: str) -> bool:
+    """Whether a model is known by name; those of the hub may have a revision behind an @."""
+    base, revision = hub.split_revision(name)
+    return base in KNOWN_NAMES and (revision is None or _hub_repo(name) is not None)
+
+
 def is_hub_id(name: str) -> bool:
-    """Whether a model's name reads as 'owner/name', and not as a path."""
-    return name.count("/") == 1 and not name.startswith((".", "/", "~")) and not name.endswith("/")
+    """Whether a model's name reads as 'owner/name' or 'owner/name@revision', and not as a path."""
+    repo, _ = hub.split_revision(name)
+    return repo.count("/") == 1 and not name.startswith((".", "/", "~")) and not name.endswith(("/", "@"))
 
 
 def is_local_folder(name: str) -> bool:
     """Whether a model's name means a folder on this machine."""
-    return name not in REGISTRY and is_folder(name)
+    return not is_known(name) and is_folder(name)
 
 
 def not_a_model(name: str) -> str:
     """Why a name is not a model, and what to write instead."""
     if is_file(name):
         return f"is a file: name the folder that holds it, {Path(name).parent}"
+    if hub.split_revision(name)[0] in KNOWN_NAMES:
+        return "has no revisions, as its files are known: leave out what follows the @"
     if name in OWNERS:
         return f"has no owner: write {OWNERS[name]!r}"
-    return f"is neither a known name ({', '.join(REGISTRY)}) nor a folder nor a hub id 'owner/name'"
+    return f"is neither a known name ({', '.join(KNOWN_NAMES)}) nor a folder nor a hub id 'owner/name'"
 
 
 def bundled_folder(name: str) -> Path:
@@ -71,6 +88,8 @@ def bundled_folder(name: str) -> Path:
 def cached_checkpoint(name_or_path: str | Path) -> Path | None:
     """The checkpoint's folder if it can be opened without the network, else None. Downloads nothing."""
     name = str(name_or_path)
+    if _is_converted(name):
+        return cached_conversion(name)
     if (repo := _hub_repo(name)) is not None:
         return hub.cached_folder(repo, has_own_tokenizer(name))
     folder = bundled_folder(name) if name in REGISTRY else Path(name)
@@ -103,16 +122,22 @@ def check_checkpoint(name_or_path: str | Path) -> tuple[str, ...]:
 
 
 def checkpoint_reachable(name_or_path: str | Path) -> bool:
-    """Whether the hub answers that it has this checkpoint, within seconds. Downloads nothing."""
-    repo = _hub_repo(str(name_or_path))
+    """Whether the hub, or the package index, answers that it has this model, within seconds. Downloads nothing."""
+    name = str(name_or_path)
+    if _is_converted(name):
+        return is_reachable(CATALOGUE[name], PROBE_LIMIT_S)
+    repo = _hub_repo(name)
     return repo is not None and hub.is_reachable(repo)
 
 
 def download_bytes(name_or_path: str | Path) -> int | None:
     """Bytes of weights that a first use downloads: 0 where they are at hand, None where the hub does not say."""
-    if cached_checkpoint(name_or_path) is not None:
+    name = str(name_or_path)
+    if cached_checkpoint(name) is not None:
         return 0
-    repo = _hub_repo(str(name_or_path))
+    if _is_converted(name):
+        return CATALOGUE[name].download_bytes
+    repo = _hub_repo(name)
     return None if repo is None else hub.weight_bytes(repo)
 
 
@@ -128,10 +153,46 @@ def known_config(name_or_path: str | Path) -> ModelConfig | None:
     return None if folder is None else read_config(folder)
 
 
-def _hub_repo(name: str) -> str | None:
-    """The hub id behind a model's name; None for bundled models, folders and names that are not ids."""
+def check_accepted(name: str) -> None:
+    """Raises UserError where a model would be fetched whose terms the user has not accepted."""
+    if _is_converted(name) and cached_conversion(name) is None:
+        check_terms(name)
+
+
+def weights_source(name: str) -> str:
+    """What a record calls the source of a model's weights: 'bundled', a hub id, packages, or a folder's name."""
+    folder = known_folder(name)
+    if folder is not None and (made := conversion_of(folder)) is not None:
+        return f"{next(iter(made['files'].values()))['source']} ({made['how']})"
     if name in REGISTRY:
-        return None if REGISTRY[name].bundled else REGISTRY[name].source
+        return REGISTRY[name].source
+    return _hub_repo(name) or Path(name).name
+
+
+def weights_revision(name: str) -> str | None:
+    """The commit of the hub that a model's files are of; None for other models, and those not on this machine."""
+    folder = cached_checkpoint(name) if _hub_repo(name) is not None else None
+    return None if folder is None else hub.commit_of(folder)
+
+
+def weights_note(name: str) -> str | None:
+    """What the weights went through since they were published, where that is known; None for most models."""
+    folder = known_folder(name)
+    made = conversion_of(folder) if folder is not None else None
+    how = str(made["how"]) if made is not None else CATALOGUE[name].how if name in CATALOGUE else ""
+    return f"weights: {how}" if how and how != AS_PUBLISHED else None
+
+
+def _is_converted(name: str) -> bool:
+    return name in CATALOGUE and CATALOGUE[name].convert is not None
+
+
+def _hub_repo(name: str) -> str | None:
+    """The hub id behind a model's name, @revision included; None for what is not of the hub."""
+    base, revision = hub.split_revision(name)
+    if base in KNOWN_NAMES:
+        repo = CATALOGUE[base].hub if base in CATALOGUE else None
+        return repo if repo is None or revision is None else f"{repo}@{revision}"
     return name if is_hub_id(name) and not is_folder(name) else None
 
 

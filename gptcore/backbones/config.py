@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from gptcore.backbones.catalogue import CATALOGUE
 from gptcore.errors import UserError
 
 Activation = Literal[
@@ -120,10 +121,10 @@ def _bundled(d_model: int, n_layer: int, about: str) -> ModelEntry:
     return ModelEntry(config=config, source="bundled", about=about)
 
 
-def _gpt2(d_model: int, n_layer: int, n_head: int, source: str, about: str) -> ModelEntry:
-    return ModelEntry(
-        config=ModelConfig(d_model=d_model, n_layer=n_layer, n_head=n_head), source=source, about=about
-    )
+def _gpt2(name: str, d_model: int, n_layer: int, n_head: int) -> ModelEntry:
+    known = CATALOGUE[name]
+    config = ModelConfig(d_model=d_model, n_layer=n_layer, n_head=n_head)
+    return ModelEntry(config=config, source=known.hub or "", about=known.line)
 
 
 # With 8,192 tokens the embedding is more than half of the smaller models. Depth 4 to 6 leaves
@@ -132,10 +133,10 @@ REGISTRY: dict[str, ModelEntry] = {
     "nano": _bundled(64, 4, "0.7M parameters, 4 blocks of width 64, ships with the package"),
     "micro": _bundled(128, 4, "1.9M parameters, 4 blocks of width 128, ships with the package"),
     "mini": _bundled(192, 6, "4.3M parameters, 6 blocks of width 192, ships with the package"),
-    "gpt2": _gpt2(768, 12, 12, "openai-community/gpt2", "GPT-2 124M"),
-    "gpt2-medium": _gpt2(1024, 24, 16, "openai-community/gpt2-medium", "GPT-2 355M"),
-    "gpt2-large": _gpt2(1280, 36, 20, "openai-community/gpt2-large", "GPT-2 774M"),
-    "gpt2-xl": _gpt2(1600, 48, 25, "openai-community/gpt2-xl", "GPT-2 1558M"),
+    "gpt2": _gpt2("gpt2", 768, 12, 12),
+    "gpt2-medium": _gpt2("gpt2-medium", 1024, 24, 16),
+    "gpt2-large": _gpt2("gpt2-large", 1280, 36, 20),
+    "gpt2-xl": _gpt2("gpt2-xl", 1600, 48, 25),
 }
 
 FORMER_FAMILIES = {"embedded": "bundled"}  # names that options and matrix files may still use

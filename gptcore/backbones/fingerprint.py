@@ -26,14 +26,24 @@ def checkpoint_fingerprint(name_or_path: str | Path) -> str | None:
     A registry name, a folder, or a hub id in the cache. Digests of files are kept in the user's cache folder, by
     path, size, times and inode. Downloads nothing. Raises UserError where a file cannot be read.
     """
+    files = checkpoint_files(name_or_path)
+    if files is None:
+        return None
+    digest = hashlib.sha256()
+    for name, sha256 in files.items():
+        digest.update(f"{name} {sha256}\n".encode())
+    return digest.hexdigest()
+
+
+def checkpoint_files(name_or_path: str | Path) -> dict[str, str] | None:
+    """The SHA-256 (hex) of each file that `checkpoint_fingerprint` counts, by name; None where it is not at hand."""
     folder = cached_checkpoint(name_or_path)
     if folder is None:
         return None
-    digest = hashlib.sha256()
     tokenizer = tokenizer_files(folder) if has_own_tokenizer(str(name_or_path)) else []
-    for path in [*weight_files(folder), folder / CONFIG_FILE, *tokenizer]:
-        digest.update(f"{path.name} {file_digest(path)}\n".encode())
-    return digest.hexdigest()
+    return {
+        path.name: file_digest(path) for path in [*weight_files(folder), folder / CONFIG_FILE, *tokenizer]
+    }
 
 
 def file_digest(path: Path) -> str:

@@ -22,6 +22,7 @@ from gptcore.files import cannot_write, sync_folder
 from gptcore.locks import lock
 
 SOURCE_FILE = "source.json"
+AS_PUBLISHED = "as published"
 _VERSION = 1  # of the converters: a change of what they make makes it anew, in another folder
 
 
@@ -56,7 +57,7 @@ def conversion_of(folder: Path) -> dict[str, Any] | None:
         content = json.loads((folder / SOURCE_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return content if isinstance(content, dict) and "how" in content else None
+    return content if isinstance(content, dict) and content.keys() >= {"how", "files"} else None
 
 
 def _folder(name: str) -> Path:
@@ -79,7 +80,7 @@ def _make(name: str, folder: Path) -> None:
                 "model": name,
                 "about": model.about,
                 "licence": model.licence,
-                "how": model.how or "as published",
+                "how": model.how or AS_PUBLISHED,
                 "converted_by": tool,
                 "files": {
                     file.name: {"sha256": file.sha256, "source": sources[file.name]} for file in model.files

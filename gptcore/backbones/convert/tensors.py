@@ -1,4 +1,4 @@
-"""A model as a converter finds it, and its folder: tensors are read one by one, so that a large model needs little memory."""
+"""A model as a converter finds it, and its folder. Tensors are read one by one, which needs little memory."""
 
 from __future__ import annotations
 

@@ -1,14 +1,9 @@
 """From a model's name to the folder of its checkpoint, and what its config says. The hub is local."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
@@ -17,9 +12,8 @@ from gptcore.backbones.checkpoints import bundled_folder, checkpoint_folder
 from gptcore.backbones.config import REGISTRY
 from gptcore.backbones.gpt2_config import read_config
 from gptcore.errors import UserError
+from tests.gptcore.backbones.fake_hub import CONFIG, FakeHub, open_elsewhere
 
-COMMIT = "c" * 40
-CONFIG = {"n_embd": 8, "n_layer": 2, "n_head": 2, "n_positions": 16, "vocab_size": 11}
 # The fields of the hub's own config.json files that matter here.
 PUBLISHED = {
     "gpt2": {"n_embd": 768, "n_layer": 12, "n_head": 12},
@@ -29,84 +23,11 @@ PUBLISHED = {
 }
 
 
-class FakeHub:
-    """A hub with the files in `files`, keyed "owner/name/file"; `asked` keeps method and path."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-        self.asked: list[tuple[str, str]] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def _answer(self) -> bytes:
-                outer.asked.append((self.command, self.path))
-                content = outer.files.get(
-                    self.path.lstrip("/").replace("/resolve/main", "").replace(f"/resolve/{COMMIT}", "")
-                )
-                self.send_response(404 if content is None else 200)
-                self.send_header("X-Repo-Commit", COMMIT)
-                if content is None:
-                    self.send_header("X-Error-Code", "EntryNotFound")
-                else:
-                    self.send_header("ETag", f'"{hash(content):x}"')
-                self.send_header("Content-Length", str(len(content or b"")))
-                self.end_headers()
-                return content or b""
-
-            def do_HEAD(self) -> None:
-                self._answer()
-
-            def do_GET(self) -> None:
-                self.wfile.write(self._answer())
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Nothing on the terminal."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-
-    def add(self, repo: str, weights: str) -> None:
-        self.files[f"{repo}/config.json"] = json.dumps(CONFIG).encode()
-        self.files[f"{repo}/{weights}"] = b"weights"
-
-    def downloads(self) -> list[str]:
-        """Files of repositories that were sent; the library also asks the hub about itself."""
-        got = [path for method, path in self.asked if method == "GET" and "/resolve/" in path]
-        return [path.rpartition("/")[2] for path in got]
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
 @pytest.fixture
 def hub() -> Iterator[FakeHub]:
     running = FakeHub()
     yield running
     running.close()
-
-
-def open_elsewhere(hub: FakeHub, home: Path, name: str, **variables: str) -> str:
-    """What `checkpoint_folder(name)` is in a fresh process, as the hub's library reads its variables once."""
-    code = (
-        "import sys\n"
-        "from gptcore.errors import UserError\n"
-        "from gptcore.backbones.checkpoints import checkpoint_folder\n"
-        "try:\n    print(checkpoint_folder(sys.argv[1]))\n"
-        "except UserError as error:\n    print('UserError:', error)\n"
-    )
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("HF_") and "proxy" not in k.lower()}
-    environment = (
-        clean | {"HF_ENDPOINT": hub.url, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1"} | variables
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, name], env=environment, capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 @pytest.mark.parametrize("weights", ["model.safetensors", "pytorch_model.bin"])
