@@ -15,6 +15,11 @@ settings.register_profile("shared-machine", deadline=None)  # a busy machine is 
 settings.load_profile("shared-machine")
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA GPU")
+
+
 def make_toy_config(**changes: object) -> ModelConfig:
     """Three blocks of width 16 over 31 tokens, or the same with changes."""
     toy = {"d_model": 16, "n_layer": 3, "n_head": 2, "context": 12, "vocab_size": 31}

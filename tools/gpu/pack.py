@@ -29,7 +29,7 @@ def pack(corpus: Path, folder: Path) -> None:
         for split in SPLITS:
             with (
                 files[split].open("rb") as plain,
-                lzma.open(tokens / f"{split}.u16.xz", "wb", preset=3) as packed,
+                lzma.open(tokens / f"{split}.u16.xz", "wb", preset=1) as packed,
             ):
                 shutil.copyfileobj(plain, packed, 2**20)
         shutil.copy(Path(work) / "corpus.json", tokens)

@@ -208,7 +208,7 @@ def test_states_at_full_width_say_the_same(toy_classifier, toy_labelled, changes
         torch.testing.assert_close(classifier(rows.take(index)), cut)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("frozen", [False, True])
 @pytest.mark.parametrize("how", ["last_block", "all", "lora"])
 def test_on_a_gpu_recorded_training_is_the_same(
