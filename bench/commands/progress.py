@@ -44,15 +44,24 @@ def show_messages(study_run: StudyRun) -> None:
     for message in study_run.messages:
         console.print(safe(message))
     show_warnings(study_run.warnings)
+    up_to, at_most = ("up to ", "at most ") if study_run.until_decided else ("", "")
     console.print(
-        f"study {safe(study.name)}: {len(study.rows)} rows x {len(study.seeds)} seeds on {safe(data.name)} "
+        f"study {safe(study.name)}: {len(study.rows)} rows x {up_to}{len(study.seeds)} seeds on {safe(data.name)} "
         f"({data.n_train:,} / {data.n_validation:,} / {data.n_test:,} texts) -> {safe(study_run.folder)}"
     )
     show_classes(study_run.data)
     counts = Counter(run.state for run in study_run.plan)
-    console.print(f"{counts['todo']} runs to do, {counts['done']} done, {counts['blocked']} cannot run here")
+    console.print(
+        f"{at_most}{counts['todo']} runs to do, {counts['done']} done, {counts['blocked']} cannot run here"
+    )
     if counts["failed"]:
         console.print(f"[red]{counts['failed']} failed before[/] (--retry-failed re-runs them)")
+
+
+def show_result(text: str) -> None:
+    """One line at the end of a study; nothing where there is nothing to say."""
+    if text:
+        console.print(safe(text))
 
 
 def show_design(study: Study) -> None:
@@ -109,16 +118,17 @@ def show_timing() -> Iterator[Callable[[str, float], None]]:
 
 def forecast(study_run: StudyRun, supervisor: Supervisor) -> tuple[list[PlannedRun], dict[str, Prediction]]:
     """The plan without runs that do not fit into memory, and a prediction per run id. Shows the total."""
-    if all(run.state != "todo" for run in study_run.plan):
+    certain = study_run.certain_runs
+    if all(run.state != "todo" for run in certain):
         show_cut_texts(study_run, {})
         return study_run.plan, {}
     with show_probes() as on_probe:
-        predictions = supervisor.forecast(study_run.plan, on_probe)
+        predictions = supervisor.forecast(certain, on_probe)
     plan = refuse_too_large(study_run.plan, predictions, study_run.free_bytes, study_run.jobs)
     if too_large := sum(run != before for run, before in zip(plan, study_run.plan, strict=True)):
         console.print(f"[yellow]{too_large} runs do not fit into memory and are skipped[/]")
     show_cut_texts(study_run, predictions)
-    show_total(plan, predictions, downloads(plan, download_bytes), study_run.jobs)
+    show_total(plan[: len(certain)], predictions, downloads(plan, download_bytes), study_run.jobs)
     return plan, predictions
 
 

@@ -10,10 +10,12 @@ from typer import Exit, Option, echo
 from bench.commands.options import Margin
 from bench.commands.report import report, write_report_of
 from bench.report.text import sanitize
-from bench.run.options import RunOptions
+from bench.run.options import LookOptions, RunOptions
 from gptcore.commands.options import with_options
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from bench.records.record import Record
     from bench.run.study_run import StudyRun
     from bench.study.plan import PlannedRun
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 @with_options
 def run(
     options: RunOptions,
+    looks: LookOptions,
     verify: Annotated[
         bool,
         Option(
@@ -47,9 +50,10 @@ def run(
     Several processes started with the same command share the work.
     """
     from bench.commands.live import show_progress
-    from bench.commands.progress import forecast, show_messages, warn_of_mixture
-    from bench.records.store import save_study
+    from bench.commands.progress import forecast, show_messages, show_result, warn_of_mixture
+    from bench.records.store import load_records, save_study
     from bench.run.execute import execute
+    from bench.run.follow import follow, manifest_so_far, results_so_far, schedule_of
     from bench.run.jobs import assistants
     from bench.run.keep import check_names
     from bench.run.study_run import open_study, split_names
@@ -57,35 +61,42 @@ def run(
     from bench.study.forecast import with_prediction
     from bench.study.plan import blocking
 
-    study_run = open_study(options)
+    study_run = open_study(options, looks)
+    share = None if margin is None else margin / 100
     kept = split_names(keep or [])
     check_names(kept, [row.name for row in study_run.study.rows])
     show_messages(study_run)
-    save_study(study_run.folder, study_run.manifest)
+    save_study(study_run.folder, manifest_so_far(study_run, study_run.records.values()))
     interrupted, failed = False, any(planned.state == "failed" for planned in study_run.plan)
     with Supervisor(study_run.session_spec(verify), timeout) as supervisor:
         warn_of_mixture(study_run, supervisor)
         planned_runs, predictions = forecast(study_run, supervisor)
+        write_report = partial(write_report_of, study_run.folder, margin)
 
         def do(planned: PlannedRun, on_epoch: OnEpoch) -> Record:
             return with_prediction(supervisor.run(planned, on_epoch), predictions)
 
-        share = (planned_runs, study_run.folder, study_run.records, predictions, timeout)
-        write = partial(write_report_of, study_run.folder, margin)
-        with (
-            show_progress(planned_runs, write, study_run.jobs) as progress,
-            assistants(supervisor.spec, *share),
-        ):
+        with assistants(supervisor.spec, study_run.folder, predictions, timeout) as assist:
+
+            def do_all(runs: Sequence[PlannedRun], seen: Mapping[str, Record]) -> list[Record]:
+                assist(runs, seen)
+                with show_progress(runs, write_report, study_run.jobs) as progress:
+                    return execute(runs, study_run.folder, seen, do, progress)
+
+            schedule = schedule_of(study_run, planned_runs, predictions)
             try:
-                records = execute(planned_runs, study_run.folder, study_run.records, do, progress)
+                records = follow(schedule, study_run, share, do_all, write_report)
                 failed |= any(record.status == "failed" for record in records)
+                results = results_so_far(study_run, load_records(study_run.folder), share)
+                show_result(schedule.ended(results))
             except KeyboardInterrupt:
                 interrupted = True
     report([study_run.folder], margin)
     if interrupted:
         echo("interrupted: finished runs are kept; the same command resumes")
         raise Exit(130)
-    save_study(study_run.folder, study_run.manifest.with_look())
+    manifest = manifest_so_far(study_run, load_records(study_run.folder).values())
+    save_study(study_run.folder, manifest.with_look())
     for name in kept:
         echo(_keep(name, study_run, margin))
     if reasons := blocking(planned_runs):

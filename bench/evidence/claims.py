@@ -173,7 +173,9 @@ def _finding(claim: Claim, decision: Decision, size: float, margin: float, same:
         side = call.removeprefix("model ")
         return "undecided", f"the trained model is {side}; a claim on recipes needs {MIN_SEEDS} seeds"
     if call in ("better", "worse"):
-        return _of_direction(claim, decision.estimate.value), f"{n_seeds} seeds"
+        return (
+            "holds" if call == claim.direction else "contradicted"
+        ), f"{decision.decided_at or n_seeds} seeds"
     if call == "no difference" and claim.direction == "equal":
         return "holds", within
     if call == "no difference":

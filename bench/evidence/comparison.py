@@ -63,12 +63,17 @@ class Comparison:
         return replace(self, paired=self.paired.reversed, wins=self.losses, losses=self.wins, time=time)
 
 
-def compare_rows(ours: RowResult, theirs: RowResult) -> Comparison | None:
-    """Ours less theirs on every seed that both have finished on the same test examples; None without one."""
+def compare_rows(ours: RowResult, theirs: RowResult, first: int | None = None) -> Comparison | None:
+    """Ours less theirs on every seed that both have finished on the same test examples; None without one.
+
+    first: of so many seeds at the start of the study, those; None: of all.
+    """
     pairs = [
         (mine, other)
         for index, mine in ours.by_seed.items()
-        if (other := theirs.by_seed.get(index)) and _same_test(mine, other)
+        if (first is None or index < first)
+        and (other := theirs.by_seed.get(index))
+        and _same_test(mine, other)
     ]
     if not pairs:
         return None

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import Literal
 
 from bench.evidence.comparison import Comparison
 from bench.evidence.holm import holm
-from bench.evidence.overdispersion import (
-    Moderated,
-    logit_estimate,
-    moderate,
-    point_estimate,
-    scatter,
-)
+from bench.evidence.looks import Look, Name, OnLogitScale, TakenLook, is_judged, on_logit_scale, take
+from bench.evidence.overdispersion import Moderated, point_estimate
 from bench.evidence.student import Estimate
 
 Call = Literal["better", "worse", "no difference", "model better", "model worse", "undecided"]
-Name = TypeVar("Name", bound=Hashable)
 
 ALPHA = 0.05  # share of studies that may err, for each of the two kinds of statement
 _REVERSED: dict[Call, Call] = {
@@ -33,10 +27,12 @@ _REVERSED: dict[Call, Call] = {
 class Decision:
     """What may be said of one comparison.
 
-    p: of no difference, by itself; p_holm: the same, adjusted for the family, by which better and worse are
-    called; p_same: of a difference of the margin or more, adjusted likewise; estimate: of the difference in
-    accuracy, unadjusted; moderated: the overdispersion behind it, None where the models alone are compared;
-    open_share: share of the level that this comparison has among those that are open.
+    p: of no difference, by itself but for its looks; p_holm: the same, adjusted for the family, by which better
+    and worse are called; p_same: of a difference of the margin or more, adjusted likewise; estimate: of the
+    difference in accuracy with all seeds, unadjusted; moderated: the overdispersion behind it, None where the
+    models alone are compared; open_share: share of the level that this comparison has among those that are open;
+    looks: those that it has reached, and decided_at the seeds of the one that gave the word; next_share: of the
+    level, for the next look.
     """
 
     comparison: Comparison
@@ -47,6 +43,14 @@ class Decision:
     p_same: float = 1.0
     moderated: Moderated | None = None
     open_share: float = 1.0
+    looks: tuple[TakenLook, ...] = ()
+    decided_at: int | None = None
+    next_share: float = 1.0
+
+    @property
+    def spent(self) -> float:
+        """Share of its level that its looks have spent."""
+        return sum(look.share for look in self.looks)
 
     @property
     def reversed(self) -> Decision:
@@ -56,85 +60,61 @@ class Decision:
             comparison=self.comparison.reversed,
             call=_REVERSED.get(self.call, self.call),
             estimate=self.estimate.reversed,
+            looks=tuple(replace(look, estimate=look.estimate.reversed) for look in self.looks),
         )
 
 
 def decide(
-    compared: Mapping[Name, Comparison], margin: float, weights: Mapping[Name, float] | None = None
+    compared: Mapping[Name, Comparison],
+    margin: float,
+    weights: Mapping[Name, float] | None = None,
+    looks: Sequence[Look[Name]] | None = None,
+    next_share: float = 1.0,
 ) -> dict[Name, Decision]:
     """Each comparison with its decision.
 
-    compared: one family, each comparison once; margin: share, a smaller difference is called none;
-    weights: of the comparisons in Holm's correction, 1 unless given.
+    compared: one family, each comparison once, with all its seeds; margin: share, a smaller difference is called
+    none; weights: of the comparisons in Holm's correction, 1 unless given; looks: all that are planned, in their
+    order, with the comparisons that have reached them; None: all seeds are one look, which has the whole level;
+    next_share: of the level, for a look after those that are planned.
     """
-    recipes = {name: c for name, c in compared.items() if c.is_tested and c.is_of_recipes}
+    recipes = {name: c for name, c in compared.items() if is_judged(c)}
     models = {name: c for name, c in compared.items() if c.is_tested and not c.is_of_recipes}
+    # Where no looks are planned, the seeds that are there are the look.
+    looks = [Look(0, 1.0, recipes)] if looks is None else looks
+    taken = take(looks, margin)
     logits = on_logit_scale(recipes)
-    p = {name: 1.0 if c.paired.mean == 0 else logits[name].estimate.p_zero() for name, c in recipes.items()}
-    p |= {name: c.p_models for name, c in models.items()}
-    p_same = holm(
-        {
-            name: max(loss, _p_gain(recipes[name], logits[name].moderated, margin))
-            for name, loss in losses(recipes, margin).items()
-        },
-        weights,
-    )
+    p = {name: min((one.p / one.share for one in taken.get(name, ())), default=1.0) for name in recipes}
+    p_same = {
+        name: min((one.p_same / one.share for one in taken.get(name, ())), default=1.0) for name in recipes
+    }
+    p = {name: min(1.0, value) for name, value in p.items()} | {
+        name: c.p_models for name, c in models.items()
+    }
     p_holm = holm(p, weights)
-    decided = {
-        name: Decision(
+    p_same = holm(p_same, weights)
+    decided = {}
+    for name, c in compared.items():
+        its = taken.get(name, ())
+        call, deciding = _call(c, its, p_holm.get(name, 1.0), p_same.get(name, 1.0))
+        decided[name] = Decision(
             comparison=c,
-            call=_call(c, p_holm.get(name, 1.0), p_same.get(name, 1.0)),
+            call=call,
             estimate=_estimate(c, logits.get(name)),
             p=p.get(name, 1.0),
             p_holm=p_holm.get(name, 1.0),
             p_same=p_same.get(name, 1.0),
             moderated=logits[name].moderated if name in logits else None,
+            looks=its,
+            decided_at=(deciding.seeds or None) if deciding else None,
+            next_share=next((look.share for look in looks if name not in look.compared), next_share),
         )
-        for name, c in compared.items()
-    }
     still_open = [name for name in p if decided[name].call == "undecided"]
     total = sum((weights or {}).get(name, 1.0) for name in still_open)
     for name in still_open:
         share = (weights or {}).get(name, 1.0) / total
         decided[name] = replace(decided[name], open_share=share)
     return decided
-
-
-@dataclass(frozen=True)
-class OnLogitScale:
-    """A comparison of recipes on the logit scale: the difference, and the overdispersion that it counts with."""
-
-    estimate: Estimate
-    moderated: Moderated
-
-
-def on_logit_scale(compared: Mapping[Name, Comparison], margin: float = 0.0) -> dict[Name, OnLogitScale]:
-    """Each comparison of recipes, against their accuracy + `margin`, moderated by the others."""
-    scatters = [scatter(c.paired, margin) for c in compared.values()]
-    return {
-        name: OnLogitScale(
-            logit_estimate(c.paired, found, moderated, _least_variance(c, abs(margin))), moderated
-        )
-        for (name, c), found, moderated in zip(compared.items(), scatters, moderate(scatters), strict=True)
-    }
-
-
-def losses(compared: Mapping[Name, Comparison], margin: float) -> dict[Name, float]:
-    """One-sided p of a loss of `margin` or more, of recipes: small where such a loss is ruled out."""
-    return {name: found.estimate.below(0.0) for name, found in on_logit_scale(compared, -margin).items()}
-
-
-def _p_gain(comparison: Comparison, moderated: Moderated, margin: float) -> float:
-    """One-sided p of a gain of `margin` or more, in points: their accuracy + margin may lie beyond 1."""
-    return point_estimate(comparison.paired, moderated, _least_variance(comparison, margin)).above(margin)
-
-
-def _least_variance(comparison: Comparison, margin: float) -> float:
-    """Of a true difference of `margin`: at least that share of the predictions differ.
-
-    So also where the two rows happened to agree on every example (the idea of Tango's score test, 1998).
-    """
-    return margin * (1 - margin) * comparison.paired.share_variance
 
 
 def _estimate(comparison: Comparison, logit: OnLogitScale | None) -> Estimate:
@@ -145,12 +125,18 @@ def _estimate(comparison: Comparison, logit: OnLogitScale | None) -> Estimate:
     return comparison.paired.over_texts() if not comparison.is_of_recipes else comparison.paired.over_seeds()
 
 
-def _call(comparison: Comparison, p_holm: float, p_same: float) -> Call:
+def _call(
+    comparison: Comparison, taken: Sequence[TakenLook], p_holm: float, p_same: float
+) -> tuple[Call, TakenLook | None]:
+    """The word, and the look that gave it: the one whose p, for its share of the level, is the smallest."""
     if comparison.identical:
-        return "no difference"
+        return "no difference", None
+    if taken and p_holm <= ALPHA:
+        look = min(taken, key=lambda one: one.p / one.share)
+        return ("better" if look.estimate.value > 0 else "worse"), look
+    if taken and p_same <= ALPHA:
+        return "no difference", min(taken, key=lambda one: one.p_same / one.share)
     mean = comparison.paired.mean
-    if comparison.is_of_recipes and p_holm <= ALPHA:
-        return "better" if mean > 0 else "worse"
-    if p_holm <= ALPHA and mean * (comparison.wins - comparison.losses) > 0:
-        return "model better" if mean > 0 else "model worse"
-    return "no difference" if p_same <= ALPHA else "undecided"
+    if not comparison.is_of_recipes and p_holm <= ALPHA and mean * (comparison.wins - comparison.losses) > 0:
+        return ("model better" if mean > 0 else "model worse"), None
+    return "undecided", None

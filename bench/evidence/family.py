@@ -6,12 +6,14 @@ gets one answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bench.evidence.comparison import Comparison, compare_rows
 from bench.evidence.decide import Decision, decide
-from bench.evidence.results import Results
+from bench.evidence.looks import Look, Name
+from bench.evidence.results import Results, RowResult
+from bench.evidence.scheme import next_share
 
 Key = tuple[str, str]  # recipe ids
 
@@ -33,12 +35,13 @@ class Family:
 
 
 def judge_family(results: Results, pairs: Iterable[tuple[str, str]] = ()) -> Family:
-    """Decide every comparison of a study, with one correction for all of them.
+    """Decide every comparison of a study, with one correction for all of them and all their looks.
 
     pairs: names of rows that are compared besides, with a weight of 1, such as those of another table's claims.
     """
     extra = ((row, against, 1.0) for row, against in pairs)
     compared: dict[Key, Comparison] = {}
+    rows: dict[Key, tuple[RowResult, RowResult]] = {}
     weights: dict[Key, float] = {}
     for row, against, weight in [*_of_rows(results), *_of_claims(results), *extra]:
         ours, theirs = results.row(row), results.row(against)
@@ -48,9 +51,30 @@ def judge_family(results: Results, pairs: Iterable[tuple[str, str]] = ()) -> Fam
             comparison = compare_rows(ours, theirs)
             if comparison is None:
                 continue
-            compared[key] = comparison
+            compared[key], rows[key] = comparison, (ours, theirs)
         weights[key] = max(weights.get(key, 0.0), weight)
-    return Family(results, decide(compared, results.margin, weights))
+    looks = looks_of(results, rows)
+    share = next_share(results.study.scheme or [])
+    return Family(results, decide(compared, results.margin, weights, looks, share if looks else 1.0))
+
+
+def looks_of(results: Results, pairs: Mapping[Name, tuple[RowResult, RowResult]]) -> list[Look[Name]] | None:
+    """The looks of a study with the pairs of rows that have reached them; None without a scheme."""
+    if results.study.scheme is None:
+        return None
+    return [
+        Look(
+            planned.seeds,
+            planned.share,
+            {
+                name: comparison
+                for name, pair in pairs.items()
+                if all(row.has_reached(planned.seeds) for row in pair)
+                and (comparison := compare_rows(*pair, planned.seeds))
+            },
+        )
+        for planned in results.study.scheme
+    ]
 
 
 def _of_rows(results: Results) -> Iterable[tuple[str, str, float]]:

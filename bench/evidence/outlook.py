@@ -47,7 +47,7 @@ def outlook(decision: Decision, margin: float) -> Outlook | None:
     if not decision.comparison.is_tested:
         return None
     estimate = decision.estimate
-    widest = estimate.interval(1 - ALPHA * decision.open_share)
+    loss, gain = _not_ruled_out(decision)
     better, worse = estimate.above(margin), estimate.below(-margin)
     needs, seeds = _needs(decision, margin)
     missing = seeds - decision.comparison.n_seeds if seeds else None
@@ -56,12 +56,21 @@ def outlook(decision: Decision, margin: float) -> Outlook | None:
         better=better,
         within=max(0.0, 1 - better - worse),
         worse=worse,
-        loss=max(0.0, -widest.low),
-        gain=max(0.0, widest.high),
+        loss=loss,
+        gain=gain,
         needs=needs,
         seeds=seeds,
         minutes=missing * seconds / 60 if missing and seconds else None,
     )
+
+
+def _not_ruled_out(decision: Decision) -> tuple[float, float]:
+    """The largest loss and gain that no look rules out; with the level of the next look where none was taken."""
+    level = ALPHA * decision.open_share
+    ranges = [look.estimate.interval(1 - level * look.share) for look in decision.looks] or [
+        decision.estimate.interval(1 - level * decision.next_share)
+    ]
+    return max(0.0, -max(one.low for one in ranges)), max(0.0, min(one.high for one in ranges))
 
 
 def _needs(decision: Decision, margin: float) -> tuple[Needs | None, int | None]:
@@ -87,7 +96,7 @@ def _typical_number(decision: Decision, margin: float) -> float:
 
     now = decision.comparison.n_seeds
     counts = np.unique(np.geomspace(now + 1, MOST_SEEDS, 80).round().astype(int))
-    alpha = ALPHA * decision.open_share
+    alpha = ALPHA * decision.open_share * decision.next_share
     estimate = decision.estimate
     truths = estimate.value + np.sqrt(estimate.variance) * stdtrit(estimate.dof, _TRUTHS)
     decides = np.zeros((len(truths), len(counts)), dtype=bool)
@@ -95,12 +104,12 @@ def _typical_number(decision: Decision, margin: float) -> float:
         (abs(truths), alpha / 2, 0.0),
         (margin - abs(truths), alpha, margin * (1 - margin)),
     ):
-        error, dof = _future(decision, counts, least)
+        error, dof = future(decision, counts, least)
         decides |= distance[:, None] > error * (stdtrit(dof, 1 - tail) + stdtrit(dof, POWER))
     return median(float(counts[line.argmax()]) if line.any() else inf for line in decides)
 
 
-def _future(decision: Decision, counts: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
+def future(decision: Decision, counts: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
     """Standard errors and degrees of freedom with so many seeds, if these are like those that were seen."""
     paired = decision.comparison.paired
     assert decision.moderated is not None

@@ -46,6 +46,14 @@ class Moderated:
     dof: float
 
 
+@dataclass(frozen=True)
+class Usual:
+    """What other comparisons are like: an overdispersion, and the degrees of freedom that it is worth."""
+
+    dof: float = 0.0
+    overdispersion: float = 1.0
+
+
 def scatter(paired: Paired, margin: float = 0.0) -> Scatter:
     """logit(our accuracy) - logit(their accuracy + margin), with half a right answer added to both sides."""
     half = 0.5 / (paired.n_answers + 1)
@@ -67,20 +75,30 @@ def scatter(paired: Paired, margin: float = 0.0) -> Scatter:
     )
 
 
-def moderate(scatters: Sequence[Scatter]) -> list[Moderated]:
+def moderate(scatters: Sequence[Scatter], learned_from: Sequence[Usual] | None = None) -> list[Moderated]:
     """For each comparison the overdispersion that its tests count with, learned from all the others.
 
     It lies between its own and the usual one of the others, but never below its own, and never below 1. The
-    others count for no more than the comparison's own seeds.
+    others count for no more than the comparison's own seeds. learned_from: what the others of each are like;
+    None: as they are in `scatters`.
     """
     own = np.array([one.overdispersion for one in scatters])
     own_dof = np.array([one.n_seeds - 1.0 for one in scatters])
-    usual_dof, usual_value = usual(own, own_dof)
+    others = usual_of(scatters) if learned_from is None else learned_from
+    usual_dof = np.array([one.dof for one in others])
+    usual_value = np.array([one.overdispersion for one in others])
     learned = np.minimum(usual_dof, own_dof)
     shrunk = np.maximum(1.0, (learned * usual_value + own_dof * own) / (learned + own_dof))
     used = np.maximum(own, shrunk)
     dof = own_dof + learned * np.minimum(1.0, shrunk / used)
     return [Moderated(float(value), float(freedom)) for value, freedom in zip(used, dof, strict=True)]
+
+
+def usual_of(scatters: Sequence[Scatter]) -> list[Usual]:
+    """For each comparison what the others are like."""
+    own = np.array([one.overdispersion for one in scatters])
+    found = usual(own, np.array([one.n_seeds - 1.0 for one in scatters]))
+    return [Usual(float(dof), float(value)) for dof, value in zip(*found, strict=True)]
 
 
 def usual(own: np.ndarray, own_dof: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

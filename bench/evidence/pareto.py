@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from bench.evidence.comparison import compare_rows
-from bench.evidence.decide import ALPHA, Decision, decide, losses
+from bench.evidence.decide import ALPHA, Decision, decide
+from bench.evidence.family import looks_of
 from bench.evidence.holm import holm
+from bench.evidence.looks import Look, is_judged, loss_over_looks
 from bench.evidence.models import MIN_SEEDS
 from bench.evidence.results import Results, RowResult
 
@@ -86,9 +88,10 @@ def weigh(results: Results) -> Tradeoff | None:
     best = max(enough, key=_accuracy)  # the first of equals, which is the cheapest
     compared = {row.name: found for row in rows if (found := compare_rows(row, best))}
     rows = [row for row in rows if row.name in compared]
-    decided = decide(compared, results.margin)
-    tested = {name: c for name, c in compared.items() if c.is_tested and c.is_of_recipes}
-    p_loss = holm(losses(tested, results.margin))
+    looks = looks_of(results, {row.name: (row, best) for row in rows})
+    decided = decide(compared, results.margin, looks=looks)
+    at_looks = loss_over_looks([Look(0, 1.0, compared)] if looks is None else looks, results.margin)
+    p_loss = holm({name: at_looks.get(name, 1.0) for name, c in compared.items() if is_judged(c)})
     return Tradeoff(
         tuple(
             Candidate(row, fmean(row.seconds()), decided[row.name], p_loss.get(row.name, 1.0)) for row in rows

@@ -16,7 +16,7 @@ from bench.records.study import Published, Row, Study, has_same_checkpoint
 
 @dataclass(frozen=True)
 class RowResult:
-    """A row with its records, one slot a seed of the study; None where there is no record."""
+    """A row with its records, one slot a seed that it should have; None where there is no record."""
 
     row: Row
     recipe_id: str
@@ -33,6 +33,14 @@ class RowResult:
     def done(self) -> list[Record]:
         """The finished runs, in the order of the seeds."""
         return [run for run in self.runs if run is not None and run.status == "done" and run.metrics]
+
+    def has_reached(self, n_seeds: int) -> bool:
+        """Whether each of the first `n_seeds` seeds has run, be it that some have failed."""
+        return len(self.runs) >= n_seeds and all(run is not None for run in self.runs[:n_seeds])
+
+    def has_all(self, n_seeds: int) -> bool:
+        """Whether each of the first `n_seeds` seeds has finished."""
+        return all(seed in self.by_seed for seed in range(n_seeds))
 
     @cached_property
     def by_seed(self) -> dict[int, Record]:
@@ -187,12 +195,20 @@ def collect(study: Study, records: list[Record], margin: float | None = None) ->
     rows = []
     for row, recipe_id in zip(study.rows, recipe_ids, strict=True):
         # An excluded row cannot have run, even where its recipe is that of a row that did.
-        keys = [] if row.excluded else [(recipe_id, index) for index in range(len(study.seeds))]
+        n_slots = 0 if row.excluded else _slots(study, [index for id_, index in found if id_ == recipe_id])
+        keys = [(recipe_id, index) for index in range(n_slots)]
         claimed = row.published if table and study.dataset.name == table.dataset else None
         published = claimed if table and table.has_model(row.recipe.model) and not row.excluded else None
         rows.append(RowResult(row, recipe_id, tuple(found.get(key) for key in keys), claimed, published))
     shown = design_of(study).margin if margin is None else margin
     return Results(study, tuple(rows), n_unused, shown, margin is not None, table)
+
+
+def _slots(study: Study, done: list[int]) -> int:
+    """How many seeds a row should have: those of the look that it is on its way to, where it has begun with it."""
+    looks = [look.seeds for look in study.scheme or []]
+    wanted = next((n for n in looks if n > max(done, default=0)), len(study.seeds))
+    return min(wanted, len(study.seeds))
 
 
 def _belongs(record: Record, study: Study) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bench.evidence.decide import Call, Decision
 from bench.evidence.family import judge_family
+from bench.evidence.looks import TakenLook
 from bench.evidence.outlook import Outlook, outlook
 from bench.evidence.paired import Ratio
 from bench.evidence.results import Results
@@ -21,7 +22,8 @@ class Verdict:
     accuracy: ours less theirs, 95% interval of this comparison alone; p_holm: p of no difference, adjusted for
     all comparisons of the study, by which better and worse are called; margin: the difference (share) that
     "no difference" rules out; outlook: None where nothing is tested; unsteady: our lowest seed where our seeds
-    are wide or skewed; time: ours / theirs, a run alone.
+    are wide or skewed; time: ours / theirs, a run alone; looks: those that the row has reached, and decided_at
+    the seeds of the one that decided, where looks are planned.
     """
 
     row: str
@@ -35,6 +37,8 @@ class Verdict:
     outlook: Outlook | None
     unsteady: Unsteady | None
     time: Ratio | None
+    looks: tuple[TakenLook, ...] = ()
+    decided_at: int | None = None
 
 
 def judge(results: Results) -> dict[str, Verdict]:
@@ -61,4 +65,6 @@ def _verdict(results: Results, row: str, against: str, decision: Decision) -> Ve
         outlook=outlook(decision, results.margin),
         unsteady=unsteady(results.row(row), results.margin),
         time=comparison.time,
+        looks=decision.looks,
+        decided_at=decision.decided_at,
     )

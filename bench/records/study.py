@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -46,6 +47,13 @@ class Row(_Part):
     )
 
 
+class PlannedLook(_Part):
+    """A number of seeds at which rows are judged, and the share of the error level that it may spend."""
+
+    seeds: int = Field(ge=1)
+    share: float = Field(gt=0, le=1)
+
+
 class Study(_Part):
     """A matrix resolved for one model family, one dataset and a list of seeds."""
 
@@ -67,7 +75,12 @@ class Study(_Part):
     warnings: list[str] = Field(default=[], description="warnings for the reader, one per entry")
     command: str = Field(description="the command line that runs this study again")
     looks: list[int] | None = Field(
-        default=None, description="numbers of seeds with which it was judged; null: from before this was kept"
+        default=None,
+        description="numbers of seeds with which it was judged, where it has no scheme; null: not kept",
+    )
+    scheme: list[PlannedLook] | None = Field(
+        default=None,
+        description="when rows are judged, fixed before the first run; null: from before this existed, or never",
     )
 
     @model_validator(mode="after")
@@ -78,13 +91,25 @@ class Study(_Part):
             raise ValueError("rows need unique names, and the baseline and every `against` must name a row")
         return self
 
+    @model_validator(mode="after")
+    def _looks_can_be_taken(self) -> Self:
+        looks = self.scheme or []
+        rising = all(one.seeds < other.seeds for one, other in pairwise(looks))
+        if not rising or sum(look.share for look in looks) > 1 + 1e-9:
+            raise ValueError("looks of a scheme need more and more seeds, and spend no more than the level")
+        return self
+
     @property
     def earlier_looks(self) -> list[int]:
-        """Numbers of seeds, at least two and fewer than now, with which the study was judged before."""
+        """Numbers of seeds, at least two and fewer than now, with which a study without scheme was judged before."""
+        if self.scheme is not None:
+            return []
         return [n for n in self.looks or [] if 1 < n < len(self.seeds)]
 
     def with_look(self) -> Study:
-        """The same study, judged with the seeds that it has now."""
+        """The same study, judged with the seeds that it has now; a scheme says so itself."""
+        if self.scheme is not None:
+            return self
         return self.model_copy(update={"looks": sorted({*(self.looks or []), len(self.seeds)})})
 
     def row(self, name: str) -> Row:

@@ -106,7 +106,7 @@ def run_counts(results: Results) -> str:
         (result.recipe_id, index)
         for result in results.rows
         if not result.row.excluded
-        for index in range(len(results.study.seeds))
+        for index in range(len(result.runs))
     }
     n = {
         status: sum(run.status == status for run in results.runs) for status in ("done", "failed", "skipped")

@@ -27,6 +27,7 @@ from bench.evidence.verdicts import judge
 from bench.report import describe, series, text
 from bench.report.claims import errata
 from bench.report.cut import MARK, cut_sentences
+from bench.report.looks import looks_cells, looks_note
 from bench.report.outlook import (
     chance,
     design_note,
@@ -93,6 +94,8 @@ def render(results: Results) -> str:
         design=design_note(design_of(results.study), len(results.study.seeds)),
         forest=forest,
         again=repeated_looks(results.study),
+        looks=looks_note(results),
+        looks_by_row={name: cells for name, one in verdicts.items() if (cells := looks_cells(results, one))},
         cut=" ".join(cut_sentences(results)),
         cut_rows=cut_rows(results),
         cut_mark=MARK,

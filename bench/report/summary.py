@@ -22,7 +22,9 @@ def write_summary(path: Path, results: Results) -> None:
     Texts that a spreadsheet would take for a formula get an apostrophe in front.
     """
     lines = [
-        _line(results, result, index) for result in results.rows for index in range(len(results.study.seeds))
+        _line(results, result, index)
+        for result in results.rows
+        for index in range(len(results.study.seeds if result.row.excluded else result.runs))
     ]
     file = io.StringIO(newline="")
     writer = csv.DictWriter(file, list(lines[0]) if lines else ["row"], lineterminator="\n")

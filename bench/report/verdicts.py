@@ -13,6 +13,7 @@ from bench.evidence.unsteady import are_many, unsteady_rows
 from bench.evidence.variance import components, confounded, independent
 from bench.evidence.verdicts import Verdict, judge
 from bench.report.cut import MARK, cut_sentences
+from bench.report.looks import looks_section
 from bench.report.outlook import design_note, margin_note, open_section
 from bench.report.tables import section
 from bench.report.text import MISSING, escape, join, margin_text, percent, points, sentence
@@ -49,18 +50,22 @@ def verdicts_section(results: Results) -> str:
     headers = ["Row", "Against", "Verdict", "Difference, points", "95% interval", "Holm p"]
     headers += ["Seeds", "Time", "95% interval of time"]
     table = section(results, "Verdicts", headers, rows, "lll" + "r" * (len(headers) - 3))
-    return "\n\n".join([table, *_explanations(results, verdicts), *open_section(results, verdicts)])
+    looks = looks_section(results, verdicts) if tests else []
+    explained = _explanations(results, verdicts)
+    return "\n\n".join([table, *explained, *looks, *open_section(results, verdicts)])
 
 
 def scatter_section(results: Results) -> str:
     """The variation between seeds and its causes; empty unless a row has finished several seeds."""
     seeds = results.study.seeds
+    n = _seeds_of_most(results)
+    seeds = seeds[:n]
     rows = [
         result
         for result in results.finished
-        if len(result.done) == len(seeds) > 1 and results.first_with_recipe(result) is result
+        if n > 1 and result.has_all(n) and results.first_with_recipe(result) is result
     ]
-    found = components(seeds, [result.accuracies() for result in rows])
+    found = components(seeds, [result.accuracies()[:n] for result in rows])
     if not found:
         return ""
     fixed = [kind for kind in ("init", "order", "split") if all(kind not in c.kinds for c in found)]
@@ -84,6 +89,13 @@ def scatter_section(results: Results) -> str:
             "Seeds with different splits are tested on different examples, which adds to their variation."
         )
     return "## Variation between seeds\n\n" + " ".join(lines)
+
+
+def _seeds_of_most(results: Results) -> int:
+    """How many seeds tell most of their variation: all, or where rows have their own numbers, those of a look."""
+    looks = [look.seeds for look in results.study.scheme or []]
+    counts = [n for n in looks if n <= len(results.study.seeds)] or [len(results.study.seeds)]
+    return max(counts, key=lambda n: (n - 1) * sum(result.has_all(n) for result in results.finished))
 
 
 def warnings_section(results: Results) -> str:

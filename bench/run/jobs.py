@@ -5,12 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from multiprocessing.connection import Connection
 from pathlib import Path
+from queue import SimpleQueue
 from threading import Thread
 
 from bench.records.record import Record
@@ -28,6 +29,9 @@ from gptcore.result import Epoch, OnEpoch
 # A model with more parameters keeps all cores of a machine busy by itself (docs/engine.md has the measurement).
 SMALL_MODEL_PARAMS = 30_000_000
 _EXIT_S = 10.0
+
+Assist = Callable[[Sequence[PlannedRun], Mapping[str, Record]], None]
+_Task = tuple[tuple[PlannedRun, ...], dict[str, Record]]
 
 
 def n_jobs(asked: str, recipes: Iterable[Recipe], device: str) -> int:
@@ -56,9 +60,7 @@ class Share:
     """What an assistant needs: all that the process it assists has. first: where in a seed's runs it starts, 0 to 1."""
 
     spec: SessionSpec
-    plan: tuple[PlannedRun, ...]
     folder: Path
-    seen: Mapping[str, Record]
     predictions: Mapping[str, Prediction]
     timeout_s: float | None
     first: float
@@ -66,17 +68,13 @@ class Share:
 
 @contextmanager
 def assistants(
-    spec: SessionSpec,
-    plan: Sequence[PlannedRun],
-    folder: Path,
-    seen: Mapping[str, Record],
-    predictions: Mapping[str, Prediction],
-    timeout_s: float | None,
-) -> Iterator[None]:
-    """Have `spec.jobs` - 1 processes do runs of the plan too, each with a worker of its own, while the block runs.
+    spec: SessionSpec, folder: Path, predictions: Mapping[str, Prediction], timeout_s: float | None
+) -> Iterator[Assist]:
+    """Have `spec.jobs` - 1 processes do runs too, each with a worker of its own, while the block runs.
 
-    They share the work through the folder's locks, as calls of `run` do. Each starts at another place of a seed's runs,
-    so that neighbours, which often share a trunk, are done by one process.
+    The block gets what to call with runs that are to do, and the records that are there. They share the work through
+    the folder's locks, as calls of `run` do. Each starts at another place of a seed's runs, so that neighbours, which
+    often share a trunk, are done by one process.
     """
     context = multiprocessing.get_context("spawn")
     processes, ends = [], []
@@ -85,7 +83,7 @@ def assistants(
     try:
         for number in range(1, spec.jobs):
             end, far_end = context.Pipe()
-            share = Share(spec, tuple(plan), folder, seen, predictions, timeout_s, number / spec.jobs)
+            share = Share(spec, folder, predictions, timeout_s, number / spec.jobs)
             process = context.Process(target=_assist, args=(share, far_end))
             process.start()
             far_end.close()
@@ -93,8 +91,14 @@ def assistants(
             ends.append(end)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def assist(plan: Sequence[PlannedRun], seen: Mapping[str, Record]) -> None:
+        for end in ends:
+            with suppress(OSError):  # it has ended: the others do its share
+                end.send((tuple(plan), dict(seen)))
+
     try:
-        yield
+        yield assist
     finally:
         for process, end in zip(processes, ends, strict=True):
             process.kill()
@@ -124,19 +128,24 @@ class _Silent:
 
 
 def _assist(share: Share, connection: Connection) -> None:
-    Thread(target=_end_with, args=(connection,), daemon=True).start()
+    asked: SimpleQueue[_Task] = SimpleQueue()
+    Thread(target=_receive, args=(connection, asked), daemon=True).start()
     with Supervisor(share.spec, share.timeout_s) as supervisor:
 
         def do(planned: PlannedRun, on_epoch: OnEpoch) -> Record:
             return with_prediction(supervisor.run(planned, on_epoch), share.predictions)
 
-        with suppress(UserError):  # the process that is assisted meets the same error, and reports it
-            todo = [run for run in share.plan if run.state == "todo"]
-            execute(starting_at(todo, share.first), share.folder, share.seen, do, _Silent())
+        while True:
+            plan, seen = asked.get()
+            with suppress(UserError):  # the process that is assisted meets the same error, and reports it
+                todo = [run for run in plan if run.state == "todo"]
+                execute(starting_at(todo, share.first), share.folder, seen, do, _Silent())
 
 
-def _end_with(connection: Connection) -> None:
-    """End this process when the other end is gone, however that process ended."""
-    with suppress(EOFError, OSError):
-        connection.recv()
-    os._exit(1)
+def _receive(connection: Connection, asked: SimpleQueue[_Task]) -> None:
+    """Receive tasks, and end this process when the other end is gone, however that process ended."""
+    while True:
+        try:
+            asked.put(connection.recv())
+        except (EOFError, OSError):
+            os._exit(1)

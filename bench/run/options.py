@@ -58,7 +58,9 @@ class RunOptions(DataOptions):
     models: Models = "auto"
     only: Only = field(default_factory=list)
     skip: Skip = field(default_factory=list)
-    seeds: Annotated[int, Option(min=1, max=1000, help="runs per row, paired by seed")] = 3
+    seeds: Annotated[int | None, Option(min=1, max=1000, help="runs per row, paired by seed; default: 3")] = (
+        None
+    )
     vary: Annotated[
         list[str],
         Option(
@@ -101,6 +103,26 @@ class RunOptions(DataOptions):
         Option(help="accept the terms of a model, such as gemma, once they are read; remembered; repeatable"),
     ] = field(default_factory=list)
     retry_failed: Annotated[bool, Option("--retry-failed", help="re-run failed runs")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookOptions:
+    """When rows are judged, and when a study stops."""
+
+    until_decided: Annotated[
+        bool,
+        Option(
+            "--until-decided", help="give each row seeds until it is decided, in the order that decides most"
+        ),
+    ] = False
+    budget: Annotated[
+        str | None,
+        Option(help="with --until-decided: stop after so much time of all its runs, such as 90s, 30m or 2h"),
+    ] = None
+    looks: Annotated[
+        str | None,
+        Option(help="with --until-decided: numbers of seeds at which rows are judged; default: 5,10,20,40"),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from bench.records.record import Record
 from bench.records.store import load_study
 from bench.records.study import Row, Study, has_same_checkpoint
+from bench.run.looks import continued
 from gptcore.backbones.config import REGISTRY
 from gptcore.backbones.fingerprint import checkpoint_fingerprint
 from gptcore.errors import UserError
@@ -82,17 +83,19 @@ def unknown_checkpoints(folder: Path, study: Study, records: Mapping[str, Record
 def reported_study(folder: Path, study: Study, records: Mapping[str, Record]) -> tuple[Study, list[str]]:
     """The larger study in the folder that this one is part of, so that its report stays complete; else this one.
 
-    Both with the numbers of seeds at which the study was judged before.
+    Both with the looks that the study has planned, or the numbers of seeds at which it was judged without a plan.
     """
     try:
         there = load_study(folder)
     except UserError:  # there is none, or it is damaged and will be rewritten
         return study.model_copy(update={"looks": []}), []
-    study = study.model_copy(update={"looks": _looks(there, study, records)})
+    before = _looks(there, study, records)
+    planned = {"looks": before, "scheme": continued(there, study, records, before)}
+    study = study.model_copy(update=planned)
     # Facts about the data are extended over time; the fingerprint decides whether the data are the same.
     of_data = {"dataset": study.dataset, "notes": study.notes}
     same_data = there.dataset.fingerprint == study.dataset.fingerprint
-    free = ("name", "rows", "seeds", "command", "warnings", "checkpoints", "looks")
+    free = ("name", "rows", "seeds", "command", "warnings", "checkpoints", "looks", "scheme")
     narrow = of_data | {name: getattr(study, name) for name in free}
     if there.rows == study.rows and there.seeds == study.seeds:
         return study, []
@@ -102,7 +105,7 @@ def reported_study(folder: Path, study: Study, records: Mapping[str, Record]) ->
     if is_part and all(rows.get(row.name) == row for row in study.rows):
         size = f"{len(there.rows)} rows x {len(there.seeds)} seeds"
         warnings = list(dict.fromkeys([*study.warnings, *there.warnings]))
-        whole = there.model_copy(update=of_data | {"warnings": warnings})
+        whole = there.model_copy(update=of_data | planned | {"warnings": warnings})
         return whole, [f"this is part of the study in {folder}; the report still covers all of it ({size})"]
     if set(rows) - {row.name for row in study.rows}:
         return study, [f"the report in {folder} will cover only this study; other records there are kept"]
@@ -110,7 +113,9 @@ def reported_study(folder: Path, study: Study, records: Mapping[str, Record]) ->
 
 
 def _looks(there: Study, study: Study, records: Mapping[str, Record]) -> list[int]:
-    """Numbers of seeds with which rows of this study were judged by earlier calls, if known."""
+    """Numbers of seeds with which rows of this study were judged by earlier calls without a scheme, if known."""
+    if there.scheme is not None:
+        return []
     common = {row.recipe.id for row in there.rows} & {row.recipe.id for row in study.rows}
     if not common or any(one != other for one, other in zip(there.seeds, study.seeds, strict=False)):
         return []

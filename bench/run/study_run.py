@@ -17,7 +17,8 @@ from bench.records.store import RESULTS, load_records
 from bench.records.study import Row, Study
 from bench.run.environment import BUSY, BUSY_REMEDY, busy_share, free_memory_bytes, has_cuda, n_threads
 from bench.run.jobs import n_jobs
-from bench.run.options import RunOptions
+from bench.run.looks import asked_looks, check_looks, parse_budget, scheme_of
+from bench.run.options import LookOptions, RunOptions
 from bench.run.same_study import check_same_study, checkpoints_of, reported_study, unknown_checkpoints
 from bench.run.worker import SessionSpec
 from bench.study.matrix import load_matrix
@@ -37,6 +38,7 @@ SeedKind = Literal["init", "order", "split"]
 Series = tuple[SeedKind, ...]  # what differs between the seeds of a series, together
 SEED_KINDS: Series = ("init", "order", "split")
 TOGETHER: tuple[Series, ...] = (SEED_KINDS,)
+ONE_LOOK = LookOptions()
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,15 @@ class StudyRun:
     warnings: tuple[str, ...]
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     jobs: int = 1
+    until_decided: bool = False
+    budget_s: float | None = None
+
+    @property
+    def certain_runs(self) -> list[PlannedRun]:
+        """The first runs of the plan, those that the study will do whatever they show."""
+        scheme = self.manifest.scheme if self.until_decided else None
+        n = scheme[0].seeds if scheme else len(self.study.seeds)
+        return [run for run in self.plan if run.seed_index < n]
 
     def session_spec(self, verify: bool = False) -> SessionSpec:
         """The specification of a worker's session; verify: first compare every run with the plain engine."""
@@ -68,8 +79,9 @@ class StudyRun:
         )
 
 
-def open_study(options: RunOptions) -> StudyRun:
+def open_study(options: RunOptions, judged: LookOptions = ONE_LOOK) -> StudyRun:
     """Resolve matrix and models, load the data, plan against the records in the folder. Raises UserError."""
+    looks = asked_looks(judged, options.seeds)
     if options.engine == "plain" and options.precision == "bfloat16":
         raise UserError(
             "--precision bfloat16: the plain engine is always in float32; leave it out, or --engine fast"
@@ -94,6 +106,7 @@ def open_study(options: RunOptions) -> StudyRun:
     folder = options.out or RESULTS / name
     check_folder(folder)
     warnings = [*data.warnings, *resolved.warnings]
+    seeds = make_seeds(looks[-1], vary)
     study = Study(
         name=name,
         matrix=matrix.name,
@@ -103,7 +116,8 @@ def open_study(options: RunOptions) -> StudyRun:
         baseline=resolved.baseline,
         questions=matrix.questions,
         rows=list(resolved.rows),
-        seeds=make_seeds(options.seeds, vary),
+        seeds=seeds,
+        scheme=scheme_of(looks, seeds),
         dataset=dataset_facts(data),
         checkpoints=checkpoints_of(resolved.rows),
         notes=list(data.notes),
@@ -126,6 +140,7 @@ def open_study(options: RunOptions) -> StudyRun:
     free_bytes = free_memory_bytes(device)
     manifest, notes = reported_study(folder, study, records)
     messages += notes
+    check_looks(folder, judged, manifest)
     if (again := repeated_looks(manifest)) and len(manifest.seeds) not in (manifest.looks or []):
         warnings.append(again)
     return StudyRun(
@@ -141,6 +156,8 @@ def open_study(options: RunOptions) -> StudyRun:
         tuple(warnings),
         options.precision,
         n_jobs(options.jobs, (run.recipe for run in plan if run.state == "todo"), device),
+        judged.until_decided,
+        parse_budget(judged.budget) if judged.budget else None,
     )
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from bench import cli
 from bench.commands.progress import show_total
-from bench.records.store import load_records, load_speed, load_study, save_record
+from bench.records.store import load_records, load_speed, load_study, save_record, save_study
 from bench.run import runner, study_run, supervisor
 from bench.study.forecast import Prediction
 from bench.study.matrix import matrices
@@ -487,6 +487,10 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_call_continues(
         (["--text-column", "body"], ["messages.csv", "body", "text"]),
         (["--label-column", "kind"], ["messages.csv", "kind", "label"]),
         (["--out", "a-file"], ["a-file"]),
+        (["--budget", "30m"], ["--budget needs --until-decided"]),
+        (["--until-decided", "--looks", "9,5"], ["--looks 9,5", "increasing"]),
+        (["--until-decided", "--budget", "soon"], ["--budget soon", "30m"]),
+        (["--until-decided"], ["--seeds 2", "the first look needs 5 seeds"]),
     ],
     ids=lambda value: "-".join(value)[:40] if isinstance(value, list) else None,
 )
@@ -608,13 +612,68 @@ def test_a_part_of_the_study_in_the_folder_leaves_it_whole(
     assert no_report == [3, 6, 6, 7]  # after the first seed, then at the end of each call
 
 
-def test_seeds_that_have_grown_are_a_second_look(bench: Bench, study: list[str], tmp_path: Path) -> None:
+def test_seeds_that_have_grown_are_a_look_of_the_same_scheme(
+    bench: Bench, study: list[str], tmp_path: Path, no_report: list[int]
+) -> None:
     run = ("run", *study, "--only", "tfidf", "--seeds")
-    assert "Judged at" not in bench(*run, "2").words
+
+    def scheme() -> list[tuple[int, float]]:
+        return [(look.seeds, look.share) for look in load_study(tmp_path / "study").scheme or []]
+
+    assert bench(*run, "2").code == 0
+    assert scheme() == []  # two seeds say nothing of recipes
+    assert bench(*run, "3").code == 0
+    first = scheme()
+    assert first == [(3, 0.75)]
+    assert "Judged at" not in bench(*run, "4").words
+    assert scheme() == [*first, (4, 0.1875)]
+    assert no_report
+
+
+def test_a_study_grown_before_looks_were_planned_is_judged_as_it_was(
+    bench: Bench, study: list[str], tmp_path: Path
+) -> None:
+    run = ("run", *study, "--only", "tfidf", "--seeds")
+    assert bench(*run, "2").code == 0
+    older = load_study(tmp_path / "study").model_copy(update={"scheme": None, "looks": [2]})
+    save_study(tmp_path / "study", older)
     assert "Judged at 2 and again at 3 seeds" in bench(*run, "3").words
     assert "Judged at" not in bench(*run, "3").words  # said once, and kept in the report
     assert "**Judged at 2 and again at 3 seeds" in (tmp_path / "study" / "report.md").read_text()
     assert "Judged at 2 and again at 3 seeds" in (tmp_path / "study" / "report.html").read_text()
+    refused = bench("run", *study, "--only", "tfidf", "--seeds", "3", "--until-decided", "--looks", "3")
+    assert refused.code == 2
+    assert "was judged before looks were planned" in refused.err
+
+
+def test_until_decided_stops_at_its_last_look_and_says_so(
+    bench: Bench, study: list[str], tmp_path: Path
+) -> None:
+    run = ("run", *[part for part in study if part not in ("--seeds", "2")], "--until-decided")
+    answer = bench(*run, "--looks", "3,5", "--only", "tfidf")
+    assert answer.code == 0, answer.err
+    assert "2 rows x up to 5 seeds" in answer.words
+    assert "at most 10 runs to do" in answer.words
+    assert "no look is left after 5 seeds" in answer.words or "every row is decided" in answer.words
+    manifest = load_study(tmp_path / "study")
+    assert [look.seeds for look in manifest.scheme or []] == [3, 5]
+    assert len(manifest.seeds) == len(load_records(tmp_path / "study")) / 2
+    report = (tmp_path / "study" / "report.md").read_text()
+    assert "Rows are judged at 3 and 5 seeds" in report
+    assert "| tfidf" in report.partition("## Looks")[2]
+    assert 'id="looks"' in (tmp_path / "study" / "report.html").read_text()
+    again = bench(*run, "--looks", "3,5", "--only", "tfidf")
+    assert "0 runs to do, 10 done" in again.words or "every row is decided" in again.words
+    other = bench(*run, "--looks", "4,5", "--only", "tfidf")
+    assert other.code == 2
+    assert "looks are fixed before the first run" in other.err
+
+
+def test_a_budget_under_one_look_runs_nothing(bench: Bench, study: list[str], tmp_path: Path) -> None:
+    answer = bench("run", *study[:-4], "--out", "study", "--until-decided", "--budget", "0.001s")
+    assert answer.code == 2
+    assert answer.err.startswith("error: --budget of 0.001 s: 5 seeds of the cheapest row")
+    assert not load_records(tmp_path / "study")
 
 
 def test_an_out_that_is_a_file_is_named(bench: Bench, study: list[str], tmp_path: Path) -> None:

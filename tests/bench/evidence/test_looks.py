@@ -23,7 +23,7 @@ def test_one_look_needs_no_remark(toy_study: MakeStudy, looks: list[int] | None)
 def test_earlier_looks_are_named(toy_study: MakeStudy) -> None:
     text = repeated_looks(toy_study(seeds=seeds(10), looks=[1, 3, 5]))
     assert text.startswith(
-        "Judged at 3, 5 and again at 10 seeds: the error rates of verdicts hold for one look."
+        "Judged at 3, 5 and again at 10 seeds, before looks were planned: its error rates hold for one look."
     )
 
 

@@ -1,0 +1,69 @@
+"""What runs will take, from what runs of the same recipes took: shared trunks count once."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from statistics import fmean
+
+from bench.records.record import Record
+from bench.study.forecast import Prediction
+from bench.study.plan import PlannedRun
+from gptcore.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of one run of a recipe: its own, and of the frozen trunk that others on the same texts share."""
+
+    own_s: float
+    trunk_s: float = 0.0
+
+
+class Costs:
+    """Seconds until runs that are to do are done, from finished runs, else from the forecast.
+
+    jobs: runs at a time, now; of finished runs their records say how many there were.
+    """
+
+    def __init__(
+        self, records: Iterable[Record], predictions: Mapping[str, Prediction], jobs: int = 1
+    ) -> None:
+        by_recipe: dict[str, list[Cost]] = {}
+        for record in records:
+            if record.cost is not None:
+                borrowed = record.cost.standalone_s - record.cost.marginal_s
+                trunk = record.cost.phases.get("trunk", 0.0) + borrowed
+                own, share = record.cost.standalone_s - trunk, record.environment.jobs
+                by_recipe.setdefault(record.recipe_id, []).append(Cost(own / share, trunk / share))
+        self._known = {
+            recipe_id: Cost(fmean(one.own_s for one in costs), fmean(one.trunk_s for one in costs))
+            for recipe_id, costs in by_recipe.items()
+        }
+        self._predictions, self._jobs = predictions, jobs
+
+    def seconds(self, runs: Iterable[PlannedRun]) -> float:
+        """Of these runs, seed by seed: each trunk once a seed, as deep as the deepest that is needed.
+
+        Runs of which nothing is known count as nothing: nobody could say more.
+        """
+        total = 0.0
+        trunks: dict[Hashable, float] = {}
+        for run in runs:
+            cost = self._known.get(run.recipe.id) or self._predicted(run)
+            key = (run.seeds, _states(run.recipe))
+            total += cost.own_s
+            trunks[key] = max(trunks.get(key, 0.0), cost.trunk_s)
+        return total + sum(trunks.values())
+
+    def _predicted(self, run: PlannedRun) -> Cost:
+        found = self._predictions.get(run.run_id)
+        return Cost(found.seconds / self._jobs if found else 0.0)
+
+
+def _states(recipe: Recipe) -> Hashable:
+    """The fields that decide a trunk's hidden states."""
+    return (
+        *(recipe.model, recipe.weights, recipe.attention, recipe.padding),
+        *(recipe.attend_padding, recipe.context),
+    )

@@ -1,0 +1,195 @@
+"""A study that goes on until it is decided: what comes next, where it stops, and that being stopped changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.evidence.family import judge_family
+from bench.evidence.results import Results, collect
+from bench.evidence.scheme import with_looks
+from bench.records.record import Cost, Metrics, Predictions, Record, SplitMetrics
+from bench.records.study import Row, Study
+from bench.run.schedule import FixedSeeds, UntilDecided
+from bench.run.study_run import TOGETHER, make_seeds
+from bench.study.forecast import Prediction
+from bench.study.plan import PlannedRun, make_plan
+from gptcore.errors import UserError
+from gptcore.recipe import Recipe
+
+N = 300
+LOOKS = (3, 6, 12)
+# row -> accuracy, seconds of a run
+ROWS = {
+    "baseline": (0.90, 4.0),
+    "far-worse": (0.60, 2.0),
+    "worse": (0.86, 3.0),
+    "same": (0.90, 5.0),
+    "costly": (0.905, 50.0),
+}
+
+
+class Lab:
+    """A study whose runs take no time: the same records whoever asks, and whenever."""
+
+    def __init__(self, toy_study: Callable[..., Study], toy_record: Callable[..., Record]) -> None:
+        seeds = make_seeds(LOOKS[-1], TOGETHER)
+        recipes = {name: Recipe(lr=1e-5 * (1 + i)) for i, name in enumerate(ROWS)}
+        rows = [
+            Row(name=name, recipe=recipe, against=None if name == "baseline" else "baseline")
+            for name, recipe in recipes.items()
+        ]
+        self.study = toy_study(rows, seeds=seeds, scheme=with_looks([], LOOKS))
+        self.toy_record = toy_record
+        self.plan = make_plan(self.study, {}, reachable=lambda _model: True)
+        self.names = {recipe.id: name for name, recipe in recipes.items()}
+        easy = np.random.default_rng(0).normal(0, 1, N)
+        self.hard = np.argsort(easy)
+
+    def record(self, run: PlannedRun, **changes: Any) -> Record:
+        accuracy, seconds = ROWS[self.names[run.recipe.id]]
+        random = np.random.default_rng([run.seed_index, *map(ord, run.recipe.id)])
+        n_wrong = round(N * (1 - accuracy) + random.normal(0, 1.5))
+        wrong = set(random.permutation(self.hard[: n_wrong + 6])[:n_wrong].tolist())
+        split = SplitMetrics(n=N, correct=N - n_wrong, accuracy=1 - n_wrong / N, log_loss=None)
+        figures: dict[str, Any] = {
+            "seeds": run.seeds,
+            "metrics": Metrics(train=split, validation=split, test=split),
+            "test": Predictions(
+                labels=[0] * N, predicted=[int(i in wrong) for i in range(N)], probabilities=[[0.5, 0.5]] * N
+            ),
+            "cost": Cost(
+                phases={"train": seconds},
+                marginal_s=seconds,
+                standalone_s=seconds,
+                process_mem_bytes=None,
+                tokens_processed=None,
+                flops=None,
+            ),
+        }
+        return self.toy_record(run.recipe, run.seed_index, **(figures | changes))
+
+    def schedule(self, records: dict[str, Record], budget_s: float | None = None) -> UntilDecided:
+        """As a new call makes it, which finds these records in the folder."""
+        plan = make_plan(self.study, records, reachable=lambda _model: True)
+        predictions = {
+            run.run_id: Prediction(ROWS[self.names[run.recipe.id]][1], 0)
+            for run in plan
+            if run.seed_index < LOOKS[0]
+        }
+        return UntilDecided(plan, self.study.scheme or [], dict(records), predictions, budget_s)
+
+    def results(self, records: dict[str, Record]) -> Results:
+        return collect(self.study, list(records.values()), 0.02)
+
+    def go(
+        self, records: dict[str, Record], budget_s: float | None = None, stop: Iterator[bool] = iter(())
+    ) -> list[list[PlannedRun]]:
+        """Follow the schedule; `stop` says before each run whether the call is killed there."""
+        schedule = self.schedule(records, budget_s)
+        batches: list[list[PlannedRun]] = []
+        while batch := list(schedule.next(self.results(records))):
+            batches.append(batch)
+            for run in batch:
+                if next(stop, False):
+                    return batches
+                records[run.run_id] = self.record(run)
+        return batches
+
+
+@pytest.fixture
+def lab(toy_study: Callable[..., Study], toy_record: Callable[..., Record]) -> Lab:
+    return Lab(toy_study, toy_record)
+
+
+def seeds_of(records: dict[str, Record], lab: Lab) -> dict[str, int]:
+    return {name: sum(r.recipe_id == recipe for r in records.values()) for recipe, name in lab.names.items()}
+
+
+def test_rows_run_until_they_are_decided(lab: Lab) -> None:
+    records: dict[str, Record] = {}
+    batches = lab.go(records)
+    assert [run.seed_index for batch in batches[:3] for run in batch] == [0] * 5 + [1] * 5 + [2] * 5
+    counts = seeds_of(records, lab)
+    assert set(counts.values()) <= set(LOOKS)
+    assert counts["far-worse"] < counts["costly"]
+    family = judge_family(lab.results(records))
+    decision = family.of("far-worse", "baseline")
+    assert decision
+    assert decision.call == "worse"
+    assert decision.decided_at == counts["far-worse"]
+    text = lab.schedule(records).ended(lab.results(records))
+    assert text == "every row is decided" or text.endswith("no look is left after 12 seeds")
+
+
+def test_a_study_that_is_killed_anywhere_ends_as_an_undisturbed_one(lab: Lab) -> None:
+    undisturbed: dict[str, Record] = {}
+    lab.go(undisturbed, 1500.0)
+    random = np.random.default_rng(5)
+    for _ in range(5):
+        killed: dict[str, Record] = {}
+        while True:
+            before = len(killed)
+            if not lab.go(killed, 1500.0, iter(random.random(100) < 0.15)) and len(killed) == before:
+                break
+        assert killed.keys() == undisturbed.keys()
+        assert judge_family(lab.results(killed)).decisions == judge_family(lab.results(undisturbed)).decisions
+
+
+@pytest.mark.parametrize("budget_s", [30.0, 80.0, 200.0, 500.0])
+def test_a_budget_is_kept(lab: Lab, budget_s: float) -> None:
+    records: dict[str, Record] = {}
+    lab.go(records, budget_s)
+    assert records
+    spent = sum(run.cost.marginal_s for run in records.values() if run.cost)
+    assert spent <= budget_s
+    assert "more than the" in lab.schedule(records, budget_s).ended(lab.results(records))
+    assert lab.go(dict(records), budget_s) == []  # the same command again finds nothing to do
+    if budget_s < 100:
+        assert not seeds_of(records, lab)["costly"]
+
+
+def test_a_budget_under_one_look_is_refused_before_anything_runs(lab: Lab) -> None:
+    with pytest.raises(
+        UserError, match=r"budget of 10 s: 3 seeds of the cheapest row, far-worse, and of its reference"
+    ):
+        lab.go({}, 10.0)
+
+
+def test_a_failed_run_does_not_stop_its_row(lab: Lab) -> None:
+    records: dict[str, Record] = {}
+    schedule = lab.schedule(records)
+    nothing = {"status": "failed", "metrics": None, "test": None, "cost": None}
+    while batch := schedule.next(lab.results(records)):
+        for run in batch:
+            fails = run.seed_index == 4 and run.rows == ("same",)
+            records[run.run_id] = lab.record(run, **(nothing if fails else {}))
+    family = judge_family(lab.results(records)).of("same", "baseline")
+    assert family
+    assert [look.seeds for look in family.looks][:2] == [3, 6]
+
+
+def test_why_a_row_cannot_run_is_recorded_once_and_the_others_go_on(lab: Lab) -> None:
+    from dataclasses import replace
+
+    plan: Sequence[PlannedRun] = [
+        replace(run, state="blocked", reason="too large") if run.rows == ("costly",) else run
+        for run in lab.plan
+    ]
+    schedule = UntilDecided(plan, lab.study.scheme or [], {}, {}, None)
+    first = schedule.next(lab.results({}))
+    blocked = [run for run in first if run.state == "blocked"]
+    assert [run.seed_index for run in blocked] == [0, 1, 2]
+    again = schedule.next(lab.results({run.run_id: lab.record(run) for run in first if run.state == "todo"}))
+    assert {run.state for run in again} == {"todo"}
+    assert {run.seed_index for run in again} == {1}
+
+
+def test_fixed_seeds_are_the_whole_plan_once(lab: Lab) -> None:
+    schedule = FixedSeeds(lab.plan)
+    assert schedule.next(lab.results({})) == lab.plan
+    assert not schedule.next(lab.results({}))
+    assert schedule.ended(lab.results({})) == ""
