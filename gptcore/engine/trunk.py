@@ -15,6 +15,7 @@ from torch import Tensor
 
 from gptcore.data.rows import READ, Rows, batches_by_length
 from gptcore.engine.batches import positions_at_a_time, run_batches
+from gptcore.engine.outbox import Outbox
 
 if TYPE_CHECKING:
     from gptcore.engine.classifier import Classifier
@@ -74,21 +75,22 @@ def compute_trunk(
 
 def _run_blocks(classifier: Classifier, start: Rows, batches: list[Tensor], out: Rows) -> None:
     """Fill `out` for the rows of the batches, block by block: no two blocks' weights are needed at a time."""
-    device = out.values.device
+    batches = [index.to(out.values.device) for index in batches]
+    outbox = Outbox(out.values)
 
     def embed(index: Tensor) -> None:
-        batch = classifier.embed_or_resume(start.take(index))
-        out.values[index.to(device), : batch.width] = batch.values.to(device)
+        outbox.put(index, classifier.embed_or_resume(start.take(index)).values)
 
     run_batches(classifier, batches, embed)
+    outbox.flush()
     for i in range(start.depth, out.depth):
         block = classifier.frozen_block(i)
 
         def run(index: Tensor, block: Callable[[Rows], Tensor] = block, depth: int = i) -> None:
-            made = block(replace(out, depth=depth).take(index))
-            out.values[index.to(device), : made.shape[1]] = made.to(device)
+            outbox.put(index, block(replace(out, depth=depth).take(index)))
 
         run_batches(classifier, batches, run)
+        outbox.flush()
 
 
 def _distinct(rows: Rows) -> tuple[Tensor, Tensor]:
