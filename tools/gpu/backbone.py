@@ -55,6 +55,8 @@ def main() -> None:
     """Run the stage."""
     if lacking := missing("torch", "pydantic", "pandas", "tokenizers"):
         sys.exit(f"missing: {', '.join(lacking)} (tools/gpu/pack.sh makes a folder to carry)")
+    import gptcore  # noqa: F401  (before torch: it decides how idle threads wait)
+
     with stage("backbone") as running, tempfile.TemporaryDirectory() as folder:
         data = _data(running.small)
         write_checkpoint(Path(folder), data, running.small)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +22,8 @@ NEEDED = (
 )
 FOR_TESTS = ("pytest", "hypothesis", "xdist", "pytest_benchmark", "transformers", "peft")
 N_QUICK_ROWS = 6
-TEST_LIMIT_S = 60.0
+TEST_LIMIT_S = 75.0
+OUTCOME = re.compile(r"(?P<test>tests/\S+::.+?) (?P<outcome>PASSED|FAILED|SKIPPED|ERROR)\b")
 VERIFY_LIMIT_S = 90.0
 # Two precisions: in float32 the engines must agree to 1e-4, which shows what bfloat16's rounding hides.
 VERIFIED = (("mini", "float32"), ("gpt2", "auto"), ("mini", "auto"), ("gpt2", "float32"))
@@ -68,7 +71,7 @@ def describe_device() -> dict[str, Any]:
 
 
 def gpu_tests(limit_s: float) -> dict[str, Any]:
-    """`pytest -m gpu`: its summary and the names of tests that failed."""
+    """`pytest -m gpu`: how many tests ended how, those that failed with their last lines, also where time ran out."""
     # Neither the plugins nor the warnings of this project's own versions of packages decide here.
     options = [
         "-o",
@@ -78,12 +81,22 @@ def gpu_tests(limit_s: float) -> dict[str, Any]:
         "-p",
         "no:cacheprovider",
     ]
-    done = _call(["-m", "pytest", "-m", "gpu", "-q", *options, "tests/gptcore"], limit_s)
-    lines = done.splitlines()
+    return outcomes(
+        _call(["-m", "pytest", "-m", "gpu", "-v", "--tb=short", *options, "tests/gptcore/engine"], limit_s)
+    )
+
+
+def outcomes(said: str) -> dict[str, Any]:
+    """What `pytest -v` has said so far, in figures."""
+    lines = said.splitlines()
+    ended = [found for line in lines if (found := OUTCOME.match(line))]
+    counts = Counter(found["outcome"].lower() for found in ended)
+    failed = [found["test"] for found in ended if found["outcome"] in ("FAILED", "ERROR")]
     return {
-        "summary": lines[-1] if lines else "no output",
-        "failed": [line for line in lines if line.startswith(("FAILED", "ERROR"))],
-        "tail": [] if " failed" not in done and " error" not in done else lines[-60:],
+        **counts,
+        "last line": lines[-1] if lines else "no output",
+        "which failed": failed,
+        "tail": lines[-60:] if failed or not ended else [],
     }
 
 

@@ -35,9 +35,11 @@ def main() -> None:
     """Run the stage."""
     if lacking := missing("torch", "pydantic", "tiktoken", "safetensors"):
         sys.exit(f"missing: {', '.join(lacking)} (tools/gpu/pack.sh makes a folder to carry)")
-    import torch
+    import gptcore  # noqa: F401  (before torch: it decides how idle threads wait)
 
     with stage("pretraining") as running, tempfile.TemporaryDirectory() as folder:
+        import torch
+
         work = Path(folder)
         if not unpack(work, running.small):
             running.put("skipped", f"no tokens at {CARRIED}: tools/gpu/pack.sh CORPUS makes them")

@@ -30,11 +30,13 @@ def main() -> None:
     """Run the stage."""
     if lacking := missing("torch", "pydantic", "pandas", "tiktoken"):
         sys.exit(f"missing: {', '.join(lacking)} (tools/gpu/pack.sh makes a folder to carry)")
-    import torch
-
-    from gptcore.engine.engine import Engine, probe_precision
+    import gptcore  # noqa: F401  (before torch: it decides how idle threads wait)
 
     with stage("rows") as running:
+        import torch
+
+        from gptcore.engine.engine import Engine, probe_precision
+
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         precision = probe_precision(device)
         data = _data(running.small)
