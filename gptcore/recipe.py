@@ -28,6 +28,7 @@ from gptcore.methods.base import Method
 from gptcore.methods.existing import EXISTING
 from gptcore.methods.layers import All, Features, TopBlocks
 from gptcore.methods.lora import Lora
+from gptcore.methods.targets import ALL_LINEAR
 from gptcore.methods.wrapped import WRAPPED
 
 Train = Literal["last_layer", "last_block", "last_two_blocks", "all", "lora", "features"]
@@ -79,7 +80,9 @@ class Recipe(BaseModel):
         default="last_block", description="what learns: a name, or { method = ..., its fields }"
     )
     position: Position = Field(default="last", description="which hidden state the head reads")
-    attention: Literal["causal", "bidirectional"] = "causal"
+    attention: Literal["causal", "bidirectional", "native"] = Field(
+        default="causal", description="who sees whom; native: as the model was pretrained"
+    )
     padding: Literal["right", "left", "none"] = "right"
     attend_padding: bool = Field(default=True, description="whether padding can be attended to")
     context: Literal["longest", "model"] | int = Field(
@@ -231,6 +234,10 @@ class Seeds(BaseModel):
     init: int = Field(default=123, ge=0)
     order: int = Field(default=123, ge=0)
     split: int = Field(default=123, ge=0)
+
+
+# Of models that are not GPT-2s, whose recipes and ids are older, in place of the defaults above
+DEFAULTS_BEYOND_GPT2: dict[str, Any] = {"attention": "native", "lora_targets": [ALL_LINEAR]}
 
 
 def make_recipe(values: dict[str, Any], where: str = "recipe") -> Recipe:

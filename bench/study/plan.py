@@ -25,11 +25,13 @@ from gptcore.backbones.checkpoints import (
     not_a_model,
     weights_note,
 )
-from gptcore.backbones.config import FAMILIES, FORMER_FAMILIES, REGISTRY, ModelConfig
-from gptcore.backbones.layer_names import linear_layers
+from gptcore.backbones.config import FAMILIES, FORMER_FAMILIES, REGISTRY
+from gptcore.backbones.layer_names import known_layers
+from gptcore.backbones.model_info import AnyConfig
 from gptcore.errors import UserError, closest
 from gptcore.paths import path_kind
 from gptcore.recipe import Recipe, Seeds
+from gptcore.training.fits import fit_obstacle
 
 State = Literal["todo", "done", "failed", "blocked"]
 
@@ -216,7 +218,9 @@ def _model_obstacle(reachable: Callable[[str], bool], model: str, pretrained: bo
     return None
 
 
-def _check_fit(row: str, recipe: Recipe, config: ModelConfig) -> None:
-    """Raises UserError if the recipe needs layers that the model does not have."""
-    if (problem := recipe.method.obstacle(linear_layers(config.n_layer))) is not None:
+def _check_fit(row: str, recipe: Recipe, config: AnyConfig) -> None:
+    """Raises UserError if the recipe needs what the model does not have."""
+    layers = known_layers(recipe.model, config)
+    problem = None if layers is None else recipe.method.obstacle(layers)
+    if (problem := problem or fit_obstacle(recipe, config)) is not None:
         raise UserError(f"row {row!r}: {problem}")

@@ -7,8 +7,12 @@ embedding. `gptcore.engine.attention` has the attention function that the engine
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
 from typing import Protocol
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -24,6 +28,14 @@ class Attend(Protocol):
     """
 
     @property
+    def causal(self) -> bool:
+        """Whether a position sees itself and what is left of it alone."""
+
+    @property
+    def real(self) -> Tensor | None:
+        """(B, T) bool, False where padding is that must not be seen; None: everything may be seen."""
+
+    @property
     def positions(self) -> Tensor | None:
         """Position of every token (B, T) int64; None for 0 .. T-1."""
 
@@ -33,11 +45,21 @@ class Attend(Protocol):
     def unpack(self, x: Tensor) -> Tensor:
         """What `pack` gave -> (B, T, D), zero at positions that were left out."""
 
-    def __call__(self, q: Tensor, k: Tensor, v: Tensor, divisor: float, read: Tensor | None = None) -> Tensor:
-        """q, k, v (B, T or packed N, n_head, d_head) -> what every head sees, in the same shape.
+    def __call__(
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        divisor: float,
+        read: Tensor | None = None,
+        window: int | None = None,
+        softcap: float | None = None,
+    ) -> Tensor:
+        """q, k, v (B, T or packed N, n_head, d_head) -> what every head sees, in the shape of q.
 
-        divisor: of the scores, usually sqrt(d_head). read: (B, R) int64, the positions whose queries are wanted: the
-        result is then (B, R, n_head, d_head).
+        divisor: of the scores, usually sqrt(d_head). read: (B, R) int64, the positions that the queries are at: q is
+        then (B, R, n_head, d_head), and nothing is packed. window: positions that are this far apart do not see each
+        other; softcap: scores s become softcap tanh(s / softcap).
         """
 
     def without_keys(
@@ -52,7 +74,8 @@ class Attend(Protocol):
 class Causal:
     """Attention as a decoder is pretrained with: every position sees itself and what is left of it."""
 
-    positions = None
+    causal = True
+    real = positions = None
 
     def pack(self, x: Tensor) -> Tensor:
         """x, as nothing is left out."""
@@ -60,11 +83,23 @@ class Causal:
 
     unpack = pack
 
-    def __call__(self, q: Tensor, k: Tensor, v: Tensor, divisor: float, read: Tensor | None = None) -> Tensor:
-        """See `Attend`. Positions are read from all of them."""
+    def __call__(
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        divisor: float,
+        read: Tensor | None = None,
+        window: int | None = None,
+        softcap: float | None = None,
+    ) -> Tensor:
+        """See `Attend`. Without windows and caps, which the model that it is for does not have."""
+        if window is not None or softcap is not None:
+            raise NotImplementedError("the plain causal mask has neither windows nor caps")
         q, k, v = (t.transpose(1, 2) for t in (q, k, v))
-        out = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=1 / divisor).transpose(1, 2)
-        return out if read is None else gather_positions(out, read)
+        mask = None if read is None else read[:, None, :, None] >= torch.arange(k.shape[2], device=k.device)
+        attend = partial(F.scaled_dot_product_attention, attn_mask=mask, is_causal=mask is None)
+        return attend(q, k, v, scale=1 / divisor).transpose(1, 2)
 
     def without_keys(self, *_: object) -> None:
         """There is no shorter way."""
@@ -77,11 +112,12 @@ class Backbone(nn.Module):
     """A pretrained model without its output layer: embeddings, a list of blocks, and what follows them.
 
     info: what its config says; blocks: what a trunk is counted in; tail: the final norm; notes: what loading
-    its checkpoint left out.
+    its checkpoint left out; rewrites: of its forward pass, "on" or why not, by name, where they had to be tried out.
     """
 
     info: BackboneInfo
     notes: tuple[str, ...] = ()
+    rewrites: Mapping[str, str] = MappingProxyType({})
 
     @property
     @abstractmethod

@@ -9,7 +9,8 @@ from pathlib import Path
 from gptcore.backbones.checkpoint_files import CONFIG_FILE, is_file, tokenizer_files
 from gptcore.backbones.checkpoints import checkpoint_folder, known_folder
 from gptcore.backbones.config import REGISTRY, ModelConfig
-from gptcore.backbones.gpt2_config import read_config
+from gptcore.backbones.hf_config import HFConfig
+from gptcore.backbones.model_info import read_info
 from gptcore.backbones.tokenizer_files import check_class, open_tokenizer
 from gptcore.data.tiktoken_tokenizer import GPT2_N_VOCAB, load_gpt2
 from gptcore.data.tokenizer import Tokenizer, load_tokenizer
@@ -39,8 +40,11 @@ def checkpoint_tokenizer(name_or_path: str | Path) -> Tokenizer:
 
 @lru_cache(maxsize=8)
 def _open(folder: Path, _state: tuple[tuple[str, int, int], ...]) -> Tokenizer:
-    config = read_config(folder)
-    tokenizer = open_tokenizer(folder) if config.tokenizer == "own" else _by_name(folder, config)
+    config = read_info(folder)
+    if isinstance(config, HFConfig):
+        tokenizer = open_tokenizer(folder, special=True)
+    else:
+        tokenizer = open_tokenizer(folder) if config.tokenizer == "own" else _by_name(folder, config)
     if tokenizer.n_vocab > config.vocab_size:
         raise UserError(
             f"{folder}: its tokenizer has ids up to {tokenizer.n_vocab - 1:,}, and vocab_size = {config.vocab_size} in "

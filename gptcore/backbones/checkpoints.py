@@ -15,7 +15,7 @@ from gptcore.backbones.config import REGISTRY, ModelConfig
 from gptcore.backbones.convert.cache import AS_PUBLISHED, cached_conversion, conversion_of, converted_folder
 from gptcore.backbones.convert.fetch import is_reachable
 from gptcore.backbones.convert.terms import check_terms
-from gptcore.backbones.gpt2_config import read_config
+from gptcore.backbones.model_info import AnyConfig, read_info
 from gptcore.backbones.safetensors_header import read_headers
 from gptcore.backbones.tensor_names import match_tensors
 from gptcore.errors import UserError
@@ -115,8 +115,9 @@ def check_checkpoint(name_or_path: str | Path) -> tuple[str, ...]:
     folder = known_folder(name_or_path)
     if folder is None:
         return ()
-    config, files = read_config(folder), weight_files(folder)
-    if files[0].suffix != ".safetensors":
+    config, files = read_info(folder), weight_files(folder)
+    # The tensors of other architectures are for `transformers` to match, once they are read.
+    if files[0].suffix != ".safetensors" or not isinstance(config, ModelConfig):
         return ()
     return match_tensors(read_headers(files), config, str(folder)).notes
 
@@ -141,16 +142,16 @@ def download_bytes(name_or_path: str | Path) -> int | None:
     return None if repo is None else hub.weight_bytes(repo)
 
 
-def known_config(name_or_path: str | Path) -> ModelConfig | None:
+def known_config(name_or_path: str | Path) -> AnyConfig | None:
     """The model's shape if it is known without the network, else None.
 
-    Raises UserError if the checkpoint's `config.json` is not a GPT-2's, or asks for what is not supported.
+    Raises UserError if the checkpoint's `config.json` asks for what is not supported.
     """
     name = str(name_or_path)
     if name in REGISTRY:
         return REGISTRY[name].config
     folder = known_folder(name)
-    return None if folder is None else read_config(folder)
+    return None if folder is None else read_info(folder)
 
 
 def check_accepted(name: str) -> None:

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from gptcore.backbones.catalogue import CATALOGUE
+from gptcore.backbones.info import Abilities
 from gptcore.errors import UserError
 
 Activation = Literal[
@@ -68,6 +69,15 @@ class ModelConfig(BaseModel):
     def identity(self) -> str:
         """The whole config as text."""
         return self.model_dump_json()
+
+    @property
+    def abilities(self) -> Abilities:
+        """A GPT-2 allows every rewrite."""
+        return Abilities()
+
+    def with_blocks(self, n: int) -> ModelConfig:
+        """The same architecture with that many blocks."""
+        return self.model_copy(update={"n_layer": n})
 
     @property
     def d_mlp(self) -> int:

@@ -50,7 +50,7 @@ class Attention(nn.Module):
         if seen is None:
             qkv = self.c_attn(x).split(x.shape[-1], dim=-1)
             q, k, v = (t.unflatten(-1, (self.n_head, -1)) for t in qkv)  # each (B, T, n_head, d_head)
-            seen = attend(q, k, v, self.score_divisor, read)
+            seen = attend(q if read is None else gather_positions(q, read), k, v, self.score_divisor, read)
         out: Tensor = self.c_proj(seen.flatten(-2))
         return out
 

@@ -43,11 +43,12 @@ _REMEDY = "open it with transformers' AutoTokenizer and save_pretrained() it int
 _FLAGS = ("single_word", "lstrip", "rstrip", "normalized")
 
 
-def open_tokenizer(folder: Path) -> Tokenizer:
+def open_tokenizer(folder: Path, special: bool = False) -> Tokenizer:
     """The tokenizer of a folder that has a vocabulary.
 
-    Run by tiktoken where it is GPT-2's to the last token. Raises UserError where the files cannot be read, are of
-    another kind, or contradict each other, and where no token can fill up short rows.
+    special: put the special tokens around a text that the files ask for; GPT-2s do without. Run by tiktoken where it
+    is GPT-2's to the last token. Raises UserError where the files cannot be read, are of another kind, or contradict
+    each other, and where no token can fill up short rows.
     """
     settings = read_json(folder / TOKENIZER_CONFIG) if is_file(folder / TOKENIZER_CONFIG) else {}
     if is_file(folder / TOKENIZER):
@@ -60,11 +61,15 @@ def open_tokenizer(folder: Path) -> Tokenizer:
     if state["model"].get("dropout"):
         raise UserError(f"{folder / TOKENIZER}: dropout makes token ids random: set model.dropout to null")
     pad_id = _pad_id(tokenizer, folder, settings)
-    if (tokens := gpt2_tokens(state, pad_id)) is not None:
+    prefix, suffix = _around(tokenizer, folder, settings) if special else ((), ())
+    if not prefix + suffix and (tokens := gpt2_tokens(state, pad_id)) is not None:
         return gpt2_of_tokens(tokens)
     decides = {key: state[key] for key in _DECIDES_IDS} | {"pad_id": pad_id}
+    if prefix + suffix:
+        decides |= {"prefix": prefix, "suffix": suffix}
     fingerprint = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
-    return HFTokenizer("own", fingerprint, pad_id, tokenizer, _notes(tokenizer, state))
+    notes = _notes(tokenizer, state, left_out=not special)
+    return HFTokenizer("own", fingerprint, pad_id, tokenizer, notes, prefix, suffix)
 
 
 def _from_tokenizer_json(path: Path) -> tokenizers.Tokenizer:
@@ -204,6 +209,28 @@ def _pad_id(tokenizer: tokenizers.Tokenizer, folder: Path, settings: dict[str, A
     raise UserError(f"{folder} has no token for padding: name a pad_token or eos_token in {TOKENIZER_CONFIG}")
 
 
+def _around(
+    tokenizer: tokenizers.Tokenizer, folder: Path, settings: dict[str, Any]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The special tokens before and after a text. Raises UserError where two files differ about them."""
+    specials = _specials(folder, settings)
+    bare = tokenizer.encode("a b", add_special_tokens=False).ids
+    whole = tokenizer.encode("a b", add_special_tokens=True).ids
+    begins = [i for i in range(len(whole) - len(bare) + 1) if whole[i : i + len(bare)] == bare]
+    if not bare or not begins:
+        raise UserError(f"{folder / TOKENIZER}: what it puts around a text is not understood: {_REMEDY}")
+    prefix, suffix = tuple(whole[: begins[0]]), tuple(whole[begins[0] + len(bare) :])
+    for key, role, ids in (("add_bos_token", "bos_token", prefix), ("add_eos_token", "eos_token", suffix)):
+        asked, special = settings.get(key), specials.get(role)
+        there = special is not None and tokenizer.token_to_id(special) in ids
+        if isinstance(asked, bool) and asked != there:
+            raise UserError(
+                f"{folder}: {TOKENIZER_CONFIG} says {key} = {str(asked).lower()}, and {TOKENIZER} does otherwise: "
+                f"{_REMEDY}"
+            )
+    return prefix, suffix
+
+
 def _is_reserved(tokenizer: tokenizers.Tokenizer, i: int) -> bool:
     """Whether no text is cut into this token."""
     if i in tokenizer.get_added_tokens_decoder():
@@ -212,11 +239,11 @@ def _is_reserved(tokenizer: tokenizers.Tokenizer, i: int) -> bool:
     return i not in tokenizer.encode(text, add_special_tokens=False).ids
 
 
-def _notes(tokenizer: tokenizers.Tokenizer, state: dict[str, Any]) -> tuple[str, ...]:
+def _notes(tokenizer: tokenizers.Tokenizer, state: dict[str, Any], left_out: bool) -> tuple[str, ...]:
     from tokenizers import pre_tokenizers
 
     notes = []
-    if tokenizer.num_special_tokens_to_add(is_pair=False):
+    if left_out and tokenizer.num_special_tokens_to_add(is_pair=False):
         notes.append("the tokenizer would put special tokens around a text; they are left out")
     is_byte_level = isinstance(tokenizer.pre_tokenizer, pre_tokenizers.ByteLevel)
     if is_byte_level and state["model"]["type"] == "BPE" and not state["model"]["unk_token"]:

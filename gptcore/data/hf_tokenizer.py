@@ -26,6 +26,8 @@ class HFTokenizer:
     pad_id: int
     _tokenizer: tokenizers.Tokenizer = field(repr=False, compare=False)
     notes: tuple[str, ...] = ()
+    prefix: tuple[int, ...] = ()
+    suffix: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         self._tokenizer.no_padding()
@@ -44,7 +46,7 @@ class HFTokenizer:
         return None if unknown is None else self._tokenizer.token_to_id(unknown)
 
     def encode(self, text: str) -> list[int]:
-        """Token ids, without special tokens around them. Raises UserError for a text that is too much."""
+        """Token ids, `prefix` and `suffix` included. Raises UserError for a text that is too much."""
         return self.encode_batch([text])[0]
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
@@ -57,7 +59,7 @@ class HFTokenizer:
                 reason = next(iter(str(error).splitlines()), type(error).__name__)
                 raise UserError(f"the tokenizer {self.name} fails on a text: {reason}") from error
             raise
-        return [each.ids for each in encoded]
+        return [[*self.prefix, *each.ids, *self.suffix] for each in encoded]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of token ids. Raises KeyError for an unknown id."""

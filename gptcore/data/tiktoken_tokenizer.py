@@ -42,6 +42,8 @@ class TiktokenTokenizer:
     fingerprint: str
     _encoding: tiktoken.Encoding = field(repr=False, compare=False)
     notes: tuple[str, ...] = ()
+    prefix: tuple[int, ...] = ()
+    suffix: tuple[int, ...] = ()
 
     @property
     def n_vocab(self) -> int:

@@ -74,43 +74,74 @@ class RowAttention:
         """What `pack` gave -> (B, T, D)."""
         return x if self.packing is None else self.packing.unpack(x)
 
-    def mask(self, n_keys: int, read: Tensor | None, device: torch.device) -> Tensor | None:
+    def mask(
+        self, n_keys: int, read: Tensor | None, device: torch.device, window: int | None = None
+    ) -> Tensor | None:
         """Boolean mask, True where attention is allowed, (B or 1, 1, n_queries, n_keys); None: all allowed.
 
-        read: (B, R) int64 positions of the queries, None for every position.
+        read: (B, R) int64 columns of the queries, None for every column. window: positions, not columns, that are this
+        far apart do not see each other.
         """
-        if self.real is None and not self.causal:
+        if self.real is None and not self.causal and window is None:
             return None
         keys = torch.arange(n_keys, device=device)
         queries = keys[None] if read is None else read  # (1 or B, R)
         own = queries[:, :, None] == keys  # (1 or B, R, T)
         allowed = queries[:, :, None] >= keys if self.causal else torch.ones_like(own)
+        if window is not None:
+            at = keys[None] if self.positions is None else self.positions  # (1 or B, T)
+            asked = at if read is None else gather_positions(at.expand(len(read), -1), read)
+            allowed = allowed & ((asked[:, :, None] - at[:, None, :]).abs() < window)
         if self.real is not None:
             # A query always sees itself: left of the first real token there is nothing else, and a
             # softmax over nothing is NaN.
             allowed = allowed & self.real[:, None, :] | own
         return allowed[:, None]
 
-    def __call__(self, q: Tensor, k: Tensor, v: Tensor, divisor: float, read: Tensor | None = None) -> Tensor:
-        """q, k, v (B, T, n_head, d_head), packed (N, n_head, d_head) -> what every head sees, in that shape.
+    def __call__(
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        divisor: float,
+        read: Tensor | None = None,
+        window: int | None = None,
+        softcap: float | None = None,
+    ) -> Tensor:
+        """q, k, v (B, T, n_head, d_head), packed (N, n_head, d_head) -> what every head sees, in the shape of q.
 
-        divisor: of the scores. read: (B, R) int64, the positions whose queries are wanted, of rows that are not packed.
+        divisor: of the scores. read: (B, R) int64, the columns that the queries q (B, R, n_head, d_head) are at, of
+        rows that are not packed. window, softcap: see `Attend`.
         """
+        width = k.shape[1] if self.packing is None or read is not None else self.packing.shape[1]
+        if window is not None and self.positions is None and width <= window:
+            window = None  # no two positions are that far apart
         if self.packing is not None and read is None:
-            if varlen.takes(q, k):
+            if window is None and softcap is None and varlen.takes(q, k):
                 return varlen.attend(
                     q, k, v, self.packing.starts, self.packing.shape[1], self.causal, divisor
                 )
             # Attention itself sees padded rows: for 134 tokens it is 3% of a block's arithmetic on 124M.
             q, k, v = (self.packing.unpack(t) for t in (q, k, v))
-            return self.packing.pack(self._padded(q, k, v, divisor, None))
-        return self._padded(q if read is None else gather_positions(q, read), k, v, divisor, read)
+            return self.packing.pack(self._padded(q, k, v, divisor, None, window, softcap))
+        return self._padded(q, k, v, divisor, read, window, softcap)
 
-    def _padded(self, q: Tensor, k: Tensor, v: Tensor, divisor: float, read: Tensor | None) -> Tensor:
+    def _padded(
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        divisor: float,
+        read: Tensor | None,
+        window: int | None,
+        softcap: float | None,
+    ) -> Tensor:
         """q (B, R or T, n_head, d_head), k, v (B, T, n_head, d_head) -> (B, R or T, n_head, d_head)."""
         q, k, v = (t.transpose(1, 2) for t in (q, k, v))
-        is_causal = self.causal and self.real is None and read is None
-        mask = None if is_causal else self.mask(k.shape[2], read, k.device)
+        is_causal = self.causal and self.real is None and read is None and window is None
+        mask = None if is_causal else self.mask(k.shape[2], read, k.device, window)
+        if softcap is not None:
+            return _capped(q, k, v, divisor, softcap, self.mask(k.shape[2], read, k.device, window))
         attention = partial(
             F.scaled_dot_product_attention, attn_mask=mask, is_causal=is_causal, scale=1 / divisor
         )
@@ -148,6 +179,17 @@ class RowAttention:
         seen = scores.softmax(dim=3).flatten(1, 2) @ x  # (B, R * n_head, D)
         y = torch.einsum("brhc,hdc->brhd", seen.view(B, R, H, D), w_v.view(H, D // H, D))
         return y.add(b_v.view(H, -1))
+
+
+def _capped(q: Tensor, k: Tensor, v: Tensor, divisor: float, softcap: float, mask: Tensor | None) -> Tensor:
+    """Attention with scores that are squeezed between -softcap and softcap (Gemma 2, section 2.1).
+
+    q, k, v (B, n_head, R or T, d_head), mask as `RowAttention.mask` gives it -> (B, R or T, n_head, d_head).
+    """
+    scores = softcap * torch.tanh(q @ k.transpose(2, 3) / (divisor * softcap))
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -math.inf)
+    return (scores.softmax(dim=3) @ v).transpose(1, 2)
 
 
 def as_linear(layer: nn.Module) -> tuple[Tensor, Tensor] | None:

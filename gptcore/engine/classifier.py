@@ -163,10 +163,8 @@ def positions_of(layout: Layout, rows: Rows) -> Tensor | None:
     """Position of every token (B, T) int64; None for 0 .. T-1.
 
     Where padding stands on the left and cannot be seen, positions count from the first real token, as when
-    the text had no padding at all. States have theirs already.
+    the text had no padding at all. Of states as well: rotary positions are taken anew in every block.
     """
-    if not rows.are_tokens:
-        return None
     if rows.last_position is not None:
         columns = torch.arange(rows.width, device=rows.lengths.device)
         return torch.where(columns == rows.lengths[:, None] - 1, rows.last_position, columns)

@@ -7,11 +7,12 @@ thousand: gradients, moments and steps of the rest are never made.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gptcore.data.rows import Rows
 from gptcore.engine.classifier import Classifier
@@ -27,7 +28,7 @@ class UsedEmbedding:
         self._classifier = classifier
         self._whole = classifier.backbone.embedding
         self._used = torch.unique(torch.cat([rows.values.flatten() for rows in splits]))
-        small = nn.Embedding.from_pretrained(self._whole.weight.detach()[self._used], freeze=False)
+        small = _with_rows(self._whole, self._used)
         classifier.backbone.set_embedding(small)
         self.rows = [
             replace(rows, values=torch.searchsorted(self._used, rows.values.contiguous())) for rows in splits
@@ -39,3 +40,15 @@ class UsedEmbedding:
             self._whole.weight *= decay
             self._whole.weight[self._used] = self._classifier.backbone.embedding.weight
         self._classifier.backbone.set_embedding(self._whole)
+
+
+def _with_rows(embedding: nn.Embedding, used: Tensor) -> nn.Embedding:
+    """The rows `used` (n,) of an embedding, to learn, in one of its own kind: some scale what they find."""
+    small = copy.copy(embedding)
+    small._parameters = dict(embedding._parameters)
+    small.weight = nn.Parameter(embedding.weight.detach()[used])
+    small.num_embeddings = len(used)
+    if embedding.padding_idx is not None:  # whose row has no gradient
+        found = (used == embedding.padding_idx).nonzero()
+        small.padding_idx = int(found[0, 0]) if len(found) else None
+    return small

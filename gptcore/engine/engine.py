@@ -9,6 +9,7 @@ from typing import Literal
 
 import torch
 
+from gptcore.backbones.info import BackboneInfo
 from gptcore.engine.layout import Layout, Precision, exact_layout, plain_layout
 from gptcore.engine.trunk_cache import TrunkStore
 from gptcore.recipe import Recipe
@@ -37,9 +38,10 @@ class Engine:
         """Whether work that cannot change the answer is left out."""
         return self.name == "fast"
 
-    def layout(self, recipe: Recipe) -> Layout:
-        """Which part of the rows this engine computes for that recipe."""
-        return exact_layout(recipe) if self.name == "fast" else plain_layout(recipe)
+    def layout(self, recipe: Recipe, info: BackboneInfo) -> Layout:
+        """Which part of the rows this engine computes for that recipe on a model of that kind."""
+        lay_out = exact_layout if self.name == "fast" else plain_layout
+        return lay_out(recipe, info.abilities)
 
 
 def probe_precision(device: torch.device) -> Precision:

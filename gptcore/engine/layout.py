@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from gptcore.backbones.info import Abilities
 from gptcore.recipe import Position, Recipe
 
 Precision = Literal["float32", "bfloat16"]
+GPT2 = Abilities()
 
 
 @dataclass(frozen=True)
@@ -46,27 +48,28 @@ class Layout:
         return self.drop_padding and self.causal and self.position == "first"
 
 
-def plain_layout(recipe: Recipe) -> Layout:
+def plain_layout(recipe: Recipe, abilities: Abilities = GPT2) -> Layout:
     """The recipe as it is written: every row at full width, or alone where there is no padding."""
     return Layout(
         side="left" if recipe.padding == "left" else "right",
-        causal=recipe.attention == "causal",
+        causal=abilities.causal if recipe.attention == "native" else recipe.attention == "causal",
         mask_padding=not recipe.attend_padding,
         position=recipe.position,
         one_by_one=recipe.padding == "none",
     )
 
 
-def exact_layout(recipe: Recipe) -> Layout:
+def exact_layout(recipe: Recipe, abilities: Abilities = GPT2) -> Layout:
     """The same answer from fewer tokens.
 
     Where the answer depends on a row's own text only, rows are padded on the right, cut to the longest of
     their batch, and padding is hidden: by the causal mask, which never looks right, or by a padding mask. Where
     the last column is read and sees no other padding, the columns between it and the text are left out.
     """
-    causal = recipe.attention == "causal"
-    plain = plain_layout(recipe)
-    if causal and recipe.padding == "right" and not recipe.attend_padding and recipe.position == "last":
+    plain = plain_layout(recipe, abilities)
+    causal = plain.causal
+    reads_hidden_pad = recipe.padding == "right" and not recipe.attend_padding and recipe.position == "last"
+    if causal and reads_hidden_pad and abilities.one_pad:
         return Layout(
             side="right",
             causal=True,
@@ -74,11 +77,15 @@ def exact_layout(recipe: Recipe) -> Layout:
             position="last_real",
             drop_padding=True,
             keep_one_pad=True,
-            last_block_at_read_positions=True,
+            last_block_at_read_positions=abilities.reads,
             whole_steps=True,
         )
     if not _depends_on_text_only(recipe, causal):
-        return replace(plain, last_block_at_read_positions=_reads_one(plain.position), whole_steps=True)
+        return replace(
+            plain,
+            last_block_at_read_positions=abilities.reads and _reads_one(plain.position),
+            whole_steps=True,
+        )
     position = recipe.position
     if recipe.padding != "right":  # without padding that is seen, the last token is the last real one
         position = {"last": "last_real", "mean": "mean_real"}.get(position, position)  # type: ignore[assignment]
@@ -88,7 +95,7 @@ def exact_layout(recipe: Recipe) -> Layout:
         mask_padding=not causal,
         position=position,
         drop_padding=True,
-        last_block_at_read_positions=_reads_one(position),
+        last_block_at_read_positions=abilities.reads and _reads_one(position),
         whole_steps=True,
     )
 

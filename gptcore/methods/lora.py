@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from pydantic import Field
 
 from gptcore.methods.base import Method
+from gptcore.methods.targets import unmatched
 
 if TYPE_CHECKING:
     import torch
@@ -42,14 +43,7 @@ class Lora(Method):
 
     def obstacle(self, linear_layers: Sequence[str]) -> str | None:
         """Targets that name no layer, such as those of another architecture."""
-        unmatched = [
-            t for t in self.targets if not any(f".{name}".endswith(f".{t}") for name in linear_layers)
-        ]
-        if not unmatched:
-            return None
-        names = dict.fromkeys(name.split(".", 1)[-1] for name in linear_layers)
-        said = f"lora_targets: {', '.join(unmatched)} is not a linear layer of a block"
-        return f"{said} (the layers are {', '.join(names)})"
+        return unmatched(self.targets, linear_layers)
 
     def same_cost(self) -> Self:
         """alpha and scaling are factors of the update, whatever they are."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from gptcore.backbones.base import Backbone
 from gptcore.errors import UserError
 from gptcore.methods.adapter import Adapter
+from gptcore.methods.targets import is_target, unmatched
 
 ADAPTER_FILE, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
 # PEFT's variants of LoRA, which have other scales or ranks with the same tensor names.
@@ -58,12 +59,12 @@ class LoRALinear(nn.Module):
 
     def merged(self) -> nn.Linear:
         """One linear layer that computes the same (in evaluation mode, within rounding)."""
-        linear = nn.Linear(
-            self.linear.in_features, self.linear.out_features, device=self.linear.weight.device
-        )
+        has_bias, device = self.linear.bias is not None, self.linear.weight.device
+        linear = nn.Linear(self.linear.in_features, self.linear.out_features, bias=has_bias, device=device)
         with torch.no_grad():
             linear.weight.copy_(self._updated_weight())
-            linear.bias.copy_(self.linear.bias)
+            if has_bias:
+                linear.bias.copy_(self.linear.bias)
         return linear
 
 
@@ -77,26 +78,22 @@ def inject_lora(
     scaling: str,
     generator: torch.Generator,
 ) -> None:
-    """Replace, in place, every linear layer of the blocks whose name ends in one of `targets`.
+    """Replace, in place, every linear layer of the blocks whose name ends in one of `targets`; "all-linear" names all.
 
-    scaling: "alpha/rank" as in the paper, or "alpha" as in the published study. Raises UserError for a target
-    that names no layer.
+    An output layer is outside the blocks, so it is never among them. scaling: "alpha/rank" as in the paper, or "alpha"
+    as in the published study. Raises UserError for a target that names no layer.
     """
     scale = alpha / rank if scaling == "alpha/rank" else alpha
-    unmatched = set(targets)
-    for name, module in list(backbone.blocks.named_modules()):
-        matches = {t for t in targets if name == t or name.endswith(f".{t}")}
-        if not matches or not isinstance(module, nn.Linear):
+    blocks = backbone.blocks
+    linear = {name: m for name, m in blocks.named_modules() if isinstance(m, nn.Linear)}
+    if (problem := unmatched(targets, list(linear))) is not None:
+        raise UserError(problem)
+    for name, module in linear.items():
+        if not is_target(name, targets):
             continue
-        unmatched -= matches
         parent, _, attribute = name.rpartition(".")
         lora = LoRALinear(module, rank, scale, dropout, generator)
-        setattr(backbone.blocks.get_submodule(parent), attribute, lora)
-    if unmatched:
-        raise UserError(
-            f"lora_targets: {', '.join(sorted(unmatched))} names no linear layer of a block "
-            "(there are attn.c_attn, attn.c_proj, mlp.c_fc, mlp.c_proj)"
-        )
+        setattr(blocks.get_submodule(parent), attribute, lora)
 
 
 class LoraAdapter(Adapter):

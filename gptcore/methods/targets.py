@@ -14,9 +14,11 @@ def is_target(name: str, targets: Sequence[str]) -> bool:
 
 def unmatched(targets: Sequence[str], linear_layers: Sequence[str]) -> str | None:
     """Targets that name none of these layers, such as those of another architecture, in one line; None where all do."""
+    if not linear_layers:
+        return "lora_targets: the blocks of this model have no linear layers"
     odd = [target for target in targets if not any(is_target(name, [target]) for name in linear_layers)]
     if not odd:
         return None
     names = ", ".join(dict.fromkeys(name.split(".", 1)[-1] for name in linear_layers))
     said = f"lora_targets: {', '.join(odd)} is not a linear layer of a block"
-    return f"{said} (the layers are {names or 'none'}; {ALL_LINEAR!r} takes them all)"
+    return f"{said} (the layers are {names}; {ALL_LINEAR!r} takes them all)"

@@ -12,14 +12,17 @@ from pydantic import BaseModel, ConfigDict
 from gptcore.backbones.base import Backbone
 from gptcore.backbones.checkpoints import checkpoint_folder, known_config
 from gptcore.backbones.config import REGISTRY
-from gptcore.backbones.gpt2_config import read_config
+from gptcore.backbones.hf_config import HFConfig
+from gptcore.backbones.model_info import read_info
 from gptcore.backbones.weights import load_gpt, random_gpt, weights_fingerprint
 from gptcore.data.rows import Rows
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine, EngineName
 from gptcore.engine.layout import Precision
+from gptcore.engine.self_check import check_itself
 from gptcore.engine.trunk import compute_trunk
 from gptcore.recipe import Recipe
+from gptcore.training.fits import check_fit
 from gptcore.training.inputs import Inputs, prepare_inputs
 from gptcore.training.task import Task
 
@@ -64,10 +67,20 @@ class Start:
 def build_backbone(recipe: Recipe, init_seed: int) -> tuple[Backbone, str]:
     """The backbone that a recipe starts from, and where its weights come from. Raises UserError."""
     known = recipe.model in REGISTRY
-    if recipe.weights == "random":
-        config = known_config(recipe.model) or read_config(checkpoint_folder(recipe.model))
-        return random_gpt(config, init_seed), "random"
-    return load_gpt(recipe.model), REGISTRY[recipe.model].source if known else recipe.model
+    random = recipe.weights == "random"
+    config = known_config(recipe.model) or read_info(checkpoint_folder(recipe.model))
+    source = "random" if random else REGISTRY[recipe.model].source if known else recipe.model
+    if isinstance(config, HFConfig):
+        check_fit(recipe, config)
+        from gptcore.backbones.hf_load import load_hf, random_hf
+
+        backbone = (
+            random_hf(config, init_seed) if random else load_hf(checkpoint_folder(recipe.model), config)
+        )
+        check_itself(backbone)
+        check_fit(recipe, backbone.info)
+        return backbone, source
+    return random_gpt(config, init_seed) if random else load_gpt(recipe.model), source
 
 
 def build_classifier(
@@ -75,7 +88,9 @@ def build_classifier(
 ) -> Classifier:
     """The classifier before its first step: new head, the method attached, what learns marked."""
     generator = torch.Generator().manual_seed(init_seed)
-    classifier = Classifier(backbone, n_classes, engine.layout(recipe), generator, engine.precision)
+    classifier = Classifier(
+        backbone, n_classes, engine.layout(recipe, backbone.info), generator, engine.precision
+    )
     classifier.attach(recipe.method, generator)
     return classifier
 

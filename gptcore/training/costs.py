@@ -12,8 +12,10 @@ from functools import cache
 
 import torch
 
-from gptcore.backbones.config import ModelConfig
+from gptcore.backbones.base import Backbone
 from gptcore.backbones.gpt import GPT
+from gptcore.backbones.hf_config import HFConfig
+from gptcore.backbones.model_info import AnyConfig
 from gptcore.methods.base import Method
 from gptcore.recipe import Recipe
 
@@ -38,10 +40,9 @@ class Counts:
 
 
 @cache
-def count(config: ModelConfig, method: Method) -> Counts:
+def count(config: AnyConfig, method: Method) -> Counts:
     """Attach the method to a model of that shape without weights, and count."""
-    with torch.device("meta"):
-        backbone = GPT(config)
+    backbone = _without_weights(config)
     backbone.drop_output()
     loaded = {id(p) for p in backbone.parameters()}
     matrices = [p for p in backbone.blocks.parameters() if p.dim() == 2]
@@ -56,13 +57,13 @@ def count(config: ModelConfig, method: Method) -> Counts:
     )
 
 
-def n_trained_params(config: ModelConfig, recipe: Recipe, n_classes: int) -> int:
+def n_trained_params(config: AnyConfig, recipe: Recipe, n_classes: int) -> int:
     """Parameters that learn: the head, and what the method adds to it."""
-    return count(config, recipe.method).learning + (config.d_model + 1) * n_classes
+    return count(config, recipe.method).learning + (config.width + 1) * n_classes
 
 
 def estimate_memory(
-    config: ModelConfig,
+    config: AnyConfig,
     recipe: Recipe,
     tokens_per_row: int,
     n_classes: int,
@@ -83,7 +84,7 @@ def estimate_memory(
     """
     if recipe.backbone is None:
         return 0
-    T, d, d_mlp = tokens_per_row, config.d_model, config.d_mlp
+    T, d, d_mlp = tokens_per_row, config.width, config.d_mlp
     counts = count(config, recipe.method)
     learning = n_trained_params(config, recipe, n_classes)
     copied = counts.learning - counts.added if recipe.weights == "pretrained" else 0
@@ -98,7 +99,7 @@ def estimate_memory(
 
 
 def estimate_flops(
-    config: ModelConfig, recipe: Recipe, n_trained_rows: int, n_evaluated_rows: int, tokens_per_row: float
+    config: AnyConfig, recipe: Recipe, n_trained_rows: int, n_evaluated_rows: int, tokens_per_row: float
 ) -> float:
     """Floating-point operations of the blocks; embeddings, norms and the head are left out as negligible.
 
@@ -112,11 +113,20 @@ def estimate_flops(
         return 0.0
     T, counts = tokens_per_row, count(config, recipe.method)
     share = counts.gradient_blocks / config.n_blocks
-    attention = 4.0 * T * config.d_model * config.n_blocks
+    attention = 4.0 * T * config.width * config.n_blocks
     forward = 2 * counts.matrices + attention + 2 * counts.added
     passed_on = share * (2 * counts.matrices + 2 * attention) + 2 * counts.added
     backward = passed_on + 2 * (counts.learning_matrices + counts.added)
     return T * ((n_trained_rows + n_evaluated_rows) * forward + n_trained_rows * backward)
+
+
+def _without_weights(config: AnyConfig) -> Backbone:
+    if isinstance(config, HFConfig):
+        from gptcore.backbones.hf_load import shapes_of
+
+        return shapes_of(config)
+    with torch.device("meta"):
+        return GPT(config)
 
 
 def _size(parameters: list[torch.nn.Parameter]) -> int:

@@ -18,7 +18,8 @@ def check_coverage(
     sequences: the token ids of each text. Raises UserError where that is half of them or more.
     """
     n_texts = sum(bool(text.strip()) for text in texts)
-    lost = sum(not ids and bool(text.strip()) for text, ids in zip(texts, sequences, strict=True))
+    around = len(tokenizer.prefix) + len(tokenizer.suffix)
+    lost = sum(len(ids) <= around and bool(text.strip()) for text, ids in zip(texts, sequences, strict=True))
     n_tokens = sum(map(len, sequences))
     unknown = (
         sum(id_ == tokenizer.unk_id for ids in sequences for id_ in ids)

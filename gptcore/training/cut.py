@@ -8,6 +8,7 @@ from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
 from gptcore.backbones.checkpoints import known_config
 from gptcore.data.datasets import Dataset, Split
 from gptcore.data.subset import with_train_size
+from gptcore.data.tokenizer import cut_tokens, without_specials
 from gptcore.recipe import Recipe
 from gptcore.result import CutTexts
 from gptcore.training.inputs import row_length
@@ -29,9 +30,12 @@ def cut_texts(data: Dataset, recipe: Recipe) -> tuple[Dataset, CutTexts] | None:
     used = tokenizer.encode_batch(with_train_size(data, recipe.train_size).train.texts)
     length = row_length(recipe, config, max(map(len, used)), max(longest_of.values()))
 
+    def beginning(row: list[int]) -> str:
+        return tokenizer.decode(without_specials(tokenizer, cut_tokens(tokenizer, row, length)))
+
     def cut(split: Split, rows: list[list[int]]) -> Split:
         texts = (
-            text if len(row) <= length else tokenizer.decode(row[:length])
+            text if len(row) <= length else beginning(row)
             for text, row in zip(split.texts, rows, strict=True)
         )
         return replace(split, texts=tuple(texts))

@@ -9,6 +9,7 @@ from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
 from gptcore.backbones.info import BackboneInfo
 from gptcore.data.datasets import Dataset
 from gptcore.data.rows import Rows, pad
+from gptcore.data.tokenizer import Tokenizer, cut_tokens
 from gptcore.engine.layout import Layout
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
@@ -63,9 +64,12 @@ def prepare_inputs(
     length = row_length(
         recipe, info, longest_training=max(len(s) for s in sequences["train"]), longest=longest
     )
-    rows = {
-        name: lay_out(part, length, longest, tokenizer.pad_id, layout) for name, part in sequences.items()
-    }
+    if length <= (around := len(tokenizer.prefix) + len(tokenizer.suffix)):
+        raise UserError(
+            f"context = {length}: {recipe.model} puts {around} special tokens around a text: use more than that"
+        )
+    cut = {name: [cut_tokens(tokenizer, s, length) for s in part] for name, part in sequences.items()}
+    rows = {name: lay_out(part, length, longest, tokenizer.pad_id, layout) for name, part in cut.items()}
     return Inputs(
         **rows,
         tokenizer=tokenizer.name,
@@ -79,11 +83,13 @@ def prepare_inputs(
     )
 
 
-def rows_of_sequences(sequences: Sequence[Sequence[int]], length: int, layout: Layout, pad_id: int) -> Rows:
+def rows_of_sequences(
+    sequences: Sequence[Sequence[int]], length: int, layout: Layout, tokenizer: Tokenizer
+) -> Rows:
     """Token sequences as rows of `length` tokens at most, as `lay_out` makes them."""
-    sequences = [sequence[:length] for sequence in sequences]
+    sequences = [cut_tokens(tokenizer, sequence, length) for sequence in sequences]
     longest = max(1, *map(len, sequences))
-    return lay_out(sequences, longest if layout.one_by_one else length, longest, pad_id, layout)
+    return lay_out(sequences, longest if layout.one_by_one else length, longest, tokenizer.pad_id, layout)
 
 
 def lay_out(

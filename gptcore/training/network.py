@@ -42,7 +42,7 @@ def fit(task: Task) -> Fit:
     if used:
         n_done = training.epochs[(training.best_epoch or 0) - 1].step
         used.restore(total_decay(recipe, len(data.train), n_done))
-    classifier.layout = task.engine.layout(recipe)
+    classifier.layout = task.engine.layout(recipe, classifier.backbone.info)
     predictor = NetworkPredictor(classifier, checkpoint_tokenizer(recipe.model), begun.inputs.length)
     return Fit(
         recipe=recipe,

@@ -8,6 +8,7 @@ from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
 from gptcore.backbones.info import BackboneInfo
 from gptcore.data.datasets import Dataset
 from gptcore.data.rows import Rows
+from gptcore.data.tokenizer import cut_tokens
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine
 from gptcore.recipe import Recipe
@@ -31,10 +32,10 @@ def other_paddings(result: Fit, data: Dataset, engine: Engine) -> list[PaddingCh
     tokenizer = checkpoint_tokenizer(result.recipe.model)
     # Cut as the run cut them: it is the padding that changes, not the text.
     own_length = _own_length(result.inputs, classifier.backbone.info)
-    sequences = [text[:own_length] for text in tokenizer.encode_batch(data.test.texts)]
+    sequences = [cut_tokens(tokenizer, text, own_length) for text in tokenizer.encode_batch(data.test.texts)]
     for padding, length in wanted_paddings(result.recipe, result.inputs, classifier.backbone.info):
         recipe = result.recipe.model_copy(update={"padding": padding})
-        classifier.layout = engine.layout(recipe)
+        classifier.layout = engine.layout(recipe, classifier.backbone.info)
         longest = max(1, *map(len, sequences))
         tokens = lay_out(sequences, length or longest, longest, tokenizer.pad_id, classifier.layout)
         rows = _rows(result, classifier, tokens, engine)

@@ -163,5 +163,5 @@ def _tokenised(tokenizer: Tokenizer, texts: Sequence[str]) -> Iterator[list[list
 
 def _rows(predictor: NetworkPredictor | FeaturesPredictor, sequences: Sequence[Sequence[int]]) -> Rows:
     network = predictor.network
-    rows = rows_of_sequences(sequences, predictor.tokens_per_row, network.layout, predictor.tokenizer.pad_id)
+    rows = rows_of_sequences(sequences, predictor.tokens_per_row, network.layout, predictor.tokenizer)
     return rows.to(network.head.weight.device)

@@ -22,7 +22,8 @@ from torch import Tensor
 from gptcore.backbones.checkpoint_files import CONFIG_FILE, tokenizer_files
 from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
 from gptcore.backbones.checkpoints import known_config, known_folder
-from gptcore.backbones.config import ModelConfig
+from gptcore.backbones.hf_config import HFConfig
+from gptcore.backbones.model_info import AnyConfig
 from gptcore.backbones.weights import hf_config
 from gptcore.data.datasets import Dataset, Split
 from gptcore.data.subset import with_train_size
@@ -121,8 +122,8 @@ class Sample:
 
     recipe: Recipe
     engine: Engine
-    config: ModelConfig | None
-    small: ModelConfig | None
+    config: AnyConfig | None
+    small: AnyConfig | None
     phases: dict[str, float]
     inputs: Inputs | None
     n_train: int
@@ -135,7 +136,9 @@ class Sample:
         if self.config is None or self.small is None:
             return Probe({name: s * len(data.train) / self.n_train for name, s in self.phases.items()})
         sequences, tokenise_s = tokenise(data, self.recipe.model)
-        inputs = prepare_inputs(data, self.recipe, self.engine.layout(self.recipe), self.config, sequences)
+        inputs = prepare_inputs(
+            data, self.recipe, self.engine.layout(self.recipe, self.config), self.config, sequences
+        )
         phases = _deepened(_scaled(self, inputs), self.recipe, self.small, self.config, self.engine)
         return Probe(
             phases | {"tokenise": tokenise_s},
@@ -157,7 +160,7 @@ class Sample:
         )
 
 
-def _cut(inputs: Inputs, recipe: Recipe, config: ModelConfig) -> CutTexts:
+def _cut(inputs: Inputs, recipe: Recipe, config: AnyConfig) -> CutTexts:
     longest = inputs.longest_tokens
     length = inputs.tokens_per_row or row_length(recipe, config, longest, longest)
     return CutTexts(inputs.n_truncated, len(inputs.train) + len(inputs.validation) + len(inputs.test), length)
@@ -181,7 +184,9 @@ def take_sample(
     config = known_config(recipe.backbone)
     if config is None:
         return None
-    inputs = prepare_inputs(data, recipe, engine.layout(recipe), config, tokenise(data, recipe.model)[0])
+    inputs = prepare_inputs(
+        data, recipe, engine.layout(recipe, config), config, tokenise(data, recipe.model)[0]
+    )
     small = _stand_in(config, recipe) if size.stand_in else config
     # On a GPU the steps of the second epoch, which is timed, should be recorded ones.
     n_steps = WARM_UP + 1 if torch.device(device).type == "cuda" else 1
@@ -205,12 +210,15 @@ def take_sample(
     )
 
 
-def _write_stand_in(folder: Path, small: ModelConfig, model: str) -> None:
+def _write_stand_in(folder: Path, small: AnyConfig, model: str) -> None:
     """A checkpoint's folder without weights: the stand-in's shape, and the tokenizer of `model`."""
     original = known_folder(model)
     for file in tokenizer_files(original) if original is not None and small.tokenizer == "own" else ():
         shutil.copy(file, folder)
-    config = hf_config(small) | {"pad_token_id": checkpoint_tokenizer(model).pad_id}
+    if isinstance(small, HFConfig):
+        config = json.loads(small.raw)
+    else:
+        config = hf_config(small) | {"pad_token_id": checkpoint_tokenizer(model).pad_id}
     (folder / CONFIG_FILE).write_text(json.dumps(config), encoding="utf-8")
 
 
@@ -247,18 +255,19 @@ def _slice(data: Dataset, *sizes: int) -> Dataset:
     return replace(data, train=train, validation=validation, test=test)
 
 
-def _stand_in(config: ModelConfig, recipe: Recipe) -> ModelConfig:
+def _stand_in(config: AnyConfig, recipe: Recipe) -> AnyConfig:
     """The model itself, or one of its width with as many blocks as STAND_IN_PARAMS allows."""
     upper = recipe.method.upper_blocks  # and one below them; two blocks where all of them learn
-    fewest = min(config.n_layer, 1 + (1 if upper is None else upper))
+    fewest = min(config.n_blocks, 1 + (1 if upper is None else upper))
     too_many = max(0, config.n_params - STAND_IN_PARAMS) / config.n_block_params
-    return config.model_copy(update={"n_layer": max(fewest, config.n_layer - int(np.ceil(too_many)))})
+    return config.with_blocks(max(fewest, config.n_blocks - int(np.ceil(too_many))))
 
 
 def _scaled(sample: Sample, inputs: Inputs) -> dict[str, float]:
     """The slice's seconds as those of the whole data: train by batches, what follows it by positions."""
     assert sample.inputs is not None
-    recipe, layout = sample.recipe, sample.engine.layout(sample.recipe)
+    assert sample.config is not None
+    recipe, layout = sample.recipe, sample.engine.layout(sample.recipe, sample.config)
     whole, sliced = (
         {name: _positions(getattr(of, name).lengths, of.train.width, layout) for name in SPLITS}
         for of in (inputs, sample.inputs)
@@ -297,10 +306,10 @@ def _positions(lengths: Tensor, width: int, layout: Layout) -> int:
 
 
 def _deepened(
-    phases: dict[str, float], recipe: Recipe, small: ModelConfig, config: ModelConfig, engine: Engine
+    phases: dict[str, float], recipe: Recipe, small: AnyConfig, config: AnyConfig, engine: Engine
 ) -> dict[str, float]:
     """The stand-in's seconds as those of the model: each phase by the blocks that it passes."""
-    if small.n_layer == config.n_layer:
+    if small.n_blocks == config.n_blocks:
         return phases
 
     def blocks(n_layer: int) -> dict[str, float]:
@@ -310,6 +319,6 @@ def _deepened(
         # Backward costs twice what forward does.
         return {"trunk": frozen, "train": above + 2 * backward, "evaluate": above, "load": n_layer}
 
-    few, all_of_them = blocks(small.n_layer), blocks(config.n_layer)
+    few, all_of_them = blocks(small.n_blocks), blocks(config.n_blocks)
     factors = {name: all_of_them[name] / few[name] for name in few if few[name]}
     return {name: s * factors.get(name, 1.0) for name, s in phases.items()}

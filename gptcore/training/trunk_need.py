@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from gptcore.backbones.config import ModelConfig
+from gptcore.backbones.info import BackboneInfo
 from gptcore.data.rows import batches_by_length
 from gptcore.engine.engine import Engine
 from gptcore.engine.layout import Layout
@@ -37,23 +37,23 @@ class TrunkNeed:
     last_block: float = 1.0
 
 
-def trunk_need(recipe: Recipe, inputs: Inputs, config: ModelConfig, engine: Engine) -> TrunkNeed | None:
+def trunk_need(recipe: Recipe, inputs: Inputs, config: BackboneInfo, engine: Engine) -> TrunkNeed | None:
     """What a run on these inputs wants of a trunk; None where it has none."""
-    depth = recipe.method.frozen_below(config.n_layer)
+    depth = recipe.method.frozen_below(config.n_blocks)
     if depth == 0 or not engine.is_fast:
         return None
-    layout, width = engine.layout(recipe), inputs.train.width
+    layout, width = engine.layout(recipe, config), inputs.train.width
     rows = (recipe.model, layout.causal, layout.mask_padding, layout.drop_padding, layout.side, width)
     parts = _state_bytes(recipe, inputs, config, engine)
-    if depth < config.n_layer:
+    if depth < config.n_blocks:
         return TrunkNeed(rows, None, depth, parts)
     below = TrunkNeed(rows, None, depth - 1, parts) if depth > 1 else None
     n_rows = len(inputs.train) + len(inputs.validation) + len(inputs.test)
     last_block = ONE_POSITION if layout.last_block_at_read_positions else 1.0
-    return TrunkNeed(rows, layout.position, depth, {rows: 4 * config.d_model * n_rows}, below, last_block)
+    return TrunkNeed(rows, layout.position, depth, {rows: 4 * config.width * n_rows}, below, last_block)
 
 
-def _state_bytes(recipe: Recipe, inputs: Inputs, config: ModelConfig, engine: Engine) -> dict[Hashable, int]:
+def _state_bytes(recipe: Recipe, inputs: Inputs, config: BackboneInfo, engine: Engine) -> dict[Hashable, int]:
     """What the states of each split take, and those of the test texts under other paddings, which stay as well."""
     found: dict[Hashable, int] = {}
 
@@ -74,14 +74,14 @@ def _state_bytes(recipe: Recipe, inputs: Inputs, config: ModelConfig, engine: En
             if layout.drop_padding
             else len(lengths) * width
         )
-        found[key] = 4 * config.d_model * n_positions
+        found[key] = 4 * config.width * n_positions
 
     for split in SPLITS:
-        add(split, engine.layout(recipe), inputs.train.width)
+        add(split, engine.layout(recipe, config), inputs.train.width)
     if recipe.trainer == "network":
         longest = int(inputs.test.lengths.max())
         for padding, length in wanted_paddings(recipe, inputs, config):
-            layout = engine.layout(recipe.model_copy(update={"padding": padding}))
+            layout = engine.layout(recipe.model_copy(update={"padding": padding}), config)
             trimmed = 1 if layout.first_token else longest
             add("test", layout, trimmed if layout.drop_padding or length is None else length)
     return found

@@ -56,12 +56,16 @@ TORCH_FREE = [
     "gptcore.backbones.checkpoint_files",
     "gptcore.backbones.checkpoint_tokenizer",
     "gptcore.backbones.checkpoints",
+    "gptcore.backbones.families",
+    "gptcore.backbones.hf_config",
+    "gptcore.backbones.model_info",
     "gptcore.backbones.info",
     "gptcore.backbones.fingerprint",
     "gptcore.methods",
     "gptcore.methods.base",
     "gptcore.methods.layers",
     "gptcore.methods.lora",
+    "gptcore.methods.targets",
     "gptcore.backbones.gpt2_config",
     "gptcore.backbones.hub",
     "gptcore.backbones.layer_names",
@@ -86,6 +90,7 @@ TORCH_FREE = [
     "gptcore.product.card",
     "gptcore.product.recipes",
     "gptcore.product.report",
+    "gptcore.training.fits",
 ]
 # Of bench, nothing else: what does the runs, what times real steps, and the gate that runs a study.
 MAY_LOAD_TORCH = {"bench.run.runner", "bench.run.probing", "bench.run.gate", "bench.run.speed"}
@@ -273,6 +278,15 @@ def test_models_know_nothing_of_finetuning_and_data_of_neither() -> None:
         "gptcore.engine",
         "gptcore.methods",
         "gptcore.backbones",
+    )
+
+
+def test_the_extra_hf_is_opened_in_few_places_and_only_when_needed() -> None:
+    opens = ("gptcore.backbones.hf_load", "gptcore.backbones.hf_attention", "gptcore.methods.peft_layers")
+    packages = matching("gptcore*", "bench*")
+    assert not offenders([name for name in packages if name not in opens], "transformers", "peft")
+    assert not any(
+        {"transformers", "peft"} & imports.at_import for imports in map(MODULES.__getitem__, packages)
     )
 
 

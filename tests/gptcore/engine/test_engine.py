@@ -54,6 +54,7 @@ class Numbers:
     """A tokenizer of texts such as "3 14 15"."""
 
     name, fingerprint, pad_id, unk_id, notes = "numbers", "n" * 64, PAD, None, ()
+    prefix, suffix = (), ()
 
     def encode_batch(self, texts: tuple[str, ...]) -> list[list[int]]:
         return [[int(word) for word in text.split()] for text in texts]
@@ -249,7 +250,9 @@ def test_logits_before_training_by_chance(recipe: Recipe, data: Dataset) -> None
 def test_engines_tell_the_same_of_the_texts(recipe: Recipe, data: Dataset) -> None:
     facts = []
     for engine in (Engine("plain"), Engine("fast")):
-        inputs = prepare_inputs(data, recipe, engine.layout(recipe), REGISTRY["mini"].config)
+        inputs = prepare_inputs(
+            data, recipe, engine.layout(recipe, REGISTRY["mini"].config), REGISTRY["mini"].config
+        )
         facts.append((inputs.tokens_per_row, inputs.longest_tokens, inputs.mean_tokens, inputs.n_truncated))
     assert facts[0] == facts[1]
 

@@ -62,12 +62,12 @@ def test_targets_choose_the_layers(toy_gpt):
 
 @pytest.mark.parametrize("targets", [("c_attn", "query"), ("query",), ("ln_1", "c_fc"), ("attn",), ("roj",)])
 def test_a_target_that_is_no_layer_is_refused(toy_gpt, targets):
-    with pytest.raises(UserError, match=r"lora_targets: (query|ln_1|attn|roj) names no linear layer"):
+    with pytest.raises(UserError, match=r"lora_targets: (query|ln_1|attn|roj) is not a linear layer"):
         inject(toy_gpt(), targets=targets)
 
 
 def test_adapters_are_put_in_once(toy_gpt):
-    with pytest.raises(UserError, match="names no linear layer"):
+    with pytest.raises(UserError, match="is not a linear layer"):
         inject(inject(toy_gpt()))
 
 

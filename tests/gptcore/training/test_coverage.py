@@ -18,6 +18,8 @@ class Known:
     notes: tuple[str, ...] = ()
     n_vocab: int = 9
     pad_id: int = 1
+    prefix: tuple[int, ...] = ()
+    suffix: tuple[int, ...] = ()
 
     def encode(self, text: str) -> list[int]:
         raise AssertionError(text)

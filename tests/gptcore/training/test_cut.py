@@ -39,7 +39,9 @@ def test_long_texts_keep_their_first_tokens(padding: str) -> None:
     assert texts.train.texts[0] == SHORT
     assert texts.train.texts[1] == texts.test.texts[0] == tokenizer.decode(tokenizer.encode(LONG)[:6])
     assert LONG.startswith(texts.train.texts[1])
-    inputs = prepare_inputs(DATA, recipe, Engine("plain").layout(recipe), REGISTRY["nano"].config)
+    inputs = prepare_inputs(
+        DATA, recipe, Engine("plain").layout(recipe, REGISTRY["nano"].config), REGISTRY["nano"].config
+    )
     assert inputs.n_truncated == cut.n_cut
 
 

@@ -74,7 +74,7 @@ def test_predictions_are_those_by_hand(train: str) -> None:
     result, found = fitted(train=train, position="last")
     classifier = result.classifier.predictor.network
     assert isinstance(classifier, Classifier)
-    assert classifier.layout == Engine("fast").layout(result.recipe)  # put back
+    assert classifier.layout == Engine("fast").layout(result.recipe, classifier.backbone.info)  # put back
     tokenizer = load_tokenizer("embedded")
     assert result.inputs is not None
     cut = result.inputs.tokens_per_row

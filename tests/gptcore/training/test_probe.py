@@ -101,7 +101,7 @@ def test_every_phase_of_the_run_is_forecast(data: Dataset, train: str) -> None:
 
 def sample_of(recipe: Recipe, engine: Engine, part: Dataset, n_evaluations: int) -> module.Sample:
     """As taken by a clock that counts: positions for phases, and 4 for a batch."""
-    inputs = prepare_inputs(part, recipe.model_copy(update={"context": 32}), engine.layout(recipe), TOY)
+    inputs = prepare_inputs(part, recipe.model_copy(update={"context": 32}), engine.layout(recipe, TOY), TOY)
     n_texts = len(part.train) + len(part.test) + max(1, n_evaluations) * len(part.validation)
     phases = {"load": 5.0, "train": 8.0, "evaluate": n_texts * 32.0}
     return module.Sample(recipe, engine, TOY, TOY, phases, inputs, len(part.train), 4.0, n_evaluations)
@@ -113,7 +113,7 @@ def test_phases_are_scaled_to_the_whole_data(data: Dataset, train: str) -> None:
     engine, part = Engine("plain"), module._slice(data, 8, 32, 32)
     epochs = 0 if train == "features" else recipe.epochs
     sample = sample_of(recipe, engine, part, 2 if epochs else 0)
-    phases = module._scaled(sample, prepare_inputs(data, recipe, engine.layout(recipe), TOY))
+    phases = module._scaled(sample, prepare_inputs(data, recipe, engine.layout(recipe, TOY), TOY))
     n_evaluated = len(data.train) + max(1, epochs) * len(data.validation) + len(data.test)
     assert phases["load"] == 5
     assert phases["evaluate"] == pytest.approx(n_evaluated * 32)
@@ -138,7 +138,7 @@ def test_rows_that_are_wider_in_another_split_take_longer(
 ) -> None:
     changes = {"train": train, "position": position, "padding": "right"}
     recipe, kind = RECIPE.model_copy(update=changes), Engine(engine)  # type: ignore[arg-type]
-    layout = kind.layout(recipe)
+    layout = kind.layout(recipe, TOY)
     part = module._slice(data, 8, 32, 32)
     sample = sample_of(recipe, kind, part, 2)
     inputs, wide = (
@@ -158,7 +158,7 @@ def test_a_sample_tells_of_every_split(data: Dataset) -> None:
     found = sample.of(other)
     assert found.trunk is not None
     assert found.trunk.rows == sample.of(data).trunk.rows  # type: ignore[union-attr]
-    inputs = prepare_inputs(other, RECIPE, Engine().layout(RECIPE), TOY)
+    inputs = prepare_inputs(other, RECIPE, Engine().layout(RECIPE, TOY), TOY)
     assert found.tokens_per_row == inputs.train.width
     rows = (inputs.train.values, inputs.validation.values, inputs.test.values)
     n_used = len({token for part in rows for token in part.flatten().tolist()})
@@ -201,10 +201,10 @@ def test_short_epochs_are_timed_again_with_their_texts_repeated(
 
 def test_positions_of_a_view_that_trims(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batching, "POSITIONS_AT_A_TIME", 97)
-    layout = Engine().layout(RECIPE.model_copy(update={"position": "last_real"}))
+    layout = Engine().layout(RECIPE.model_copy(update={"position": "last_real"}), TOY)
     lengths = torch.tensor([3] * 32 + [9] * 2 + [1] * 32)
     assert module._positions(lengths, 20, layout) == 32 * 1 + 32 * 3 + 2 * 9
-    assert module._positions(lengths, 20, Engine("plain").layout(RECIPE)) == 66 * 20
+    assert module._positions(lengths, 20, Engine("plain").layout(RECIPE, TOY)) == 66 * 20
 
 
 def test_a_large_model_is_stood_for_by_fewer_blocks(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

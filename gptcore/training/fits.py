@@ -1,0 +1,43 @@
+"""Whether a recipe can be computed on a model, as far as the model's config tells. Imports no torch."""
+
+from __future__ import annotations
+
+from gptcore.backbones.info import BackboneInfo
+from gptcore.errors import UserError
+from gptcore.recipe import Recipe
+
+
+def fit_obstacle(recipe: Recipe, info: BackboneInfo) -> str | None:
+    """Why the recipe cannot be computed on a model of that kind, with a remedy; None where it can."""
+    abilities = info.abilities
+    native = "causal" if abilities.causal else "bidirectional"
+    if recipe.attention not in ("native", native) and not abilities.turns:
+        return (
+            f"attention = {recipe.attention!r}: {recipe.model} attends in code of its own, which has one mask "
+            f"({native}): use 'native'"
+        )
+    reads_padding = recipe.position in ("mean", "first" if recipe.padding == "left" else "last")
+    if (
+        not abilities.own_attention
+        and not recipe.attend_padding
+        and recipe.padding != "none"
+        and reads_padding
+    ):
+        return (
+            f"position = {recipe.position!r} with attend_padding = false: {recipe.model} hides padding in code of its "
+            "own, where a pad token does not even see itself: use last_real or mean_real, or attend_padding = true"
+        )
+    frozen = recipe.method.frozen_below(info.n_blocks)
+    learns_above = recipe.method.upper_blocks not in (None, 0)
+    if not abilities.trunk and (learns_above or 0 < frozen < info.n_blocks):
+        return (
+            f"train = {recipe.train_name}: {recipe.model} has no upper blocks to train alone, as its blocks cannot be "
+            "computed one by one: use all, lora, last_layer or features"
+        )
+    return None
+
+
+def check_fit(recipe: Recipe, info: BackboneInfo) -> None:
+    """Raises UserError where there is an obstacle."""
+    if (obstacle := fit_obstacle(recipe, info)) is not None:
+        raise UserError(obstacle)
