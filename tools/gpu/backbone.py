@@ -117,6 +117,8 @@ def conventional(folder: Path, data: Dataset, method: str) -> dict[str, Any]:
     loop(list(_batches(splits[0], BATCH, pad))[:3])
     _predict(model, list(_batches(splits[1], PREDICTED_AT_A_TIME, pad))[:1], device)
     _wait(device)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
     began = time.perf_counter()
     for _ in range(EPOCHS):
         loop(list(_batches(splits[0], BATCH, pad)))
