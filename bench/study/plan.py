@@ -15,8 +15,8 @@ from gptcore.backbones.checkpoints import (
     KNOWN_NAMES,
     OWNERS,
     cached_checkpoint,
-    check_accepted,
     check_checkpoint,
+    check_obtainable,
     is_hub_id,
     is_known,
     is_local_folder,
@@ -166,7 +166,7 @@ def checkpoint_notes(plan: Sequence[PlannedRun]) -> list[str]:
 def _check_model(model: str, where: str) -> None:
     is_a_file = is_file(model)
     if is_known(model):
-        check_accepted(model)
+        check_obtainable(model)
         return
     if model in FAMILIES or path_kind(model) == "folder":
         return

@@ -12,9 +12,14 @@ from gptcore.backbones import hub
 from gptcore.backbones.catalogue import CATALOGUE
 from gptcore.backbones.checkpoint_files import WEIGHT_FILES, is_file, is_folder, weight_files
 from gptcore.backbones.config import REGISTRY, ModelConfig
-from gptcore.backbones.convert.cache import AS_PUBLISHED, cached_conversion, conversion_of, converted_folder
+from gptcore.backbones.convert.cache import (
+    AS_PUBLISHED,
+    cached_conversion,
+    check_fetchable,
+    conversion_of,
+    converted_folder,
+)
 from gptcore.backbones.convert.fetch import is_reachable
-from gptcore.backbones.convert.terms import check_terms
 from gptcore.backbones.model_info import AnyConfig, read_info
 from gptcore.backbones.safetensors_header import read_headers
 from gptcore.backbones.tensor_names import match_tensors
@@ -40,7 +45,7 @@ def checkpoint_folder(name_or_path: str | Path) -> Path:
     name = str(name_or_path)
     if _is_converted(name):
         return converted_folder(name)
-    if (repo := _hub_repo(name)) is not None:
+    if (repo := hub_repo(name)) is not None:
         return hub.download(repo, has_own_tokenizer(name))
     if name in REGISTRY:
         folder = bundled_folder(name)
@@ -55,7 +60,7 @@ def checkpoint_folder(name_or_path: str | Path) -> Path:
 def is_known(name: str) -> bool:
     """Whether a model is known by name; those of the hub may have a revision behind an @."""
     base, revision = hub.split_revision(name)
-    return base in KNOWN_NAMES and (revision is None or _hub_repo(name) is not None)
+    return base in KNOWN_NAMES and (name == base or (revision is not None and hub_repo(name) is not None))
 
 
 def is_hub_id(name: str) -> bool:
@@ -73,6 +78,8 @@ def not_a_model(name: str) -> str:
     """Why a name is not a model, and what to write instead."""
     if is_file(name):
         return f"is a file: name the folder that holds it, {Path(name).parent}"
+    if name.endswith("@"):
+        return "ends with an @: name a revision behind it, or leave it out"
     if hub.split_revision(name)[0] in KNOWN_NAMES:
         return "has no revisions, as its files are known: leave out what follows the @"
     if name in OWNERS:
@@ -90,7 +97,7 @@ def cached_checkpoint(name_or_path: str | Path) -> Path | None:
     name = str(name_or_path)
     if _is_converted(name):
         return cached_conversion(name)
-    if (repo := _hub_repo(name)) is not None:
+    if (repo := hub_repo(name)) is not None:
         return hub.cached_folder(repo, has_own_tokenizer(name))
     folder = bundled_folder(name) if name in REGISTRY else Path(name)
     try:
@@ -127,7 +134,7 @@ def checkpoint_reachable(name_or_path: str | Path) -> bool:
     name = str(name_or_path)
     if _is_converted(name):
         return is_reachable(CATALOGUE[name], PROBE_LIMIT_S)
-    repo = _hub_repo(name)
+    repo = hub_repo(name)
     return repo is not None and hub.is_reachable(repo)
 
 
@@ -138,7 +145,7 @@ def download_bytes(name_or_path: str | Path) -> int | None:
         return 0
     if _is_converted(name):
         return CATALOGUE[name].download_bytes
-    repo = _hub_repo(name)
+    repo = hub_repo(name)
     return None if repo is None else hub.weight_bytes(repo)
 
 
@@ -154,10 +161,10 @@ def known_config(name_or_path: str | Path) -> AnyConfig | None:
     return None if folder is None else read_info(folder)
 
 
-def check_accepted(name: str) -> None:
-    """Raises UserError where a model would be fetched whose terms the user has not accepted."""
-    if _is_converted(name) and cached_conversion(name) is None:
-        check_terms(name)
+def check_obtainable(name: str) -> None:
+    """Raises UserError where the user has to accept terms or install a package before a model can be fetched."""
+    if _is_converted(name):
+        check_fetchable(name)
 
 
 def weights_source(name: str) -> str:
@@ -167,12 +174,12 @@ def weights_source(name: str) -> str:
         return f"{next(iter(made['files'].values()))['source']} ({made['how']})"
     if name in REGISTRY:
         return REGISTRY[name].source
-    return _hub_repo(name) or Path(name).name
+    return hub_repo(name) or Path(name).name
 
 
 def weights_revision(name: str) -> str | None:
     """The commit of the hub that a model's files are of; None for other models, and those not on this machine."""
-    folder = cached_checkpoint(name) if _hub_repo(name) is not None else None
+    folder = cached_checkpoint(name) if hub_repo(name) is not None else None
     return None if folder is None else hub.commit_of(folder)
 
 
@@ -188,7 +195,7 @@ def _is_converted(name: str) -> bool:
     return name in CATALOGUE and CATALOGUE[name].convert is not None
 
 
-def _hub_repo(name: str) -> str | None:
+def hub_repo(name: str) -> str | None:
     """The hub id behind a model's name, @revision included; None for what is not of the hub."""
     base, revision = hub.split_revision(name)
     if base in KNOWN_NAMES:

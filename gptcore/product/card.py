@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from gptcore.backbones.config import REGISTRY
+from gptcore.backbones.checkpoints import hub_repo, weights_source
+from gptcore.backbones.hub import split_revision
 from gptcore.product.report import FitReport
 from gptcore.recipe import Recipe
 
@@ -44,8 +45,15 @@ def _base_model(recipe: Recipe) -> str | None:
     """The hub's id of the model that was started from; None for one that is not there."""
     if recipe.backbone is None or recipe.weights == "random":
         return None
-    source = REGISTRY[recipe.model].source if recipe.model in REGISTRY else recipe.model
-    return source if source.count("/") == 1 and not source.startswith((".", "/", "~")) else None
+    repo = hub_repo(recipe.model)
+    return None if repo is None else split_revision(repo)[0]
+
+
+def _weights(recipe: Recipe) -> list[str]:
+    """A line on where the weights come from, which says what was done to them."""
+    if recipe.backbone is None or recipe.weights == "random":
+        return []
+    return [f"- Weights: {_line(recipe.model)}, {_line(weights_source(recipe.model))}"]
 
 
 def _body(name: str, recipe: Recipe, labels: Sequence[str], report: FitReport) -> list[str]:
@@ -60,6 +68,7 @@ def _body(name: str, recipe: Recipe, labels: Sequence[str], report: FitReport) -
         "## Training",
         "",
         f"- Recipe: `{recipe.id}` (in `classifier.json`), seed {report.seed}",
+        *_weights(recipe),
         f"- Data: {_line(data.name)}, {data.n_train + data.n_validation:,} texts for training and validation, "
         f"{data.n_test:,} for the test; SHA-256 `{data.fingerprint}`",
         f"- Classes: {', '.join(f'{_line(label)} {n:,}' for label, n in data.classes.items())}",

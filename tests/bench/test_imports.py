@@ -36,6 +36,7 @@ TORCH_FREE = [
     "gptcore.commands.predict",
     "gptcore.commands.recipes",
     "gptcore.errors",
+    "gptcore.extras",
     "gptcore.files",
     "gptcore.locks",
     "gptcore.recipe",

@@ -18,11 +18,13 @@ from gptcore.backbones.convert.onnx_bert import convert_onnx
 from gptcore.backbones.convert.tensors import write_folder, write_json
 from gptcore.backbones.convert.terms import check_terms
 from gptcore.data.assets import CACHE_REMEDY, cache_dir
+from gptcore.extras import require
 from gptcore.files import cannot_write, sync_folder
 from gptcore.locks import lock
 
 SOURCE_FILE = "source.json"
 AS_PUBLISHED = "as published"
+TOOLS = ("gguf", "onnx")  # packages that convert
 _VERSION = 1  # of the converters: a change of what they make makes it anew, in another folder
 
 
@@ -31,7 +33,7 @@ def converted_folder(name: str) -> Path:
     folder = _folder(name)
     if is_converted(name):
         return folder
-    check_terms(name)
+    check_fetchable(name)
     try:
         with lock(folder.parent, folder.name, wait=True):
             if not is_converted(name):  # another process may have made it meanwhile
@@ -44,6 +46,15 @@ def converted_folder(name: str) -> Path:
 def cached_conversion(name: str) -> Path | None:
     """The folder of a converted model in the cache, else None."""
     return _folder(name) if is_converted(name) else None
+
+
+def check_fetchable(name: str) -> None:
+    """Raises UserError where the user has something to do before a model that is not in the cache can be made."""
+    if is_converted(name):
+        return
+    check_terms(name)
+    if (tool := CATALOGUE[name].convert) in TOOLS:
+        require(tool, name, "hf")
 
 
 def is_converted(name: str) -> bool:

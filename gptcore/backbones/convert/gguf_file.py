@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from gptcore.backbones.convert.tensors import LazyTensor
 from gptcore.errors import UserError
+from gptcore.extras import require
 
 
 class Metadata:
@@ -61,10 +61,7 @@ class Metadata:
 
 def open_gguf(path: Path) -> tuple[Metadata, dict[str, LazyTensor]]:
     """Metadata and tensors by their names in the file, outer dimension first. Raises UserError."""
-    if importlib.util.find_spec("gguf") is None:
-        raise UserError(
-            f"{path.name} is read with gguf, which is not installed: pip install 'gpt-classifier-bench[hf]'"
-        )
+    require("gguf", path.name, "hf")
     from gguf import GGUFReader
 
     try:

@@ -6,7 +6,6 @@ matrix gives is added to the bias of its layer.
 
 from __future__ import annotations
 
-import importlib.util
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ import numpy as np
 
 from gptcore.backbones.convert.tensors import FoundModel, LazyTensor
 from gptcore.errors import UserError
+from gptcore.extras import require
 
 if TYPE_CHECKING:
     from onnx import GraphProto, TensorProto
@@ -24,10 +24,7 @@ _ROOT = "embeddings.word_embeddings.weight"
 
 def convert_onnx(path: Path, config: dict[str, Any]) -> FoundModel:
     """The model in an ONNX file, which has to be the BERT of `config`. Raises UserError, also for a tensor too many."""
-    if importlib.util.find_spec("onnx") is None:
-        raise UserError(
-            f"{path.name} is read with onnx, which is not installed: pip install 'gpt-classifier-bench[hf]'"
-        )
+    require("onnx", path.name, "hf")
     import onnx
 
     try:

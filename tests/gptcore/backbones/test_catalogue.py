@@ -3,7 +3,13 @@
 import pytest
 
 from gptcore.backbones.catalogue import CATALOGUE, TERMS, KnownModel
-from gptcore.backbones.checkpoints import KNOWN_NAMES, check_accepted, checkpoint_folder, is_hub_id, is_known
+from gptcore.backbones.checkpoints import (
+    KNOWN_NAMES,
+    check_obtainable,
+    checkpoint_folder,
+    is_hub_id,
+    is_known,
+)
 from gptcore.backbones.config import REGISTRY
 from gptcore.backbones.convert.terms import accept_terms
 from gptcore.errors import UserError
@@ -88,12 +94,12 @@ def test_terms_have_to_be_accepted_once(cache):
     assert message.endswith("--accept-licence gemma")
     assert "\n" not in message
     assert not (cache / "models").exists()
-    check_accepted("smollm2-135m")
+    check_obtainable("smollm2-135m")
     with pytest.raises(UserError, match="accept"):
-        check_accepted("gemma3-270m")
+        check_obtainable("gemma3-270m")
     (line,) = accept_terms(["gemma"])
     assert "Gemma Terms of Use" in line
-    check_accepted("gemma3-270m")
+    check_obtainable("gemma3-270m")
 
 
 def test_unknown_terms_are_refused():

@@ -1,6 +1,5 @@
 """GGUF to a folder: the same tensors, states and token ids as `transformers` has; what is not understood is refused."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
+from gptcore import extras
 from gptcore.backbones.convert import gguf_file
 from gptcore.backbones.convert.gguf_model import convert_gguf
 from gptcore.backbones.convert.tensors import write_folder
@@ -106,7 +106,7 @@ def test_another_architecture_and_a_damaged_file_are_refused(tmp_path):
 
 
 def test_without_the_extra_the_remedy_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setattr(extras.importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(UserError, match=r"pip install 'gpt-classifier-bench\[hf\]'"):
         gguf_file.open_gguf(tmp_path / "toy.gguf")
 
