@@ -86,13 +86,21 @@ def write_checkpoint(folder: Path, data: Dataset, small: bool) -> None:
 
 def ours(folder: Path, data: Dataset, method: str) -> dict[str, Any]:
     """The project's own fit, with an engine that has no trunk yet."""
-    if missing("gptcore.backbones.huggingface"):
-        return {"skipped": "gptcore has no Hugging Face backbone yet (gptcore/backbones/huggingface.py)"}
+    if missing("transformers"):
+        return {"skipped": "missing here: transformers"}
     from gptcore.engine.engine import Engine, probe_precision
     from gptcore.recipe import make_recipe
 
     device = _device()
-    changes = {"model": str(folder), "weights": "random", "train": method, "position": "last_real"}
+    changes: dict[str, Any] = {
+        "model": str(folder),
+        "weights": "random",
+        "train": method,
+        "position": "last_real",
+    }
+    changes |= (
+        {"lora_targets": ["all-linear"], "lora_rank": RANK, "lora_alpha": RANK} if method == "lora" else {}
+    )
     recipe = make_recipe(changes | {"epochs": EPOCHS, "batch_size": BATCH, "lr": LR}, where="stage 3")
     engine = partial(Engine, "fast", probe_precision(device))
     time_row(recipe.model_copy(update={"epochs": 1, "train_size": 24}), data, engine(), device)
