@@ -68,7 +68,8 @@ def run(
     show_messages(study_run)
     save_study(study_run.folder, manifest_so_far(study_run, study_run.records.values()))
     interrupted, failed = False, any(planned.state == "failed" for planned in study_run.plan)
-    with Supervisor(study_run.session_spec(verify), timeout) as supervisor:
+    spec = study_run.session_spec(verify)
+    with Supervisor(spec, timeout) as supervisor:
         warn_of_mixture(study_run, supervisor)
         planned_runs, predictions = forecast(study_run, supervisor)
         write_report = partial(write_report_of, study_run.folder, margin)
@@ -76,7 +77,7 @@ def run(
         def do(planned: PlannedRun, on_epoch: OnEpoch) -> Record:
             return with_prediction(supervisor.run(planned, on_epoch), predictions)
 
-        with assistants(supervisor.spec, study_run.folder, predictions, timeout) as assist:
+        with assistants(spec, study_run.folder, predictions, timeout) as assist:
 
             def do_all(runs: Sequence[PlannedRun], seen: Mapping[str, Record]) -> list[Record]:
                 assist(runs, seen)
