@@ -30,6 +30,10 @@ class StudyProgress:
         self.current: PlannedRun | None = None
         self.began = time.monotonic()
 
+    def name_of(self, run: PlannedRun) -> str:
+        """What a run is called in its line."""
+        return f"{', '.join(run.rows)} seed {run.seed_index}"
+
     def start(self, run: PlannedRun) -> None:
         """A run begins."""
         self.current, self.began = run, time.monotonic()
@@ -41,7 +45,7 @@ class StudyProgress:
 
     def end(self, run: PlannedRun, record: Record) -> None:
         """A run has ended: done, failed or skipped."""
-        name = f"{', '.join(run.rows)} seed {run.seed_index}"
+        name = self.name_of(run)
         if record.status == "skipped":
             if run.seed_index == 0:
                 self.live.console.print(f"  skipped {safe(name)}: {safe(record.reason or '')}")
@@ -51,16 +55,21 @@ class StudyProgress:
         if record.status == "failed" or record.metrics is None or record.cost is None:
             self.live.console.print(f"  [red]failed[/] {safe(name)}: {safe(record.reason or '')}")
             return
-        took = self.seconds[run.recipe.id] = record.cost.marginal_s
-        self.live.console.print(
-            f"  {100 * record.metrics.test.accuracy:5.1f}% test  {took:6.1f} s  {safe(name)}"
-        )
+        self.seconds[run.recipe.id] = record.cost.marginal_s
+        self.live.console.print(self.done(run, record))
+
+    def done(self, run: PlannedRun, record: Record) -> str:
+        """The line of a run that has an accuracy."""
+        assert record.metrics is not None
+        assert record.cost is not None
+        accuracy, took = record.metrics.test.accuracy, record.cost.marginal_s
+        return f"  {100 * accuracy:5.1f}% test  {took:6.1f} s  {safe(self.name_of(run))}"
 
     def refuse(self, run: PlannedRun, reason: str) -> None:
         """A run cannot be done before the user has changed something."""
         self.n_ended += 1
         self.left.remove(run)
-        name = f"{', '.join(run.rows)} seed {run.seed_index}"
+        name = self.name_of(run)
         self.live.console.print(f"  [red]not run[/] {safe(name)}: {safe(reason)}")
 
     def wait(self, runs: Sequence[PlannedRun]) -> None:
@@ -75,7 +84,7 @@ class StudyProgress:
     def _show(self, what: str) -> None:
         if self.current is None or self.current.state != "todo":
             return
-        name = f"{', '.join(self.current.rows)} seed {self.current.seed_index}"
+        name = self.name_of(self.current)
         line = f"[{self.n_ended + 1}/{self.n_runs}] {sanitize(name)}  {what}  {self._eta()}"
         self.live.update(Text(line))
 

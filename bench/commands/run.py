@@ -51,6 +51,7 @@ def run(
     """
     from bench.commands.live import show_progress
     from bench.commands.progress import forecast, show_messages, show_result, warn_of_mixture
+    from bench.commands.tuning import tune
     from bench.records.store import load_records, save_study
     from bench.run.execute import execute
     from bench.run.follow import follow, manifest_so_far, results_so_far, schedule_of
@@ -62,6 +63,10 @@ def run(
     from bench.study.plan import blocking
 
     study_run = open_study(options, looks)
+    if study_run.trials:
+        show_messages(study_run)
+        tune(study_run, options, timeout)
+        study_run = open_study(options, looks)
     share = None if margin is None else margin / 100
     kept = split_names(keep or [])
     check_names(kept, [row.name for row in study_run.study.rows])

@@ -54,6 +54,25 @@ class PlannedLook(_Part):
     share: float = Field(gt=0, le=1)
 
 
+class Trial(_Part):
+    """One choice of values, tried on validation data; without an accuracy where it failed."""
+
+    values: dict[str, Any]
+    epochs: int
+    accuracy: float | None = Field(
+        default=None, description="of the validation part, mean of the trials' seeds"
+    )
+    log_loss: float | None = None
+
+
+class TunedRow(_Part):
+    """The values that were chosen for a row, and the trials that chose them."""
+
+    row: str
+    values: dict[str, Any]
+    trials: list[Trial]
+
+
 class Study(_Part):
     """A matrix resolved for one model family, one dataset and a list of seeds."""
 
@@ -74,6 +93,9 @@ class Study(_Part):
     )
     warnings: list[str] = Field(default=[], description="warnings for the reader, one per entry")
     command: str = Field(description="the command line that runs this study again")
+    tuned: list[TunedRow] = Field(
+        default=[], description="rows whose values were chosen on validation data before the first run"
+    )
     looks: list[int] | None = Field(
         default=None,
         description="numbers of seeds with which it was judged, where it has no scheme; null: not kept",

@@ -17,6 +17,7 @@ from bench.report.text import (
     percent,
     sanitize,
 )
+from bench.report.values import tuning_fact
 from gptcore.data.checks import leak_warning
 from gptcore.result import PaddingCheck
 
@@ -50,6 +51,7 @@ def study_facts(results: Results) -> list[tuple[str, str]]:
         *_seen_in_training(data),
         *((("How the data was read", "; ".join(study.notes)),) if study.notes else ()),
         ("Seeds (init/order/split)", seeds),
+        *((("Values of the rows", tuned),) if (tuned := tuning_fact(study)) else ()),
         ("Runs", run_counts(results)),
         *environment_facts(results.done),
     ]

@@ -24,6 +24,7 @@ from bench.report.tables import (
     unfinished_table,
 )
 from bench.report.text import code_block, escape, sanitize, sentence
+from bench.report.tuning import tuning_section
 from bench.report.verdicts import scatter_section, verdicts_section, warnings_section
 from gptcore.files import write_whole
 
@@ -75,6 +76,7 @@ def render(results: Results) -> str:
         rows_table(results),
         _how_to_read(results),
         scatter_section(results),
+        *tuning_section(results),
         unfinished_table(results),
         failures_table(results),
         _notes(results),

@@ -91,6 +91,12 @@ class RunOptions(DataOptions):
         Path | None, Option(help="study folder; default: in results/, named after models, matrix and data")
     ] = None
     device: Device = "auto"
+    tune: Annotated[
+        Literal["on", "off"],
+        Option(
+            help="off: the values as the matrix has them, where its [tune] would choose them for each row"
+        ),
+    ] = "on"
     jobs: Annotated[
         str,
         Option(

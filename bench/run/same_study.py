@@ -95,7 +95,7 @@ def reported_study(folder: Path, study: Study, records: Mapping[str, Record]) ->
     # Facts about the data are extended over time; the fingerprint decides whether the data are the same.
     of_data = {"dataset": study.dataset, "notes": study.notes}
     same_data = there.dataset.fingerprint == study.dataset.fingerprint
-    free = ("name", "rows", "seeds", "command", "warnings", "checkpoints", "looks", "scheme")
+    free = ("name", "rows", "seeds", "command", "warnings", "checkpoints", "looks", "scheme", "tuned")
     narrow = of_data | {name: getattr(study, name) for name in free}
     if there.rows == study.rows and there.seeds == study.seeds:
         return study, []

@@ -6,7 +6,7 @@ import hashlib
 import shlex
 import sys
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,10 +20,12 @@ from bench.run.jobs import n_jobs
 from bench.run.looks import asked_looks, check_looks, parse_budget, scheme_of
 from bench.run.options import LookOptions, RunOptions
 from bench.run.same_study import check_same_study, checkpoints_of, reported_study, unknown_checkpoints
+from bench.run.tune import choices, trial_data
 from bench.run.worker import SessionSpec
-from bench.study.matrix import load_matrix
+from bench.study.matrix import Tune, load_matrix
 from bench.study.plan import PlannedRun, checkpoint_notes, choose_models, make_plan
 from bench.study.resolve import parse_set, resolve
+from bench.study.tuning import Tuning
 from gptcore.backbones.checkpoints import checkpoint_reachable, is_local_folder
 from gptcore.backbones.convert.terms import accept_terms
 from gptcore.backbones.hub import split_revision
@@ -59,6 +61,8 @@ class StudyRun:
     jobs: int = 1
     until_decided: bool = False
     budget_s: float | None = None
+    trials: tuple[PlannedRun, ...] = ()  # that are to do before the values of its rows are chosen
+    tune: Tune | None = None
 
     @property
     def certain_runs(self) -> list[PlannedRun]:
@@ -66,6 +70,11 @@ class StudyRun:
         scheme = self.manifest.scheme if self.until_decided else None
         n = scheme[0].seeds if scheme else len(self.study.seeds)
         return [run for run in self.plan if run.seed_index < n]
+
+    def tuning_spec(self) -> SessionSpec:
+        """The specification of a session for trials: without the test part. Raises UserError."""
+        assert self.tune is not None
+        return replace(self.session_spec(), data=trial_data(self.data, self.tune, FIRST_SEED), baseline=None)
 
     def session_spec(self, verify: bool = False) -> SessionSpec:
         """The specification of a worker's session; verify: first compare every run with the plain engine."""
@@ -91,20 +100,33 @@ def open_study(options: RunOptions, judged: LookOptions = ONE_LOOK) -> StudyRun:
     models, why = choose_models(options.models, has_cuda, checkpoint_reachable)
     changes = dict(parse_set(text) for text in options.changes)
     vary = parse_vary(options.vary)
-    resolved = resolve(matrix, models, changes, split_names(options.only), split_names(options.skip))
+    narrowed = (split_names(options.only), split_names(options.skip))
+    resolved = resolve(matrix, models, changes, *narrowed)
     data = load_dataset(options.data, options=options.reading())
+    tune = matrix.tune if options.tune == "on" else None
     check_varies(data, vary)
     if options.splits == "kfold":
         if not any("split" in kinds for kinds in vary):
             raise UserError("--splits kfold: no seed varies the split: add split to --vary, or leave it out")
+        if tune is not None:
+            raise UserError(
+                "--splits kfold: every text is a test text once, and values may not be chosen on one: add --tune off"
+            )
         data = data.with_folds()
+    if tune is not None:
+        data = data.with_fixed_test()
     check_train_sizes(resolved.rows, data)
     own_name = study_name(matrix.name, models, data.name, options.engine, vary, options.limit)
     if options.splits != "random":
         own_name += f"-{options.splits}"
+    if matrix.tune is not None and tune is None:
+        own_name += "-untuned"
     name = options.out.name if options.out else own_name
     folder = options.out or RESULTS / name
     check_folder(folder)
+    tuned = Tuning((), ()) if tune is None else choices(folder, resolved.rows, tune, FIRST_SEED)
+    values = {each.row: each.values for each in tuned.rows}
+    resolved = resolve(matrix, models, changes, *narrowed, values)
     warnings = [*data.warnings, *resolved.warnings]
     seeds = make_seeds(looks[-1], vary)
     study = Study(
@@ -122,6 +144,7 @@ def open_study(options: RunOptions, judged: LookOptions = ONE_LOOK) -> StudyRun:
         checkpoints=checkpoints_of(resolved.rows),
         notes=list(data.notes),
         warnings=list(warnings),
+        tuned=list(tuned.rows),
         command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
     )
     device = choose_device(options.device)
@@ -158,7 +181,15 @@ def open_study(options: RunOptions, judged: LookOptions = ONE_LOOK) -> StudyRun:
         n_jobs(options.jobs, (run.recipe for run in plan if run.state == "todo"), device),
         judged.until_decided,
         parse_budget(judged.budget) if judged.budget else None,
+        _unblocked(tuned.todo, plan),
+        tune,
     )
+
+
+def _unblocked(trials: Iterable[PlannedRun], plan: Iterable[PlannedRun]) -> tuple[PlannedRun, ...]:
+    """The trials of rows that can run here."""
+    blocked = {row for run in plan if run.state == "blocked" for row in run.rows}
+    return tuple(trial for trial in trials if not blocked & set(trial.rows))
 
 
 def parse_vary(texts: list[str]) -> tuple[Series, ...]:

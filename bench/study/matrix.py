@@ -74,6 +74,22 @@ class Grid(_Part):
         ]
 
 
+class Tune(BaseModel):
+    """Values to choose from for every row, on validation data: `lr = [1e-4, 1e-3]`, any recipe field.
+
+    seeds: of each trial; more make the choice less a matter of luck.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    seeds: int = Field(default=1, ge=1, le=20)
+
+    @property
+    def fields(self) -> dict[str, list[Any]]:
+        """Recipe field -> its values."""
+        return dict(self.model_extra or {})
+
+
 class Matrix(_Part):
     """A validated matrix file: only combinations of values that no recipe allows can still fail."""
 
@@ -90,6 +106,7 @@ class Matrix(_Part):
     questions: dict[str, str] = Field(default_factory=dict, description="id -> text, in the report's order")
     rows: list[RowSpec] = Field(default_factory=list, alias="row")
     grid: Grid | None = None
+    tune: Tune | None = None
 
     @field_validator("families")
     @classmethod
@@ -189,8 +206,24 @@ def _check_tables(matrix: Matrix, where: str) -> None:
         )
     for row in matrix.rows:
         make_recipe(row.changes, where=f"{where}: row {row.name!r}")
+    if matrix.tune:
+        _check_tune(matrix.tune, f"{where}: tune")
     if matrix.grid:
         _check_grid(matrix.grid, f"{where}: grid")
+
+
+def _check_tune(tune: Tune, where: str) -> None:
+    if not tune.fields:
+        raise UserError(f"{where}: no field to choose: add one with its values, such as lr = [1e-4, 1e-3]")
+    for field, values in tune.fields.items():
+        if field in ("model", "weights", "train_size", "epochs"):
+            raise UserError(f"{where}: {field}: not a value to choose on validation data: make it a row")
+        if not isinstance(values, list) or len(values) < 2:
+            raise UserError(f"{where}: {field} = {values!r}: give a list of two values or more")
+        if len({repr(value) for value in values}) < len(values):
+            raise UserError(f"{where}: {field} = {values!r}: a value is there twice")
+        for value in values:
+            make_recipe({field: value}, where=where)
 
 
 def _check_grid(grid: Grid, where: str) -> None:

@@ -7,7 +7,7 @@ the baseline's `set`, `--set`, then the `set` of every row on the way from the b
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,12 +50,14 @@ def resolve(
     overrides: Mapping[str, Any] | None = None,
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
+    tuned: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Resolved:
     """The rows of a matrix on `models`: a family, a registry name, or a checkpoint's path or hub id.
 
     Rows that belong to another family stay, with `excluded` saying so. `overrides` are the fields of --set,
     `only` names the rows to keep in addition to the baseline and their reference rows. `skip` names rows to leave
-    out; rows compared with one of these are compared with its reference instead.
+    out; rows compared with one of these are compared with its reference instead; `tuned` has values that were chosen
+    for rows, by name.
     Raises UserError for unknown names and for values that no recipe allows.
     """
     overrides = spell_out(overrides or {})
@@ -73,6 +75,10 @@ def resolve(
         model = changes.pop("model", base_model)
         recipes[name] = _recipe(matrix, model, {**base_values, **changes}, name)
 
+    for name, values in (tuned or {}).items():
+        if name in recipes:
+            recipes[name] = recipes[name].model_copy(update=dict(values))
+
     rows = [_baseline_row(matrix, recipes[matrix.baseline.name], models)]
     rows += [
         _row(
@@ -82,11 +88,12 @@ def resolve(
     ]
     figures = load_table(matrix.published).rows if matrix.published else {}
     rows = [row.model_copy(update={"published": figures.get(row.name)}) for row in rows]
+    chosen = {field for values in (tuned or {}).values() for field in values}
     in_grid = {row.name for row in matrix.grid.rows()} if matrix.grid else set()
     warnings = [
         warning
         for row in rows[1:]
-        if row.name not in in_grid and (warning := _warning(matrix, specs[row.name], row, recipes))
+        if row.name not in in_grid and (warning := _warning(matrix, specs[row.name], row, recipes, chosen))
     ]
     return Resolved(matrix.baseline.name, tuple(rows), tuple(warnings))
 
@@ -177,7 +184,9 @@ def _family(models: str) -> str | None:
     return next((family for family, members in FAMILIES.items() if models in members), None)
 
 
-def _warning(matrix: Matrix, spec: RowSpec, row: Row, recipes: Mapping[str, Recipe]) -> str | None:
+def _warning(
+    matrix: Matrix, spec: RowSpec, row: Row, recipes: Mapping[str, Recipe], chosen: Set[str]
+) -> str | None:
     """A row should be exactly one difference, or its comparison does not say what made it."""
     against = recipes[row.against or matrix.baseline.name]
     moved = spec.against not in (None, row.against)  # by --skip
@@ -186,7 +195,7 @@ def _warning(matrix: Matrix, spec: RowSpec, row: Row, recipes: Mapping[str, Reci
     if spec.no_op and not moved:
         changed = ", ".join(row.changes)
         raise UserError(f"matrix {matrix.name}: row {row.name!r} is listed as a no-op, but changes {changed}")
-    factors = _factors(matrix, row, against)
+    factors = [field for field in _factors(matrix, row, against) if field not in chosen]
     if len(factors) > 1 and (moved or not row.note):
         return f"row {row.name} differs from {row.against} in several ways at once: {', '.join(factors)}"
     return None

@@ -115,6 +115,33 @@ class Dataset:
             raise UserError(f"--splits kfold: the test rows of {self.name} are given: leave it out")
         return _split(replace(self.source, folds=True), self.split_seed)
 
+    def with_fixed_test(self) -> Dataset:
+        """The same rows, whose test part no seed changes: seeds of the split draw train and validation from the others.
+
+        Raises UserError where it is not known how the data were split.
+        """
+        if self.given:
+            return self
+        rows = [part.rows for part in (self.train, self.validation, self.test)]
+        if self.source is None or self.source.folds or any(part is None for part in rows):
+            raise UserError(
+                f"dataset {self.name}: its test part cannot be kept: load it with load_dataset, unfolded"
+            )
+        kept = [
+            (row, "test" if i == 2 else "train")
+            for i, part in enumerate(rows)
+            for row in (() if part is None else part)
+        ]
+        source = replace(
+            self.source,
+            texts=[self.source.texts[row] for row, _ in kept],
+            labels=[self.source.labels[row] for row, _ in kept],
+            parts=[part for _, part in kept],
+            published=None,
+            limit=None,
+        )
+        return _split(source, self.split_seed)
+
     @classmethod
     def from_texts(
         cls,

@@ -1,0 +1,59 @@
+"""Terminal output while values are chosen for a study's rows, for `run`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.live import Live
+from typer import Exit, echo
+
+from bench.commands.live import StudyProgress
+from bench.commands.progress import console, safe
+from bench.records.record import Record
+from bench.run.options import RunOptions
+from bench.run.study_run import StudyRun, open_study
+from bench.run.tune import run_trials
+from bench.study.plan import PlannedRun
+
+
+class TrialProgress(StudyProgress):
+    """One line per trial: what it tried, and its accuracy on the validation part, the only one it may see."""
+
+    def __init__(self, planned: Sequence[PlannedRun], live: Live, jobs: int, fields: Sequence[str]) -> None:
+        super().__init__(planned, live, lambda: None, jobs)
+        self.fields = fields
+
+    def name_of(self, run: PlannedRun) -> str:
+        """The row and the values that are tried."""
+        values = ", ".join(f"{field}={getattr(run.recipe, field)}" for field in self.fields)
+        return f"{', '.join(run.rows)} with {values}, {run.recipe.epochs} epochs"
+
+    def done(self, run: PlannedRun, record: Record) -> str:
+        """Its accuracy and its time."""
+        assert record.metrics is not None
+        assert record.cost is not None
+        accuracy, took = record.metrics.validation.accuracy, record.cost.marginal_s
+        return f"  {100 * accuracy:5.1f}% validation  {took:6.1f} s  {safe(self.name_of(run))}"
+
+
+def tune(study_run: StudyRun, options: RunOptions, timeout_s: float | None) -> None:
+    """Do the trials of a study, rung by rung. Raises UserError, and Exit where the user interrupts."""
+    assert study_run.tune is not None
+    fields = list(study_run.tune.fields)
+    rows = {row for trial in study_run.trials for row in trial.rows}
+    console.print(
+        f"choosing {safe(', '.join(fields))} of {len(rows)} rows on validation data: {len(study_run.trials)} trials in "
+        "the first rung; the better half of each row's goes on for twice as many epochs (--tune off leaves it out)"
+    )
+    with Live(console=console, refresh_per_second=4, transient=True) as live:
+        try:
+            run_trials(
+                study_run.folder,
+                study_run.tuning_spec(),
+                lambda: open_study(options).trials,
+                lambda runs: TrialProgress(runs, live, study_run.jobs, fields),
+                timeout_s,
+            )
+        except KeyboardInterrupt:
+            echo("interrupted: finished trials are kept; the same command resumes")
+            raise Exit(130) from None

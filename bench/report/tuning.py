@@ -1,0 +1,38 @@
+"""Values that were chosen for rows on validation data, and what an untuned study has instead."""
+
+from __future__ import annotations
+
+from bench.evidence.results import Results
+from bench.records.study import Trial, TunedRow
+from bench.report.tables import section
+from bench.report.text import MISSING, escape, percent
+from bench.report.values import shown
+
+_HOW_TO_READ = """\
+Every row had the same number of trials, on seeds that the study does not use. They saw no text of the test part: the \
+validation part of their own splits stood in for it. All values were tried with fewer epochs first, and the better \
+half went on; in parentheses, the last accuracy on validation data in % and the epochs it took."""
+
+
+def tuning_section(results: Results) -> list[str]:
+    """The table of chosen values and of what was tried; nothing for a study whose rows were not tuned."""
+    tuned = results.study.tuned
+    if not tuned:
+        return []
+    rows = [[escape(each.row), escape(shown(each.values)), escape(_tried(each))] for each in tuned]
+    return [
+        section(results, "Values chosen for each row", ["Row", "Chosen", "Tried"], rows, "lll"),
+        _HOW_TO_READ,
+    ]
+
+
+def _tried(tuned: TunedRow) -> str:
+    """Every choice with its last trial, in the order in which they were first tried."""
+    last: dict[str, Trial] = {shown(trial.values): trial for trial in tuned.trials}
+    order = dict.fromkeys(shown(trial.values) for trial in tuned.trials)
+    return "; ".join(f"{values} ({_outcome(last[values])})" for values in order)
+
+
+def _outcome(trial: Trial) -> str:
+    found = MISSING if trial.accuracy is None else percent(trial.accuracy, 1)
+    return f"{found}, {trial.epochs} epoch{'s' * (trial.epochs > 1)}"
