@@ -64,6 +64,18 @@ def show_result(text: str) -> None:
         console.print(safe(text))
 
 
+def show_trials(study_run: StudyRun) -> None:
+    """What will be tried before the first run, if anything; its time is not part of the forecast."""
+    if not study_run.trials or study_run.tune is None:
+        return
+    rows = {row for trial in study_run.trials for row in trial.rows}
+    console.print(
+        f"choosing {safe(', '.join(study_run.tune.fields))} of {len(rows)} rows on validation data first: "
+        f"{len(study_run.trials)} trials, then the better half of each row's for twice as many epochs "
+        "(--tune off leaves it out)"
+    )
+
+
 def show_design(study: Study) -> None:
     """The smallest differences that the study can be expected to detect, and the margin that follows."""
     design = design_of(study)

@@ -8,7 +8,7 @@ from rich.live import Live
 from typer import Exit, echo
 
 from bench.commands.live import StudyProgress
-from bench.commands.progress import console, safe
+from bench.commands.progress import console, safe, show_trials
 from bench.records.record import Record
 from bench.run.options import RunOptions
 from bench.run.study_run import StudyRun, open_study
@@ -40,11 +40,7 @@ def tune(study_run: StudyRun, options: RunOptions, timeout_s: float | None) -> N
     """Do the trials of a study, rung by rung. Raises UserError, and Exit where the user interrupts."""
     assert study_run.tune is not None
     fields = list(study_run.tune.fields)
-    rows = {row for trial in study_run.trials for row in trial.rows}
-    console.print(
-        f"choosing {safe(', '.join(fields))} of {len(rows)} rows on validation data: {len(study_run.trials)} trials in "
-        "the first rung; the better half of each row's goes on for twice as many epochs (--tune off leaves it out)"
-    )
+    show_trials(study_run)
     with Live(console=console, refresh_per_second=4, transient=True) as live:
         try:
             run_trials(

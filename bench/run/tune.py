@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench.records.record import Record
 from bench.records.store import load_records, load_study
 from bench.records.study import Row, TunedRow
 from bench.run.execute import Listener, execute
@@ -56,11 +55,11 @@ def run_trials(
 
     spec: with `trial_data`; todo: the trials of the next rung; listener: who hears of them. Raises UserError.
     """
-    with Supervisor(spec, timeout_s) as supervisor:
+    where = folder / FOLDER
+    with Supervisor(spec, timeout_s) as supervisor, assistants(spec, where, {}, timeout_s) as assist:
         while runs := list(todo()):
-            seen: dict[str, Record] = {}
-            with assistants(spec, runs, folder / FOLDER, seen, {}, timeout_s):
-                execute(runs, folder / FOLDER, seen, supervisor.run, listener(runs))
+            assist(runs, {})
+            execute(runs, where, {}, supervisor.run, listener(runs))
 
 
 def _in_manifest(folder: Path) -> list[TunedRow]:

@@ -1,0 +1,92 @@
+"""A study whose rows' values are chosen first, from the command line to the report."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.records.store import load_records, load_study
+
+MATRIX = """
+[baseline]
+set = { position = "last_real", epochs = 2, batch_size = 4 }
+[tune]
+lr = [1e-6, 3e-3]
+[[row]]
+name = "last-layer"
+set = { train = "last_layer" }
+[[row]]
+name = "tfidf"
+set = { model = "tfidf" }
+"""
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    lines = [f"{'buy now' if i % 2 else 'see you'} {i} {'!' * (i % 7)},{i % 2}" for i in range(80)]
+    (tmp_path / "texts.csv").write_text("\n".join(["text,label", *lines, ""]))
+    (tmp_path / "mine.toml").write_text(MATRIX)
+    return tmp_path
+
+
+def bench(study: Path, command: str, *options: str) -> subprocess.CompletedProcess[str]:
+    what = ["--matrix", str(study / "mine.toml"), "--models", "nano", "--data", str(study / "texts.csv")]
+    call = [
+        sys.executable,
+        "-m",
+        "bench",
+        command,
+        *what,
+        "--seeds",
+        "2",
+        "--out",
+        str(study / "out"),
+        *options,
+    ]
+    return subprocess.run(call, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_values_are_chosen_once_and_stand_in_manifest_and_report(study: Path) -> None:
+    planned = bench(study, "plan")
+    assert planned.returncode == 0, planned.stderr
+    assert "4 trials" in " ".join(planned.stdout.split())
+    done = bench(study, "run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    manifest = load_study(study / "out")
+    assert {tuned.row: tuned.values for tuned in manifest.tuned} == {
+        "baseline": {"lr": 3e-3},
+        "last-layer": {"lr": 3e-3},
+    }
+    assert {row.name: row.recipe.lr for row in manifest.rows if row.recipe.backbone} == {
+        "baseline": 3e-3,
+        "last-layer": 3e-3,
+    }
+    trials = load_records(study / "out" / "tuning")
+    records = load_records(study / "out")
+    assert len(trials) == 4
+    assert {record.seeds.split for record in trials.values()} == {122}
+    assert not {r.seeds.split for r in trials.values()} & {r.seeds.split for r in records.values()}
+    report = (study / "out" / "report.md").read_text()
+    assert "## Values chosen for each row" in report
+    assert "chosen on validation data for each row (baseline: lr = 0.003" in report
+
+    # The choice stands, though its trials are gone and the matrix would try other values now.
+    for path in (study / "out" / "tuning" / "runs").glob("*.json"):
+        path.unlink()
+    (study / "mine.toml").write_text(MATRIX.replace("1e-6, 3e-3", "1e-5, 1e-3"))
+    again = bench(study, "run", "--seeds", "3")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert load_study(study / "out").tuned == manifest.tuned
+    assert len(load_records(study / "out")) == 9
+    assert not load_records(study / "out" / "tuning")
+
+
+def test_every_text_cannot_be_a_test_text_of_a_tuned_study(study: Path) -> None:
+    refused = bench(study, "run", "--splits", "kfold")
+    assert refused.returncode == 2
+    assert "add --tune off" in refused.stderr
+    assert not (study / "out").exists()
+    untuned = bench(study, "plan", "--tune", "off")
+    assert untuned.returncode == 0
+    assert "trials" not in untuned.stdout

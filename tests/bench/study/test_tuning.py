@@ -1,0 +1,151 @@
+"""Which trials there are, and what is chosen from their records."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.records.record import Metrics, Record, SplitMetrics
+from bench.records.study import Row
+from bench.study.matrix import Tune, load_matrix
+from bench.study.resolve import resolve
+from bench.study.tuning import candidates, rungs, seeds_of_trials, tuning
+from gptcore.errors import UserError
+from gptcore.recipe import Recipe
+
+MakeRecord = Callable[..., Record]
+TUNE = Tune.model_validate({"lr": [1e-4, 1e-3, 1e-2, 1e-1]})
+ROWS = [
+    Row(name="baseline", recipe=Recipe(epochs=4)),
+    Row(name="lora", recipe=Recipe(epochs=4, train="lora"), against="baseline"),
+    Row(name="tfidf", recipe=Recipe(model="tfidf"), against="baseline"),
+]
+SEEDS = seeds_of_trials(1, 123)
+
+
+@pytest.mark.parametrize(
+    ("n", "epochs", "expected"),
+    [
+        (1, 5, [(1, 5)]),
+        (2, 5, [(2, 5)]),
+        (4, 4, [(4, 2), (2, 4)]),
+        (3, 5, [(3, 3), (2, 5)]),
+        (8, 8, [(8, 2), (4, 4), (2, 8)]),
+        (4, 1, [(4, 1)]),
+        (8, 2, [(8, 1), (2, 2)]),
+    ],
+)
+def test_half_of_the_candidates_go_on_for_twice_as_long(n, epochs, expected) -> None:
+    assert rungs(n, epochs) == expected
+
+
+def test_rows_have_the_trials_of_the_fields_that_matter_to_them() -> None:
+    tune = Tune.model_validate({"lr": [1e-4, 1e-3], "lora_rank": [2, 8, 32]})
+    assert [len(candidates(row, tune)) for row in ROWS] == [2, 6, 0]
+    assert candidates(ROWS[0].model_copy(update={"excluded": "another family"}), tune) == []
+
+
+def test_seeds_of_trials_are_not_the_studys() -> None:
+    found = seeds_of_trials(3, 123)
+    assert [(each.init, each.order, each.split) for each in found] == [(i, i, i) for i in (122, 121, 120)]
+
+
+def finished(make: MakeRecord, recipe: Recipe, correct: int, loss: float = 0.5) -> Record:
+    part = SplitMetrics(n=100, correct=correct, accuracy=correct / 100, log_loss=loss)
+    return make(recipe, metrics=Metrics(train=part, validation=part, test=part))
+
+
+def follow(make: MakeRecord, correct_of: Callable[[Recipe], int]):
+    """Do the trials until the choice is made; the choice, and the runs of each rung."""
+    records: dict[str, Record] = {}
+    done = []
+    while (found := tuning(ROWS, TUNE, SEEDS, records)).todo:
+        done.append([(run.rows[0], run.recipe.lr, run.recipe.epochs) for run in found.todo])
+        assert all(run.seeds == SEEDS[0] for run in found.todo)
+        for run in found.todo:
+            records[run.run_id] = finished(make, run.recipe, correct_of(run.recipe))
+    return found.rows, done
+
+
+def test_the_better_half_goes_on_and_the_best_of_the_last_rung_is_chosen(toy_record: MakeRecord) -> None:
+    early = {1e-4: 60, 1e-3: 70, 1e-2: 80, 1e-1: 50}
+    late = {1e-3: 95, 1e-2: 90}
+    chosen, done = follow(toy_record, lambda r: early[r.lr] if r.epochs == 2 else late[r.lr])
+    assert done == [
+        [(row, lr, 2) for row in ("baseline", "lora") for lr in (1e-4, 1e-3, 1e-2, 1e-1)],
+        [(row, lr, 4) for row in ("baseline", "lora") for lr in (1e-2, 1e-3)],
+    ]
+    assert [(row.row, row.values) for row in chosen] == [("baseline", {"lr": 1e-3}), ("lora", {"lr": 1e-3})]
+    assert [len(row.trials) for row in chosen] == [6, 6]
+
+
+def test_of_equal_accuracies_the_lower_loss_is_chosen(toy_record: MakeRecord) -> None:
+    tune = Tune.model_validate({"lr": [1e-4, 1e-3]})
+    runs = tuning(ROWS[:1], tune, SEEDS, {}).todo
+    records = {run.run_id: finished(toy_record, run.recipe, 90, run.recipe.lr) for run in runs}
+    assert tuning(ROWS[:1], tune, SEEDS, records).rows[0].values == {"lr": 1e-4}
+
+
+def test_a_failed_trial_is_never_chosen_and_all_failed_is_an_error(toy_record: MakeRecord) -> None:
+    tune = Tune.model_validate({"lr": [1e-4, 1e-3]})
+    runs = tuning(ROWS[:1], tune, SEEDS, {}).todo
+    failed = {run.run_id: toy_record(run.recipe, status="failed", reason="loss is nan") for run in runs}
+    one_failed = failed | {runs[1].run_id: finished(toy_record, runs[1].recipe, 1)}
+    assert tuning(ROWS[:1], tune, SEEDS, one_failed).rows[0].values == {"lr": 1e-3}
+    with pytest.raises(UserError, match="row 'baseline': every trial failed: loss is nan"):
+        tuning(ROWS[:1], tune, SEEDS, failed)
+
+
+def test_several_seeds_count_by_their_mean(toy_record: MakeRecord) -> None:
+    tune, seeds = Tune.model_validate({"seeds": 2, "lr": [1e-4, 1e-3]}), seeds_of_trials(2, 123)
+    correct = {(1e-4, 0): 99, (1e-4, 1): 51, (1e-3, 0): 80, (1e-3, 1): 80}
+    records = {
+        run.run_id: finished(toy_record, run.recipe, correct[run.recipe.lr, run.seed_index]).model_copy(
+            update={"seed_index": run.seed_index}
+        )
+        for run in tuning(ROWS[:1], tune, seeds, {}).todo
+    }
+    found = tuning(ROWS[:1], tune, seeds, records).rows[0]
+    assert found.values == {"lr": 1e-3}
+    assert [trial.accuracy for trial in found.trials] == [0.75, 0.8]
+
+
+MATRIX = """
+[tune]
+lr = [1e-4, 1e-3]
+[[row]]
+name = "lora"
+set = { train = "lora" }
+"""
+
+
+def test_chosen_values_are_the_rows_own_and_no_second_difference(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(MATRIX)
+    matrix = load_matrix(tmp_path / "mine.toml")
+    found = resolve(matrix, "nano", tuned={"baseline": {"lr": 1e-3}, "lora": {"lr": 1e-4}})
+    assert [row.recipe.lr for row in found.rows] == [1e-3, 1e-4]
+    assert found.rows[1].changes == {"train": "lora", "lr": 1e-4}
+    assert not found.warnings
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("[tune]", "no field to choose"),
+        ("[tune]\nseeds = 2", "no field to choose"),
+        ("[tune]\nlr = 1e-3", "give a list of two values or more"),
+        ("[tune]\nlr = [1e-3]", "give a list of two values or more"),
+        ("[tune]\nlr = [1e-3, 1e-3]", "a value is there twice"),
+        ("[tune]\nlr = [1e-3, -1]", "lr = -1"),
+        ("[tune]\nlearning_rate = [1, 2]", "unknown field 'learning_rate'"),
+        ("[tune]\nmodel = ['nano', 'mini']", "make it a row"),
+        ("[tune]\nseeds = 0\nlr = [1e-3, 1e-4]", "seeds = 0"),
+    ],
+)
+def test_a_mistake_in_tune_is_told_in_a_line(tmp_path: Path, table: str, said: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(table)
+    with pytest.raises(UserError) as caught:
+        load_matrix(path)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
