@@ -55,6 +55,8 @@ def open_tokenizer(folder: Path, special: bool = False) -> Tokenizer:
         tokenizer = _from_tokenizer_json(folder / TOKENIZER)
     else:
         tokenizer = _from_vocab_and_merges(folder)
+    tokenizer.no_padding()  # rows are filled up and cut elsewhere; here it would hide what stands around a text
+    tokenizer.no_truncation()
     _add_tokens(tokenizer, folder, settings)
     _set_prefix_space(tokenizer, folder, settings)
     state = json.loads(tokenizer.to_str())
