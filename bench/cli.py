@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import typer
 
+from bench.commands.check import check
 from bench.commands.compare import compare
 from bench.commands.doctor import doctor
 from bench.commands.judge import judge
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 EXAMPLES: dict[Callable[..., None], str] = {
     list_command: "list",
+    check: "check reviews.csv",
     plan: "plan --matrix full --models gpt2",
     run: "run --matrix full --only baseline,first-token --seeds 5",
     report: "report results/embedded",

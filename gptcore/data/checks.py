@@ -109,14 +109,14 @@ def _at(place: Place, index: int) -> str:
 def n_seen(test: Iterable[str], others: Iterable[str]) -> tuple[int, int]:
     """How many test texts also stand in `others`: word for word, and but for case and blanks."""
     test, others = tuple(test), tuple(others)
-    exact, alike = set(others), {_normalised(text) for text in others}
-    return sum(text in exact for text in test), sum(_normalised(text) in alike for text in test)
+    exact, alike = set(others), {normalised(text) for text in others}
+    return sum(text in exact for text in test), sum(normalised(text) in alike for text in test)
 
 
 def copies(texts: Iterable[str]) -> list[int]:
     """(N,) of each text the index of the first one that is equal to it but for case and blanks."""
     first: dict[str, int] = {}
-    return [first.setdefault(_normalised(text), at) for at, text in enumerate(texts)]
+    return [first.setdefault(normalised(text), at) for at, text in enumerate(texts)]
 
 
 def leak_warning(n_test: int, exact: int, alike: int) -> tuple[str, ...]:
@@ -135,7 +135,8 @@ def shortened(text: str, n: int = 50) -> str:
     return repr(text if len(text) <= n else text[: n - 1] + "…")
 
 
-def _normalised(text: str) -> str:
+def normalised(text: str) -> str:
+    """A text but for case and blanks: two that are equal so are copies."""
     return " ".join(text.casefold().split())
 
 

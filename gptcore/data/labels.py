@@ -70,7 +70,7 @@ def class_order(labels: Iterable[str], given: Sequence[str] = ()) -> tuple[str, 
 def class_warnings(labels: Sequence[str]) -> tuple[str, ...]:
     """What suggests that the classes found are not those meant, a line each."""
     counts = Counter(labels)
-    found = [*_alike(counts), *_scores(counts)]
+    found = [*_alike(counts), *score_warnings(counts)]
     n, mean = len(counts), len(labels) / max(1, len(counts))
     few = [name for name in class_order(counts) if counts[name] < FEW_TEXTS]
     if n > 2 and mean < FEW_ON_AVERAGE:
@@ -102,14 +102,14 @@ def _alike(counts: Counter[str]) -> list[str]:
     """Classes that differ only in what is easily overlooked."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name in class_order(counts):
-        groups[_essence(name)].append(name)
+        groups[essence(name)].append(name)
     alike = [names for names in groups.values() if len(names) > 1]
     lines = []
     for names in alike[:_SHOWN]:
         shown = ", ".join(f"{name!r} ({counts[name]:,})" for name in names[:6]) + (
             ", …" if len(names) > 6 else ""
         )
-        lines.append(f"classes {shown} differ only in {_difference(names)}")
+        lines.append(f"classes {shown} differ only in {difference_of(names)}")
     if len(alike) > _SHOWN:
         lines.append(f"{len(alike) - _SHOWN} more groups of classes differ as little")
     if lines:
@@ -119,14 +119,15 @@ def _alike(counts: Counter[str]) -> list[str]:
     return lines
 
 
-def _essence(name: str) -> str:
+def essence(name: str) -> str:
     """What is left of a name without case, blanks, invisible characters and ways to write a number."""
     text = _without_blanks(unicodedata.normalize("NFKC", name)).casefold()
     number = _number(text)
     return _TRUTH.get(text, text) if number is None else f"{number:.15g}"
 
 
-def _difference(names: list[str]) -> str:
+def difference_of(names: list[str]) -> str:
+    """In what names of one essence differ."""
     if len({_without_blanks(name) for name in names}) == 1:
         return "blanks"
     if len({name.casefold() for name in names}) == 1:
@@ -134,7 +135,7 @@ def _difference(names: list[str]) -> str:
     if len({_without_blanks(name).casefold() for name in names}) == 1:
         return "case or blanks"
     return (
-        "how a number is written" if _number(_essence(names[0])) is not None else "how characters are encoded"
+        "how a number is written" if _number(essence(names[0])) is not None else "how characters are encoded"
     )
 
 
@@ -143,7 +144,8 @@ def _without_blanks(name: str) -> str:
     return " ".join(visible.split())
 
 
-def _scores(counts: Counter[str]) -> list[str]:
+def score_warnings(counts: Counter[str]) -> list[str]:
+    """A line where the labels look like a scale."""
     numbers = [_number(name) for name in counts]
     values = [number for number in numbers if number is not None and math.isfinite(number)]
     if len(values) < len(counts) or len(counts) < MANY_SCORES or all(value.is_integer() for value in values):

@@ -57,19 +57,19 @@ class Table:
 def read_table(path: Path, options: ReadOptions | None = None) -> Table:
     """Read one file of a known suffix or of a shape that shows. Raises UserError for what cannot be used."""
     options = options or ReadOptions()
+    return _table(path, *read_raw(path, options), options)
+
+
+def read_raw(path: Path, options: ReadOptions) -> tuple[RawTable, tuple[str, ...]]:
+    """A file's columns, none of them looked at yet, and remarks on how it was decoded. Raises UserError."""
     content = read_content(path)
     kind = format_of(path, content, options.separator)
-    notes: tuple[str, ...] = ()
     if kind == "parquet":
-        raw = read_parquet(path, content.data)
-    else:
-        text, notes = decode(path, content.data, options.encoding)
-        raw = (
-            read_json(path, text)
-            if kind == "json"
-            else read_delimited(path, text, "\t" if kind == "tsv" else ",", options)
-        )
-    return _table(path, raw, options, notes)
+        return read_parquet(path, content.data), ()
+    text, notes = decode(path, content.data, options.encoding)
+    if kind == "json":
+        return read_json(path, text), notes
+    return read_delimited(path, text, "\t" if kind == "tsv" else ",", options), notes
 
 
 def read_tables(path: Path, options: ReadOptions) -> Table:
@@ -136,11 +136,11 @@ def _renamed(table: Table, names: Mapping[str, str]) -> Table:
     )
 
 
-def _table(path: Path, raw: RawTable, options: ReadOptions, notes: tuple[str, ...]) -> Table:
+def _table(path: Path, raw: RawTable, notes: tuple[str, ...], options: ReadOptions) -> Table:
     choice = choose_columns(path, raw, options)
     if not raw.numbers:
         raise UserError(f"{path} has no rows below its header: it needs a text and a label for every example")
-    texts, joined = _texts(raw, choice)
+    texts, joined = texts_of(raw, choice)
     cells = raw.cells(choice.label)
     labels = _checked_labels(path, raw, texts, cells)
     class_names = raw.class_names.get(raw.columns[choice.label], ())
@@ -153,14 +153,14 @@ def _table(path: Path, raw: RawTable, options: ReadOptions, notes: tuple[str, ..
         texts=[str(text) for text in texts],
         labels=labels,
         place=lambda at: (str(path), f"{raw.unit} {raw.numbers[at]}"),
-        parts=_parts(path, raw, choice),
+        parts=parts_of(path, raw, choice),
         class_names=class_names,
         notes=(*notes, *raw.notes, *joined, *odd_notes, *unread_notes),
         warnings=(*odd_warnings, *quoted, *mixed_types_warning(cells), *unread_warnings),
     )
 
 
-def _texts(raw: RawTable, choice: Choice) -> tuple[list[object], tuple[str, ...]]:
+def texts_of(raw: RawTable, choice: Choice) -> tuple[list[object], tuple[str, ...]]:
     """The texts, those of several columns joined, with what ran over into columns without a name."""
     columns = [raw.cells(at) for at in choice.texts]
     texts = columns[0] if len(columns) == 1 else [joined_cells(cells) for cells in zip(*columns, strict=True)]
@@ -224,7 +224,8 @@ def _named(path: Path, raw: RawTable, labels: list[str], class_names: tuple[str,
     )
 
 
-def _parts(path: Path, raw: RawTable, choice: Choice) -> list[str] | None:
+def parts_of(path: Path, raw: RawTable, choice: Choice) -> list[str] | None:
+    """The part of each row where a column says it: train, validation or test. Raises UserError."""
     if choice.split is None:
         return None
     parts: list[str] = []

@@ -96,7 +96,18 @@ TORCH_FREE = [
 # Of bench, nothing else: what does the runs, what times real steps, and the gate that runs a study.
 MAY_LOAD_TORCH = {"bench.run.runner", "bench.run.probing", "bench.run.gate", "bench.run.speed"}
 # From the ground up: a module may import those of its own floor and of the floors below it.
-BENCH_FLOORS = ["records", "published", "study", "evidence", "run", "report", "commands", "cli", "__main__"]
+BENCH_FLOORS = [
+    "records",
+    "published",
+    "study",
+    "evidence",
+    "check",
+    "run",
+    "report",
+    "commands",
+    "cli",
+    "__main__",
+]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,57 @@
+"""The whole check, in the order in which one would read it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bench.check.classes import check_classes
+from bench.check.duplicates import check_duplicates, find_copies
+from bench.check.finding import Finding, Sample
+from bench.check.read import read_leniently
+from bench.check.suspects import check_suspects
+from bench.check.texts import check_texts
+from bench.evidence.design import Design
+from gptcore.data.options import ReadOptions
+from gptcore.data.splits import TEST_FRACTION
+
+N_COMPARISONS = 5  # of the quick matrix, which is where most studies begin
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was found in a file; n_rows: usable ones; design: of a study on it, None where no study is possible."""
+
+    source: str
+    n_rows: int
+    findings: tuple[Finding, ...]
+    design: Design | None
+
+
+def check(source: str, options: ReadOptions, progress: Callable[[str], None] | None = None) -> Checked:
+    """Check a file, or a data set by name. progress: called with what is done next. Raises UserError."""
+    tell = progress or (lambda _: None)
+    tell("reading")
+    sample, findings = read_leniently(source, options)
+    findings += check_classes(sample)
+    tell("measuring texts")
+    findings += check_texts(sample)
+    tell("comparing texts")
+    firsts = find_copies(sample)
+    findings += check_duplicates(sample, firsts)
+    tell("looking for wrong labels")
+    findings += check_suspects(sample, firsts)
+    order = ("problem", "warning", "note")
+    ranked = sorted(findings, key=lambda finding: order.index(finding.level))
+    return Checked(source, len(sample), tuple(ranked), _design(sample))
+
+
+def _design(sample: Sample) -> Design | None:
+    counts = Counter(sample.labels)
+    if len(counts) < 2:
+        return None
+    if n_test := sum(part == "test" for part in sample.parts or ()):
+        return Design(n_test, 1 / n_test, N_COMPARISONS)
+    n_test = sum(max(1, round(n * TEST_FRACTION)) for n in counts.values())
+    return Design(n_test, 1 / len(sample), N_COMPARISONS)

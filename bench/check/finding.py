@@ -1,0 +1,48 @@
+"""What the check found, and the rows that it looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Level = Literal["problem", "warning", "note"]  # refused or wrong; likely to mislead; good to know
+N_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding. examples: up to N_SHOWN lines, each with where it stands; remedy: what to do, "" for a note."""
+
+    level: Level
+    title: str
+    examples: tuple[str, ...] = ()
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The N usable rows. places: where each stands, such as "line 12"; parts: of each, where the data gives them."""
+
+    texts: Sequence[str]
+    labels: Sequence[str]
+    places: Sequence[str]
+    parts: Sequence[str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def show(self, at: int, n: int = 60) -> str:
+        """A row as an example: its place, label and text, cut."""
+        return f"{self.places[at]} ({self.labels[at]!r}): {quoted(self.texts[at], n)}"
+
+
+def quoted(text: str, n: int = 60) -> str:
+    """A text in quotes on one line, cut; what cannot be seen is escaped."""
+    return repr(text if len(text) <= n else text[: n - 1] + "…")
+
+
+def rows(n: int, verb: str = "") -> str:
+    """1 row, or so many rows, with a verb in the right number: rows(2, "has|have")."""
+    one, _, many = verb.partition("|")
+    return f"{n:,} {'row' if n == 1 else 'rows'}" + (f" {one if n == 1 else many}" if verb else "")

@@ -1,0 +1,160 @@
+"""Reads a file as `--data` does, but lists every unusable row instead of refusing the file at the first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.check.finding import N_SHOWN, Finding, Sample, rows
+from gptcore.data.checks import blank_before_quote, is_blank, label_problem, line_breaks, text_problem
+from gptcore.data.columns import Choice, RawTable, choose_columns, is_nameless
+from gptcore.data.datasets import DATASETS, load_dataset
+from gptcore.data.labels import label_name, mixed_types_warning, parse_label_names, unnamed_label
+from gptcore.data.options import ReadOptions
+from gptcore.data.tables import parts_of, read_raw, texts_of
+from gptcore.errors import UserError
+
+GROUP_WORDS = (
+    "user",
+    "author",
+    "thread",
+    "conversation",
+    "session",
+    "customer",
+    "speaker",
+    "patient",
+    "sender",
+)
+
+
+def read_leniently(source: str, options: ReadOptions) -> tuple[Sample, list[Finding]]:
+    """The usable rows of a file, or of a data set by name, and what was found while reading.
+
+    Raises UserError where the file itself or its columns cannot be read, and where no row is usable.
+    """
+    if source in DATASETS:
+        data = load_dataset(source, options).source
+        assert data is not None
+        places = [f"row {number}" for number in range(1, len(data.texts) + 1)]
+        return Sample(data.texts, data.labels, places, data.parts), [
+            Finding("note", note) for note in data.notes
+        ]
+    files = [(Path(source), None), (options.validation, "validation"), (options.test, "test")]
+    samples, findings = [], []
+    for path, part in files:
+        if path is not None:
+            sample, found = _read(path, options if part is None else options.of_one_file(), part)
+            samples.append(sample)
+            findings += found
+    whole = samples[0] if len(samples) == 1 else _joined(samples)
+    if not len(whole):
+        raise UserError(f"{source}: no row has a text and a label")
+    return whole, findings
+
+
+def _read(path: Path, options: ReadOptions, part: str | None) -> tuple[Sample, list[Finding]]:
+    raw, notes = read_raw(path, options)
+    choice = choose_columns(path, raw, options)
+    texts, joined = texts_of(raw, choice)
+    cells = raw.cells(choice.label)
+    parts = parts_of(path, raw, choice)
+    where = "" if part is None else f"{path.name}, "
+    labels: list[str] = []
+    usable: list[int] = []
+    problems: dict[str, list[int]] = {}
+    for at, (text, cell) in enumerate(zip(texts, cells, strict=True)):
+        label = label_name(cell)
+        if problem := text_problem(text) or label_problem(label):
+            problems.setdefault(problem, []).append(at)
+        else:
+            usable.append(at)
+            labels.append(str(label))
+    labels = _renamed(path, raw, choice, labels, [raw.numbers[at] for at in usable], options)
+    sample = Sample(
+        texts=[str(texts[at]) for at in usable],
+        labels=labels,
+        places=[f"{where}{raw.unit} {raw.numbers[at]}" for at in usable],
+        parts=[part or (parts[at] if parts else "train") for at in usable] if part or parts else None,
+    )
+    findings = [
+        Finding(
+            "problem",
+            f"{rows(len(found), 'cannot|cannot')} be used: {problem}",
+            tuple(f"{where}{raw.unit} {raw.numbers[at]}" for at in found[:N_SHOWN]),
+            "fix or remove them: training refuses the file until then",
+        )
+        for problem, found in problems.items()
+    ]
+    broken, too_long = line_breaks(raw, [raw.cells(at) for at in choice.texts])
+    quoted = blank_before_quote(raw, [cells, *(raw.cells(at) for at in choice.texts)])
+    findings += [Finding("note", note) for note in (*notes, *raw.notes, *joined, *broken)]
+    findings += [
+        Finding("warning", line, (), "look at that line in an editor and correct its quotes")
+        for line in (*too_long, *quoted)
+    ]
+    findings += [
+        Finding("warning", line, (), "write this label in one way") for line in mixed_types_warning(cells)
+    ]
+    if parts is None and part is None:
+        findings += _groups(raw, choice)
+    return sample, findings
+
+
+def _renamed(
+    path: Path,
+    raw: RawTable,
+    choice: Choice,
+    labels: list[str],
+    numbers: Sequence[int],
+    options: ReadOptions,
+) -> list[str]:
+    """Labels by the names that the options or the file give them. Raises UserError for one without a name."""
+    given = raw.class_names.get(raw.columns[choice.label], ())
+    names = {str(number): name for number, name in enumerate(given)}
+    if options.label_names is not None:
+        names = parse_label_names(options.label_names)
+    if not names:
+        return labels
+    if (found := unnamed_label(labels, names)) is not None:
+        raise UserError(f"{path}, {raw.unit} {numbers[found[0]]}: the label {found[1]!r} has no name")
+    return [names[label] for label in labels]
+
+
+def _groups(raw: RawTable, choice: Choice) -> list[Finding]:
+    """Columns that say who or what several rows belong to: a split by rows puts one group into several parts."""
+    findings = []
+    for at, column in enumerate(raw.columns):
+        if at in choice.used or is_nameless(column):
+            continue
+        if not any(word in column.lower() for word in GROUP_WORDS):
+            continue
+        places: dict[str, list[int]] = {}
+        for number, cell in zip(raw.numbers, raw.cells(at), strict=True):
+            if cell is not None and not is_blank(str(cell)):
+                places.setdefault(str(cell), []).append(number)
+        counts = Counter({name: len(numbers) for name, numbers in places.items()})
+        several = sum(n > 1 for n in counts.values())
+        if not several or len(counts) == 1:
+            continue
+        name, n = counts.most_common(1)[0]
+        findings.append(
+            Finding(
+                "warning",
+                f"the column {column!r} has {len(counts):,} values, {several:,} of them in several rows: a split by "
+                "rows puts rows of one value into train and test, and accuracy looks too high",
+                (f"{raw.unit} {places[name][0]}: {name!r} stands in {n:,} rows",),
+                "write a column with train, validation or test, the same for all rows of a value, and name it with "
+                "--split-column",
+            )
+        )
+    return findings
+
+
+def _joined(samples: list[Sample]) -> Sample:
+    return Sample(
+        texts=[text for sample in samples for text in sample.texts],
+        labels=[label for sample in samples for label in sample.labels],
+        places=[place for sample in samples for place in sample.places],
+        parts=[part for sample in samples for part in sample.parts or ["train"] * len(sample)],
+    )

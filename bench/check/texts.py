@@ -1,0 +1,124 @@
+"""Texts: very short ones, those longer than a model's context, and scripts that do not belong."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from functools import cache
+
+from bench.check.finding import N_SHOWN, Finding, Sample, quoted
+from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
+from gptcore.backbones.config import REGISTRY
+from gptcore.errors import UserError
+
+SHORT = 3  # letters and digits, below which a text says next to nothing
+RARE_SCRIPT = 0.05  # share of the texts, below which a script looks out of place
+N_LANGUAGE_TEXTS = 2000
+CUT_MATTERS = 0.01
+
+
+def check_texts(sample: Sample) -> list[Finding]:
+    """Short texts, lengths and scripts."""
+    return [*_short(sample), *_lengths(sample), *_scripts(sample), *_languages(sample)]
+
+
+def _short(sample: Sample) -> list[Finding]:
+    short = [at for at, text in enumerate(sample.texts) if sum(map(str.isalnum, text[:200])) < SHORT]
+    if not short:
+        return []
+    share = f"{len(short):,} of {len(sample):,} texts have"
+    return [
+        Finding(
+            "warning",
+            f"{share} fewer than {SHORT} letters or digits",
+            tuple(sample.show(at) for at in short[:N_SHOWN]),
+            "is that the whole text? If nothing can be told from them, remove them",
+        )
+    ]
+
+
+def _lengths(sample: Sample) -> list[Finding]:
+    """Tokens against the context of every known model whose vocabulary is on this machine."""
+    models: dict[tuple[str, int], list[str]] = {}
+    for name, entry in REGISTRY.items():
+        models.setdefault((entry.config.tokenizer, entry.config.context), []).append(name)
+    findings, lengths = [], {}
+    for (tokenizer, context), names in models.items():
+        shown = ", ".join(names)
+        if tokenizer not in lengths:
+            try:
+                found = checkpoint_tokenizer(names[0]).encode_batch(list(sample.texts))
+                lengths[tokenizer] = [len(tokens) for tokens in found]
+            except UserError as error:
+                findings.append(Finding("note", f"lengths for {shown} are not known here: {error}"))
+                continue
+        counts = lengths[tokenizer]
+        middle, longest = sorted(counts)[len(counts) // 2], max(range(len(counts)), key=counts.__getitem__)
+        cut = [at for at, n in enumerate(counts) if n > context]
+        facts = f"{shown}: {middle:,} tokens in the median text, {counts[longest]:,} in the longest; context {context}"
+        if len(cut) < CUT_MATTERS * len(counts):
+            some = f", {len(cut):,} of {len(counts):,} texts would be cut" if cut else ""
+            findings.append(Finding("note", facts + some, (f"longest: {sample.show(longest)}",)))
+            continue
+        findings.append(
+            Finding(
+                "warning",
+                f"{facts}: {len(cut):,} of {len(counts):,} texts ({100 * len(cut) / len(counts):.0f}%) would be cut",
+                tuple(f"{counts[at]:,} tokens, {sample.show(at)}" for at in cut[:N_SHOWN]),
+                "take a model with a longer context, shorten the texts, or answer with predict --long window",
+            )
+        )
+    return findings
+
+
+def _scripts(sample: Sample) -> list[Finding]:
+    of_text = [script_of(text) for text in sample.texts]
+    counts = Counter(script for script in of_text if script)
+    if not counts:
+        return []
+    shown = ", ".join(f"{script} {n:,}" for script, n in counts.most_common(5))
+    rare = {script for script, n in counts.items() if n < RARE_SCRIPT * len(sample)}
+    odd = [at for at, script in enumerate(of_text) if script in rare]
+    if not odd:
+        return [Finding("note", f"scripts: {shown}")]
+    return [
+        Finding(
+            "warning",
+            f"scripts: {shown}; {len(odd):,} texts are mostly in a rare one",
+            tuple(f"{of_text[at]}, {sample.show(at)}" for at in odd[:N_SHOWN]),
+            "are they meant to be there? A model learns nothing from a handful",
+        )
+    ]
+
+
+def script_of(text: str) -> str:
+    """The script of most letters in a text, the first of equals; "" for a text without letters."""
+    counts = Counter(filter(None, map(_script, text[:500])))
+    return counts.most_common(1)[0][0] if counts else ""
+
+
+@cache
+def _script(character: str) -> str:
+    """By the first word of the character's name, which Unicode gives the script in."""
+    if not character.isalpha():
+        return ""
+    return unicodedata.name(character, "UNKNOWN").split()[0].capitalize()
+
+
+def _languages(sample: Sample) -> list[Finding]:
+    """Languages of the first texts, where py3langid is installed."""
+    try:
+        from py3langid import classify
+    except ImportError:
+        return []
+    some = range(min(len(sample), N_LANGUAGE_TEXTS))
+    of_text = [str(classify(sample.texts[at])[0]) for at in some]
+    counts = Counter(of_text)
+    main = counts.most_common(1)[0][0]
+    shown = ", ".join(f"{language} {n:,}" for language, n in counts.most_common(5))
+    other = next((at for at in some if of_text[at] != main), None)
+    examples = (
+        () if other is None else (f"{of_text[other]}, {sample.places[other]}: {quoted(sample.texts[other])}",)
+    )
+    title = f"languages of the first {len(some):,} texts, of which short ones are guesses: {shown}"
+    return [Finding("note", title, examples)]

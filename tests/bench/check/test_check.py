@@ -1,0 +1,149 @@
+"""A file with one of everything: each finding with its place and its remedy."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from bench.check.check import check
+from bench.check.finding import Finding
+from bench.check.texts import script_of
+from bench.cli import app
+from gptcore.data.options import ReadOptions
+from gptcore.errors import UserError
+
+
+def write(path: Path, rows: list[tuple[str, ...]], header: tuple[str, ...] = ("text", "label")) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])
+    return path
+
+
+def good_rows(n: int = 60) -> list[tuple[str, ...]]:
+    words = {"ham": "see you at home later my dear friend", "spam": "win a prize now call this number free"}
+    return [(f"{words[label][i % 9 :]} {i * i}", label) for i in range(n) for label in words]
+
+
+def found(path: Path, text: str, options: ReadOptions | None = None) -> Finding:
+    checked = check(str(path), options or ReadOptions())
+    some = [finding for finding in checked.findings if text in finding.title]
+    assert len(some) == 1, [finding.title for finding in checked.findings]
+    return some[0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "title", "level", "place"),
+    [
+        ([("", "ham")], "1 row cannot be used: the text is empty", "problem", "line 122"),
+        ([("hello there", "")], "1 row cannot be used: the label is missing", "problem", "line 122"),
+        ([("hello there", "Spam ")], "differ only in case or blanks", "problem", "line 122"),
+        ([("hello there", "eggs")], "1 class has fewer than the 3 rows", "problem", "line 122"),
+        (
+            [(f"hello there {i}", "eggs") for i in range(5)],
+            "1 class has fewer than 10 rows",
+            "warning",
+            "line 122",
+        ),
+        ([("!?", "ham")], "fewer than 3 letters or digits", "warning", "line 122"),
+        ([("привет как дела", "ham")], "mostly in a rare one", "warning", "line 122"),
+        ([("A  copied text", "ham"), ("a copied TEXT", "ham")], "1 rows repeat the text", "note", "line 122"),
+        (
+            [("a copied text", "ham"), ("a copied text", "spam")],
+            "1 texts stand under more",
+            "problem",
+            "line 122",
+        ),
+        ([("now " * 400, "spam")] * 2, "(context 256)|context 256", "warning", "line 122"),
+        (
+            [
+                ("this text is nearly the same as that one", "ham"),
+                ("this text is nearly the same as that on", "spam"),
+            ],
+            "pairs of near duplicates have different labels",
+            "warning",
+            "line 122",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_each_finding_has_a_place_and_a_remedy(tmp_path, rows, title, level, place) -> None:
+    path = write(tmp_path / "reviews.csv", [*good_rows(), *rows])
+    finding = found(path, title.split("|")[-1])
+    assert finding.level == level
+    assert any(place in example for example in finding.examples), finding.examples
+    assert finding.remedy
+
+
+def test_a_sound_file_has_no_problem(tmp_path) -> None:
+    checked = check(str(write(tmp_path / "reviews.csv", good_rows())), ReadOptions())
+    assert not [finding for finding in checked.findings if finding.level == "problem"]
+    assert checked.n_rows == 120
+    assert checked.design is not None
+    assert checked.design.n_examples == 24
+
+
+def test_columns_of_groups_are_noticed(tmp_path) -> None:
+    rows = [(text, label, f"u{i % 7}") for i, (text, label) in enumerate(good_rows())]
+    path = write(tmp_path / "reviews.csv", rows, ("text", "label", "User ID"))
+    finding = found(path, "'User ID' has 7 values, 7 of them in several rows")
+    assert "--split-column" in finding.remedy
+
+
+def test_test_texts_in_train_are_a_problem(tmp_path) -> None:
+    path = write(tmp_path / "train.csv", good_rows())
+    test = write(tmp_path / "test.csv", [*good_rows()[:3], ("something else", "ham")])
+    finding = found(path, "3 of 4 test texts also stand in train", ReadOptions(test=test))
+    assert finding.level == "problem"
+    assert "test.csv, line 2" in finding.examples[0]
+
+
+def test_one_class_is_a_problem(tmp_path) -> None:
+    path = write(tmp_path / "reviews.csv", [(text, "ham") for text, _ in good_rows()])
+    assert found(path, "every row has the label 'ham'").level == "problem"
+    assert check(str(path), ReadOptions()).design is None
+
+
+def test_json_and_mixed_labels(tmp_path) -> None:
+    rows = [{"text": f"word number {i}", "label": i % 2} for i in range(60)] + [
+        {"text": "one more", "label": "1"}
+    ]
+    path = tmp_path / "reviews.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    assert found(path, "label 1 is a string in some rows").remedy
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["check", *map(str, arguments)])
+
+
+def test_the_command_prints_and_writes_what_it_found(tmp_path) -> None:
+    rows = [*good_rows(), ("\x1b[31mred | <b>text</b>", "Spam"), ("", "ham")]
+    path = write(tmp_path / "reviews.csv", rows)
+    done = run(path, "--out", tmp_path / "findings.md")
+    assert done.exit_code == 0, done.output
+    assert "\x1b" not in done.output
+    assert "Problems (" in done.output
+    assert "    remedy: " in done.output
+    assert "Differences that this design can detect" in done.output
+    page = (tmp_path / "findings.md").read_text()
+    assert "## Problems" in page
+    assert "<b>" not in page
+
+
+def test_bad_input_is_refused_in_one_line(tmp_path) -> None:
+    for arguments, message in (
+        ([tmp_path / "none.csv"], "no such file"),
+        ([write(tmp_path / "a.csv", [("x", "y")], ("words", "label"))], "no column is obviously the text"),
+        ([write(tmp_path / "b.csv", [("", "y")])], "no row has a text and a label"),
+    ):
+        done = run(*arguments)
+        assert isinstance(done.exception, UserError)
+        assert message in str(done.exception)
+
+
+def test_scripts() -> None:
+    assert script_of("hello привет") == "Cyrillic"
+    assert script_of("漢字") == "Cjk"
+    assert script_of("123 !") == ""
