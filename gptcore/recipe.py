@@ -27,7 +27,7 @@ from gptcore.errors import UserError
 from gptcore.methods.base import Method
 from gptcore.methods.existing import EXISTING
 from gptcore.methods.layers import All, Features, TopBlocks
-from gptcore.methods.lora import Lora
+from gptcore.methods.lora import Lora, Scaling
 from gptcore.methods.targets import ALL_LINEAR
 from gptcore.methods.wrapped import WRAPPED
 
@@ -45,10 +45,13 @@ _NAMED: dict[Train, Method] = {
     "features": Features(),
 }
 # Methods that need no table: their name alone is one with all its fields' defaults.
-WITH_DEFAULTS = tuple(method.kind for method in (*WRAPPED, *EXISTING))
+WITH_DEFAULTS: dict[str, Method] = {method.kind: method() for method in (*WRAPPED, *EXISTING)}
+# Names for values of several fields
+_SHORT: dict[str, dict[str, Any]] = {"rslora": {"train": Lora.kind, "lora_scaling": "alpha/sqrt(rank)"}}
 
 # Of a method, beside `train`, in the spelling from before methods had fields of their own
 METHOD_FIELDS = ("lora_rank", "lora_alpha", "lora_dropout", "lora_targets", "lora_scaling")
+_OLDER_OF_LORA = frozenset(name.removeprefix("lora_") for name in METHOD_FIELDS)
 _OPTIMISER = (
     *("lr", "weight_decay", "epochs", "batch_size", "accumulation", "warmup", "schedule"),
     *("clip_norm", "patience", "restore_best"),
@@ -93,7 +96,7 @@ class Recipe(BaseModel):
     lora_alpha: float = Field(default=16, gt=0)
     lora_dropout: float = Field(default=0.0, ge=0, lt=1)
     lora_targets: tuple[str, ...] = Field(default=("c_attn", "c_proj", "c_fc"), min_length=1)
-    lora_scaling: Literal["alpha/rank", "alpha"] = Field(default="alpha", description="'alpha' as published")
+    lora_scaling: Scaling = Field(default="alpha", description="'alpha' as published")
 
     lr: float = Field(default=5e-5, gt=0)
     weight_decay: float = Field(default=0.1, ge=0)
@@ -132,9 +135,9 @@ class Recipe(BaseModel):
             except ValueError as error:
                 raise PydanticCustomError("method", "{reason}", {"reason": str(error)}) from error
         if isinstance(train, str) and train in WITH_DEFAULTS:
-            return METHODS[train]()
+            return WITH_DEFAULTS[train]
         if not isinstance(train, Method) and train not in get_args(Train):
-            names = ", ".join(repr(name) for name in (*get_args(Train), *WITH_DEFAULTS))
+            names = ", ".join(repr(name) for name in (*get_args(Train), *_SHORT, *WITH_DEFAULTS))
             raise PydanticCustomError("method", f"Input should be {names}, or a table {{ method = ... }}")
         return train
 
@@ -255,6 +258,10 @@ def spell_out(values: Mapping[str, Any]) -> dict[str, Any]:
     """
     values = dict(values)
     train = values.get("train")
+    if isinstance(train, str) and (short := _SHORT.get(train)) is not None:
+        if values.keys() & short.keys() == {"train"}:
+            return values | short
+        return values
     try:
         method = parse_method(train) if isinstance(train, Mapping) else train
     except ValueError:
@@ -282,8 +289,8 @@ def parse_method(table: Mapping[str, Any]) -> Method:
 
 def _older_fields(method: Method) -> dict[str, Any]:
     """The fields that said the same before methods had fields; none where nothing could."""
-    if isinstance(method, Lora):
-        return {"train": Lora.kind} | {f"lora_{name}": value for name, value in method}
+    if isinstance(method, Lora) and not set(method.model_dump(exclude_defaults=True)) - _OLDER_OF_LORA:
+        return {"train": Lora.kind} | {f"lora_{name}": getattr(method, name) for name in _OLDER_OF_LORA}
     return next(({"train": name} for name, known in _NAMED.items() if known == method), {})
 
 

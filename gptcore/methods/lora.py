@@ -17,8 +17,16 @@ if TYPE_CHECKING:
     from gptcore.methods.adapter import Adapter
 
 
+Scaling = Literal["alpha/rank", "alpha", "alpha/sqrt(rank)"]
+
+
 class Lora(Method):
-    """Frozen linear layers of all blocks with a trained low-rank update each."""
+    """Frozen linear layers of the blocks with a trained low-rank update each.
+
+    scaling: of the update, "alpha/rank" as in the paper, "alpha" as in the published study, "alpha/sqrt(rank)" as in
+    rank-stabilised LoRA (Kalajdzievski 2023); top: only of so many upper blocks, so that those below are computed once;
+    bias: which biases learn too, as in peft: none, those of the layers with an update, or all of these blocks.
+    """
 
     kind: ClassVar[str] = "lora"
 
@@ -26,19 +34,23 @@ class Lora(Method):
     alpha: float = Field(default=16, gt=0)
     dropout: float = Field(default=0.0, ge=0, lt=1)
     targets: tuple[str, ...] = Field(default=("c_attn", "c_proj", "c_fc"), min_length=1)
-    scaling: Literal["alpha/rank", "alpha"] = Field(default="alpha", description="'alpha' as published")
+    scaling: Scaling = Field(default="alpha", description="'alpha' as published")
+    top: int | None = Field(default=None, ge=1, description="only the upper k blocks; None: all")
+    bias: Literal["none", "lora_only", "all"] = "none"
 
     def frozen_below(self, n_blocks: int) -> int:
-        """No block computes what it did."""
-        del n_blocks
-        return 0
+        """The blocks below the upper ones that have updates."""
+        return 0 if self.top is None else max(0, n_blocks - self.top)
 
     def attach(self, backbone: Backbone, generator: torch.Generator) -> Adapter:
         """Put an adapter on each layer that a target names. Raises UserError for a target that names none."""
-        from gptcore.methods.lora_layers import LoraAdapter, inject_lora
+        from gptcore.methods.lora_layers import LoraAdapter, inject_lora, train_biases
 
         backbone.requires_grad_(False)
-        inject_lora(backbone, **self.model_dump(), generator=generator)
+        blocks = backbone.blocks[self.frozen_below(len(backbone.blocks)) :]
+        inject_lora(blocks, **self.model_dump(exclude={"top", "bias"}), generator=generator)
+        if self.bias != "none":
+            train_biases(blocks, backbone.tail, only_with_update=self.bias == "lora_only")
         return LoraAdapter(backbone)
 
     def obstacle(self, linear_layers: Sequence[str]) -> str | None:

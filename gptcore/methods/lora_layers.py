@@ -68,8 +68,13 @@ class LoRALinear(nn.Module):
         return linear
 
 
+def scale_of(alpha: float, rank: int, scaling: str) -> float:
+    """The factor of an update; scaling: see `gptcore.methods.lora.Lora`."""
+    return alpha / {"alpha/rank": rank, "alpha": 1, "alpha/sqrt(rank)": math.sqrt(rank)}[scaling]
+
+
 def inject_lora(
-    backbone: Backbone,
+    blocks: nn.ModuleList,
     *,
     rank: int,
     alpha: float,
@@ -80,11 +85,9 @@ def inject_lora(
 ) -> None:
     """Replace, in place, every linear layer of the blocks whose name ends in one of `targets`; "all-linear" names all.
 
-    An output layer is outside the blocks, so it is never among them. scaling: "alpha/rank" as in the paper, or "alpha"
-    as in the published study. Raises UserError for a target that names no layer.
+    An output layer is outside the blocks, so it is never among them. Raises UserError for a target that names no layer.
     """
-    scale = alpha / rank if scaling == "alpha/rank" else alpha
-    blocks = backbone.blocks
+    scale = scale_of(alpha, rank, scaling)
     linear = {name: m for name, m in blocks.named_modules() if isinstance(m, nn.Linear)}
     if (problem := unmatched(targets, list(linear))) is not None:
         raise UserError(problem)
@@ -94,6 +97,23 @@ def inject_lora(
         parent, _, attribute = name.rpartition(".")
         lora = LoRALinear(module, rank, scale, dropout, generator)
         setattr(blocks.get_submodule(parent), attribute, lora)
+
+
+def train_biases(blocks: nn.ModuleList, tail: nn.Module, *, only_with_update: bool) -> None:
+    """Let biases learn, in place: those of layers with an update, or else all of the blocks and of what follows them.
+
+    Raises UserError where there is none.
+    """
+    if only_with_update:
+        linear = [module.linear for module in blocks.modules() if isinstance(module, LoRALinear)]
+        found = [layer.bias for layer in linear if layer.bias is not None]
+    else:
+        named = [*blocks.named_parameters(), *tail.named_parameters()]
+        found = [p for name, p in named if name.rpartition(".")[2] == "bias"]
+    if not found:
+        raise UserError('lora: bias: this model\'s layers have no biases: use bias = "none"')
+    for bias in found:
+        bias.requires_grad_(True)
 
 
 class LoraAdapter(Adapter):
@@ -166,7 +186,7 @@ def load_adapter(backbone: Backbone, folder: Path) -> None:
             )
         tensors = load_file(folder / ADAPTER_FILE)
         inject_lora(
-            backbone,
+            backbone.blocks,
             rank=int(config["r"]),
             alpha=float(config["lora_alpha"]),
             dropout=float(config["lora_dropout"]),

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from gptcore.errors import UserError
+from gptcore.methods.lora import Lora
 from gptcore.recipe import Recipe, Seeds, make_recipe
 
 
@@ -190,3 +191,19 @@ def test_recipes_need_no_torch():
     code = "import sys, gptcore.recipe; print('torch' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"
+
+
+def test_rank_stabilised_lora_is_lora_with_its_scale() -> None:
+    short = Recipe(train="rslora", lora_rank=4)
+    assert short == Recipe(train="lora", lora_rank=4, lora_scaling="alpha/sqrt(rank)")
+    with pytest.raises(ValidationError):
+        Recipe(train="rslora", lora_scaling="alpha")
+
+
+def test_fields_of_lora_that_came_later_leave_ids_as_they_were() -> None:
+    assert Recipe(train={"method": "lora", "rank": 4}).id == Recipe(train="lora", lora_rank=4).id
+    assert Recipe(train={"method": "lora", "top": None}).id == Recipe(train="lora").id
+    upper = Recipe(train={"method": "lora", "rank": 4, "top": 2})
+    assert upper.id != Recipe(train="lora", lora_rank=4).id
+    assert Recipe.model_validate_json(upper.model_dump_json()) == upper
+    assert upper.method == Lora(rank=4, top=2)

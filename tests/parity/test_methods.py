@@ -15,6 +15,7 @@ from gptcore.backbones.gpt import GPT
 from gptcore.backbones.weights import load_gpt
 from gptcore.methods.base import Method
 from gptcore.methods.existing import LnTuning
+from gptcore.methods.lora import Lora
 from gptcore.methods.wrapped import AdaLora, Dora, Ia3, Pissa, Vera
 
 # PEFT 0.21 asks transformers 5 by an attribute's old name.
@@ -26,6 +27,17 @@ pytestmark = [
 TARGETS = ("c_attn", "mlp.c_proj")
 # Those that transformers' GPT-2 can have, whose layers are Conv1D: OFT and BOFT cannot
 ON_CONV1D: list[tuple[Method, peft.PeftConfig]] = [
+    *(
+        (
+            Lora(rank=3, alpha=6, targets=TARGETS, scaling="alpha/sqrt(rank)", bias=bias),
+            peft.LoraConfig(
+                **{"r": 3, "lora_alpha": 6, "use_rslora": True, "bias": bias},
+                target_modules=list(TARGETS),
+                fan_in_fan_out=True,
+            ),
+        )
+        for bias in ("none", "lora_only", "all")
+    ),
     (
         Dora(rank=3, alpha=6, targets=TARGETS),
         peft.LoraConfig(r=3, lora_alpha=6, use_dora=True, target_modules=list(TARGETS), fan_in_fan_out=True),
@@ -87,6 +99,15 @@ def attach(method: Method, ours: GPT) -> dict[str, nn.Parameter]:
     return learning
 
 
+def _ours(name: str, method: Method) -> str:
+    """Our name of a parameter of theirs: the same but where the layers are our own."""
+    name = name.removeprefix("base_model.model.transformer.")
+    if not isinstance(method, Lora):
+        return name
+    name = name.replace(".base_layer.", ".linear.")
+    return re.sub(r"\.lora_([AB])\.default\.weight$", r".lora_\1", name)
+
+
 @pytest.mark.parametrize(("method", "config"), ON_CONV1D, ids=_id)
 def test_outputs_gradients_and_steps_equal_pefts(
     base, tokens, method: Method, config: peft.PeftConfig
@@ -94,7 +115,7 @@ def test_outputs_gradients_and_steps_equal_pefts(
     theirs, ours = base
     model = get_peft_model(theirs, config).double()
     learning = attach(method, ours)
-    named = {name.removeprefix("base_model.model.transformer."): p for name, p in model.named_parameters()}
+    named = {_ours(name, method): p for name, p in model.named_parameters()}
     assert {name for name, p in named.items() if p.requires_grad} == set(learning)
     with torch.no_grad():
         for name, p in learning.items():

@@ -33,7 +33,7 @@ def peft_config(**changes: object) -> LoraConfig:
 def inject(gpt: GPT, alpha: float = ALPHA, scaling: str = "alpha/rank") -> GPT:
     generator = torch.Generator().manual_seed(0)
     inject_lora(
-        gpt, rank=RANK, alpha=alpha, dropout=0.0, targets=TARGETS, scaling=scaling, generator=generator
+        gpt.blocks, rank=RANK, alpha=alpha, dropout=0.0, targets=TARGETS, scaling=scaling, generator=generator
     )
     return gpt
 
@@ -147,13 +147,13 @@ def test_targets_pick_the_layers_that_peft_picks(base, targets):
     theirs, ours = base
     generator = torch.Generator().manual_seed(0)
     inject_lora(
-        ours, rank=2, alpha=2, dropout=0.0, targets=targets, scaling="alpha/rank", generator=generator
+        ours.blocks, rank=2, alpha=2, dropout=0.0, targets=targets, scaling="alpha/rank", generator=generator
     )
     wrapped = get_peft_model(theirs, peft_config(r=2, target_modules=targets))
     assert our_adapters(ours).keys() == their_adapters(wrapped).keys()
 
 
-@pytest.mark.parametrize("scaling", ["alpha/rank", "alpha"])
+@pytest.mark.parametrize("scaling", ["alpha/rank", "alpha", "alpha/sqrt(rank)"])
 def test_our_adapter_loads_in_peft(tmp_path, base, tokens, scaling):
     theirs, ours = base
     inject(ours, scaling=scaling)

@@ -201,7 +201,7 @@ def test_not_text(tmp_path: Path) -> None:
 def test_unknown_matrix_lists_the_bundled(tmp_path: Path) -> None:
     for wrong in ("fulll", tmp_path):
         with pytest.raises(
-            UserError, match=r"one of those that ship with the project \(full, pretraining, quick, tune\)"
+            UserError, match=r"one of those that ship with the project \(attention, .*full, .*quick, .*tune\)"
         ):
             load_matrix(wrong)
 

@@ -22,6 +22,8 @@ from gptcore.training.timing import Phases
 EXAMPLES: list[Method] = [
     *(TopBlocks(k=0), TopBlocks(k=3), All(), Features(), Lora(rank=2, targets=("c_fc",))),
     *(
+        Lora(rank=2, top=2),
+        Lora(bias="all", scaling="alpha/sqrt(rank)"),
         Dora(rank=2, top=2),
         Pissa(rank=2),
         Vera(rank=4),
@@ -70,7 +72,7 @@ def test_what_is_frozen_has_nothing_that_learns(toy_gpt, method: Method) -> None
 
 def test_upper_blocks_are_counted_from_the_top() -> None:
     reach = [method.upper_blocks for method in EXAMPLES]
-    assert reach == [0, 3, None, 0, None, 2, *[None] * 6, 1, None]
+    assert reach == [0, 3, None, 0, None, 2, None, 2, *[None] * 6, 1, None]
 
 
 def test_merging_an_adapter_leaves_plain_layers(toy_gpt) -> None:

@@ -19,6 +19,7 @@ from gptcore.training.build import build_classifier
 METHODS: list[Method] = [
     *(Dora(rank=2), Pissa(rank=3, alpha=3), Vera(rank=4), AdaLora(rank=3, mean_rank=2), Oft(block_size=4)),
     *(Boft(block_size=2), Ia3(targets=("c_attn", "mlp.c_proj"), feedforward=("mlp.c_proj",))),
+    *(Lora(rank=2, top=1), Lora(rank=2, bias="all"), Lora(rank=2, bias="lora_only")),
     *(Lora(rank=2), LnTuning(), BitFit(), TopBlocks(k=1), All(), Dora(rank=2, top=1), LnTuning(top=1)),
 ]
 WRAPPED = [method for method in METHODS if isinstance(method, Wrapped)]
@@ -28,7 +29,12 @@ TEXTS = [f"{'buy now' if i % 2 else 'see you at'} {i} {'!' * (i % 5)}" for i in 
 def name(method: object) -> str | None:
     if not isinstance(method, Method):
         return ""
-    return method.kind + ("-top" if getattr(method, "top", None) else "")
+    bias = getattr(method, "bias", "none")
+    return (
+        method.kind
+        + ("-top" if getattr(method, "top", None) else "")
+        + (f"-{bias}" if bias != "none" else "")
+    )
 
 
 @pytest.fixture(scope="module")

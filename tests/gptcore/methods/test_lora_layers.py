@@ -17,7 +17,7 @@ TOKENS = torch.randint(31, (4, 9), generator=torch.Generator().manual_seed(1))
 
 def inject(gpt: GPT, seed: int = 0, **changes: object) -> GPT:
     values = {"rank": 4, "alpha": 6.0, "dropout": 0.0, "targets": TARGETS, "scaling": "alpha/rank"}
-    inject_lora(gpt, **values | changes, generator=torch.Generator().manual_seed(seed))
+    inject_lora(gpt.blocks, **values | changes, generator=torch.Generator().manual_seed(seed))
     return gpt
 
 

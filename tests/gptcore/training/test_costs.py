@@ -36,7 +36,7 @@ def test_lora_params_are_those_that_are_injected(targets: tuple[str, ...], n_inn
     gpt = GPT(shape)
     gpt.requires_grad_(False)
     inject_lora(
-        gpt, rank=4, alpha=1, dropout=0, targets=targets, scaling="alpha", generator=torch.Generator()
+        gpt.blocks, rank=4, alpha=1, dropout=0, targets=targets, scaling="alpha", generator=torch.Generator()
     )
     injected = sum(p.numel() for p in gpt.parameters() if p.requires_grad)
     recipe = Recipe(train="lora", lora_rank=4, lora_targets=targets)
