@@ -50,6 +50,11 @@ def _open(folder: Path, _state: tuple[tuple[str, int, int], ...]) -> Tokenizer:
             f"{folder}: its tokenizer has ids up to {tokenizer.n_vocab - 1:,}, and vocab_size = {config.vocab_size} in "
             "config.json: the model has no embedding for the largest"
         )
+    if config.context <= (around := len(tokenizer.prefix) + len(tokenizer.suffix)):
+        raise UserError(
+            f"{folder}: config.json has room for {config.context} tokens, and {around} special tokens go around each "
+            "text: the model reads no text"
+        )
     return tokenizer
 
 

@@ -81,6 +81,7 @@ def load_hf(folder: Path, info: HFConfig) -> HFBackbone:
                 local_files_only=True,
                 trust_remote_code=False,
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # which are refused below, by name
                 **_options(info),
             )
         except Exception as error:  # a damaged file can break its reader in any way
