@@ -28,7 +28,6 @@ from gptcore.methods.base import Method
 from gptcore.methods.existing import EXISTING
 from gptcore.methods.layers import All, Features, TopBlocks
 from gptcore.methods.lora import Lora, Scaling
-from gptcore.methods.targets import ALL_LINEAR
 from gptcore.methods.wrapped import WRAPPED
 
 Train = Literal["last_layer", "last_block", "last_two_blocks", "all", "lora", "features"]
@@ -239,10 +238,6 @@ class Seeds(BaseModel):
     split: int = Field(default=123, ge=0)
 
 
-# Of models that are not GPT-2s, whose recipes and ids are older, in place of the defaults above
-DEFAULTS_BEYOND_GPT2: dict[str, Any] = {"attention": "native", "lora_targets": [ALL_LINEAR]}
-
-
 def make_recipe(values: dict[str, Any], where: str = "recipe") -> Recipe:
     """A Recipe from plain values. Raises UserError that names the field, the value and what is allowed."""
     try:
@@ -267,6 +262,8 @@ def spell_out(values: Mapping[str, Any]) -> dict[str, Any]:
     except ValueError:
         return values
     fields = _older_fields(method) if isinstance(method, Method) else {}
+    if isinstance(train, Mapping) and "targets" not in train:
+        fields.pop("lora_targets", None)  # which layers there are depends on the model
     given = {name: values[name] for name in fields if name != "train" and name in values}
     if any(
         (tuple(value) if isinstance(value, list) else value) != fields[name] for name, value in given.items()

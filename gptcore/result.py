@@ -5,7 +5,7 @@ Records hold `Epoch`, `Agreement` and `PaddingCheck` as they are: their fields a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -133,7 +133,7 @@ class Fit:
     name, they add up to the total; n_total, n_trained: parameters; borrowed_s: seconds that an earlier run had spent on
     a trunk that this one found ready; positions_processed: token positions that went through at least one block;
     process_mem_bytes, added_mem_bytes: peak of the process, and its rise above the start of the fit; notes: what had to
-    be done otherwise than asked.
+    be done otherwise than asked; rewrites: see `gptcore.backbones.base.Backbone`.
     """
 
     recipe: Recipe
@@ -157,3 +157,4 @@ class Fit:
     weights_fingerprint: str | None = None
     agreement: Agreement | None = None
     notes: Sequence[str] = ()
+    rewrites: Mapping[str, str] = field(default_factory=dict)

@@ -84,6 +84,10 @@ class WeightsFacts(_Part):
     files: dict[str, str] | None = Field(
         default=None, description="SHA-256 of each file; null if there are none, and in older records"
     )
+    rewrites: dict[str, str] | None = Field(
+        default=None,
+        description="of the forward pass, 'on' or why not, tried out at load; null for the project's own GPT-2",
+    )
 
 
 class SplitMetrics(_Part):

@@ -213,6 +213,7 @@ def _weights_facts(result: Fit, checkpoint: str | None) -> WeightsFacts | None:
         checkpoint=checkpoint,
         revision=weights_revision(model),
         files=None if checkpoint is None else checkpoint_files(model),
+        rewrites=dict(result.rewrites) or None,
     )
 
 
@@ -244,7 +245,8 @@ def _conventional_flops(result: Fit, data: Dataset) -> float | None:
     """What the plain loop takes for this recipe, so that rows can be compared whatever the engine."""
     model = result.recipe.backbone
     config = None if model is None else known_config(model)
-    if config is None or result.inputs is None:
+    # A block that is called again and again is not counted as often as it is.
+    if config is None or result.inputs is None or not config.abilities.trunk:
         return None
     n_epochs = len(result.epochs)
     n_train = len(result.train.labels)

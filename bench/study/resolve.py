@@ -16,8 +16,12 @@ from bench.records.study import Row
 from bench.study.matrix import DEFAULT_MODELS, Matrix, RowSpec
 from gptcore.backbones.checkpoints import known_config
 from gptcore.backbones.config import FAMILIES
+from gptcore.backbones.hf_config import HFConfig
+from gptcore.backbones.layer_names import known_layers
 from gptcore.errors import UserError, closest
+from gptcore.model_defaults import model_defaults
 from gptcore.recipe import METHOD_FIELDS, Recipe, make_recipe, spell_out
+from gptcore.training.fits import fit_obstacle
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,7 @@ def _changes_on_the_way(matrix: Matrix, specs: Mapping[str, RowSpec], name: str)
 
 
 def _recipe(matrix: Matrix, model: str, values: dict[str, Any], name: str) -> Recipe:
-    brings = matrix.models.get(model, {})
+    brings = {**model_defaults(model), **matrix.models.get(model, {})}
     return make_recipe({**brings, **values, "model": model}, where=f"matrix {matrix.name}: row {name!r}")
 
 
@@ -172,10 +176,20 @@ def _excluded(recipe: Recipe, models: str, base_model: str) -> str | None:
     family = _family(recipe.model)
     if recipe.model != base_model and family is not None and family != _family(models):
         return f"this row is about {recipe.model}; the study runs on {models}"
-    config = known_config(recipe.model) if isinstance(recipe.context, int) and recipe.backbone else None
-    if config is not None and recipe.context > config.context:  # type: ignore[operator]
+    config = known_config(recipe.model) if recipe.backbone else None
+    if config is None:
+        return None
+    if isinstance(recipe.context, int) and recipe.context > config.context:
         return f"context = {recipe.context}: {recipe.model} reads {config.context} tokens at most"
-    return None
+    return _cannot(recipe, config) if isinstance(config, HFConfig) else None
+
+
+def _cannot(recipe: Recipe, config: HFConfig) -> str | None:
+    """Why a row of a matrix does not apply to the architecture of a model, None where it does."""
+    if recipe.attention == config.native_attention:
+        return f"{recipe.model} is {recipe.attention} as it was pretrained, so this is attention = 'native'"
+    layers = known_layers(recipe.model, config)
+    return (recipe.method.obstacle(layers) if layers else None) or fit_obstacle(recipe, config)
 
 
 def _family(models: str) -> str | None:

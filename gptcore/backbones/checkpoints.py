@@ -161,6 +161,13 @@ def known_config(name_or_path: str | Path) -> AnyConfig | None:
     return None if folder is None else read_info(folder)
 
 
+def hub_config(name: str) -> AnyConfig | None:
+    """The shape of a model of the hub from its config.json alone, which is fetched if need be; None out of reach."""
+    repo = hub_repo(name)
+    folder = None if repo is None else hub.config_folder(repo)
+    return None if folder is None else read_info(folder)
+
+
 def check_obtainable(name: str) -> None:
     """Raises UserError where the user has to accept terms or install a package before a model can be fetched."""
     if _is_converted(name):

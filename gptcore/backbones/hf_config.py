@@ -82,6 +82,11 @@ class HFConfig(BaseModel):
         return Abilities(**(of_family | dict.fromkeys(self.off, False)))
 
     @property
+    def native_attention(self) -> str:
+        """What attention = "native" means in a recipe."""
+        return "causal" if self.abilities.causal else "bidirectional"
+
+    @property
     def tokenizer(self) -> str:
         """Its tokenizer lies beside its weights."""
         return "own"

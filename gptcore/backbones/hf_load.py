@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import json
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from gptcore.errors import UserError
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
-# Parameters of other tasks' output layers: a classifier has a new one. The first parts of their names.
+# Output layers of other tasks, by the first or second part of their parameters' names: a classifier has a new one.
 HEADS = (
     *("lm_head", "score", "classifier", "cls", "pooler", "qa_outputs", "predictions", "decoder", "head"),
     *(
@@ -30,18 +31,14 @@ HEADS = (
         "generator_predictions",
         "generator_lm_head",
         "pre_classifier",
-        "projector",
-    ),
-    *(
-        "vocab_transform",
-        "vocab_layer_norm",
-        "vocab_projector",
-        "mask_predictions",
-        "lm_predictions",
         "embed_out",
     ),
-    *("sop_classifier", "dense", "out_proj"),
+    *("vocab_transform", "vocab_layer_norm", "vocab_projector", "mask_predictions", "lm_predictions"),
+    *("sop_classifier", "summary"),
 )
+_IN_A_BLOCK = re.compile(r"(^|\.)(layers?|h|blocks?)\.\d+\.")
+# Tables that older files hold and that are computed from the config.
+_COMPUTED = re.compile(r"(^|\.)(position_ids|token_type_ids|inv_freq|masked_bias|attn\.bias)$")
 
 
 def require_transformers(model: str) -> None:
@@ -153,7 +150,9 @@ def _notes(folder: Path, report: dict[str, Any]) -> tuple[str, ...]:
     heads, odd = set[str](), []
     for name in sorted(report["unexpected_keys"]):
         head = next((part for part in name.split(".")[:2] if part in HEADS), None)
-        if head is None:
+        if _COMPUTED.search(name):
+            continue
+        if head is None or _IN_A_BLOCK.search(name):
             odd.append(name)
         else:
             heads.add(head)

@@ -111,6 +111,21 @@ def commit_of(folder: Path) -> str | None:
     return folder.name if folder.parent.name == "snapshots" else None
 
 
+def config_folder(repo: str) -> Path | None:
+    """The cached folder with a checkpoint's config.json, fetched if need be; None where the hub does not give it."""
+    from huggingface_hub import hf_hub_download
+
+    repo, revision = split_revision(repo)
+    if isinstance(found := _in_cache(repo, CONFIG_FILE, revision), Path):
+        return found.parent
+    if _out_of_reach(repo if revision is None else f"{repo}@{revision}") is not None:
+        return None
+    try:
+        return Path(hf_hub_download(repo, CONFIG_FILE, revision=revision)).parent
+    except Exception:  # the hub's, the system's, and those of whatever transport the client has
+        return None
+
+
 def is_reachable(repo: str, file: str = CONFIG_FILE) -> bool:
     """Whether the hub answers that it has this checkpoint, or file, within seconds. Downloads nothing."""
     from huggingface_hub import get_hf_file_metadata

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gptcore.errors import UserError, closest
+from gptcore.model_defaults import model_defaults
 from gptcore.paths import path_kind
 from gptcore.recipe import Recipe, make_recipe
 
@@ -46,4 +47,6 @@ def _from_file(path: Path) -> Recipe:
     if set(content) != {TABLE} or not isinstance(content[TABLE], dict):
         there = ", ".join(repr(name) for name in content) or "nothing"
         raise UserError(f"--recipe {path}: it must hold one table [{TABLE}], and holds {there}")
-    return make_recipe(content[TABLE], str(path))
+    asked = content[TABLE]
+    brings = model_defaults(asked["model"]) if isinstance(asked.get("model"), str) else {}
+    return make_recipe(brings | asked, str(path))

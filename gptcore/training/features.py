@@ -43,5 +43,6 @@ def fit(task: Task) -> Fit:
         weights_source=begun.base.source,
         weights_fingerprint=begun.base.fingerprint,
         agreement=agreement,
+        rewrites=begun.classifier.backbone.rewrites,
         notes=begun.notes,
     )
