@@ -47,8 +47,40 @@ def run(
 ) -> None:
     """Run whatever is missing from a study and write its report. Safe to interrupt: the same command resumes.
 
-    Several processes started with the same command share the work.
+    Several processes started with the same command share the work. With several data sets (`--data a,b,c`) each has
+    its study, and overall.md says what holds over all of them.
     """
+    from bench.run.keep import check_names
+    from bench.run.several import each_data
+    from bench.run.study_run import open_study, split_names
+
+    of_each, whole = each_data(options, looks)
+    study_runs = [open_study(one, looks) for one in of_each]  # what is wrong with any of them is said first
+    kept = split_names(keep or [])
+    check_names(kept, [row.name for row in study_runs[0].study.rows])
+    codes = [
+        _run_one(study_run, one, looks, verify, timeout, kept, margin)
+        for study_run, one in zip(study_runs, of_each, strict=True)
+    ]
+    if whole is not None:
+        from bench.report.overall import write_overall
+
+        folders = [study_run.folder for study_run in study_runs]
+        echo(f"report: {write_overall(whole, folders, None if margin is None else margin / 100)}")
+    if any(codes):
+        raise Exit(1)
+
+
+def _run_one(
+    study_run: StudyRun,
+    options: RunOptions,
+    looks: LookOptions,
+    verify: bool,
+    timeout: float | None,
+    kept: list[str],
+    margin: float | None,
+) -> int:
+    """Run one study and write its report; returns the exit code. Raises Exit where it was interrupted."""
     from bench.commands.live import show_progress
     from bench.commands.progress import forecast, show_messages, show_result, warn_of_mixture
     from bench.commands.tuning import tune
@@ -56,20 +88,16 @@ def run(
     from bench.run.execute import execute
     from bench.run.follow import follow, manifest_so_far, results_so_far, schedule_of
     from bench.run.jobs import assistants
-    from bench.run.keep import check_names
-    from bench.run.study_run import open_study, split_names
+    from bench.run.study_run import open_study
     from bench.run.supervisor import Supervisor
     from bench.study.forecast import with_prediction
     from bench.study.plan import blocking
 
-    study_run = open_study(options, looks)
     if study_run.trials:
         show_messages(study_run)
         tune(study_run, options, timeout)
         study_run = open_study(options, looks)
     share = None if margin is None else margin / 100
-    kept = split_names(keep or [])
-    check_names(kept, [row.name for row in study_run.study.rows])
     show_messages(study_run)
     save_study(study_run.folder, manifest_so_far(study_run, study_run.records.values()))
     interrupted, failed = False, any(planned.state == "failed" for planned in study_run.plan)
@@ -108,9 +136,8 @@ def run(
     if reasons := blocking(planned_runs):
         others = f" (and {len(reasons) - 1} more reasons)" if len(reasons) > 1 else ""
         echo(f"no run of this study can be done here: {sanitize(reasons[0])}{others}", err=True)
-        raise Exit(1)
-    if failed:
-        raise Exit(1)
+        return 1
+    return int(failed)
 
 
 def _keep(name: str, study_run: StudyRun, margin: float | None) -> str:

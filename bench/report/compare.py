@@ -71,7 +71,7 @@ def comparison(studies: Mapping[str, Results], out: Path | None = None) -> str:
         *(part for label, results in others for part in _against(first, reference, label, results)),
         _HOW_TO_READ.format(alpha=ALPHA),
         "## Ranks over datasets",
-        *_ranks(studies, out),
+        *ranks_section(studies, out),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -168,7 +168,8 @@ def _time(one: RowBetween) -> str:
     return f"{one.time.ratio:.2f}{bounds}"
 
 
-def _ranks(studies: Mapping[str, Results], out: Path | None) -> list[str]:
+def ranks_section(studies: Mapping[str, Results], out: Path | None) -> list[str]:
+    """Average ranks over the data sets of these studies, or why there are none; the diagram is drawn beside `out`."""
     datasets = Counter(results.study.dataset.source_fingerprint for results in studies.values())
     names = [
         name for name in _common(studies) if all(_is_first(results, name) for results in studies.values())

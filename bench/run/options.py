@@ -35,7 +35,10 @@ class DataOptions(FileOptions):
     """Which data to read, and how: shared by all commands that take data."""
 
     data: Annotated[
-        str, Option(help="a data set's name (see `list`), or a CSV, TSV, JSON or Parquet file")
+        str,
+        Option(
+            help="a data set's name (see `list`), or a CSV, TSV, JSON or Parquet file; plan and run take several: a,b,c"
+        ),
     ] = "sms-spam"
     data_path: Annotated[
         Path | None, Option(help="your own copy of a data set with a name: its folder, archive or file")

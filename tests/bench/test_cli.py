@@ -242,7 +242,7 @@ def test_list(bench: Bench) -> None:
 def test_plan_says_what_would_run_and_runs_nothing(bench: Bench, study: list[str], tmp_path: Path) -> None:
     answer = bench("plan", *study)
     assert answer.code == 0
-    assert "as requested" in answer.out
+    assert "as requested" in answer.words
     assert "3 rows x 2 seeds on messages.csv (28 / 4 / 8 texts)" in answer.words
     assert re.search(
         r"with a power of 80% \(2 comparisons, 8 test texts per seed\): 3 seeds: better", answer.words
