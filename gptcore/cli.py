@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import typer
 
+from gptcore.commands.export import export
 from gptcore.commands.fit import fit
 from gptcore.commands.predict import predict
 from gptcore.commands.recipes import recipes
@@ -29,6 +30,7 @@ def _commands() -> None:
 EXAMPLES: dict[Callable[..., None], str] = {
     fit: "fit reviews.csv --recipe nano --out my-classifier",
     recipes: "recipes",
+    export: "export my-classifier --data reviews.csv --to hf --out my-classifier-hf",
     predict: 'predict my-classifier "win a free prize"',
 }
 for command, example in EXAMPLES.items():

@@ -68,6 +68,10 @@ class HFTokenizer:
                 raise KeyError(i)
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=False))
 
+    def as_json(self) -> str:
+        """The content of a tokenizer.json."""
+        return str(self._tokenizer.to_str())
+
 
 def _unicode(text: str) -> str:
     """The text with lone surrogates, which UTF-8 does not have, replaced by U+FFFD (as tiktoken does)."""

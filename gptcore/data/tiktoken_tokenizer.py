@@ -84,6 +84,10 @@ class TiktokenTokenizer:
         """The text of token ids; bytes that are no UTF-8 become U+FFFD. Raises KeyError for an unknown id."""
         return self._encoding.decode(ids)
 
+    def tokens(self) -> list[bytes]:
+        """The bytes of every token, by id."""
+        return [self._encoding.decode_single_token_bytes(token) for token in range(self.n_vocab)]
+
 
 @functools.cache
 def load_gpt2() -> TiktokenTokenizer:

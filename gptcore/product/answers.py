@@ -10,6 +10,7 @@ import numpy as np
 
 from gptcore.classifier import TextClassifier
 from gptcore.data.checks import is_blank
+from gptcore.data.tokenizer import without_specials
 from gptcore.errors import UserError
 from gptcore.training.predictors import FeaturesPredictor, NetworkPredictor
 
@@ -69,11 +70,12 @@ def _probabilities(
     predictor = classifier.predictor
     if not texts or not isinstance(predictor, NetworkPredictor | FeaturesPredictor):
         return classifier.predict_proba(texts), np.zeros(len(texts), dtype=bool)
-    length = predictor.tokens_per_row
+    length, tokenizer = predictor.tokens_per_row, predictor.tokenizer
+    around = len(tokenizer.prefix) + len(tokenizer.suffix)
     parts, owners, cut = [], [], []
-    for at, sequence in enumerate(predictor.tokenizer.encode_batch(texts)):
-        pieces = pieces_of(sequence, length, long)
-        parts += pieces
+    for at, sequence in enumerate(tokenizer.encode_batch(texts)):
+        pieces = pieces_of(without_specials(tokenizer, sequence), length - around, long)
+        parts += [[*tokenizer.prefix, *piece, *tokenizer.suffix] for piece in pieces]
         owners += [at] * len(pieces)
         cut.append(len(sequence) > length)
     found = classifier.calibrated(

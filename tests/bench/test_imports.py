@@ -31,6 +31,7 @@ TORCH_FREE = [
     "gptcore.calibration",
     "gptcore.cli",
     "gptcore.commands",
+    "gptcore.commands.export",
     "gptcore.commands.fit",
     "gptcore.commands.options",
     "gptcore.commands.predict",
@@ -87,6 +88,8 @@ TORCH_FREE = [
     "gptcore.data.structured",
     "gptcore.data.tables",
     "gptcore.data.tokenizer",
+    "gptcore.export",
+    "gptcore.export.tokenizer_json",
     "gptcore.product",
     "gptcore.product.card",
     "gptcore.product.recipes",
@@ -294,7 +297,12 @@ def test_models_know_nothing_of_finetuning_and_data_of_neither() -> None:
 
 
 def test_the_extra_hf_is_opened_in_few_places_and_only_when_needed() -> None:
-    opens = ("gptcore.backbones.hf_load", "gptcore.backbones.hf_attention", "gptcore.methods.peft_layers")
+    opens = (
+        "gptcore.backbones.hf_load",
+        "gptcore.backbones.hf_attention",
+        "gptcore.export.hf",
+        "gptcore.methods.peft_layers",
+    )
     packages = matching("gptcore*", "bench*")
     assert not offenders([name for name in packages if name not in opens], "transformers", "peft")
     assert not any(

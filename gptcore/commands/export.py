@@ -1,0 +1,36 @@
+"""`python -m gptcore export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from typer import Argument, Option, echo
+
+from gptcore.commands.options import FileOptions, with_options
+
+
+@with_options
+def export(
+    folder: Annotated[Path, Argument(help="folder of a classifier, written by `fit`")],
+    data: Annotated[
+        str, Option(help="the file or data set that it was fitted on; its test part is compared")
+    ],
+    options: FileOptions,
+    out: Annotated[Path, Option(help="folder for the export; it must not exist")],
+    to: Annotated[
+        Literal["hf"], Option(help="hf: a folder that transformers opens (GPT2ForSequenceClassification)")
+    ] = "hf",
+) -> None:
+    """Write a classifier in another library's format.
+
+    The export is opened with that library and must give the same predictions of all test texts, or nothing is left.
+    """
+    from gptcore.data.datasets import load_dataset
+    from gptcore.export.export import export as export_folder
+    from gptcore.product.report import read_report
+
+    loaded = load_dataset(data, options.reading(), split_seed=read_report(folder).data.split_seed)
+    n = export_folder(folder, loaded, to, out)
+    echo(f"verified: {n:,} of {n:,} predictions equal")
+    echo(f"exported: {out}")

@@ -1,0 +1,62 @@
+"""Export, compare with the original on the test texts, keep only what agrees."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from gptcore.classifier import TextClassifier
+from gptcore.data.datasets import Dataset
+from gptcore.errors import UserError
+from gptcore.export.hf import hf_probabilities, write_hf
+from gptcore.files import cannot_write
+from gptcore.product.folder import check_target
+from gptcore.product.report import read_report
+
+Format = Literal["hf"]
+TOLERANCE = 1e-4  # of a probability
+_WRITE: dict[Format, Callable[[TextClassifier, Path], None]] = {"hf": write_hf}
+_OPEN: dict[Format, Callable[[Path, Sequence[str]], np.ndarray]] = {"hf": hf_probabilities}
+
+
+def export(folder: Path, data: Dataset, to: Format, out: Path) -> int:
+    """Export a classifier that `fit` made; returns the number of test predictions that were compared, all equal.
+
+    data: what it was fitted on, whose test part is used. Raises UserError where the recipe cannot be expressed, the
+    data is other data, or a prediction differs; nothing is left then.
+    """
+    check_target(out)
+    report = read_report(folder)
+    if data.fingerprint != report.data.fingerprint:
+        raise UserError(
+            f"--data {data.name} is not the data that {folder} was fitted on ({report.data.name}): give the same file "
+            "and options"
+        )
+    classifier = TextClassifier.load(folder)
+    texts = data.test.texts
+    expected = classifier.predict_proba(texts)
+    part = out.with_name(f".{out.name}.{uuid.uuid4().hex}.part")
+    try:
+        _WRITE[to](classifier, part)
+        found = _OPEN[to](part, texts)
+        equal = (classifier.decide(found) == classifier.decide(expected)) & (
+            abs(found - expected).max(axis=1) <= TOLERANCE
+        )
+        if not equal.all():
+            at = int(np.flatnonzero(~equal)[0])
+            raise UserError(
+                f"the export agrees on {int(equal.sum())} of {len(texts)} test texts only (largest difference of a "
+                f"probability: {abs(found - expected).max():.2g}), first not on {texts[at][:60]!r}; it was removed"
+            )
+        check_target(out)
+        part.rename(out)
+    except OSError as error:
+        raise cannot_write(out, error) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return len(texts)

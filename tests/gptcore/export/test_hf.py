@@ -1,0 +1,143 @@
+"""What is exported opens in transformers with the same answers; what it cannot express is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+from typer.testing import CliRunner
+
+from gptcore import Recipe, TextClassifier, load_dataset
+from gptcore.backbones.config import ModelConfig
+from gptcore.backbones.weights import random_gpt, save_gpt
+from gptcore.cli import app
+from gptcore.data.tokenizer import load_tokenizer
+from gptcore.errors import UserError
+from gptcore.export import export as export_module
+from gptcore.export.export import export
+from gptcore.export.tokenizer_json import tokenizer_files
+from gptcore.product import folder as folder_module
+from gptcore.product.fitting import fit_to_keep, threshold_for_cost
+from gptcore.product.folder import write_folder
+
+CONFIG = ModelConfig(d_model=8, n_layer=3, n_head=2, context=16, vocab_size=8192, tokenizer="embedded")
+WORDS = {"spam": ["win", "prize", "now", "free", "call"], "ham": ["see", "you", "at", "home", "now"]}
+TEXTS = [
+    "win a free prize",
+    "see you at home",
+    "now " * 40,
+    "caf\u00e9 \U0001f600 don't",
+    "  two  blanks\n\nlines 12345",
+]
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rng = np.random.default_rng(0)
+    rows = ["text,label"]
+    for i in range(120):
+        label = ("ham", "spam")[i % 2]
+        rows.append(f"{' '.join(rng.choice(WORDS[label], size=5))} {i},{label if i % 7 else 'ham'}")
+    path = tmp_path_factory.mktemp("data") / "reviews.csv"
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+@pytest.fixture
+def kept(tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch):
+    """Fits and saves a classifier; that its folder opens in a new process is tested elsewhere."""
+    monkeypatch.setattr(folder_module, "verify_folder", lambda _folder, texts, *_: len(texts))
+    save_gpt(random_gpt(CONFIG, 3), tmp_path / "checkpoint")
+
+    def make(cost: float | None = None, **choices: object) -> Path:
+        data = load_dataset(file)
+        values = {
+            "model": str(tmp_path / "checkpoint"),
+            "position": "last_real",
+            "epochs": 2,
+            "lr": 1e-2,
+        } | choices
+        threshold = None if cost is None else threshold_for_cost(cost, None, data.label_names)
+        fitted = fit_to_keep(Recipe(**values), data, device="cpu", threshold=threshold)
+        write_folder(tmp_path / "kept", fitted, data, 0, cost)
+        return tmp_path / "kept"
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"train": "all"},
+        {"train": "last_block", "padding": "none", "position": "last"},
+        {"train": "lora", "lora_rank": 2},
+    ],
+    ids=str,
+)
+def test_transformers_opens_it_with_the_same_answers(kept, file, tmp_path, choices) -> None:
+    folder, out = kept(**choices), tmp_path / "hf"
+    done = CliRunner().invoke(app, ["export", str(folder), "--data", str(file), "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    assert "verified: 24 of 24 predictions equal" in done.output
+    classifier = TextClassifier.load(folder)
+    assert classifier.temperature != 1
+    expected = np.log(classifier.predict_proba(TEXTS))
+    tokenizer = AutoTokenizer.from_pretrained(out)
+    model = AutoModelForSequenceClassification.from_pretrained(out).eval()
+    rows = tokenizer(TEXTS, return_tensors="pt", padding=True, truncation=True)
+    with torch.no_grad():
+        logits = model(rows["input_ids"], attention_mask=rows["attention_mask"]).logits
+    np.testing.assert_allclose(logits.log_softmax(dim=1).numpy(), expected, atol=1e-5)
+    assert model.config.id2label == {0: "ham", 1: "spam"}
+    answers = pipeline("text-classification", model=model, tokenizer=tokenizer)(
+        TEXTS, truncation=True, batch_size=2
+    )
+    assert [answer["label"] for answer in answers] == classifier.predict(TEXTS)
+
+
+@pytest.mark.parametrize(
+    ("choices", "reason"),
+    [
+        ({"model": "tfidf"}, "no network that was trained"),
+        ({"train": "features"}, "no network that was trained"),
+        ({"position": "mean_real"}, "position = 'mean_real'"),
+        ({"position": "last"}, "position = 'last' of rows with padding = 'right'"),
+        ({"position": "last", "attend_padding": False}, "position = 'last'"),
+        ({"attention": "bidirectional", "attend_padding": False}, "bidirectional"),
+        ({"cost": 5.0}, "always answers the most probable label"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_expressed_is_refused_with_the_reason(kept, file, tmp_path, choices, reason) -> None:
+    folder = kept(**choices)
+    with pytest.raises(UserError, match=reason):
+        export(folder, load_dataset(file), "hf", tmp_path / "hf")
+    assert not [path for path in tmp_path.iterdir() if "hf" in path.name]
+
+
+def test_a_disagreement_leaves_nothing(kept, file, tmp_path, monkeypatch) -> None:
+    folder, real = kept(train="last_layer"), export_module.hf_probabilities
+    monkeypatch.setitem(export_module._OPEN, "hf", lambda *a: real(*a)[:, ::-1])
+    with pytest.raises(UserError, match=r"the export agrees on .* test texts only"):
+        export(folder, load_dataset(file), "hf", tmp_path / "hf")
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint", "kept"}
+
+
+def test_other_data_is_refused(kept, file, tmp_path) -> None:
+    with pytest.raises(UserError, match="is not the data that"):
+        export(kept(train="last_layer"), load_dataset(file, split_seed=5), "hf", tmp_path / "hf")
+
+
+def test_the_tokenizer_gives_the_same_ids_for_any_text(tmp_path) -> None:
+    ours = load_tokenizer("embedded")
+    for name, content in tokenizer_files(ours, 99).items():
+        (tmp_path / name).write_text(content)
+    theirs = AutoTokenizer.from_pretrained(tmp_path)
+    rng = np.random.default_rng(0)
+    alphabet = list("abcdefghijklmnopqrstuvwxyz   \n\t'.,!?0123456789ABC\u00e9\u4e2d\U0001f600\u00a0\u2028")
+    texts = ["".join(rng.choice(alphabet, size=rng.integers(1, 80))) for _ in range(500)]
+    texts += TEXTS
+    assert [theirs(text)["input_ids"] for text in texts] == ours.encode_batch(texts)
+    assert theirs.pad_token_id == ours.pad_id
+    assert theirs.model_max_length == 99
