@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.evidence.alike import ALIKE, Alike, init_and_order
 from bench.evidence.cut import cut_rows
 from bench.evidence.decide import ALPHA
 from bench.evidence.design import design_of
@@ -84,11 +85,28 @@ def scatter_section(results: Results) -> str:
         )
     if fixed:
         lines.append(f"Held fixed: {join(fixed)}. Other values might change the verdicts.")
+    tables = [result.accuracies()[:n] for result in rows]
+    if alike := init_and_order(seeds, tables, results.study.dataset.n_test):
+        lines.append(_alike(alike))
     if any("split" in c.kinds for c in found):
         lines.append(
             "Seeds with different splits are tested on different examples, which adds to their variation."
         )
     return "## Variation between seeds\n\n" + " ".join(lines)
+
+
+def _alike(found: Alike) -> str:
+    """The claim that start values and order scatter alike, and what this study says of it."""
+    words = {
+        "holds": f"holds here: they differ by less than a factor of {ALIKE:g}",
+        "contradicted": "is contradicted here",
+        "undecided": "is undecided here",
+    }
+    return (
+        "Dodge et al. (2020) report that start values and order contribute comparably; that "
+        f"{words[found.finding]}: the standard deviation over start values is {found.ratio:.2f} times that over orders "
+        f"(95% interval {found.low:.2f} to {found.high:.2f}, {found.n_rows} rows)."
+    )
 
 
 def _seeds_of_most(results: Results) -> int:
