@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
 from gptcore.backbones.weights import weights_fingerprint
 from gptcore.calibration import tempered
 from gptcore.engine.engine import Engine
@@ -26,6 +25,7 @@ from gptcore.recipe import Recipe, first_problem
 from gptcore.training.build import Base, build_backbone, build_classifier
 from gptcore.training.logistic import LogisticFit
 from gptcore.training.predictors import FeaturesPredictor, NetworkPredictor, Predictor, TfidfPredictor
+from gptcore.training.tokenizing import tokenizer_of
 
 TENSORS, DESCRIPTION = "classifier.safetensors", "classifier.json"
 FORMAT = 1  # of the two files: raise it with every change that an older version would misread
@@ -155,7 +155,7 @@ def _restore(
             f"{changed[0]} of {source} is {config.get(changed[0])!r}; the classifier was trained with "
             f"{base.config[changed[0]]!r}"
         )
-    tokenizer = checkpoint_tokenizer(recipe.model)
+    tokenizer = tokenizer_of(recipe)
     if tokenizer.fingerprint != base.tokenizer_fingerprint:
         raise UserError(
             f"the vocabulary {base.tokenizer} is not the one that the classifier was trained with"

@@ -28,12 +28,13 @@ from gptcore.methods.base import Method
 from gptcore.methods.existing import EXISTING
 from gptcore.methods.layers import All, Features, TopBlocks
 from gptcore.methods.lora import Lora, Scaling
+from gptcore.methods.prompts import PROMPTS
 from gptcore.methods.wrapped import WRAPPED
 
 Train = Literal["last_layer", "last_block", "last_two_blocks", "all", "lora", "features"]
 Position = Literal["first", "last", "last_real", "mean", "mean_real"]
 TFIDF = "tfidf"  # the `model` that is no GPT: TF-IDF and logistic regression, the baseline of any such table
-_CLASSES: tuple[type[Method], ...] = (TopBlocks, All, Lora, Features, *WRAPPED, *EXISTING)
+_CLASSES: tuple[type[Method], ...] = (TopBlocks, All, Lora, Features, *WRAPPED, *EXISTING, *PROMPTS)
 METHODS = {method.kind: method for method in _CLASSES}
 # Methods by the names that they had before methods had fields: these names are in recipes' ids.
 _NAMED: dict[Train, Method] = {
@@ -44,7 +45,7 @@ _NAMED: dict[Train, Method] = {
     "features": Features(),
 }
 # Methods that need no table: their name alone is one with all its fields' defaults.
-WITH_DEFAULTS: dict[str, Method] = {method.kind: method() for method in (*WRAPPED, *EXISTING)}
+WITH_DEFAULTS: dict[str, Method] = {method.kind: method() for method in (*WRAPPED, *EXISTING, *PROMPTS)}
 # Names for values of several fields
 _SHORT: dict[str, dict[str, Any]] = {"rslora": {"train": Lora.kind, "lora_scaling": "alpha/sqrt(rank)"}}
 
@@ -152,6 +153,16 @@ class Recipe(BaseModel):
             )
             said = (
                 f"train = {self.train.table()} contradicts {name} = {getattr(self, name)!r}: give one of them"
+            )
+            raise PydanticCustomError("method", "{reason}", {"reason": said})
+        return self
+
+    @model_validator(mode="after")
+    def _reads_text(self) -> Self:
+        if self.position == "first" and self.backbone is not None and self.method.n_prompt:
+            said = (
+                f"position = 'first' reads the first token of the prompt that train = {self.train_name!r} puts before "
+                "each text: use 'last_real' or 'mean_real'"
             )
             raise PydanticCustomError("method", "{reason}", {"reason": said})
         return self

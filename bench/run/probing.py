@@ -46,8 +46,8 @@ def forecast_here(
     kinds = {kind: recipe for recipe in recipes.values() if (kind := cost_id(recipe)) not in without}
 
     @lru_cache(maxsize=TOKENISED)
-    def tokenise(part: Dataset, model: str) -> tuple[Sequences, float]:
-        return timed_tokenise(part, model)
+    def tokenise(part: Dataset, model: str, n_prompt: int) -> tuple[Sequences, float]:
+        return timed_tokenise(part, model, n_prompt)
 
     def sample_of(kind: str, size: SliceSize = SliceSize()) -> Sample | None:
         try:

@@ -34,6 +34,11 @@ class Method(BaseModel):
     trains_embedding: ClassVar[bool] = False
     trainer: ClassVar[Literal["network", "features"]] = "network"
 
+    @property
+    def n_prompt(self) -> int:
+        """Learned tokens that stand before every text."""
+        return 0
+
     def frozen_below(self, n_blocks: int) -> int:
         """Blocks from the bottom of a model of that many that stay as they are; n_blocks: the final norm does too."""
         raise NotImplementedError

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
 from gptcore.backbones.checkpoints import known_config
 from gptcore.data.datasets import Dataset, Split
 from gptcore.data.subset import with_train_size
@@ -12,6 +11,7 @@ from gptcore.data.tokenizer import cut_tokens, without_specials
 from gptcore.recipe import Recipe
 from gptcore.result import CutTexts
 from gptcore.training.inputs import row_length
+from gptcore.training.tokenizing import tokenizer_of
 
 
 def cut_texts(data: Dataset, recipe: Recipe) -> tuple[Dataset, CutTexts] | None:
@@ -23,7 +23,7 @@ def cut_texts(data: Dataset, recipe: Recipe) -> tuple[Dataset, CutTexts] | None:
     config = known_config(recipe.model)
     if config is None:
         return None
-    tokenizer = checkpoint_tokenizer(recipe.model)
+    tokenizer = tokenizer_of(recipe)
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
     sequences = {name: tokenizer.encode_batch(split.texts) for name, split in splits.items()}
     longest_of = {name: max(map(len, rows)) for name, rows in sequences.items()}

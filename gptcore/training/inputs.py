@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
 from gptcore.backbones.info import BackboneInfo
 from gptcore.data.datasets import Dataset
 from gptcore.data.rows import Rows, pad
@@ -14,6 +13,7 @@ from gptcore.engine.layout import Layout
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
 from gptcore.training.coverage import check_coverage
+from gptcore.training.tokenizing import tokenizer_of, tokenizer_with
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,12 @@ class Inputs:
 Sequences = dict[str, list[list[int]]]  # the tokens of each text, by split
 
 
-def tokenise(data: Dataset, model: str) -> Sequences:
-    """The texts of the three splits as the tokens of a model's own tokenizer. Raises UserError as that does."""
-    tokenizer = checkpoint_tokenizer(model)
+def tokenise(data: Dataset, model: str, n_prompt: int = 0) -> Sequences:
+    """The texts of the three splits as the tokens of a model's own tokenizer. Raises UserError as that does.
+
+    n_prompt: learned tokens before each text.
+    """
+    tokenizer = tokenizer_with(model, n_prompt)
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
     return {name: tokenizer.encode_batch(split.texts) for name, split in splits.items()}
 
@@ -57,8 +60,8 @@ def prepare_inputs(
     Raises UserError where `context` asks for more tokens than the model can take, or where the vocabulary knows too
     little of the texts.
     """
-    tokenizer = checkpoint_tokenizer(recipe.model)
-    sequences = sequences or tokenise(data, recipe.model)
+    tokenizer = tokenizer_of(recipe)
+    sequences = sequences or tokenise(data, recipe.model, recipe.method.n_prompt)
     fit_notes = check_coverage(tokenizer, data.train.texts, sequences["train"])
     longest = max(len(s) for rows in sequences.values() for s in rows)
     length = row_length(

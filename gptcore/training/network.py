@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
 from gptcore.classifier import TextClassifier
 from gptcore.data.rows import Rows
 from gptcore.engine.classifier import Classifier
@@ -18,6 +17,7 @@ from gptcore.training.inputs import prepare_inputs
 from gptcore.training.loop import Labelled, total_decay, train
 from gptcore.training.predictors import NetworkPredictor
 from gptcore.training.task import Task
+from gptcore.training.tokenizing import tokenizer_of
 
 
 def fit(task: Task) -> Fit:
@@ -43,7 +43,7 @@ def fit(task: Task) -> Fit:
         n_done = training.epochs[(training.best_epoch or 0) - 1].step
         used.restore(total_decay(recipe, len(data.train), n_done))
     classifier.layout = task.engine.layout(recipe, classifier.backbone.info)
-    predictor = NetworkPredictor(classifier, checkpoint_tokenizer(recipe.model), begun.inputs.length)
+    predictor = NetworkPredictor(classifier, tokenizer_of(recipe), begun.inputs.length)
     return Fit(
         recipe=recipe,
         seeds=task.seeds,

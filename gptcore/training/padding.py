@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
 from gptcore.backbones.info import BackboneInfo
 from gptcore.data.datasets import Dataset
 from gptcore.data.rows import Rows
@@ -16,6 +15,7 @@ from gptcore.result import Fit, PaddingCheck
 from gptcore.training.evaluate import evaluate
 from gptcore.training.inputs import Inputs, lay_out
 from gptcore.training.predictors import NetworkPredictor
+from gptcore.training.tokenizing import tokenizer_of
 
 Padding = Literal["right", "left", "none"]
 
@@ -29,7 +29,7 @@ def other_paddings(result: Fit, data: Dataset, engine: Engine) -> list[PaddingCh
     if result.inputs is None or not isinstance(predictor, NetworkPredictor):
         return []
     classifier, own_layout = predictor.network, predictor.network.layout
-    tokenizer = checkpoint_tokenizer(result.recipe.model)
+    tokenizer = tokenizer_of(result.recipe)
     # Cut as the run cut them: it is the padding that changes, not the text.
     own_length = _own_length(result.inputs, classifier.backbone.info)
     sequences = [cut_tokens(tokenizer, text, own_length) for text in tokenizer.encode_batch(data.test.texts)]

@@ -103,13 +103,13 @@ def probe(recipe: Recipe, data: Dataset, engine: Engine, device: str, size: Slic
     return Probe({}) if sample is None else sample.of(data)
 
 
-Tokenise = Callable[[Dataset, str], tuple[Sequences, float]]  # with the seconds it took
+Tokenise = Callable[[Dataset, str, int], tuple[Sequences, float]]  # with the seconds it took
 
 
-def timed_tokenise(data: Dataset, model: str) -> tuple[Sequences, float]:
+def timed_tokenise(data: Dataset, model: str, n_prompt: int) -> tuple[Sequences, float]:
     """What `tokenise` gives, and how many seconds it takes."""
     began = time.perf_counter()
-    return tokenise(data, model), time.perf_counter() - began
+    return tokenise(data, model, n_prompt), time.perf_counter() - began
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +135,7 @@ class Sample:
         data = with_train_size(data, self.recipe.train_size)
         if self.config is None or self.small is None:
             return Probe({name: s * len(data.train) / self.n_train for name, s in self.phases.items()})
-        sequences, tokenise_s = tokenise(data, self.recipe.model)
+        sequences, tokenise_s = tokenise(data, self.recipe.model, self.recipe.method.n_prompt)
         inputs = prepare_inputs(
             data, self.recipe, self.engine.layout(self.recipe, self.config), self.config, sequences
         )
@@ -185,7 +185,11 @@ def take_sample(
     if config is None:
         return None
     inputs = prepare_inputs(
-        data, recipe, engine.layout(recipe, config), config, tokenise(data, recipe.model)[0]
+        data,
+        recipe,
+        engine.layout(recipe, config),
+        config,
+        tokenise(data, recipe.model, recipe.method.n_prompt)[0],
     )
     small = _stand_in(config, recipe) if size.stand_in else config
     # On a GPU the steps of the second epoch, which is timed, should be recorded ones.

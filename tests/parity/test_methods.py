@@ -13,9 +13,11 @@ from torch import nn
 
 from gptcore.backbones.gpt import GPT
 from gptcore.backbones.weights import load_gpt
+from gptcore.data.prompted import FIRST_PROMPT_ID
 from gptcore.methods.base import Method
 from gptcore.methods.existing import LnTuning
 from gptcore.methods.lora import Lora
+from gptcore.methods.prompts import Prompt, PTuning
 from gptcore.methods.wrapped import AdaLora, Dora, Ia3, Pissa, Vera
 
 # PEFT 0.21 asks transformers 5 by an attribute's old name.
@@ -165,3 +167,45 @@ def test_ln_tuning_is_pefts(base, tokens) -> None:
             named[name].copy_(p)
     transformer = model.base_model.model.transformer
     torch.testing.assert_close(ours(tokens), transformer(tokens).last_hidden_state, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("method", "config"),
+    [
+        (Prompt(n=5), peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=5)),
+        (
+            PTuning(n=5, hidden=7),
+            peft.PromptEncoderConfig(
+                task_type="CAUSAL_LM", num_virtual_tokens=5, encoder_hidden_size=7, encoder_num_layers=2
+            ),
+        ),
+    ],
+    ids=_id,
+)
+def test_prompts_are_pefts(base, tokens, method: Method, config: peft.PeftConfig) -> None:
+    """The same vectors before the same tokens: logits at every position, and gradients of the prompt."""
+    theirs, ours = base
+    tokens = tokens[:, :4]
+    model = get_peft_model(theirs, config)
+    learning = attach(method, ours)
+    model.double()
+    encoder = model.prompt_encoder["default"]
+    pairs = {"wte.prompt.values": "embedding.weight", "wte.prompt.vectors.values": "embedding.weight"}
+    pairs |= {
+        f"wte.prompt.layers.{i}.{kind}": f"mlp_head.{2 * i}.{kind}"
+        for i in range(3)
+        for kind in ("weight", "bias")
+    }
+    named = dict(encoder.named_parameters())
+    assert {pairs[name] for name in learning} == set(named)
+    with torch.no_grad():
+        for name, p in learning.items():
+            named[pairs[name]].copy_(p)
+    prompt = torch.arange(FIRST_PROMPT_ID, FIRST_PROMPT_ID + 5).expand(len(tokens), 5)
+    found = ours.lm_logits(torch.cat([prompt, tokens], dim=1))
+    expected = model(input_ids=tokens, attention_mask=torch.ones_like(tokens)).logits
+    torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-8)
+    for logits in (found, expected):
+        logits.sin().sum().backward()
+    for name, p in learning.items():
+        torch.testing.assert_close(p.grad, named[pairs[name]].grad, rtol=1e-6, atol=1e-9)

@@ -13,6 +13,7 @@ from gptcore.methods.existing import BitFit, LnTuning
 from gptcore.methods.layers import All, Features, TopBlocks
 from gptcore.methods.lora import Lora
 from gptcore.methods.lora_layers import LoRALinear
+from gptcore.methods.prompts import Prompt, PTuning
 from gptcore.methods.wrapped import AdaLora, Boft, Dora, Ia3, Oft, Pissa, Vera
 from gptcore.recipe import METHODS, Recipe, parse_method
 from gptcore.training.costs import count
@@ -30,7 +31,14 @@ EXAMPLES: list[Method] = [
         Ia3(feedforward=("mlp.c_proj",)),
         AdaLora(rank=3, mean_rank=2),
     ),
-    *(Oft(block_size=4, targets=("c_fc",)), Boft(block_size=2, factors=1), LnTuning(top=1), BitFit()),
+    *(
+        Oft(block_size=4, targets=("c_fc",)),
+        Boft(block_size=2, factors=1),
+        Prompt(n=3),
+        PTuning(n=3, hidden=5),
+        LnTuning(top=1),
+        BitFit(),
+    ),
 ]
 
 
@@ -63,8 +71,10 @@ def test_what_is_frozen_has_nothing_that_learns(toy_gpt, method: Method) -> None
         frozen = method.frozen_below(n_layer)
         below = [backbone.embedding, *backbone.blocks[:frozen]]
         learns = [any(p.requires_grad for p in part.parameters()) for part in below]
-        assert learns == [method.trains_embedding, *[False] * frozen]
-        if frozen < n_layer:
+        assert learns == [method.trains_embedding or method.n_prompt > 0, *[False] * frozen]
+        if method.n_prompt:
+            assert frozen == 0
+        elif frozen < n_layer:
             assert any(p.requires_grad for p in backbone.blocks[frozen].parameters())
         else:
             assert not any(p.requires_grad for p in backbone.parameters())
@@ -72,7 +82,7 @@ def test_what_is_frozen_has_nothing_that_learns(toy_gpt, method: Method) -> None
 
 def test_upper_blocks_are_counted_from_the_top() -> None:
     reach = [method.upper_blocks for method in EXAMPLES]
-    assert reach == [0, 3, None, 0, None, 2, None, 2, *[None] * 6, 1, None]
+    assert reach == [0, 3, None, 0, None, 2, None, 2, *[None] * 8, 1, None]
 
 
 def test_merging_an_adapter_leaves_plain_layers(toy_gpt) -> None:

@@ -1,25 +1,31 @@
 """What must hold for every method, whatever it puts into a backbone."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from gptcore import Engine, TextClassifier, fit
 from gptcore.data.datasets import Dataset
+from gptcore.data.prompted import FIRST_PROMPT_ID
+from gptcore.data.rows import Rows
 from gptcore.errors import UserError
 from gptcore.methods.base import Method
 from gptcore.methods.existing import BitFit, LnTuning
 from gptcore.methods.layers import All, TopBlocks
 from gptcore.methods.lora import Lora
+from gptcore.methods.prompts import Prompt, PTuning
 from gptcore.methods.wrapped import AdaLora, Boft, Dora, Ia3, Oft, Pissa, Vera, Wrapped
-from gptcore.recipe import Recipe
+from gptcore.recipe import Recipe, make_recipe
 from gptcore.training.build import build_classifier
 
 METHODS: list[Method] = [
     *(Dora(rank=2), Pissa(rank=3, alpha=3), Vera(rank=4), AdaLora(rank=3, mean_rank=2), Oft(block_size=4)),
     *(Boft(block_size=2), Ia3(targets=("c_attn", "mlp.c_proj"), feedforward=("mlp.c_proj",))),
     *(Lora(rank=2, top=1), Lora(rank=2, bias="all"), Lora(rank=2, bias="lora_only")),
+    *(Prompt(n=3), PTuning(n=3, hidden=32)),
     *(Lora(rank=2), LnTuning(), BitFit(), TopBlocks(k=1), All(), Dora(rank=2, top=1), LnTuning(top=1)),
 ]
 WRAPPED = [method for method in METHODS if isinstance(method, Wrapped)]
@@ -37,6 +43,12 @@ def name(method: object) -> str | None:
     )
 
 
+def with_prompt(rows: Rows, n: int) -> Rows:
+    """Rows that are padded on the right, with n prompt tokens before each."""
+    prompt = torch.arange(FIRST_PROMPT_ID, FIRST_PROMPT_ID + n).expand(len(rows), n)
+    return replace(rows, values=torch.cat([prompt, rows.values], dim=1), lengths=rows.lengths + n)
+
+
 @pytest.fixture(scope="module")
 def data() -> Dataset:
     return Dataset.from_texts(TEXTS, [i % 2 for i in range(60)])
@@ -52,7 +64,7 @@ def test_a_change_of_any_trained_tensor_changes_the_logits(toy_gpt, toy_labelled
     with torch.no_grad():
         for p in classifier.trained_parameters():
             p.add_(0.2 * torch.randn(p.shape, generator=generator))
-    rows = toy_labelled(6).rows
+    rows = with_prompt(toy_labelled(6).rows, method.n_prompt)
     before = classifier(rows).detach()
     for name, p in classifier.named_parameters():
         if not p.requires_grad:
@@ -135,3 +147,34 @@ def test_a_missing_library_is_named(toy_gpt, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(__import__("sys").modules, "peft", None)
     with pytest.raises(UserError, match=r"needs the peft library: pip install -e .\[hf\]"):
         Dora().attach(toy_gpt(), torch.Generator())
+
+
+@pytest.mark.parametrize("method", [Prompt(n=4), PTuning(n=4)], ids=name)
+@pytest.mark.parametrize("padding", ["right", "left", "none"])
+@pytest.mark.parametrize("attend_padding", [True, False])
+def test_a_prompt_stands_before_each_text_however_it_is_padded(data, method, padding, attend_padding) -> None:
+    """Where padding is hidden or absent, the answers are those of a text alone."""
+    fields = {"padding": padding, "attend_padding": attend_padding, "position": "last_real"}
+    recipe = Recipe(model="nano", lr=1e-2, epochs=1, batch_size=4, **fields).with_method(method)
+    fast, plain = (fit(recipe, data, 1, Engine(engine), "cpu") for engine in ("fast", "plain"))
+    assert fast.losses == pytest.approx(plain.losses, abs=2e-4)
+    if padding != "left" or not attend_padding:
+        together = fast.classifier.predict_proba(TEXTS[:9])
+        alone = [fast.classifier.predict_proba([text])[0] for text in TEXTS[:9]]
+        assert together == pytest.approx(np.array(alone), abs=1e-5)
+
+
+def test_a_prompt_takes_room_in_the_context(data) -> None:
+    recipe = Recipe(model="nano", position="last_real", context=12, epochs=1).with_method(Prompt(n=8))
+    inputs = fit(recipe, data, 1, Engine(), "cpu").inputs
+    assert inputs is not None
+    assert inputs.tokens_per_row == 12
+    assert inputs.train.lengths.max() == 12
+    assert inputs.n_truncated > 0
+    with pytest.raises(UserError, match="puts 8 special tokens around a text"):
+        fit(recipe.model_copy(update={"context": 8}), data, 1, Engine(), "cpu")
+
+
+def test_a_head_on_the_prompt_itself_is_refused() -> None:
+    with pytest.raises(UserError, match="position = 'first' reads the first token of the prompt"):
+        make_recipe({"train": "prompt", "position": "first"})
