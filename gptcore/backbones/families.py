@@ -54,6 +54,7 @@ FAMILIES: dict[str, Family] = {
     "distilbert": Family(_ENCODER),
     "deberta-v2": Family(replace(_OWN_CODE, causal=False)),
     "modernbert": Family(_ENCODER, gated=True),
+    "modernbert-decoder": Family(_DECODER, gated=True),
     # One block, called again and again: there is no part of it that stays frozen under a trained one.
     "albert": Family(replace(_ENCODER, trunk=False, reads=False)),
 }

@@ -68,6 +68,12 @@ FAMILY_SHAPES: dict[str, dict[str, Any]] = {
         "cls_token_id": 0,
         "sep_token_id": 2,
     },
+    "modernbert-decoder": {
+        "local_attention": 2 * WINDOW,
+        "global_attn_every_n_layers": 2,
+        "cls_token_id": 0,
+        "sep_token_id": 2,
+    },
     "albert": {"embedding_size": 8},
 }
 
