@@ -159,7 +159,8 @@ def _check(raw: dict[str, Any], where: str) -> None:
         if key in raw and not any(raw[key] == value and type(raw[key]) is type(value) for value in allowed):
             expected = " or ".join(_shown(value) for value in allowed)
             raise UserError(f"{where}: {key} = {_shown(raw[key])} is not supported: use {expected}")
-    if raw.get("word_embed_proj_dim", raw.get("hidden_size")) != raw.get("hidden_size"):
+    own_width = raw.get("hidden_size")
+    if raw["model_type"] == "opt" and raw.get("word_embed_proj_dim", own_width) != own_width:
         raise UserError(
             f"{where}: word_embed_proj_dim = {_shown(raw['word_embed_proj_dim'])} is not supported: use a model whose "
             "states keep their width to the end, such as any OPT but that of 350M"
