@@ -114,7 +114,7 @@ def _print_answers(
     while some := list(islice(lines, LINES_AT_A_TIME)):
         found = answer(classifier, some, long, abstain)
         for label, probability in zip(found.labels, found.probabilities, strict=True):
-            echo(f"{label}\t{probability:.4f}")
+            echo(f"{_printable(label)}\t{probability:.4f}")
 
 
 def _bought(folder: Path, abstain: float) -> str:

@@ -218,6 +218,6 @@ def _open_json(path: Path, encoding: str, options: ReadOptions, digest: str) -> 
             if source.strip():
                 columns |= dict.fromkeys(json_object(path, number, source))
     table = RawTable(list(columns), (), lambda _: [], "line")
-    texts = tuple(table.columns[at] for at in choose_texts(path, table, options)) if columns else ()
+    texts = tuple(table.columns[at] for at in choose_texts(path, table, options))
     found = _JsonLines(path, encoding, tuple(columns), texts, digest=digest)
     return replace(found, n_rows=sum(1 for _ in found.rows()))

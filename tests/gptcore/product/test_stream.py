@@ -189,6 +189,7 @@ def test_what_is_wrong_is_said_before_anything_is_written(spam_filter, tmp_path,
     [
         ('{"text": "a"}\n{"n": 1}\n', "line 2: no key 'text'"),
         ('{"text": "a"}\n[1]\n', "line 2: not a JSON object"),
+        ("{}\n", "no column is obviously the text"),
         ('{"text": 5}\n', "line 1: the text is not a string but int"),
     ],
 )
