@@ -164,7 +164,7 @@ def test_ctrl_c_stops_at_once_and_keeps_what_is_done(folder: Path) -> None:
     os.killpg(interrupted.pid, signal.SIGINT)  # as a terminal does: to the worker too
     code, out = finish(interrupted)
     assert code == 130, out
-    assert "the same command continues" in out
+    assert "the same command resumes" in out
     assert "Traceback" not in out
     records = load_records(folder / "study").values()
     assert 3 <= len(records) < 400
