@@ -28,7 +28,7 @@ from gptcore.engine.trunk_files import TrunkFiles
 from gptcore.recipe import Position, Recipe, Train
 from gptcore.result import Fit
 from gptcore.training import build as build_module
-from gptcore.training import inputs as inputs_module
+from gptcore.training import tokenizing as tokenizing_module
 from gptcore.training.build import build_backbone, build_classifier
 from gptcore.training.evaluate import evaluate
 from gptcore.training.fit import fit
@@ -72,7 +72,7 @@ def toy_models(toy_gpt: Callable[..., GPT]) -> Iterator[None]:
             config = ModelConfig.model_validate(shape)
             patch.setitem(REGISTRY, name, ModelEntry(config=config, source="bundled", about="a toy"))
         patch.setattr(build_module, "load_gpt", load_toy)
-        patch.setattr(inputs_module, "checkpoint_tokenizer", lambda _name: Numbers())
+        patch.setattr(tokenizing_module, "checkpoint_tokenizer", lambda _name: Numbers())
         yield
 
 
