@@ -147,14 +147,11 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _one_spelling(self) -> Self:
-        if isinstance(self.train, Method) and (fields := _older_fields(self.train)):
-            name = next(
-                name for name, value in fields.items() if getattr(self, name) not in (value, self.train)
-            )
-            said = (
-                f"train = {self.train.table()} contradicts {name} = {getattr(self, name)!r}: give one of them"
-            )
-            raise PydanticCustomError("method", "{reason}", {"reason": said})
+        fields = _older_fields(self.train) if isinstance(self.train, Method) else {}
+        for name, value in fields.items():
+            if isinstance(self.train, Method) and getattr(self, name) not in (value, self.train):
+                said = f"train = {self.train.table()} contradicts {name} = {getattr(self, name)!r}: give one of them"
+                raise PydanticCustomError("method", "{reason}", {"reason": said})
         return self
 
     @model_validator(mode="after")
@@ -275,6 +272,10 @@ def spell_out(values: Mapping[str, Any]) -> dict[str, Any]:
     fields = _older_fields(method) if isinstance(method, Method) else {}
     if isinstance(train, Mapping) and "targets" not in train:
         fields.pop("lora_targets", None)  # which layers there are depends on the model
+        if fields.get("train") is method and "lora_targets" in values:
+            fields["train"] = {**train, "targets": values["lora_targets"]}
+        elif fields.get("train") is method:
+            fields["train"] = train
     given = {name: values[name] for name in fields if name != "train" and name in values}
     if any(
         (tuple(value) if isinstance(value, list) else value) != fields[name] for name, value in given.items()
@@ -297,8 +298,10 @@ def parse_method(table: Mapping[str, Any]) -> Method:
 
 def _older_fields(method: Method) -> dict[str, Any]:
     """The fields that said the same before methods had fields; none where nothing could."""
-    if isinstance(method, Lora) and not set(method.model_dump(exclude_defaults=True)) - _OLDER_OF_LORA:
-        return {"train": Lora.kind} | {f"lora_{name}": getattr(method, name) for name in _OLDER_OF_LORA}
+    if isinstance(method, Lora):
+        later = set(method.model_dump(exclude_defaults=True)) - _OLDER_OF_LORA
+        fields = {f"lora_{name}": getattr(method, name) for name in _OLDER_OF_LORA}
+        return {"train": method if later else Lora.kind, **fields}
     return next(({"train": name} for name, known in _NAMED.items() if known == method), {})
 
 

@@ -66,9 +66,14 @@ class Trial(_Part):
 
 
 class TunedRow(_Part):
-    """The values that were chosen for a row, and the trials that chose them."""
+    """The values that were chosen for a row, and the trials that chose them.
+
+    recipe_id: of the row as the matrix has it; grid: the values that there were.
+    """
 
     row: str
+    recipe_id: str
+    grid: dict[str, list[Any]]
     values: dict[str, Any]
     trials: list[Trial]
 

@@ -20,7 +20,7 @@ from bench.run.jobs import n_jobs
 from bench.run.looks import asked_looks, check_looks, parse_budget, scheme_of
 from bench.run.options import LookOptions, RunOptions
 from bench.run.same_study import check_same_study, checkpoints_of, reported_study, unknown_checkpoints
-from bench.run.tune import choices, trial_data
+from bench.run.tune import StudyOn, choices, trial_data
 from bench.run.worker import SessionSpec
 from bench.study.matrix import Tune, load_matrix
 from bench.study.plan import PlannedRun, checkpoint_notes, choose_models, make_plan
@@ -124,7 +124,10 @@ def open_study(options: RunOptions, judged: LookOptions = ONE_LOOK) -> StudyRun:
     name = options.out.name if options.out else own_name
     folder = options.out or RESULTS / name
     check_folder(folder)
-    tuned = Tuning((), ()) if tune is None else choices(folder, resolved.rows, tune, FIRST_SEED)
+    tuned = Tuning((), ())
+    if tune is not None:
+        on = StudyOn(data.source_fingerprint, options.engine, checkpoints_of(resolved.rows))
+        tuned = choices(folder, resolved.rows, tune, FIRST_SEED, on)
     values = {each.row: each.values for each in tuned.rows}
     resolved = resolve(matrix, models, changes, *narrowed, values)
     warnings = [*data.warnings, *resolved.warnings]

@@ -81,7 +81,7 @@ def resolve(
 
     for name, values in (tuned or {}).items():
         if name in recipes:
-            recipes[name] = recipes[name].model_copy(update=dict(values))
+            recipes[name] = Recipe.model_validate(recipes[name].model_dump() | dict(values))
 
     rows = [_baseline_row(matrix, recipes[matrix.baseline.name], models)]
     rows += [

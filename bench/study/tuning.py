@@ -46,14 +46,18 @@ def seeds_of_trials(n: int, first: int) -> list[Seeds]:
     return [Seeds(init=first - i, order=first - i, split=first - i) for i in range(1, n + 1)]
 
 
+def grid_of(row: Row, tune: Tune) -> dict[str, list[Any]]:
+    """The values of those fields that matter to the row; none for a row that cannot run on this model."""
+    return {} if row.excluded else {f: v for f, v in tune.fields.items() if f in row.recipe.relevant}
+
+
 def candidates(row: Row, tune: Tune) -> list[Candidate]:
     """Every combination of the values of those fields that matter to the row; none where no field does."""
-    fields = [field for field in tune.fields if field in row.recipe.relevant]
-    if not fields or row.excluded:
+    if not (grid := grid_of(row, tune)):
         return []
     found = []
-    for values in product(*(tune.fields[field] for field in fields)):
-        chosen = dict(zip(fields, values, strict=True))
+    for values in product(*grid.values()):
+        chosen = dict(zip(grid, values, strict=True))
         recipe = Recipe.model_validate(row.recipe.model_dump() | chosen)
         found.append(Candidate(row.name, tuple(chosen.items()), recipe))
     return found
@@ -97,10 +101,21 @@ def tuning(rows: Iterable[Row], tune: Tune, seeds: Sequence[Seeds], records: Map
             ranked = sorted(range(len(left)), key=lambda i: _rank(of_rung[i]))
             left = [left[i] for i in ranked if of_rung[i].accuracy is not None]
             if not left:
-                raise UserError(f"row {row.name!r}: every trial failed: {_reason(shortened, seeds, records)}")
+                raise UserError(
+                    f"row {row.name!r}: every trial failed: {_reason(shortened, seeds, records)} "
+                    "(to try again, remove tuning/ from the study's folder)"
+                )
         todo |= {run.run_id: run for run in pending}
         if not pending and left:
-            chosen.append(TunedRow(row=row.name, values=dict(left[0].values), trials=trials))
+            chosen.append(
+                TunedRow(
+                    row=row.name,
+                    recipe_id=row.recipe.id,
+                    grid=grid_of(row, tune),
+                    values=dict(left[0].values),
+                    trials=trials,
+                )
+            )
     return Tuning(tuple(todo.values()), tuple(chosen))
 
 

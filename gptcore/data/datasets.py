@@ -139,6 +139,7 @@ class Dataset:
             parts=[part for _, part in kept],
             published=None,
             limit=None,
+            warnings=(*self.source.warnings, *(text for text in self.warnings if "--limit" in text)),
         )
         return _split(source, self.split_seed)
 

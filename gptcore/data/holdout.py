@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gptcore.data.datasets import Dataset
+from gptcore.data.checks import normalised
+from gptcore.data.datasets import Dataset, Split
 from gptcore.errors import UserError
 
 if TYPE_CHECKING:
@@ -16,15 +17,30 @@ if TYPE_CHECKING:
 def without_test(data: Dataset, split_seeds: Sequence[int]) -> Dataset:
     """The data with the validation part in the place of the test part, for each of the split seeds.
 
-    So nothing that is fitted on it can have seen a test text. Raises UserError for a split whose train or validation
-    rows are test rows of `data`.
+    So nothing that is fitted on it can have seen a test text: texts of train and validation that a test text repeats,
+    but for case and blanks, are left out. Raises UserError for a split whose train or validation rows are test rows of
+    `data`, and where a part or a class of the training part would be empty.
     """
-    hidden = data.test.rows
+    hidden = {normalised(text) for text in data.test.texts}
     found: dict[int, Dataset] = {}
     for seed in split_seeds:
         split = data.with_split(seed)
-        check_unseen(split, hidden)
-        found[seed] = replace(split, test=split.validation, source=None, split_seed=seed, _others=found)
+        check_unseen(split, data.test.rows)
+        train, validation = (_without(part, hidden) for part in (split.train, split.validation))
+        if not len(validation) or set(train.labels.tolist()) != set(split.train.labels.tolist()):
+            raise UserError(
+                f"{data.name}: without the texts that its test part repeats too few are left to choose values on: "
+                "remove copies from the data, or add --tune off"
+            )
+        found[seed] = replace(
+            split,
+            train=train,
+            validation=validation,
+            test=validation,
+            source=None,
+            split_seed=seed,
+            _others=found,
+        )
     return found[split_seeds[0]]
 
 
@@ -42,3 +58,16 @@ def check_unseen(split: Dataset, test_rows: np.ndarray | None) -> None:
         raise UserError(
             f"{split.name}: {len(both)} test rows are among those that values would be chosen on: a fault of the split"
         )
+
+
+def _without(part: Split, hidden: set[str]) -> Split:
+    """The texts of a part that are not among those (normalised) ones."""
+    import numpy as np
+
+    kept = np.array(
+        [i for i, text in enumerate(part.texts) if normalised(text) not in hidden], dtype=np.int64
+    )
+    labels = part.labels[kept]
+    labels.setflags(write=False)
+    rows = None if part.rows is None else part.rows[kept]
+    return Split(tuple(part.texts[i] for i in kept), labels, rows)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gptcore.errors import UserError
 from gptcore.methods.base import Method
@@ -181,6 +181,16 @@ class AdaLora(Wrapped):
     start: float = Field(default=0.1, ge=0, lt=1)
     end: float = Field(default=0.3, ge=0, lt=1)
     orthogonality: float = Field(default=0.5, ge=0)
+
+    @model_validator(mode="after")
+    def _can_end_with_its_budget(self) -> Self:
+        if self.mean_rank >= self.rank:
+            raise ValueError(f"mean_rank = {self.mean_rank}: it must be less than rank = {self.rank}")
+        if self.start + self.end >= 1:
+            raise ValueError(
+                f"start + end = {self.start + self.end:g}: they are shares of the steps, less than 1"
+            )
+        return self
 
     def settings(self) -> dict[str, Any]:
         """The steps are set when training says how many there are."""

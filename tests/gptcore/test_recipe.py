@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from gptcore.errors import UserError
 from gptcore.methods.lora import Lora
-from gptcore.recipe import Recipe, Seeds, make_recipe
+from gptcore.recipe import Recipe, Seeds, make_recipe, spell_out
 
 
 def test_defaults_are_the_published_baseline():
@@ -207,3 +207,26 @@ def test_fields_of_lora_that_came_later_leave_ids_as_they_were() -> None:
     assert upper.id != Recipe(train="lora", lora_rank=4).id
     assert Recipe.model_validate_json(upper.model_dump_json()) == upper
     assert upper.method == Lora(rank=4, top=2)
+
+
+def test_a_table_of_lora_with_later_fields_contradicts_other_values_too() -> None:
+    with pytest.raises(ValidationError, match="contradicts lora_rank = 4"):
+        Recipe(train={"method": "lora", "top": 2}, lora_rank=4)
+    upper = {"method": "lora", "rank": 8, "top": 2}
+    assert spell_out({"train": upper})["lora_rank"] == 8
+    assert Recipe(train=upper, lora_rank=8).method == Lora(rank=8, top=2)
+    everywhere = Recipe(train=upper, lora_targets=("all-linear",))
+    assert everywhere.method == Lora(rank=8, top=2, targets=("all-linear",))
+    assert Recipe.model_validate_json(everywhere.model_dump_json()) == everywhere
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"rank": 8}, "mean_rank = 8: it must be less than rank = 8"),
+        ({"start": 0.5, "end": 0.6}, "start . end = 1.1"),
+    ],
+)
+def test_adalora_must_be_able_to_end_with_its_budget(fields: dict[str, float], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Recipe(train={"method": "adalora", **fields})

@@ -1,5 +1,6 @@
 """A study whose rows' values are chosen first, from the command line to the report."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -71,10 +72,14 @@ def test_values_are_chosen_once_and_stand_in_manifest_and_report(study: Path) ->
     assert "## Values chosen for each row" in report
     assert "chosen on validation data for each row (baseline: lr = 0.003" in report
 
-    # The choice stands, though its trials are gone and the matrix would try other values now.
+    # The choice stands, though its trials are gone; other values to choose from are another study.
     for path in (study / "out" / "tuning" / "runs").glob("*.json"):
         path.unlink()
     (study / "mine.toml").write_text(MATRIX.replace("1e-6, 3e-3", "1e-5, 1e-3"))
+    refused = bench(study, "run", "--seeds", "3")
+    assert refused.returncode == 2
+    assert "chosen for another recipe or from other values" in refused.stderr
+    (study / "mine.toml").write_text(MATRIX)
     again = bench(study, "run", "--seeds", "3")
     assert again.returncode == 0, again.stdout + again.stderr
     assert load_study(study / "out").tuned == manifest.tuned
@@ -90,3 +95,16 @@ def test_every_text_cannot_be_a_test_text_of_a_tuned_study(study: Path) -> None:
     untuned = bench(study, "plan", "--tune", "off")
     assert untuned.returncode == 0
     assert "trials" not in untuned.stdout
+
+
+def test_trials_on_other_data_choose_nothing(study: Path) -> None:
+    """An interrupted call leaves trials and no study; the file is then changed."""
+    done = bench(study, "run", "--only", "last-layer", "--set", "epochs=1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    shutil.rmtree(study / "out" / "runs")
+    (study / "out" / "study.json").unlink()
+    text = (study / "texts.csv").read_text()
+    (study / "texts.csv").write_text(text.replace("see you", "see them"))
+    refused = bench(study, "run", "--only", "last-layer", "--set", "epochs=1")
+    assert refused.returncode == 2
+    assert "holds trials on other data (texts.csv)" in refused.stderr

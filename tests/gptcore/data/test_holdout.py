@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gptcore.data.datasets import Dataset, Split
+from gptcore.data.datasets import Dataset, Split, load_dataset
 from gptcore.data.holdout import check_unseen, without_test
 from gptcore.errors import UserError
 
@@ -65,3 +65,24 @@ def test_rows_that_are_not_known_are_refused(data: Dataset) -> None:
         check_unseen(bare, data.test.rows)
     with pytest.raises(UserError, match="cannot be kept"):
         replace(data, source=None).with_fixed_test()
+
+
+def test_texts_that_a_test_text_repeats_are_left_out_of_trials() -> None:
+    texts = [f"text {i}" for i in range(60)]
+    data = Dataset.from_texts(
+        [*texts, "Text  0", "TEXT 1"],
+        [i % 2 for i in range(62)],
+        test=(["text 0 ", "text 1", "other"], [0, 1, 1]),
+    )
+    hidden = without_test(data, [7])
+    seen = {" ".join(text.lower().split()) for text in (*hidden.train.texts, *hidden.validation.texts)}
+    assert seen == {f"text {i}" for i in range(2, 60)}
+    assert len(hidden.train.labels) == len(hidden.train.texts) == len(hidden.train.rows)
+
+
+def test_a_first_look_is_said_of_a_fixed_test_part_too(tmp_path) -> None:
+    path = tmp_path / "texts.csv"
+    path.write_text("text,label\n" + "".join(f"text {i},{i % 3}\n" for i in range(90)))
+    limited = load_dataset(path, limit=30)
+    assert any("--limit" in warning for warning in limited.warnings)
+    assert any("--limit" in warning for warning in limited.with_fixed_test().with_split(5).warnings)
