@@ -44,7 +44,10 @@ def n_jobs(asked: str, recipes: Iterable[Recipe], device: str) -> int:
     if device != "cpu" and jobs > 1:
         raise UserError(f"--jobs {jobs}: one run at a time on a GPU: leave it out")
     if jobs > n_threads():
-        raise UserError(f"--jobs {jobs}: this program may use {n_threads()} cores: use that or less")
+        raise UserError(
+            f"--jobs {jobs}: this program may use {n_threads()} of the machine's cores (OMP_NUM_THREADS, or those it "
+            "is allowed to run on): use that or less"
+        )
     return jobs
 
 

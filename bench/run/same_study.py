@@ -30,7 +30,9 @@ def check_same_study(folder: Path, study: Study, records: Mapping[str, Record]) 
         if record.status == "skipped":
             continue
         same_seeds = record.seed_index >= len(study.seeds) or record.seeds == study.seeds[record.seed_index]
-        if record.dataset.source_fingerprint != study.dataset.source_fingerprint:
+        if record.dataset.limit != study.dataset.limit:
+            what = f"runs with --limit {_limit(record.dataset.limit)}, not {_limit(study.dataset.limit)}"
+        elif record.dataset.source_fingerprint != study.dataset.source_fingerprint:
             what = f"a study on other data ({record.dataset.name})"
         elif record.dataset.splits != study.dataset.splits:
             what = f"runs with --splits {record.dataset.splits}"
@@ -59,6 +61,10 @@ def _check_weights(folder: Path, study: Study) -> None:
                 f"row {row.name!r}: weight = {_weight(row.weight)}, but {folder} has results with {_weight(was)}: "
                 "weights must be fixed before the first run: restore it, or choose another folder with --out"
             )
+
+
+def _limit(limit: int | None) -> str:
+    return "left out" if limit is None else f"{limit:,}"
 
 
 def _weight(weight: float | None) -> str:

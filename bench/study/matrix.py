@@ -216,6 +216,8 @@ def _check_tune(tune: Tune, where: str) -> None:
     if not tune.fields:
         raise UserError(f"{where}: no field to choose: add one with its values, such as lr = [1e-4, 1e-3]")
     for field, values in tune.fields.items():
+        if field not in Recipe.model_fields:
+            raise UserError(f"{where}: {field}: {closest(field, Recipe.model_fields)}")
         if field in ("model", "weights", "train_size", "epochs"):
             raise UserError(f"{where}: {field}: not a value to choose on validation data: make it a row")
         if not isinstance(values, list) or len(values) < 2:

@@ -48,7 +48,7 @@ def test_what_is_not_a_number_of_jobs_is_refused(asked: str) -> None:
 
 
 def test_more_jobs_than_cores_or_on_a_gpu_are_refused() -> None:
-    with pytest.raises(UserError, match="may use 4 cores"):
+    with pytest.raises(UserError, match="may use 4 of the machine"):
         n_jobs("5", [SMALL], "cpu")
     with pytest.raises(UserError, match="one run at a time on a GPU"):
         n_jobs("2", [SMALL], "cuda")

@@ -137,7 +137,7 @@ def test_chosen_values_are_the_rows_own_and_no_second_difference(tmp_path: Path)
         ("[tune]\nlr = [1e-3]", "give a list of two values or more"),
         ("[tune]\nlr = [1e-3, 1e-3]", "a value is there twice"),
         ("[tune]\nlr = [1e-3, -1]", "lr = -1"),
-        ("[tune]\nlearning_rate = [1, 2]", "unknown field 'learning_rate'"),
+        ("[tune]\nlearning_rate = [1, 2]", "learning_rate"),
         ("[tune]\nmodel = ['nano', 'mini']", "make it a row"),
         ("[tune]\nseeds = 0\nlr = [1e-3, 1e-4]", "seeds = 0"),
     ],
