@@ -97,6 +97,7 @@ def test_two_jobs_leave_what_one_leaves(tmp_path: Path, texts: Path, monkeypatch
     assert "1 thread, 2 runs at a time" in (two / "report.md").read_text()
 
 
+@pytest.mark.slow
 def test_an_interrupted_call_leaves_no_process_and_the_next_one_resumes(
     tmp_path: Path, texts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
