@@ -18,7 +18,10 @@ import psutil
 
 from bench.records.record import Environment
 
-PACKAGES = ("torch", "numpy", "pandas", "scikit-learn", "scipy", "tiktoken", "tokenizers", "safetensors")
+PACKAGES = (
+    *("torch", "numpy", "pandas", "scikit-learn", "scipy", "tiktoken", "tokenizers", "safetensors"),
+    *("transformers", "peft"),
+)
 CHECKOUT = Path(__file__).parents[2]  # the project's folder, if it runs from a checkout
 _CGROUP = Path("/sys/fs/cgroup")
 _COMMAND_LIMIT_S = 10
