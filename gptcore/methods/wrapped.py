@@ -81,48 +81,42 @@ def linear_names(blocks: nn.Module) -> list[str]:
     return [name for name, module in blocks.named_modules() if isinstance(module, nn.Linear)]
 
 
-class Dora(Wrapped):
-    """LoRA on the direction of each weight, with its magnitude learned apart (Liu et al. 2024)."""
+class LoraLike(Wrapped):
+    """A variant of LoRA that peft configures as one, its update scaled by alpha / rank as in the papers."""
 
-    kind: ClassVar[str] = "dora"
     peft_config: ClassVar[str] = "LoraConfig"
+    variant: ClassVar[dict[str, Any]]  # the arguments of peft's configuration that make it what it is
 
     rank: int = Field(default=16, ge=1)
     alpha: float = Field(default=16, gt=0)
     dropout: float = Field(default=0.0, ge=0, lt=1)
 
     def settings(self) -> dict[str, Any]:
-        """Scaled by alpha / rank, as in the paper."""
+        """LoRA's, and what makes the variant."""
         found = {"r": self.rank, "lora_alpha": self.alpha, "lora_dropout": self.dropout}
-        return found | {"use_dora": True}
+        return found | self.variant
 
     def same_cost(self) -> Self:
         """alpha is a factor of the update."""
         return self.model_copy(update={"alpha": 1.0})
 
 
-class Pissa(Wrapped):
+class Dora(LoraLike):
+    """LoRA on the direction of each weight, with its magnitude learned apart (Liu et al. 2024)."""
+
+    kind: ClassVar[str] = "dora"
+    variant: ClassVar[dict[str, Any]] = {"use_dora": True}
+
+
+class Pissa(LoraLike):
     """LoRA that starts from the largest singular vectors of each weight, the rest of it frozen (Meng et al. 2024)."""
 
     kind: ClassVar[str] = "pissa"
-    peft_config: ClassVar[str] = "LoraConfig"
-
-    rank: int = Field(default=16, ge=1)
-    alpha: float = Field(default=16, gt=0)
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-
-    def settings(self) -> dict[str, Any]:
-        """Scaled by alpha / rank, as in the paper."""
-        found = {"r": self.rank, "lora_alpha": self.alpha, "lora_dropout": self.dropout}
-        return found | {"init_lora_weights": "pissa"}
+    variant: ClassVar[dict[str, Any]] = {"init_lora_weights": "pissa"}
 
     def settings_for_shapes(self) -> dict[str, Any]:
         """Without the singular vectors."""
         return self.settings() | {"init_lora_weights": True}
-
-    def same_cost(self) -> Self:
-        """alpha is a factor of the update."""
-        return self.model_copy(update={"alpha": 1.0})
 
 
 class Vera(Wrapped):
