@@ -76,7 +76,10 @@ def _bundled(name: str) -> FigureTable:
         return as_figures(load_table(name))
     known = {*tables(), *(path.parent.name for path in FOLDER.glob(f"*/{FILE}"))}
     if name not in known:
-        raise UserError(f"table {name!r}: no such table; {closest(name, sorted(known))}")
+        raise UserError(
+            f"table {name!r}: neither a .toml or .csv file nor a table that ships with the project; "
+            f"{closest(name, sorted(known))}"
+        )
     path = FOLDER / name / FILE
     return _from_toml(path.read_text(encoding="utf-8"), path)
 

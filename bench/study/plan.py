@@ -174,6 +174,10 @@ def _check_model(model: str, where: str) -> None:
         return
     if is_a_file or model in OWNERS or model.partition("@")[0] in KNOWN_NAMES:
         raise UserError(f"{where} {model!r} {not_a_model(model)}")
+    if "," in model:
+        raise UserError(
+            f"{where} {model!r}: one model or family at a time; `compare` sets studies side by side"
+        )
     known = closest(model, dict.fromkeys([*FAMILIES, *KNOWN_NAMES]))
     raise UserError(f"{where} {model!r} is not a known model, a folder, or a hub id 'owner/name': {known}")
 

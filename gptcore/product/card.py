@@ -79,7 +79,8 @@ def _body(name: str, recipe: Recipe, labels: Sequence[str], report: FitReport) -
             "train and validation"
         )
     lines += [
-        f"- Temperature: {calibration.temperature:.3f}, fitted on {calibration.n_texts:,} validation texts. Log-loss "
+        f"- Temperature: {calibration.temperature:.3f}, fitted on {calibration.n_texts:,} validation texts, with the "
+        "model before it learned from them too. Its log-loss on them "
         f"{calibration.log_loss_before:.4f} before, {calibration.log_loss_after:.4f} after; calibration error "
         f"{100 * calibration.error_before:.1f}% before, {100 * calibration.error_after:.1f}% after",
     ]

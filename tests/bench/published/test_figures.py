@@ -170,7 +170,7 @@ def test_a_bad_csv_file_is_one_line(tmp_path: Path, text: str, message: str) -> 
 
 
 def test_an_unknown_name_a_missing_file_and_a_file_in_another_code(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"table 'imdbb': no such table; did you mean imdb\?"):
+    with pytest.raises(UserError, match=r"table 'imdbb': neither a .* did you mean imdb\?"):
         read_table("imdbb")
     with pytest.raises(UserError, match="no such file; give a table's file"):
         read_table(str(tmp_path / "none.csv"))
