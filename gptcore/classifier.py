@@ -19,9 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from gptcore.backbones.weights import weights_fingerprint
 from gptcore.calibration import tempered
 from gptcore.engine.engine import Engine
-from gptcore.errors import UserError
+from gptcore.errors import UserError, first_problem
 from gptcore.files import write_whole
-from gptcore.recipe import Recipe, first_problem
+from gptcore.recipe import Recipe
 from gptcore.training.build import Base, build_backbone, build_classifier
 from gptcore.training.logistic import LogisticFit
 from gptcore.training.predictors import FeaturesPredictor, NetworkPredictor, Predictor, TfidfPredictor

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -23,35 +23,13 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from gptcore.errors import UserError
+from gptcore.errors import UserError, first_problem
 from gptcore.methods.base import Method
-from gptcore.methods.existing import EXISTING
-from gptcore.methods.layers import All, Features, TopBlocks
 from gptcore.methods.lora import Lora, Scaling
-from gptcore.methods.prompts import PROMPTS
-from gptcore.methods.wrapped import WRAPPED
+from gptcore.methods.spelling import METHOD_FIELDS, NAMED, Train, known_method, older_fields, spell_out
 
-Train = Literal["last_layer", "last_block", "last_two_blocks", "all", "lora", "features"]
 Position = Literal["first", "last", "last_real", "mean", "mean_real"]
 TFIDF = "tfidf"  # the `model` that is no GPT: TF-IDF and logistic regression, the baseline of any such table
-_CLASSES: tuple[type[Method], ...] = (TopBlocks, All, Lora, Features, *WRAPPED, *EXISTING, *PROMPTS)
-METHODS = {method.kind: method for method in _CLASSES}
-# Methods by the names that they had before methods had fields: these names are in recipes' ids.
-_NAMED: dict[Train, Method] = {
-    "last_layer": TopBlocks(k=0),
-    "last_block": TopBlocks(k=1),
-    "last_two_blocks": TopBlocks(k=2),
-    "all": All(),
-    "features": Features(),
-}
-# Methods that need no table: their name alone is one with all its fields' defaults.
-WITH_DEFAULTS: dict[str, Method] = {method.kind: method() for method in (*WRAPPED, *EXISTING, *PROMPTS)}
-# Names for values of several fields
-_SHORT: dict[str, dict[str, Any]] = {"rslora": {"train": Lora.kind, "lora_scaling": "alpha/sqrt(rank)"}}
-
-# Of a method, beside `train`, in the spelling from before methods had fields of their own
-METHOD_FIELDS = ("lora_rank", "lora_alpha", "lora_dropout", "lora_targets", "lora_scaling")
-_OLDER_OF_LORA = frozenset(name.removeprefix("lora_") for name in METHOD_FIELDS)
 _OPTIMISER = (
     *("lr", "weight_decay", "epochs", "batch_size", "accumulation", "warmup", "schedule"),
     *("clip_norm", "patience", "restore_best"),
@@ -129,17 +107,10 @@ class Recipe(BaseModel):
     @field_validator("train", mode="before")
     @classmethod
     def _known_method(cls, train: Any) -> Any:
-        if isinstance(train, Mapping):
-            try:
-                return parse_method(train)
-            except ValueError as error:
-                raise PydanticCustomError("method", "{reason}", {"reason": str(error)}) from error
-        if isinstance(train, str) and train in WITH_DEFAULTS:
-            return WITH_DEFAULTS[train]
-        if not isinstance(train, Method) and train not in get_args(Train):
-            names = ", ".join(repr(name) for name in (*get_args(Train), *_SHORT, *WITH_DEFAULTS))
-            raise PydanticCustomError("method", f"Input should be {names}, or a table {{ method = ... }}")
-        return train
+        try:
+            return known_method(train)
+        except ValueError as error:
+            raise PydanticCustomError("method", "{reason}", {"reason": str(error)}) from error
 
     @field_serializer("train")
     def _train_as_written(self, train: Train | Method) -> Any:
@@ -147,7 +118,7 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _one_spelling(self) -> Self:
-        fields = _older_fields(self.train) if isinstance(self.train, Method) else {}
+        fields = older_fields(self.train) if isinstance(self.train, Method) else {}
         for name, value in fields.items():
             if isinstance(self.train, Method) and getattr(self, name) not in (value, self.train):
                 said = f"train = {self.train.table()} contradicts {name} = {getattr(self, name)!r}: give one of them"
@@ -171,7 +142,7 @@ class Recipe(BaseModel):
             return self.train
         if self.train == Lora.kind:
             return Lora(**{name.removeprefix("lora_"): getattr(self, name) for name in METHOD_FIELDS})
-        return _NAMED[self.train]
+        return NAMED[self.train]
 
     @property
     def train_name(self) -> str:
@@ -180,7 +151,7 @@ class Recipe(BaseModel):
 
     def with_method(self, method: Method) -> Recipe:
         """The same recipe with another way of fine-tuning."""
-        return self.model_copy(update=_older_fields(method) or {"train": method})
+        return self.model_copy(update=older_fields(method) or {"train": method})
 
     @property
     def backbone(self) -> str | None:
@@ -251,69 +222,4 @@ def make_recipe(values: dict[str, Any], where: str = "recipe") -> Recipe:
     try:
         return Recipe(**values)
     except ValidationError as error:
-        raise UserError(f"{where}: {first_problem(error)}") from error
-
-
-def spell_out(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe's values with `train = { method = ... }` in the fields from before, where they can say the same.
-
-    So both spellings are one recipe. What is wrong or contradicts another value is left for `Recipe` to refuse.
-    """
-    values = dict(values)
-    train = values.get("train")
-    if isinstance(train, str) and (short := _SHORT.get(train)) is not None:
-        if values.keys() & short.keys() == {"train"}:
-            return values | short
-        return values
-    try:
-        method = parse_method(train) if isinstance(train, Mapping) else train
-    except ValueError:
-        return values
-    fields = _older_fields(method) if isinstance(method, Method) else {}
-    if isinstance(train, Mapping) and "targets" not in train:
-        fields.pop("lora_targets", None)  # which layers there are depends on the model
-        if fields.get("train") is method and "lora_targets" in values:
-            fields["train"] = {**train, "targets": values["lora_targets"]}
-        elif fields.get("train") is method:
-            fields["train"] = train
-    given = {name: values[name] for name in fields if name != "train" and name in values}
-    if any(
-        (tuple(value) if isinstance(value, list) else value) != fields[name] for name, value in given.items()
-    ):
-        return values
-    return values | fields
-
-
-def parse_method(table: Mapping[str, Any]) -> Method:
-    """A method from a table such as { method = "lora", rank = 4 }. Raises ValueError, in one line."""
-    values = dict(table)
-    kind = values.pop("method", None)
-    if kind not in METHODS:
-        raise ValueError(f"method = {kind!r}: use one of {', '.join(METHODS)}")
-    try:
-        return METHODS[kind](**values)
-    except ValidationError as error:
-        raise ValueError(first_problem(error, METHODS[kind])) from error
-
-
-def _older_fields(method: Method) -> dict[str, Any]:
-    """The fields that said the same before methods had fields; none where nothing could."""
-    if isinstance(method, Lora):
-        later = set(method.model_dump(exclude_defaults=True)) - _OLDER_OF_LORA
-        fields = {f"lora_{name}": getattr(method, name) for name in _OLDER_OF_LORA}
-        return {"train": method if later else Lora.kind, **fields}
-    return next(({"train": name} for name, known in _NAMED.items() if known == method), {})
-
-
-def first_problem(error: ValidationError, schema: type[BaseModel] = Recipe) -> str:
-    """pydantic's first complaint as one line: field, value, what is allowed."""
-    problem = error.errors()[0]
-    if not problem["loc"]:
-        return problem["msg"]
-    field = ".".join(str(part) for part in problem["loc"] if not str(part).startswith(("literal[", "int")))
-    if problem["type"] == "extra_forbidden":
-        return f"unknown field {field!r}; known fields: {', '.join(schema.model_fields)}"
-    if problem["type"] == "missing":
-        return f"{field} is missing"
-    more = "" if error.error_count() == 1 else f" (and {error.error_count() - 1} more)"
-    return f"{field} = {problem['input']!r}: {problem['msg']}{more}"
+        raise UserError(f"{where}: {first_problem(error, Recipe)}") from error

@@ -6,7 +6,8 @@ from typing import get_args
 
 import pytest
 
-from gptcore.recipe import METHODS, TFIDF, WITH_DEFAULTS, Recipe, Train
+from gptcore.methods.spelling import METHODS, WITH_DEFAULTS, Train
+from gptcore.recipe import TFIDF, Recipe
 
 ROOT = Path(__file__).parents[1]
 KINDS = sorted({*METHODS, "last_layer", "last_block", "last_two_blocks"})

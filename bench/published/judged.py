@@ -13,9 +13,8 @@ from pydantic import BaseModel, ValidationError
 
 from bench.published.figures import MOST_ITEMS, UNKNOWN, Column, FigureTable, Row, TableClaim, TableErratum
 from bench.published.table import FOLDER, PublishedTable, load_table, tables
-from gptcore.errors import UserError, closest
+from gptcore.errors import UserError, closest, first_problem
 from gptcore.paths import path_kind
-from gptcore.recipe import first_problem
 
 FILE = "table.toml"
 _PARTS: dict[str, type[BaseModel]] = {

@@ -19,8 +19,9 @@ from gptcore.backbones.config import FAMILIES
 from gptcore.backbones.hf_config import HFConfig
 from gptcore.backbones.layer_names import known_layers
 from gptcore.errors import UserError, closest
+from gptcore.methods.spelling import METHOD_FIELDS, spell_out
 from gptcore.model_defaults import model_defaults
-from gptcore.recipe import METHOD_FIELDS, Recipe, make_recipe, spell_out
+from gptcore.recipe import Recipe, make_recipe
 from gptcore.training.fits import fit_obstacle
 
 

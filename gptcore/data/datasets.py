@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gptcore.data.checks import copies, leak_warning, n_seen
-from gptcore.data.labels import class_order, class_warnings
+from gptcore.data.fingerprints import of_source, of_splits
+from gptcore.data.labels import class_order, class_warnings, label_indices
 from gptcore.data.named import NAMED
 from gptcore.data.named.base import NamedData
 from gptcore.data.options import ReadOptions
@@ -245,7 +244,7 @@ def _split(source: Source, split_seed: int) -> Dataset:
     """Cut a source into its three parts. Raises UserError where a class or a part would be empty."""
     if not 0 <= split_seed < 2**32:
         raise UserError(f"split seed {split_seed}: it must be between 0 and {2**32 - 1}")
-    indices = _indices(source.labels, source.label_names)
+    indices = label_indices(source.labels, source.label_names)
     if source.folds:
         done = _folds(source, indices, split_seed)
     elif source.published is not None:
@@ -265,9 +264,6 @@ def _split(source: Source, split_seed: int) -> Dataset:
         part_labels.setflags(write=False)
         splits.append(Split(tuple(source.texts[row] for row in rows), part_labels, rows))
     train, validation, test = splits
-    pieces = [json.dumps(source.label_names)]
-    for split in splits:  # each split begins with its length, so that no two datasets give the same pieces
-        pieces += [json.dumps(len(split)), *_labelled(split.texts, split.labels.tolist())]
     occurrences = Counter(text for split in splits for text in set(split.texts))
     exact, alike = n_seen(test.texts, (*train.texts, *validation.texts))
     return Dataset(
@@ -276,14 +272,9 @@ def _split(source: Source, split_seed: int) -> Dataset:
         validation=validation,
         test=test,
         label_names=source.label_names,
-        fingerprint=_sha256(pieces),
-        source_fingerprint=_sha256(
-            [
-                json.dumps(source.label_names),
-                *_labelled(source.texts, indices.tolist()),
-                *(source.parts or ()),
-                *(() if source.limit is None else (f"limit {source.limit}",)),
-            ]
+        fingerprint=of_splits(source.label_names, ((split.texts, split.labels) for split in splits)),
+        source_fingerprint=of_source(
+            *(source.label_names, source.texts, indices, source.parts, source.limit)
         ),
         split_seed=split_seed,
         duplicates=sum(count > 1 for count in occurrences.values()),
@@ -305,21 +296,3 @@ def _folds(source: Source, indices: np.ndarray, split_seed: int) -> Cut:
     parts = fold_parts(source.name, indices, np.array(copies(source.texts)), split_seed, published)
     first = ", the published test part first" if published is not None else ""
     return Cut(parts, notes=(f"k-fold splits: {N_FOLDS} seeds test every text once{first}",))
-
-
-def _indices(labels: Sequence[str], label_names: tuple[str, ...]) -> np.ndarray:
-    import numpy as np
-
-    index = {name: i for i, name in enumerate(label_names)}
-    return np.array([index[label] for label in labels], dtype=np.int64)
-
-
-def _labelled(texts: Sequence[str], labels: Sequence[int]) -> list[str]:
-    return [json.dumps([label, text]) for label, text in zip(labels, texts, strict=True)]
-
-
-def _sha256(pieces: Iterable[str]) -> str:
-    digest = hashlib.sha256()
-    for piece in pieces:
-        digest.update(piece.encode() + b"\n")
-    return digest.hexdigest()

@@ -7,8 +7,12 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from gptcore.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FEW_TEXTS = 10  # of a class, below which its part of the test split is two texts at most
 FEW_ON_AVERAGE = 5  # texts a class, below which the column is hardly one of classes
@@ -160,3 +164,11 @@ def _number(text: str) -> float | None:
     if re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,3})?", text, re.IGNORECASE) is None:
         return None
     return float(text)
+
+
+def label_indices(labels: Sequence[str], label_names: Sequence[str]) -> np.ndarray:
+    """Each label's place among the names, (N,) int64. Raises KeyError for one that is not among them."""
+    import numpy as np
+
+    index = {name: i for i, name in enumerate(label_names)}
+    return np.array([index[label] for label in labels], dtype=np.int64)

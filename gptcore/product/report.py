@@ -9,8 +9,7 @@ from pathlib import Path
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
-from gptcore.errors import UserError
-from gptcore.recipe import first_problem
+from gptcore.errors import UserError, first_problem
 
 REPORT = "fit.json"
 FORMAT = 1

@@ -7,25 +7,18 @@ random, so nothing is downloaded.
 
 from __future__ import annotations
 
-import json
-import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from gptcore.backbones.checkpoint_files import CONFIG_FILE, tokenizer_files
-from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
-from gptcore.backbones.checkpoints import known_config, known_folder
-from gptcore.backbones.hf_config import HFConfig
+from gptcore.backbones.checkpoints import known_config
 from gptcore.backbones.model_info import AnyConfig
-from gptcore.backbones.weights import hf_config
-from gptcore.data.datasets import Dataset, Split
+from gptcore.data.datasets import Dataset
 from gptcore.data.subset import with_train_size
 from gptcore.engine.cuda_graph import WARM_UP
 from gptcore.engine.engine import Engine
@@ -35,11 +28,11 @@ from gptcore.result import CutTexts, Fit
 from gptcore.training.costs import estimate_memory
 from gptcore.training.fit import fit
 from gptcore.training.inputs import Inputs, Sequences, prepare_inputs, row_length, tokenise
+from gptcore.training.stand_in import repeated, slice_of, stand_in, write_stand_in
 from gptcore.training.trunk_need import SPLITS, TrunkNeed, trunk_need
 
 SHORT_S = 0.2  # an epoch below it is timed again with its texts repeated
 MOST_TIMES = 30  # they are
-STAND_IN_PARAMS = 60_000_000  # a larger model is cut to fewer blocks for the probe
 # What changes neither the time of a step nor the memory, at harmless values: recipes that differ in nothing
 # else share a probe. Patience may end a run early; the whole of it is forecast.
 _NEUTRAL = {
@@ -178,7 +171,7 @@ def take_sample(
     fresh = Engine(engine.name, engine.precision)
     data = with_train_size(data, recipe.train_size)
     if recipe.backbone is None:
-        part = _slice(data, size.counted, size.counted, size.counted)
+        part = slice_of(data, size.counted, size.counted, size.counted)
         result = fit(_on_slice(recipe), part, 0, fresh, device)
         return Sample(recipe, fresh, None, None, result.phases, None, len(part.train), 0.0, 0)
     config = known_config(recipe.backbone)
@@ -191,13 +184,13 @@ def take_sample(
         config,
         tokenise(data, recipe.model, recipe.method.n_prompt)[0],
     )
-    small = _stand_in(config, recipe) if size.stand_in else config
+    small = stand_in(config, recipe) if size.stand_in else config
     # On a GPU the steps of the second epoch, which is timed, should be recorded ones.
     n_steps = WARM_UP + 1 if torch.device(device).type == "cuda" else 1
     n_train = recipe.batch_size * max(size.batches, n_steps * recipe.accumulation)
-    part = _slice(data, n_train, size.evaluated, size.evaluated)
+    part = slice_of(data, n_train, size.evaluated, size.evaluated)
     with tempfile.TemporaryDirectory(prefix="gptcore-probe-") as folder:
-        _write_stand_in(Path(folder), small, recipe.model)
+        write_stand_in(Path(folder), small, recipe.model)
         context = inputs.tokens_per_row or recipe.context
         changes = {"model": folder, "context": context, "epochs": 2}
         cheap = _on_slice(_cheap(recipe)).model_copy(update=changes)
@@ -206,24 +199,12 @@ def take_sample(
         if result.epochs and (epoch_s := batch_s * _batches(len(part.train), recipe)) < SHORT_S:
             # What an epoch takes beside its batches would count for too much. Equal texts cost no trunk.
             times = min(MOST_TIMES, 1 + int(SHORT_S / epoch_s))
-            longer = fit(cheap, _repeated(part, times), 0, fresh, device)
+            longer = fit(cheap, repeated(part, times), 0, fresh, device)
             batch_s = _batch_seconds(longer, times * len(part.train))
     return Sample(
         *(recipe, Engine(engine.name, engine.precision), config, small, result.phases, result.inputs),
         *(len(part.train), batch_s, len(result.epochs)),
     )
-
-
-def _write_stand_in(folder: Path, small: AnyConfig, model: str) -> None:
-    """A checkpoint's folder without weights: the stand-in's shape, and the tokenizer of `model`."""
-    original = known_folder(model)
-    for file in tokenizer_files(original) if original is not None and small.tokenizer == "own" else ():
-        shutil.copy(file, folder)
-    if isinstance(small, HFConfig):
-        config = json.loads(small.raw)
-    else:
-        config = hf_config(small) | {"pad_token_id": checkpoint_tokenizer(model).pad_id}
-    (folder / CONFIG_FILE).write_text(json.dumps(config), encoding="utf-8")
 
 
 def _batch_seconds(result: Fit, n_train: int) -> float:
@@ -232,39 +213,6 @@ def _batch_seconds(result: Fit, n_train: int) -> float:
         return 0.0
     first, second = result.epochs
     return (second.train_s - first.train_s) / _batches(n_train, result.recipe)
-
-
-def _repeated(data: Dataset, times: int) -> Dataset:
-    """With every training text so many times."""
-    train = Split(data.train.texts * times, np.tile(np.asarray(data.train.labels), times))
-    return replace(data, train=train)
-
-
-def _slice(data: Dataset, *sizes: int) -> Dataset:
-    """About so many texts of each split, from the shortest to the longest at even steps; some of every class."""
-
-    def cut(split: Split, size: int) -> Split:
-        by_length = sorted(range(len(split)), key=lambda i: len(split.texts[i]))
-        labels = np.asarray(split.labels)
-        n = min(max(1, size), len(split))
-        chosen = [by_length[int((i + 0.5) * len(split) / n)] for i in range(n)]
-        # A logistic regression cannot be fitted to one class, nor judge another than it was fitted to.
-        missing = set(np.unique(labels).tolist()) - set(labels[chosen].tolist())
-        shortest = {label: i for i, label in reversed([(i, int(labels[i])) for i in by_length])}
-        chosen += [shortest[label] for label in sorted(missing)]
-        return Split(tuple(split.texts[i] for i in chosen), labels[chosen])
-
-    splits = (data.train, data.validation, data.test)
-    train, validation, test = (cut(split, size) for split, size in zip(splits, sizes, strict=True))
-    return replace(data, train=train, validation=validation, test=test)
-
-
-def _stand_in(config: AnyConfig, recipe: Recipe) -> AnyConfig:
-    """The model itself, or one of its width with as many blocks as STAND_IN_PARAMS allows."""
-    upper = recipe.method.upper_blocks  # and one below them; two blocks where all of them learn
-    fewest = min(config.n_blocks, 1 + (1 if upper is None else upper))
-    too_many = max(0, config.n_params - STAND_IN_PARAMS) / config.n_block_params
-    return config.with_blocks(max(fewest, config.n_blocks - int(np.ceil(too_many))))
 
 
 def _scaled(sample: Sample, inputs: Inputs) -> dict[str, float]:

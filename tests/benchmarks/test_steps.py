@@ -18,7 +18,8 @@ from gptcore.data.tokenizer import load_tokenizer
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine, EngineName
 from gptcore.engine.trunk import compute_trunk
-from gptcore.recipe import Position, Recipe, Train
+from gptcore.methods.spelling import Train
+from gptcore.recipe import Position, Recipe
 from gptcore.training.build import build_classifier
 from gptcore.training.evaluate import evaluate
 from gptcore.training.loop import Labelled, _Loop

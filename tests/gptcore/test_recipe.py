@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from gptcore.errors import UserError
 from gptcore.methods.lora import Lora
-from gptcore.recipe import Recipe, Seeds, make_recipe, spell_out
+from gptcore.methods.spelling import spell_out
+from gptcore.recipe import Recipe, Seeds, make_recipe
 
 
 def test_defaults_are_the_published_baseline():

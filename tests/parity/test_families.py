@@ -21,7 +21,8 @@ from gptcore.engine.attention import RowAttention
 from gptcore.engine.engine import Engine
 from gptcore.engine.self_check import failures
 from gptcore.errors import UserError
-from gptcore.recipe import Position, Recipe, Train
+from gptcore.methods.spelling import Train
+from gptcore.recipe import Position, Recipe
 from gptcore.training import build as build_module
 from gptcore.training import features as features_module
 from gptcore.training import tokenizing as tokenizing_module

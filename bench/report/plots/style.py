@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from bench.records.study import Row
-from gptcore.recipe import METHOD_FIELDS
+from gptcore.methods.spelling import METHOD_FIELDS
 
 REFERENCE = "#6E6E6E"  # what is not a row: the majority class, grid and leader lines
 

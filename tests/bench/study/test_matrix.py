@@ -9,7 +9,8 @@ from bench.study.matrix import load_matrix, matrices
 from bench.study.resolve import resolve
 from gptcore.backbones.config import FAMILIES
 from gptcore.errors import UserError
-from gptcore.recipe import Recipe, Train
+from gptcore.methods.spelling import Train
+from gptcore.recipe import Recipe
 
 # row, name, train, validation and test accuracy, minutes: the 19 published rows
 PUBLISHED = """

@@ -25,7 +25,8 @@ from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine, probe_precision
 from gptcore.engine.trunk_cache import TrunkStore
 from gptcore.engine.trunk_files import TrunkFiles
-from gptcore.recipe import Position, Recipe, Train
+from gptcore.methods.spelling import Train
+from gptcore.recipe import Position, Recipe
 from gptcore.result import Fit
 from gptcore.training import build as build_module
 from gptcore.training import tokenizing as tokenizing_module

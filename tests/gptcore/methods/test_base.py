@@ -14,8 +14,9 @@ from gptcore.methods.layers import All, Features, TopBlocks
 from gptcore.methods.lora import Lora
 from gptcore.methods.lora_layers import LoRALinear
 from gptcore.methods.prompts import Prompt, PTuning
+from gptcore.methods.spelling import METHODS, parse_method
 from gptcore.methods.wrapped import AdaLora, Boft, Dora, Ia3, Oft, Pissa, Vera
-from gptcore.recipe import METHODS, Recipe, parse_method
+from gptcore.recipe import Recipe
 from gptcore.training.costs import count
 from gptcore.training.loop import train
 from gptcore.training.timing import Phases

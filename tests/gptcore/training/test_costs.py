@@ -9,7 +9,8 @@ from gptcore.backbones.gpt import GPT
 from gptcore.data.rows import Rows
 from gptcore.engine.attention import RowAttention
 from gptcore.methods.lora_layers import inject_lora
-from gptcore.recipe import Recipe, Train
+from gptcore.methods.spelling import Train
+from gptcore.recipe import Recipe
 from gptcore.training.costs import estimate_flops, estimate_memory, n_trained_params
 
 TOY = ModelConfig(d_model=8, n_layer=3, n_head=2, context=16, vocab_size=11)

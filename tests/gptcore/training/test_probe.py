@@ -18,6 +18,7 @@ from gptcore.engine.engine import Engine, EngineName
 from gptcore.recipe import Recipe
 from gptcore.result import CutTexts, Fit
 from gptcore.training import probe as module
+from gptcore.training import stand_in
 from gptcore.training.build import build_backbone, build_classifier
 from gptcore.training.costs import estimate_memory
 from gptcore.training.evaluate import evaluate
@@ -59,7 +60,7 @@ def test_recipes_that_cost_the_same_share_a_probe() -> None:
 
 
 def test_a_slice_has_texts_of_every_length(data: Dataset) -> None:
-    part = module._slice(data, 8, 4, 10**6)
+    part = stand_in.slice_of(data, 8, 4, 10**6)
     assert (len(part.train), len(part.validation), len(part.test)) == (8, 4, len(data.test))
     lengths = [len(text) for text in part.train.texts]
     everyone = sorted(len(text) for text in data.train.texts)
@@ -110,7 +111,7 @@ def sample_of(recipe: Recipe, engine: Engine, part: Dataset, n_evaluations: int)
 @pytest.mark.parametrize("train", ["all", "features"])
 def test_phases_are_scaled_to_the_whole_data(data: Dataset, train: str) -> None:
     recipe = RECIPE.model_copy(update={"train": train, "context": 32, "padding": "right"})
-    engine, part = Engine("plain"), module._slice(data, 8, 32, 32)
+    engine, part = Engine("plain"), stand_in.slice_of(data, 8, 32, 32)
     epochs = 0 if train == "features" else recipe.epochs
     sample = sample_of(recipe, engine, part, 2 if epochs else 0)
     phases = module._scaled(sample, prepare_inputs(data, recipe, engine.layout(recipe, TOY), TOY))
@@ -139,7 +140,7 @@ def test_rows_that_are_wider_in_another_split_take_longer(
     changes = {"train": train, "position": position, "padding": "right"}
     recipe, kind = RECIPE.model_copy(update=changes), Engine(engine)  # type: ignore[arg-type]
     layout = kind.layout(recipe, TOY)
-    part = module._slice(data, 8, 32, 32)
+    part = stand_in.slice_of(data, 8, 32, 32)
     sample = sample_of(recipe, kind, part, 2)
     inputs, wide = (
         replace(found, train=replace(found.train, values=torch.zeros(len(data.train), width)))
@@ -209,9 +210,9 @@ def test_positions_of_a_view_that_trims(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_large_model_is_stood_for_by_fewer_blocks(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     xl = REGISTRY["gpt2-xl"].config
-    small = module._stand_in(xl, Recipe(model="gpt2-xl"))
+    small = stand_in.stand_in(xl, Recipe(model="gpt2-xl"))
     assert (small.n_layer, small.d_model, small.vocab_size) == (2, xl.d_model, xl.vocab_size)
-    assert module._stand_in(TOY, RECIPE) == TOY
+    assert stand_in.stand_in(TOY, RECIPE) == TOY
     phases = {"trunk": 1.0, "train": 1.0, "evaluate": 1.0, "tokenise": 1.0}
     block, everything = RECIPE, RECIPE.model_copy(update={"train": "all"})
     deep, shallow = TOY.model_copy(update={"n_layer": 12}), TOY.model_copy(update={"n_layer": 3})
@@ -223,7 +224,7 @@ def test_a_large_model_is_stood_for_by_fewer_blocks(data: Dataset, monkeypatch: 
     found = module._deepened(phases, block, shallow, deep, plain)
     assert found == phases | {"train": (12 + 2) / (3 + 2), "evaluate": 4, "trunk": 11 / 2}
     # and through the real thing
-    monkeypatch.setattr(module, "STAND_IN_PARAMS", 0)
+    monkeypatch.setattr(stand_in, "STAND_IN_PARAMS", 0)
     whole = probe(RECIPE, data, fast, "cpu")
     assert whole.trunk is not None
     assert whole.trunk.depth == 3
