@@ -101,6 +101,12 @@ class TextClassifier:
         from safetensors.torch import save
 
         folder = Path(folder)
+        (folder / DESCRIPTION).unlink(missing_ok=True)  # half of a pair must not pass for a whole
+        write_whole(folder / TENSORS, save(self.predictor.learned()))
+        write_whole(folder / DESCRIPTION, self.description())
+
+    def description(self) -> str:
+        """The content of `classifier.json`."""
         about = Description(
             format=FORMAT,
             recipe=self.recipe,
@@ -110,9 +116,7 @@ class TextClassifier:
             temperature=self.temperature,
             threshold=self.threshold,
         )
-        (folder / DESCRIPTION).unlink(missing_ok=True)  # half of a pair must not pass for a whole
-        write_whole(folder / TENSORS, save(self.predictor.learned()))
-        write_whole(folder / DESCRIPTION, about.model_dump_json(indent=1) + "\n")
+        return about.model_dump_json(indent=1) + "\n"
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> TextClassifier:

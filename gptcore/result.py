@@ -69,6 +69,23 @@ class PaddingCheck(Part):
     )
 
 
+class ServingCost(Part):
+    """What the trained classifier takes to ship and to ask, see `gptcore.training.serving_cost`."""
+
+    saved_bytes: Count = Field(description="of the files that `TextClassifier.save` writes: what was learned")
+    with_base_bytes: Count = Field(
+        description="the same and the weights of its model that did not learn, as they are in memory"
+    )
+    latency_p50_s: Seconds = Field(description="median time of the answer to one text, asked alone")
+    texts_per_s: float = Field(ge=0, le=1e12, description="of many texts in one call")
+    merged_latency_p50_s: Seconds | None = Field(
+        default=None, description="latency with the adapter folded into the model; null if there is none"
+    )
+    merged_texts_per_s: float | None = Field(default=None, ge=0, le=1e12)
+    n_alone: int = Field(ge=1, description="texts that were asked alone")
+    n_together: int = Field(ge=1, description="texts of the one call")
+
+
 @dataclass(frozen=True)
 class CutTexts:
     """How many texts of the three splits are longer than the `tokens` that a model reads of each."""

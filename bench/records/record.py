@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from gptcore.recipe import Recipe, Seeds
-from gptcore.result import Agreement, Count, Epoch, Loss, PaddingCheck, Seconds
+from gptcore.result import Agreement, Count, Epoch, Loss, PaddingCheck, Seconds, ServingCost
 from gptcore.result import Part as _Part
 
 SCHEMA_VERSION = 3
@@ -193,6 +193,10 @@ class Cost(_Part):
     tokens_processed: Count | None = Field(description="token positions that went through at least one block")
     flops: float | None = Field(
         ge=0, le=1e30, description="floating-point operations of training and evaluation, estimated"
+    )
+    serving: ServingCost | None = Field(
+        default=None,
+        description="of the trained classifier, measured after the run; null in older records and in trials",
     )
 
 

@@ -36,11 +36,12 @@ from gptcore.engine.engine import Engine, probe_precision
 from gptcore.engine.layout import Precision
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
-from gptcore.result import Evaluation, Fit, OnEpoch
+from gptcore.result import Evaluation, Fit, OnEpoch, ServingCost
 from gptcore.training.costs import estimate_flops
 from gptcore.training.cut import cut_texts
 from gptcore.training.fit import fit
 from gptcore.training.padding import other_paddings
+from gptcore.training.serving_cost import serving_cost
 
 LOSS_EVERY_STEPS = 10
 
@@ -52,7 +53,8 @@ class Session:
     """What all runs of one process share: the data, the engine with its trunks, the device.
 
     checkpoints: model -> SHA-256 over its checkpoint's files, as the study was opened with them; baseline: of the
-    study, as whose model reads the texts TF-IDF is also tried on them; jobs: sessions at a time on this machine.
+    study, as whose model reads the texts TF-IDF is also tried on them; jobs: sessions at a time on this machine;
+    measures_serving: whether trained classifiers are timed.
     """
 
     data: Dataset
@@ -62,6 +64,7 @@ class Session:
     checkpoints: Mapping[str, str] = field(default_factory=dict)
     baseline: Recipe | None = None
     jobs: int = 1
+    measures_serving: bool = True
     _split_seed: int | None = field(default=None, init=False, repr=False)  # whose trunks are kept
 
     def split(self, split_seed: int) -> Dataset:
@@ -81,12 +84,15 @@ def open_session(
     checkpoints: Mapping[str, str] | None = None,
     baseline: Recipe | None = None,
     jobs: int = 1,
+    measures_serving: bool = True,
 ) -> Session:
     """A session with a new engine; the plain one is always float32, `auto` probes the machine once."""
     chosen: Precision = "float32"
     if engine == "fast" and precision != "float32":
         chosen = probe_precision(torch.device(device)) if precision == "auto" else "bfloat16"
-    return Session(data, Engine(engine, chosen), device, verify, checkpoints or {}, baseline, jobs)
+    return Session(
+        *(data, Engine(engine, chosen), device, verify, checkpoints or {}, baseline, jobs, measures_serving)
+    )
 
 
 def environment_of(session: Session) -> Environment:
@@ -119,7 +125,7 @@ def run_one(planned: PlannedRun, session: Session, on_epoch: OnEpoch | None = No
             on_epoch=on_epoch,
             verify=session.verify,
         )
-        outcome = _outcome(result, data, session.engine, _checkpoint(planned.recipe, session))
+        outcome = _outcome(result, data, session, _checkpoint(planned.recipe, session))
         outcome["cut_texts"] = _on_cut_texts(result, data, session.baseline)
     except UserError as error:
         raise RefusedRunError(str(error)) from error
@@ -141,11 +147,11 @@ def _checkpoint(recipe: Recipe, session: Session) -> str | None:
     return found
 
 
-def _outcome(result: Fit, data: Dataset, engine: Engine, checkpoint: str | None) -> dict[str, object]:
+def _outcome(result: Fit, data: Dataset, session: Session, checkpoint: str | None) -> dict[str, object]:
     """The fields of a record that only a finished run has."""
     marginal_s = sum(result.phases.values())
     return {
-        "padding": other_paddings(result, data, engine) or None,
+        "padding": other_paddings(result, data, session.engine) or None,
         "notes": list(result.notes),
         "verified": result.agreement,
         "inputs": _input_facts(result),
@@ -164,8 +170,15 @@ def _outcome(result: Fit, data: Dataset, engine: Engine, checkpoint: str | None)
             added_mem_bytes=result.added_mem_bytes,
             tokens_processed=result.positions_processed,
             flops=_conventional_flops(result, data),
+            serving=_serving(result, data, marginal_s) if session.measures_serving else None,
         ),
     }
+
+
+def _serving(result: Fit, data: Dataset, run_s: float) -> ServingCost:
+    """The trained classifier timed on test texts, for a small share of the run's own time."""
+    budget_s = min(1.0, max(0.1, 0.02 * run_s))
+    return serving_cost(result.classifier, data.test.texts, budget_s)
 
 
 def _on_cut_texts(result: Fit, data: Dataset, baseline: Recipe | None) -> CutTextsCheck | None:

@@ -74,7 +74,8 @@ class StudyRun:
     def tuning_spec(self) -> SessionSpec:
         """The specification of a session for trials: without the test part. Raises UserError."""
         assert self.tune is not None
-        return replace(self.session_spec(), data=trial_data(self.data, self.tune, FIRST_SEED), baseline=None)
+        data = trial_data(self.data, self.tune, FIRST_SEED)
+        return replace(self.session_spec(), data=data, baseline=None, measures_serving=False)
 
     def session_spec(self, verify: bool = False) -> SessionSpec:
         """The specification of a worker's session; verify: first compare every run with the plain engine."""

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 class SessionSpec:
     """The arguments of a worker's session, see `runner.open_session`.
 
-    jobs: workers at a time; threads: of each, None for as many as torch likes.
+    jobs: workers at a time; threads: of each, None for as many as torch likes; measures_serving: whether trained
+    classifiers are timed.
     """
 
     data: Dataset
@@ -44,6 +45,7 @@ class SessionSpec:
     baseline: Recipe | None = None
     jobs: int = 1
     threads: int | None = None
+    measures_serving: bool = True
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ def work(spec: SessionSpec, connection: Connection, output: Connection) -> None:
             checkpoints=spec.checkpoints,
             baseline=spec.baseline,
             jobs=spec.jobs,
+            measures_serving=spec.measures_serving,
         )
     except UserError as error:
         connection.send(Refused(str(error)))

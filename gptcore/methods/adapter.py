@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
 from torch import Tensor, nn
 
 
@@ -22,3 +25,27 @@ class Adapter(nn.Module):
 
     def merge(self) -> None:
         """Fold what was added into the backbone's own layers, in place, where it can be."""
+
+    def wrapped_layers(self) -> tuple[nn.Module, Mapping[str, nn.Module]]:
+        """A module, and by name within it the model's own layer in each wrapper that `merge` would fold; maybe none."""
+        return self, {}
+
+    @contextmanager
+    def unwrapped(self) -> Iterator[None]:
+        """Let the model's own layers stand in for their wrappers: of the shapes that `merge` would leave.
+
+        So it takes the time of a merged model, without its answers, and nothing is copied.
+        """
+        root, layers = self.wrapped_layers()
+        wrappers = {name: root.get_submodule(name) for name in layers}
+        _put(root, layers)
+        try:
+            yield
+        finally:
+            _put(root, wrappers)
+
+
+def _put(root: nn.Module, modules: Mapping[str, nn.Module]) -> None:
+    for name, module in modules.items():
+        parent, _, attribute = name.rpartition(".")
+        setattr(root.get_submodule(parent), attribute, module)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -126,6 +126,11 @@ class LoraAdapter(Adapter):
     def merge(self) -> None:
         """Fold every update into its layer."""
         merge_lora(self._backbone[0])
+
+    def wrapped_layers(self) -> tuple[nn.Module, Mapping[str, nn.Module]]:
+        """The layers below the updates."""
+        backbone = self._backbone[0]
+        return backbone, {name: layer.linear for name, layer in lora_layers(backbone).items()}
 
 
 def lora_layers(backbone: Backbone) -> dict[str, LoRALinear]:

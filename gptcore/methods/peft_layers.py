@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -56,6 +57,18 @@ class PeftAdapter(Adapter):
     def merge(self) -> None:
         """Fold every wrapper into its layer."""
         self.tuner.merge_and_unload()
+
+    def wrapped_layers(self) -> tuple[nn.Module, Mapping[str, nn.Module]]:
+        """The layers in peft's."""
+        from peft.tuners.tuners_utils import BaseTunerLayer
+
+        blocks = self.tuner.model
+        layers = {
+            name: layer.get_base_layer()
+            for name, layer in blocks.named_modules()
+            if isinstance(layer, BaseTunerLayer)
+        }
+        return blocks, layers
 
 
 class AdaLoraAdapter(PeftAdapter):

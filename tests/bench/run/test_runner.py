@@ -97,6 +97,18 @@ def test_a_done_run(session: Session) -> None:
     assert record.parameters.total == TOY.n_params + 2 * 17
 
 
+def test_a_trained_classifier_is_measured_unless_the_session_says_no(session: Session) -> None:
+    for recipe in (RECIPE, TFIDF):
+        cost = run_one(planned(recipe), session).cost
+        assert cost is not None
+        assert cost.serving is not None
+        assert cost.serving.saved_bytes > 0 < cost.serving.latency_p50_s
+    session.measures_serving = False
+    cost = run_one(planned(), session).cost
+    assert cost is not None
+    assert cost.serving is None
+
+
 def test_each_run_sees_its_own_split_and_says_which_rows_it_tested(session: Session) -> None:
     first = run_one(planned(TFIDF), session)
     second = run_one(planned(TFIDF, seeds=Seeds(split=124)), session)

@@ -68,6 +68,8 @@ def test_values_are_chosen_once_and_stand_in_manifest_and_report(study: Path) ->
     assert len(trials) == 4
     assert {record.seeds.split for record in trials.values()} == {122}
     assert not {r.seeds.split for r in trials.values()} & {r.seeds.split for r in records.values()}
+    assert not any(r.cost.serving for r in trials.values() if r.cost)
+    assert all(r.cost.serving for r in records.values() if r.cost)
     report = (study / "out" / "report.md").read_text()
     assert "## Values chosen for each row" in report
     assert "chosen on validation data for each row (baseline: lr = 0.003" in report
