@@ -91,6 +91,10 @@ class Recipe(BaseModel):
         ge=1,
         description="training texts that are used; None: all. Smaller sets are parts of larger",
     )
+    class_weight: Literal["balanced"] | None = Field(
+        default=None,
+        description="balanced: each class weighs the same in the loss, n / (classes * texts of the class) a text",
+    )
 
     @field_validator("context", mode="before")
     @classmethod
@@ -168,7 +172,7 @@ class Recipe(BaseModel):
         """Names of the fields that matter to this recipe's outcome, in the order of the schema."""
         fields = tuple(type(self).model_fields)
         if self.backbone is None:
-            return tuple(name for name in fields if name in ("model", "ngrams", "train_size"))
+            return tuple(name for name in fields if name in ("model", "ngrams", "train_size", "class_weight"))
         ignored = {"ngrams"}
         if self.train != Lora.kind:
             ignored.update(METHOD_FIELDS)

@@ -42,7 +42,9 @@ class Epoch(Part):
         ge=0, le=1, description="of the predictions made while training in this epoch"
     )
     validation_accuracy: float = Field(ge=0, le=1)
-    validation_loss: Loss
+    validation_loss: Loss = Field(
+        description="mean cross-entropy in nats, weighted as in training where classes have weights"
+    )
     train_s: Seconds = Field(description="training seconds from the start to here, evaluation left out")
 
 
@@ -136,10 +138,15 @@ class Evaluation:
     @property
     def log_loss(self) -> float:
         """Mean cross-entropy in nats; a probability of 0 counts as the smallest positive float64."""
+        return self.weighted_loss(None)
+
+    def weighted_loss(self, weights: np.ndarray | None) -> float:
+        """The same as a weighted mean. weights: (N,) above zero, None: all alike."""
         import numpy as np
 
         chosen = self.probabilities[np.arange(len(self.labels)), self.labels]
-        return float(-np.log(np.maximum(chosen, np.finfo(np.float64).tiny)).mean())
+        losses = -np.log(np.maximum(chosen, np.finfo(np.float64).tiny))
+        return float(losses.mean() if weights is None else np.average(losses, weights=weights))
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,15 +14,16 @@ from gptcore.product.fitting import fit_to_keep
 from gptcore.product.recipes import find_recipe
 from gptcore.recipe import make_recipe
 
-_FIELDS = ("train", "position", "lr", "epochs", "batch_size", "weight_decay")
+_FIELDS = ("train", "position", "lr", "epochs", "batch_size", "weight_decay", "class_weight")
 
 
 class GPTClassifier(ClassifierMixin, BaseEstimator):
     """Fits a recipe to texts: a tenth of each class chooses epochs and temperature, then all texts are trained on.
 
-    recipe: a name (`python -m gptcore recipes`) or a TOML file; train, position, lr, epochs, batch_size, weight_decay:
-    fields of the recipe, None as it has them; seed: of the new head and the order; device: None for a GPU if there is
-    one. Fitted: classes_ (n_classes,), text_classifier_, a `TextClassifier` whose labels are indices into classes_.
+    recipe: a name (`python -m gptcore recipes`) or a TOML file; train, position, lr, epochs, batch_size, weight_decay,
+    class_weight: fields of the recipe, None as it has them; seed: of the new head and the order; device: None for a
+    GPU if there is one. Fitted: classes_ (n_classes,), text_classifier_, a `TextClassifier` whose labels are indices
+    into classes_.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class GPTClassifier(ClassifierMixin, BaseEstimator):
         epochs: int | None = None,
         batch_size: int | None = None,
         weight_decay: float | None = None,
+        class_weight: str | None = None,
         seed: int = 0,
         device: str | None = None,
     ) -> None:
@@ -45,6 +47,7 @@ class GPTClassifier(ClassifierMixin, BaseEstimator):
         self.epochs = epochs
         self.batch_size = batch_size
         self.weight_decay = weight_decay
+        self.class_weight = class_weight
         self.seed = seed
         self.device = device
 

@@ -34,6 +34,7 @@ from gptcore.data.subset import with_train_size
 from gptcore.errors import UserError
 from gptcore.paths import path_kind
 from gptcore.recipe import Seeds
+from gptcore.training.class_weight import check_class_weight
 
 FIRST_SEED = 123  # of the published study; further seeds count on from it
 SeedKind = Literal["init", "order", "split"]
@@ -116,7 +117,7 @@ def open_study(options: RunOptions, judged: LookOptions = ONE_LOOK) -> StudyRun:
         data = data.with_folds()
     if tune is not None:
         data = data.with_fixed_test()
-    check_train_sizes(resolved.rows, data)
+    check_training_parts(resolved.rows, data)
     own_name = study_name(matrix.name, models, data.name, options.engine, vary, options.limit)
     if options.splits != "random":
         own_name += f"-{options.splits}"
@@ -258,12 +259,13 @@ def check_varies(data: Dataset, vary: tuple[Series, ...]) -> None:
         )
 
 
-def check_train_sizes(rows: Iterable[Row], data: Dataset) -> None:
-    """Raises UserError for a row that asks for more training texts than there are, or for fewer than classes."""
+def check_training_parts(rows: Iterable[Row], data: Dataset) -> None:
+    """Raises UserError for a row that asks for more training texts than there are, for fewer than classes, or for
+    weights of classes that have none."""
     for row in rows:
-        if row.recipe.train_size is not None and not row.excluded:
+        if not row.excluded:
             try:
-                with_train_size(data, row.recipe.train_size)
+                check_class_weight(row.recipe, with_train_size(data, row.recipe.train_size))
             except UserError as error:
                 raise UserError(f"row {row.name!r}: {error}") from error
 

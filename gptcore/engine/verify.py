@@ -67,7 +67,7 @@ def verify_sample(
 
 def _first(data: Labelled, n: int) -> Labelled:
     rows = data.rows.take(torch.arange(n, device=data.rows.lengths.device))
-    return Labelled(rows, data.labels[:n])
+    return Labelled(rows, data.labels[:n], None if data.weights is None else data.weights[:n])
 
 
 def _disagreement(found: Tensor, expected: Tensor) -> float:

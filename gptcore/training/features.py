@@ -22,7 +22,10 @@ def fit(task: Task) -> Fit:
     agreement = verify(task, begun.classifier, labelled) if task.verify else None
     features = [part.values.cpu().numpy() for part in rows]
     with task.phases("train"):
-        logistic = fit_features(features[0], splits[0].labels, features[1], splits[1].labels)
+        logistic = fit_features(
+            *(features[0], splits[0].labels, features[1], splits[1].labels),
+            class_weight=task.recipe.class_weight,
+        )
     with task.phases("evaluate"):
         found = [logistic.evaluate(x, split.labels) for x, split in zip(features, splits, strict=True)]
     predictor = FeaturesPredictor(

@@ -14,6 +14,7 @@ from gptcore.recipe import Recipe, Seeds
 from gptcore.result import Fit, OnEpoch
 from gptcore.threads import warn_if_threads_spin
 from gptcore.training import features, network, tfidf
+from gptcore.training.class_weight import check_class_weight
 from gptcore.training.task import Task, Trainer
 from gptcore.training.timing import PeakMemory, Phases
 
@@ -34,8 +35,9 @@ def fit(
     seed: one number for head and order, or `Seeds`; engine: by default the fast one in float32 (pass the same
     one again to share its trunks); device: by default a CUDA GPU where there is one; verify: compare with the
     plain engine on a sample first. Raises UserError where `data` is not a Dataset or has fewer texts than the recipe's
-    `train_size`, where the weights cannot be loaded or where the recipe does not fit the model, FloatingPointError
-    where the loss is no longer finite, DisagreementError where verification fails.
+    `train_size`, or none of a class that its `class_weight` needs, where the weights cannot be loaded or where the
+    recipe does not fit the model, FloatingPointError where the loss is no longer finite, DisagreementError where
+    verification fails.
     """
     if not isinstance(data, Dataset):
         raise UserError(
@@ -43,6 +45,7 @@ def fit(
         )
     warn_if_threads_spin()
     data = with_train_size(data, recipe.train_size)
+    check_class_weight(recipe, data)
     seeds = seed if isinstance(seed, Seeds) else Seeds(init=seed, order=seed)
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     phases = Phases(where)

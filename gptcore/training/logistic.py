@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gptcore.result import Evaluation
+from gptcore.training.class_weight import ClassWeight, text_weights
 
 Ngrams = Literal["words", "auto"]
 INVERSE_PENALTIES = (0.1, 1.0, 10.0, 100.0)  # scikit-learn's C; the validation split chooses
@@ -145,12 +146,14 @@ def fit_tfidf(
     validation_texts: Sequence[str],
     validation_labels: np.ndarray,
     ngrams: Ngrams = "words",
+    class_weight: ClassWeight | None = None,
 ) -> LogisticFit:
     """TF-IDF, then logistic regression: what a GPT has to beat.
 
     ngrams: "words" counts words and word pairs, as published; "auto" takes words and signs, characters or both,
     whichever has the lowest validation loss (characters also serve scripts without blanks). Texts without a word
-    fall back to characters, and blank ones to the size of the classes.
+    fall back to characters, and blank ones to the size of the classes. class_weight: scikit-learn's, for the
+    validation loss as well.
     """
     vectorisers = _vectorisers(ngrams, n_classes=len(np.unique(labels)))
     notes: tuple[str, ...] = ()
@@ -163,7 +166,7 @@ def fit_tfidf(
         notes = (_NOTHING,)
     if len(found) > 1:
         found[_BOTH] = _union(found)
-    name, fitted = _fit(found, labels, validation_labels)
+    name, fitted = _fit(found, labels, validation_labels, class_weight)
     if ngrams == "auto" and not notes:
         notes = (
             f"TF-IDF of {name}, C = {fitted.inverse_penalty:g}: the lowest loss on the validation texts",
@@ -176,13 +179,14 @@ def fit_features(
     labels: np.ndarray,
     validation_features: np.ndarray,
     validation_labels: np.ndarray,
+    class_weight: ClassWeight | None = None,
 ) -> LogisticFit:
-    """Standardise frozen features (N, d_model), then logistic regression."""
+    """Standardise frozen features (N, d_model), then logistic regression. class_weight: as for `fit_tfidf`."""
     from sklearn.preprocessing import StandardScaler
 
     scaler = StandardScaler().fit(features)
     only = _Candidate(scaler, scaler.transform(features), scaler.transform(validation_features))
-    return _fit({"features": only}, labels, validation_labels)[1]
+    return _fit({"features": only}, labels, validation_labels, class_weight)[1]
 
 
 def _vectorisers(ngrams: Ngrams, n_classes: int) -> dict[str, Any]:
@@ -241,17 +245,24 @@ def _zeros(texts: Sequence[str]) -> np.ndarray:
 
 
 def _fit(
-    candidates: Mapping[str, _Candidate], labels: np.ndarray, validation_labels: np.ndarray
+    candidates: Mapping[str, _Candidate],
+    labels: np.ndarray,
+    validation_labels: np.ndarray,
+    class_weight: ClassWeight | None,
 ) -> tuple[str, LogisticFit]:
     """The candidate and the C with the lowest validation loss, the first of equals: its name, and the fit."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
+    (weights,) = text_weights(class_weight, labels, validation_labels)
     best: tuple[float, str, Any] | None = None
     for name, candidate in candidates.items():
         for c in INVERSE_PENALTIES:
-            model = LogisticRegression(C=c, max_iter=2000).fit(candidate.train, labels)
-            loss = Evaluation(validation_labels, model.predict_proba(candidate.validation)).log_loss
+            model = LogisticRegression(C=c, max_iter=2000, class_weight=class_weight).fit(
+                candidate.train, labels
+            )
+            seen = Evaluation(validation_labels, model.predict_proba(candidate.validation))
+            loss = seen.weighted_loss(weights)
             if best is None or loss < best[0]:
                 best = loss, name, model
     assert best is not None

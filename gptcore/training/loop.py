@@ -22,10 +22,11 @@ from gptcore.training.timing import Phases
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """Rows and their classes. labels: (N,) int64 numpy."""
+    """Rows and their classes. labels: (N,) int64 numpy; weights: (N,) of each in the loss, None: all alike."""
 
     rows: Rows
     labels: np.ndarray
+    weights: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -73,7 +74,8 @@ def train(
             _check_finite(losses, recipe)
             with phases("evaluate"):
                 seen = evaluate(classifier, validation.rows, validation.labels)
-            if not math.isfinite(seen.log_loss):  # the epoch's last step has broken the weights
+                loss = seen.weighted_loss(validation.weights)
+            if not math.isfinite(loss):  # the epoch's last step has broken the weights
                 raise FloatingPointError(
                     f"the validation loss is not finite after epoch {epoch} (lr {recipe.lr:g})"
                 )
@@ -83,13 +85,13 @@ def train(
                     step=len(losses),
                     train_accuracy=accuracy,
                     validation_accuracy=seen.accuracy,
-                    validation_loss=seen.log_loss,
+                    validation_loss=loss,
                     train_s=phases.seconds["train"],
                 )
             )
             if on_epoch is not None:
                 on_epoch(epochs[-1])
-            best.update(epoch, seen)
+            best.update(epoch, seen, loss)
             if recipe.patience is not None and epoch - best.epoch >= recipe.patience:
                 break
     if recipe.restore_best:
@@ -145,6 +147,9 @@ class _Loop:
         self.parameters = classifier.trained_parameters()
         self.device = self.parameters[0].device
         self.labels = torch.from_numpy(np.array(data.labels)).to(self.device)
+        self.weights = None
+        if data.weights is not None:
+            self.weights = torch.from_numpy(np.array(data.weights)).to(self.device)
         self.order = torch.Generator().manual_seed(order_seed)
         # As published, also a last, smaller group divides by the full accumulation.
         self.rows_in_step = min(recipe.batch_size, len(data)) * recipe.accumulation
@@ -223,15 +228,32 @@ class _Loop:
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
         if (extra := self.classifier.adapter.extra_loss()) is not None:
             extra.backward()
+        mean_weight = self._mean_weight(parts)
         for part in parts:
             for rows in part.split(self.max_micro_batch or len(part)):
                 labels = self.labels[moved(rows, self.device)]
                 logits = self.classifier(self.rows.take(rows))
-                loss = F.cross_entropy(logits, labels, reduction="sum")
+                loss = self._loss(logits, labels, rows, mean_weight)
                 (loss / self.rows_in_step).backward()
                 total += loss.detach()
                 correct += (logits.detach().argmax(dim=1) == labels).sum()
         return total, correct
+
+    def _mean_weight(self, parts: Sequence[Tensor]) -> Tensor | None:
+        """Of the rows of a step. Divided by it, their weights make the step's loss their weighted mean.
+
+        So accumulated batches count as one large batch, and each text as its class says, whatever batch it is in.
+        """
+        return (
+            None if self.weights is None else self.weights[moved(torch.cat(list(parts)), self.device)].mean()
+        )
+
+    def _loss(self, logits: Tensor, labels: Tensor, rows: Tensor, mean_weight: Tensor | None) -> Tensor:
+        """Sum of the losses of these rows of the training set, each with its share of the mean weight."""
+        if self.weights is None or mean_weight is None:
+            return F.cross_entropy(logits, labels, reduction="sum")
+        shares = (self.weights[moved(rows, self.device)] / mean_weight).to(logits.dtype)
+        return F.cross_entropy(logits, labels, reduction="none") @ shares
 
     def _halve_micro_batch(self, parts: Sequence[Tensor]) -> None:
         """From now on at most half as many rows at a time, which changes no sum. Raises where it was one row."""
@@ -248,17 +270,17 @@ def _check_finite(losses: list[float], recipe: Recipe) -> None:
 
 
 class _Best:
-    """The epoch of lowest validation loss, and its weights where they may be asked for."""
+    """The epoch of lowest validation loss, the one that is trained on, and its weights where they may be asked for."""
 
     def __init__(self, parameters: list[torch.nn.Parameter], keep: bool) -> None:
         self.parameters, self.keep = parameters, keep
-        self.epoch = 0
+        self.epoch, self.loss = 0, math.inf
         self.seen: Evaluation | None = None
         self.weights: list[Tensor] = []
 
-    def update(self, epoch: int, seen: Evaluation) -> None:
-        if self.seen is None or seen.log_loss < self.seen.log_loss:
-            self.epoch, self.seen = epoch, seen
+    def update(self, epoch: int, seen: Evaluation, loss: float) -> None:
+        if loss < self.loss:
+            self.epoch, self.seen, self.loss = epoch, seen, loss
             if self.keep:
                 self.weights = [p.detach().clone() for p in self.parameters]
 

@@ -12,6 +12,7 @@ from gptcore.engine.engine import Engine
 from gptcore.engine.verify import verify_sample
 from gptcore.result import Agreement, Fit
 from gptcore.training.build import build_backbone, build_classifier, start, through_frozen
+from gptcore.training.class_weight import text_weights
 from gptcore.training.evaluate import evaluate
 from gptcore.training.inputs import prepare_inputs
 from gptcore.training.loop import Labelled, total_decay, train
@@ -34,7 +35,8 @@ def fit(task: Task) -> Fit:
     if task.device.type == "cuda" and _has_one_width(classifier, rows):
         classifier.layout = replace(classifier.layout, drop_padding=False)
     labels = (data.train.labels, data.validation.labels, data.test.labels)
-    splits = [Labelled(part, part_labels) for part, part_labels in zip(rows, labels, strict=True)]
+    weights = text_weights(recipe.class_weight, labels[0], *labels)
+    splits = [Labelled(*part) for part in zip(rows, labels, weights, strict=True)]
     agreement = verify(task, classifier, splits[0]) if task.verify else None
     training = train(classifier, recipe, splits[0], splits[1], task.seeds.order, task.phases, task.on_epoch)
     with task.phases("evaluate"):
@@ -75,7 +77,7 @@ def verify(task: Task, classifier: Classifier, rows: Labelled) -> Agreement:
         plain = build_classifier(backbone, len(data.label_names), recipe, Engine("plain"), task.seeds.init)
         plain.to(task.device)
         tokens = prepare_inputs(data, recipe, plain.layout, backbone.info).train.to(task.device)
-        return verify_sample(classifier, rows, plain, Labelled(tokens, data.train.labels), recipe)
+        return verify_sample(classifier, rows, plain, replace(rows, rows=tokens), recipe)
 
 
 def _has_one_width(classifier: Classifier, rows: list[Rows]) -> bool:

@@ -38,6 +38,7 @@ MOST_TIMES = 30  # they are
 _NEUTRAL = {
     **{"weights": "random", "lr": 1e-6, "weight_decay": 0.0, "schedule": "constant", "warmup": 0.0},
     "patience": None,
+    "class_weight": None,
 }
 
 

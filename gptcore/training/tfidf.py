@@ -17,6 +17,7 @@ def fit(task: Task) -> Fit:
         logistic = fit_tfidf(
             *(data.train.texts, data.train.labels, data.validation.texts, data.validation.labels),
             ngrams=task.recipe.ngrams,
+            class_weight=task.recipe.class_weight,
         )
     with task.phases("evaluate"):
         train, validation, test = (logistic.evaluate(split.texts, split.labels) for split in splits)

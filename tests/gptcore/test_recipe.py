@@ -91,6 +91,7 @@ CHANGES = {
     "patience": 2,
     "restore_best": True,
     "train_size": 100,
+    "class_weight": "balanced",
 }
 
 

@@ -38,6 +38,12 @@ def test_a_row_holds_every_change_on_its_way() -> None:
     assert (resolved.rows[0].against, resolved.rows[0].changes) == (None, {})
 
 
+def test_class_weights_are_a_change_like_any_other() -> None:
+    resolved = resolve(matrix({"name": "balanced", "set": {"class_weight": "balanced"}}), "gpt2")
+    assert recipes(resolved)["balanced"] == Recipe(class_weight="balanced")
+    assert resolved.rows[1].changes == {"class_weight": "balanced"}
+
+
 def test_precedence() -> None:
     toy = matrix(
         {"name": "nano", "set": {"model": "nano"}},
