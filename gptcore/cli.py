@@ -10,6 +10,7 @@ import typer
 from gptcore.commands.export import export
 from gptcore.commands.fit import fit
 from gptcore.commands.predict import predict
+from gptcore.commands.probe_padding import probe_padding
 from gptcore.commands.recipes import recipes
 from gptcore.errors import UserError
 
@@ -32,6 +33,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     recipes: "recipes",
     export: "export my-classifier --data reviews.csv --to hf --out my-classifier-hf",
     predict: 'predict my-classifier "win a free prize"',
+    probe_padding: "probe-padding my-classifier-hf --texts messages.csv --out padding.md",
 }
 for command, example in EXAMPLES.items():
     app.command(epilog=f"Example: python -m gptcore {example}")(command)

@@ -69,7 +69,7 @@ def load_hf(folder: Path, info: HFConfig) -> HFBackbone:
     require_transformers(str(folder))
     from transformers import AutoModel
 
-    with _quiet():
+    with quiet():
         try:
             model, report = AutoModel.from_pretrained(
                 folder,
@@ -99,7 +99,7 @@ def random_hf(info: HFConfig, seed: int) -> HFBackbone:
     require_transformers(info.model_type)
     from transformers import AutoModel
 
-    with torch.random.fork_rng(devices=[]), _quiet():
+    with torch.random.fork_rng(devices=[]), quiet():
         torch.manual_seed(seed)
         model = AutoModel.from_config(_config(info), dtype=torch.float32, **_options(info))
     return HFBackbone(model, info)
@@ -164,7 +164,7 @@ def _notes(folder: Path, report: dict[str, Any]) -> tuple[str, ...]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the library's remarks and progress bars: what matters of them is said in `notes`."""
     from transformers.utils import logging as theirs
 

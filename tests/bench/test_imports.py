@@ -35,6 +35,7 @@ TORCH_FREE = [
     "gptcore.commands.fit",
     "gptcore.commands.options",
     "gptcore.commands.predict",
+    "gptcore.commands.probe_padding",
     "gptcore.commands.recipes",
     "gptcore.errors",
     "gptcore.extras",
@@ -90,10 +91,14 @@ TORCH_FREE = [
     "gptcore.data.tokenizer",
     "gptcore.export",
     "gptcore.export.tokenizer_json",
+    "gptcore.padding",
+    "gptcore.padding.report",
+    "gptcore.padding.texts",
     "gptcore.product",
     "gptcore.product.card",
     "gptcore.product.recipes",
     "gptcore.product.report",
+    "gptcore.product.row_files",
     "gptcore.training.fits",
 ]
 # Of bench, nothing else: what does the runs, what times real steps, and the gate that runs a study.
@@ -302,6 +307,7 @@ def test_the_extra_hf_is_opened_in_few_places_and_only_when_needed() -> None:
         "gptcore.backbones.hf_attention",
         "gptcore.export.hf",
         "gptcore.methods.peft_layers",
+        "gptcore.padding.model",
     )
     packages = matching("gptcore*", "bench*")
     assert not offenders([name for name in packages if name not in opens], "transformers", "peft")
