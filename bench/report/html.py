@@ -22,6 +22,7 @@ from bench.evidence.looks import repeated_looks
 from bench.evidence.metrics import PredictionMetrics
 from bench.evidence.pareto import weigh
 from bench.evidence.results import Results
+from bench.evidence.serving import served_rows
 from bench.evidence.variance import independent
 from bench.evidence.verdicts import judge
 from bench.report import describe, series, text
@@ -36,6 +37,7 @@ from bench.report.outlook import (
     not_ruled_out,
     what_decides,
 )
+from bench.report.serving import HOW_TO_READ, cells, headings, shared_machine, ships
 from bench.report.sheet import sheets
 from bench.report.summary import PHASES
 from bench.report.tables import mean
@@ -62,7 +64,7 @@ _FILTERS: tuple[Callable[..., Any], ...] = (
         text.points_between,
     ),
     *(text.margin_text, margin_note, models_note, chance, not_ruled_out, what_decides),
-    *(text.seconds, text.as_sentence, describe.by_question, describe.change, mean, sheets),
+    *(text.seconds, text.as_sentence, describe.by_question, describe.change, mean, sheets, cells, ships),
 )
 
 
@@ -81,6 +83,7 @@ def render(results: Results) -> str:
     style = page.get_template("style.css").render(families=series.KINDS)
     script = "\n".join(page.get_template(name).render() for name in _SCRIPTS)
     verdicts, forest = judge(results), series.forest(results)
+    serving = served_rows(results)
     plots = [plot for plot in (series.accuracy(results), series.accuracy_time(results)) if plot]
     losses, validation = series.loss_curves(results), series.accuracy_curves(results)
     return page.get_template("report.html").render(
@@ -107,6 +110,9 @@ def render(results: Results) -> str:
         describe=describe,
         notes=list(describe.notes(results).items()),
         phases=[name for name in PHASES if any(result.seconds(name) for result in results.finished)],
+        serving=serving,
+        serving_headings=headings(serving),
+        serving_note=f"{HOW_TO_READ} {shared_machine(results)}".strip(),
         plots=plots,
         panels=[("Validation accuracy, %, by epoch", validation), ("Training loss, nats, by epoch", losses)],
         plot_data={

@@ -15,6 +15,7 @@ from bench.report.html import write_html
 from bench.report.plots import write_plots
 from bench.report.prediction import prediction_section
 from bench.report.recommendation import recommendation
+from bench.report.serving import serving_section
 from bench.report.summary import write_summary
 from bench.report.tables import (
     facts_table,
@@ -75,6 +76,7 @@ def render(results: Results) -> str:
         facts_table(results),
         rows_table(results),
         _how_to_read(results),
+        *serving_section(results),
         scatter_section(results),
         *tuning_section(results),
         unfinished_table(results),

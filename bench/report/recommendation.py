@@ -8,6 +8,7 @@ from bench.evidence.pareto import Candidate, Tradeoff, weigh
 from bench.evidence.results import Results, RowResult
 from bench.report.cut import cut_sentences
 from bench.report.describe import leak
+from bench.report.serving import ships
 from bench.report.tables import section
 from bench.report.text import MISSING, count, escape, margin_text, percent, points_between, seconds
 
@@ -44,7 +45,7 @@ def recommendation(results: Results) -> list[str]:
     heading, rest = table.split("\n\n", 1)
     return [
         heading,
-        _sentence(tradeoff) + _doubt(results, tradeoff) + _leak(results),
+        _sentence(tradeoff) + _ships(tradeoff) + _doubt(results, tradeoff) + _leak(results),
         escape(" ".join(cut_sentences(results))),
         rest,
         _HOW_TO_READ.format(margin=margin_text(results.margin)),
@@ -65,6 +66,11 @@ def _sentence(tradeoff: Tradeoff) -> str:
         f"{name} ({cost}), the cheapest row that is shown to lose no more than {margin_text(tradeoff.margin)} against "
         f"the most accurate one, {escape(best.name)} ({_cost(best)}): a difference of {_difference(chosen)} points."
     )
+
+
+def _ships(tradeoff: Tradeoff) -> str:
+    chosen = tradeoff.recommended
+    return f" {text}" if chosen and (text := ships(chosen.result)) else ""
 
 
 def _none_yet(tradeoff: Tradeoff) -> str:

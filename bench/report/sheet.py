@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from bench.evidence.stats import wilson
 from bench.records.record import Cost, Curves, Environment, Metrics, Predictions, Record
 from bench.report.describe import commit
-from bench.report.text import MISSING, class_name, count, interval, memory, percent, seconds, value_text
+from bench.report.text import (
+    MISSING,
+    class_name,
+    count,
+    file_size,
+    interval,
+    memory,
+    percent,
+    seconds,
+    value_text,
+)
 from gptcore.recipe import Recipe
 from gptcore.result import PaddingCheck
 
@@ -153,6 +163,19 @@ def _cost(cost: Cost) -> Sheet:
         ("token positions", count(cost.tokens_processed), ""),
         ("FLOPs", MISSING if cost.flops is None else f"{cost.flops:.2e}", ""),
     ]
+    if serving := cost.serving:
+        latency, merged = seconds(1000 * serving.latency_p50_s), serving.merged_latency_p50_s
+        totals += [
+            ("classifier as saved", file_size(serving.saved_bytes), ""),
+            ("with its model", file_size(serving.with_base_bytes), ""),
+            ("one text, ms (median)", latency, ""),
+            ("texts a second", count(serving.texts_per_s), ""),
+        ]
+        if merged is not None:
+            totals += [
+                ("one text, merged, ms", seconds(1000 * merged), ""),
+                ("texts a second, merged", count(serving.merged_texts_per_s), ""),
+            ]
     if cost.predicted_s is not None:
         totals.insert(1, ("forecast for this run", seconds(cost.predicted_s), ""))
     strong = frozenset({len(rows)})

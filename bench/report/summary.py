@@ -11,6 +11,7 @@ from bench.evidence.results import Results, RowResult
 from bench.records.record import Record
 from bench.report.text import changes, sanitize
 from gptcore.files import write_whole
+from gptcore.result import ServingCost
 
 PHASES = ("load", "tokenise", "trunk", "train", "evaluate", "other")
 _FORMULA = tuple("=+-@＝＋－＠")  # full-width ones too, which East Asian spreadsheets accept
@@ -84,7 +85,8 @@ def _cost(run: Record | None) -> dict[str, Any]:
         "flops",
     ):
         line[name] = getattr(cost, name, None)
-    return line
+    serving = cost.serving if cost else None
+    return line | {f"serving_{name}": getattr(serving, name, None) for name in ServingCost.model_fields}
 
 
 def _cell(value: Any) -> Any:

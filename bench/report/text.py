@@ -131,6 +131,14 @@ def memory(n_bytes: int | None) -> str:
     return f"{n_bytes / 2**20:,.0f} MiB" if n_bytes < 2**30 else f"{n_bytes / 2**30:.2f} GiB"
 
 
+def file_size(n_bytes: int) -> str:
+    """Bytes of files with three significant digits: 812 B, 12.3 kB, 4.34 MB, 1.56 GB."""
+    for size, unit in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if n_bytes >= size:
+            return f"{float(f'{n_bytes / size:.3g}'):g} {unit}"
+    return f"{n_bytes} B"
+
+
 def value_text(value: Any) -> str:
     """A recipe's value as in a matrix file: true, none, c_attn+c_proj."""
     if isinstance(value, bool):
