@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typer import Exit
+from typing import Annotated
+
+from typer import Exit, Option
 
 
-def doctor() -> None:
+def doctor(
+    models: Annotated[str, Option(help="models that the study would run on: as for `run`, a,b,c")] = "auto",
+) -> None:
     """Check whether a study can run here. Writes and downloads nothing.
 
     Checks cores, speed, versions, memory, disk, cache, and the sources of data and weights, and shows what
@@ -14,5 +18,5 @@ def doctor() -> None:
     from bench.commands.progress import show_checks
     from bench.run.doctor import examine
 
-    if "problem" in show_checks(examine()):
+    if "problem" in show_checks(examine(models)):
         raise Exit(1)

@@ -18,7 +18,10 @@ def list_command() -> None:
     models = {name: entry.about for name, entry in REGISTRY.items()} | models
     for title, lines in (
         ("matrices", matrices()),
-        ("models", [*models.items(), (TFIDF, "no GPT: TF-IDF and logistic regression")]),
+        (
+            "models (one study on several: --models a,b,c)",
+            [*models.items(), (TFIDF, "no GPT: TF-IDF and logistic regression")],
+        ),
         ("datasets", list(DATASETS.items())),
         ("published tables", list(judged_tables().items())),
     ):

@@ -128,9 +128,19 @@ class Results:
         """The baseline, where it is among the rows."""
         return next((result for result in self.rows if result.name == self.study.baseline), None)
 
+    def baseline_of(self, result: RowResult) -> RowResult | None:
+        """The baseline of a row's own model, where the study has several; else the baseline."""
+        name = self.study.baseline_of(result.row).name
+        return next((other for other in self.rows if other.name == name), None)
+
     def against(self, result: RowResult) -> RowResult | None:
         """The row that this one is compared with, where it is among the rows."""
         return next((other for other in self.rows if other.name == result.row.against), None)
+
+    @property
+    def axis(self) -> list[str]:
+        """The models on each of which the study has its rows, in its order; none where it runs on one."""
+        return list(dict.fromkeys(result.row.recipe.model for result in self.rows if result.row.matrix_row))
 
     @property
     def finished(self) -> list[RowResult]:

@@ -40,6 +40,10 @@ class Row(_Part):
     published: Published | None = None
     no_op: bool = Field(default=False, description="the same recipe as another row, by construction")
     excluded: str | None = Field(default=None, description="why the row cannot belong to this model family")
+    matrix_row: str | None = Field(
+        default=None,
+        description="its name in the matrix, where the study has that row on each of several models",
+    )
     weight: float | None = Field(
         default=None,
         gt=0,
@@ -84,7 +88,7 @@ class Study(_Part):
     name: str
     matrix: str
     about: str
-    models: str = Field(description="gpt2, bundled, or the path of a checkpoint")
+    models: str = Field(description="a family, a model's name, hub id or path, or several: a,b,c")
     engine: Literal["fast", "plain"] = "fast"
     baseline: str
     questions: dict[str, str] = Field(description="question id -> its text, in the order of the report")
@@ -145,6 +149,22 @@ class Study(_Part):
             if row.name == name:
                 return row
         raise KeyError(name)
+
+    def baseline_of(self, row: Row) -> Row:
+        """The baseline on the row's own model, where the study has one on each; else the study's."""
+        base = self.row(self.baseline)
+        mine = (
+            other
+            for other in self.rows
+            if row.matrix_row is not None
+            and other.matrix_row == base.matrix_row
+            and other.recipe.model == row.recipe.model
+        )
+        return next(mine, base)
+
+    def is_baseline(self, name: str) -> bool:
+        """Whether a row is the baseline, of any of the study's models."""
+        return name == self.baseline or self.row(name) == self.baseline_of(self.row(name))
 
 
 def has_same_checkpoint(record: Record, study: Study) -> bool:

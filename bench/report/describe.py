@@ -181,9 +181,9 @@ def mixed_weights(runs: Iterable[Record]) -> dict[str, int]:
 def change(results: Results, result: RowResult) -> str:
     """A row's difference from its reference row, which is named unless it is the baseline."""
     if result.row.against is None:
-        return "baseline" if result.name == results.study.baseline else MISSING
+        return "baseline" if results.study.is_baseline(result.name) else MISSING
     text = changes(result.row.changes) or ("no-op" if result.row.no_op else "none")
-    return text if result.row.against == results.study.baseline else f"{result.row.against}: {text}"
+    return text if results.study.is_baseline(result.row.against) else f"{result.row.against}: {text}"
 
 
 def notes(results: Results) -> dict[str, str]:

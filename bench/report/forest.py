@@ -58,7 +58,7 @@ def forest_of(results: Results) -> Forest | None:
 
 def _label(results: Results, verdict: Verdict) -> str:
     name = sanitize(verdict.row)
-    return name if verdict.against == results.study.baseline else f"{name} vs {sanitize(verdict.against)}"
+    return name if results.study.is_baseline(verdict.against) else f"{name} vs {sanitize(verdict.against)}"
 
 
 def forest_section(results: Results) -> str:

@@ -25,7 +25,7 @@ from bench.evidence.results import Results
 from bench.evidence.serving import served_rows
 from bench.evidence.variance import independent
 from bench.evidence.verdicts import judge
-from bench.report import describe, series, text
+from bench.report import across, describe, series, text
 from bench.report.claims import errata
 from bench.report.cut import MARK, cut_sentences
 from bench.report.looks import looks_cells, looks_note
@@ -108,6 +108,7 @@ def render(results: Results) -> str:
         claims=judge_claims(results),
         errata=errata(results),
         describe=describe,
+        across=across,
         notes=list(describe.notes(results).items()),
         phases=[name for name in PHASES if any(result.seconds(name) for result in results.finished)],
         serving=serving,

@@ -8,6 +8,7 @@ from bench.evidence.models import MIN_SEEDS
 from bench.evidence.results import Results, collect
 from bench.records.record import Record
 from bench.records.study import Study
+from bench.report.across import across_section
 from bench.report.claims import claims_section
 from bench.report.describe import shares_work
 from bench.report.forest import forest_section
@@ -76,6 +77,7 @@ def render(results: Results) -> str:
         facts_table(results),
         rows_table(results),
         _how_to_read(results),
+        across_section(results),
         *serving_section(results),
         scatter_section(results),
         *tuning_section(results),

@@ -215,10 +215,10 @@ def _panels(results: Results, name: str, label: str, points: Callable[[Curves], 
     if not everything:
         return []
     (left, right), (low, high) = (_around(*values) for values in zip(*everything, strict=True))
-    behind = [Line(pairs, "behind", 0) for _, pairs in curves(results.baseline)]
     panels = []
     for i, row in enumerate(rows):
-        kind = _family(results, row)
+        kind, baseline = _family(results, row), results.baseline_of(row)
+        behind = [Line(pairs, "behind", 0) for _, pairs in curves(baseline)] if row is not baseline else []
         own = [Line(pairs, "curve", kind, f"seed {run.seed_index}", run.run_id) for run, pairs in curves(row)]
         panels.append(
             Plot(
@@ -226,7 +226,7 @@ def _panels(results: Results, name: str, label: str, points: Callable[[Curves], 
                 sanitize(row.name),
                 Axis("epoch", left, right),
                 Axis(label, low, high),
-                lines=(*(behind if row is not results.baseline else ()), *own),
+                lines=(*behind, *own),
                 compact=True,
             )
         )
@@ -234,7 +234,8 @@ def _panels(results: Results, name: str, label: str, points: Callable[[Curves], 
 
 
 def _family(results: Results, result: RowResult) -> int:
-    return KINDS.index(family(result.row, results.baseline.row if results.baseline else None))
+    baseline = results.baseline_of(result)
+    return KINDS.index(family(result.row, baseline.row if baseline else None))
 
 
 def _mean(result: RowResult, kind: int, x: float, y: float, label: str = "") -> Point:

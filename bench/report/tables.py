@@ -28,9 +28,12 @@ def section(results: Results, title: str, headers: list[str], rows: list[list[st
 
     Cells must be escaped. `align` has one letter per column: r for figures, l for text.
     """
+    return "\n\n".join(filter(None, [f"## {title}", untrained_note(results), _table(headers, rows, align)]))
+
+
+def _table(headers: list[str], rows: list[list[str]], align: str) -> str:
     sides = ["right" if letter == "r" else "left" for letter in align]
-    table = tabulate(rows, headers, tablefmt="pipe", disable_numparse=True, colalign=sides)
-    return "\n\n".join(filter(None, [f"## {title}", untrained_note(results), table]))
+    return tabulate(rows, headers, tablefmt="pipe", disable_numparse=True, colalign=sides)
 
 
 def untrained_note(results: Results) -> str:
@@ -85,7 +88,15 @@ def rows_table(results: Results) -> str:
             memory(result.added_mem_bytes),
         ]
         rows.append(cells + (_figures(result.published) if published else []))
-    return section(results, "Results", headers, rows, "ll" + "r" * (len(headers) - 2))
+    align = "ll" + "r" * (len(headers) - 2)
+    if not results.axis:
+        return section(results, "Results", headers, rows, align)
+    groups: dict[str, list[list[str]]] = {}
+    for result, cells in zip(finished, rows, strict=True):
+        model = result.row.recipe.model if result.row.matrix_row else "Rows about a model of their own"
+        groups.setdefault(model, []).append(cells)
+    tables = [f"### {escape(model)}\n\n{_table(headers, rows, align)}" for model, rows in groups.items()]
+    return "\n\n".join(filter(None, ["## Results", untrained_note(results), *tables]))
 
 
 def footnotes(results: Results) -> dict[str, str]:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Literal
@@ -55,8 +56,8 @@ class Check:
     remedy: str = ""
 
 
-def examine() -> Iterator[Check]:
-    """Run all checks, yielding each as it finishes."""
+def examine(models: str = "auto") -> Iterator[Check]:
+    """Run all checks, yielding each as it finishes. models: those that a study would run on."""
     checks: list[Callable[[], Iterator[Check]]] = [
         *(
             _machine,
@@ -69,7 +70,7 @@ def examine() -> Iterator[Check]:
             _sources,
             _weights,
             _known_weights,
-            _study,
+            partial(_study, models),
         )
     ]
     for check in checks:
@@ -255,13 +256,13 @@ def _known_group(names: list[str]) -> Check:
     return Check("weights", "warning", f"{text}{', '.join(missing)}: cannot be downloaded from here", remedy)
 
 
-def _study() -> Iterator[Check]:
-    """What `run --matrix full` would do, if that is known without downloading anything."""
+def _study(models: str) -> Iterator[Check]:
+    """What `run --matrix full` would do on these models, if that is known without downloading anything."""
     if not holds(cache_dir() / SMS_SPAM.name, SMS_SPAM):
         yield Check("run --matrix full", "ok", f"would first download {SMS_SPAM.name}")
         return
     try:
-        study_run = open_study(RunOptions())
+        study_run = open_study(RunOptions(models=models))
     except UserError as error:
         yield Check("run --matrix full", "problem", str(error), "fix what the message names")
         return

@@ -19,6 +19,7 @@ Models = Annotated[
     str,
     Option(
         help="gpt2, bundled, one model's name (see `list`), a checkpoint folder or a hub id, with @REVISION; "
+        "several, a,b,c: one study with each row on each of them; "
         "auto: gpt2 if there is a CUDA GPU and the weights are available, else bundled"
     ),
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -22,9 +22,10 @@ from bench.run.options import LookOptions, RunOptions
 from bench.run.same_study import check_same_study, checkpoints_of, reported_study, unknown_checkpoints
 from bench.run.tune import StudyOn, choices, trial_data
 from bench.run.worker import SessionSpec
+from bench.study.axis import choose_all, resolve_on
 from bench.study.matrix import Tune, load_matrix
-from bench.study.plan import PlannedRun, checkpoint_notes, choose_models, make_plan
-from bench.study.resolve import parse_set, resolve
+from bench.study.plan import PlannedRun, checkpoint_notes, make_plan
+from bench.study.resolve import parse_set
 from bench.study.tuning import Tuning
 from gptcore.backbones.checkpoints import checkpoint_reachable, is_local_folder
 from gptcore.backbones.convert.terms import accept_terms
@@ -99,11 +100,11 @@ def open_study(options: RunOptions, judged: LookOptions = ONE_LOOK) -> StudyRun:
         )
     accepted = accept_terms(options.accept_licence)
     matrix = load_matrix(options.matrix)
-    models, why = choose_models(options.models, has_cuda, checkpoint_reachable)
+    models, why = choose_all(options.models, has_cuda, checkpoint_reachable)
     changes = dict(parse_set(text) for text in options.changes)
     vary = parse_vary(options.vary)
     narrowed = (split_names(options.only), split_names(options.skip))
-    resolved = resolve(matrix, models, changes, *narrowed)
+    resolved = resolve_on(matrix, models, changes, *narrowed)
     data = load_dataset(options.data, options=options.reading())
     tune = matrix.tune if options.tune == "on" else None
     check_varies(data, vary)
@@ -131,17 +132,17 @@ def open_study(options: RunOptions, judged: LookOptions = ONE_LOOK) -> StudyRun:
         on = StudyOn(data.source_fingerprint, options.engine, checkpoints_of(resolved.rows))
         tuned = choices(folder, resolved.rows, tune, FIRST_SEED, on)
     values = {each.row: each.values for each in tuned.rows}
-    resolved = resolve(matrix, models, changes, *narrowed, values)
+    resolved = resolve_on(matrix, models, changes, *narrowed, values)
     warnings = [*data.warnings, *resolved.warnings]
     seeds = make_seeds(looks[-1], vary)
     study = Study(
         name=name,
         matrix=matrix.name,
         about=matrix.about,
-        models=models,
+        models=",".join(models),
         engine=options.engine,
         baseline=resolved.baseline,
-        questions=matrix.questions,
+        questions=resolved.questions,
         rows=list(resolved.rows),
         seeds=seeds,
         scheme=scheme_of(looks, seeds),
@@ -222,22 +223,14 @@ def make_seeds(n: int, vary: tuple[Series, ...]) -> list[Seeds]:
 
 def study_name(
     matrix: str,
-    models: str,
+    models: Sequence[str],
     dataset: str,
     engine: str,
     vary: tuple[Series, ...] = TOGETHER,
     limit: int | None = None,
 ) -> str:
-    """Folder of a study: its models, and whatever is not the default (full, sms-spam, fast, all seeds vary).
-
-    Of a checkpoint's folder the name and a digest of the whole path, as many checkpoints are called "final".
-    """
-    repo, revision = split_revision(models)
-    path = Path(models)
-    parts = [Path(repo).name + (f"@{revision.replace('/', '-')}" if revision else "")]
-    if is_local_folder(models):
-        path = path.resolve()
-        parts = [f"{path.name}-{hashlib.sha256(str(path).encode()).hexdigest()[:6]}"]
+    """Folder of a study: its models, and whatever is not the default (full, sms-spam, fast, all seeds vary)."""
+    parts = ["+".join(map(_model_name, models))]
     if matrix != "full":
         parts.append(matrix)
     if dataset != "sms-spam":
@@ -249,6 +242,15 @@ def study_name(
     if vary != TOGETHER:
         parts += ["vary", *("+".join(kinds) for kinds in vary)]
     return "-".join(parts)
+
+
+def _model_name(model: str) -> str:
+    """Of a checkpoint's folder the name and a digest of the whole path, as many checkpoints are called "final"."""
+    if is_local_folder(model):
+        path = Path(model).resolve()
+        return f"{path.name}-{hashlib.sha256(str(path).encode()).hexdigest()[:6]}"
+    repo, revision = split_revision(model)
+    return Path(repo).name + (f"@{revision.replace('/', '-')}" if revision else "")
 
 
 def check_varies(data: Dataset, vary: tuple[Series, ...]) -> None:

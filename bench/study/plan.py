@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Literal
@@ -118,14 +118,19 @@ def make_plan(
     return [
         planned(rows, seed_index, seeds)
         for seed_index, seeds in enumerate(study.seeds)
-        for rows in sorted(sharing.values(), key=_blocks_trained, reverse=True)
+        for rows in _in_order(sharing.values())
     ]
 
 
-def _blocks_trained(rows: list[Row]) -> int:
-    """Sort key: shorter trunks first, because longer ones start from them."""
-    recipe = rows[0].recipe
-    return 0 if recipe.backbone is None else recipe.method.upper_blocks or 0
+def _in_order(sharing: Iterable[list[Row]]) -> list[list[Row]]:
+    """One model after the other, each with its shorter trunks first, because longer ones start from them."""
+    groups = list(sharing)
+    models = list(dict.fromkeys(rows[0].recipe.model for rows in groups))
+    return sorted(groups, key=lambda rows: (models.index(rows[0].recipe.model), -_blocks_trained(rows[0])))
+
+
+def _blocks_trained(row: Row) -> int:
+    return 0 if row.recipe.backbone is None else row.recipe.method.upper_blocks or 0
 
 
 def blocking(plan: Sequence[PlannedRun]) -> list[str]:

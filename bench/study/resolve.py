@@ -27,11 +27,17 @@ from gptcore.training.fits import fit_obstacle
 
 @dataclass(frozen=True)
 class Resolved:
-    """Rows in the order of the file, the baseline first, and warnings for the reader."""
+    """Rows in the order of the file, the baseline first. warned: row -> a warning about it; questions: id -> text."""
 
     baseline: str
     rows: tuple[Row, ...]
-    warnings: tuple[str, ...]
+    warned: Mapping[str, str]
+    questions: dict[str, str]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The warnings for the reader, each once."""
+        return tuple(dict.fromkeys(self.warned.values()))
 
 
 def parse_set(text: str) -> tuple[str, Any]:
@@ -95,12 +101,18 @@ def resolve(
     rows = [row.model_copy(update={"published": figures.get(row.name)}) for row in rows]
     chosen = {field for values in (tuned or {}).values() for field in values}
     in_grid = {row.name for row in matrix.grid.rows()} if matrix.grid else set()
-    warnings = [
-        warning
+    warned = {
+        row.name: warning
         for row in rows[1:]
         if row.name not in in_grid and (warning := _warning(matrix, specs[row.name], row, recipes, chosen))
-    ]
-    return Resolved(matrix.baseline.name, tuple(rows), tuple(warnings))
+    }
+    return Resolved(matrix.baseline.name, tuple(rows), warned, matrix.questions)
+
+
+def has_own_model(matrix: Matrix, name: str) -> bool:
+    """Whether a row says itself which model it is about, such as TF-IDF, whatever the study runs on."""
+    specs = {row.name: row for row in matrix.all_rows()}
+    return "model" in _changes_on_the_way(matrix, specs, name)
 
 
 def _parents(

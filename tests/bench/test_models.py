@@ -110,5 +110,5 @@ def _no_fetching(*_: object) -> None:
 
 def test_sizes_and_names_of_folders() -> None:
     assert [_bytes(n) for n in (93_000_000, 1_520_000_000)] == ["93 MB", "1.5 GB"]
-    assert study_name("full", "bert-base-uncased", "sms-spam", "fast") == "bert-base-uncased"
-    assert study_name("full", "owner/name@refs/pr/1", "sms-spam", "fast") == "name@refs-pr-1"
+    assert study_name("full", ["bert-base-uncased"], "sms-spam", "fast") == "bert-base-uncased"
+    assert study_name("full", ["owner/name@refs/pr/1"], "sms-spam", "fast") == "name@refs-pr-1"

@@ -192,8 +192,8 @@ def _small_multiples(
     panels = figure.subplots(n_lines, n_columns, sharex=True, sharey=True, squeeze=False)
     for axes, row in zip(panels.flat, rows, strict=False):
         # The baseline is behind every other row, and stands out in its own panel.
-        if row is not results.baseline:
-            for x, y in lines(results.baseline):
+        if row is not (baseline := results.baseline_of(row)):
+            for x, y in lines(baseline):
                 axes.plot(x, y, **BEHIND)
         for x, y in lines(row):
             axes.plot(x, y, color=family_of(results, row).colour, linewidth=1.2)

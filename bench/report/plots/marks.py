@@ -34,8 +34,8 @@ def name_of(result: RowResult, width: int = 36, lines: int = 2) -> str:
 
 
 def family_of(results: Results, result: RowResult) -> style.Family:
-    """The kind of change that a row makes to the study's baseline."""
-    return style.family(result.row, results.baseline.row if results.baseline else None)
+    """The kind of change that a row makes to the baseline of its model."""
+    return style.family(result.row, baseline.row if (baseline := results.baseline_of(result)) else None)
 
 
 def draw_dots(axes: Axes, values: Sequence[float], y: float, colour: str) -> None:

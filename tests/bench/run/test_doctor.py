@@ -31,7 +31,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def cached(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if all that is fetched were in the cache; the study is left out."""
     monkeypatch.setattr(doctor, "holds", lambda _path, _asset: True)
-    monkeypatch.setattr(doctor, "_study", lambda: iter([Check("run --matrix full", "ok", "")]))
+    monkeypatch.setattr(doctor, "_study", lambda _models: iter([Check("run --matrix full", "ok", "")]))
 
 
 def found(name: str, checks: list[Check] | None = None) -> list[Check]:
@@ -139,7 +139,7 @@ def test_the_exit_code(
     status: str, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     check = Check("thing", status, "as it is", "do this")  # type: ignore[arg-type]
-    monkeypatch.setattr(doctor, "examine", lambda: iter([check]))
+    monkeypatch.setattr(doctor, "examine", lambda _models: iter([check]))
     monkeypatch.setattr("sys.argv", ["bench", "doctor"])
     with pytest.raises(SystemExit) as end:
         cli.main()

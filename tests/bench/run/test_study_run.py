@@ -43,9 +43,9 @@ def test_vary_refuses_what_is_no_seed(text: str) -> None:
 
 
 def test_a_study_of_one_seed_kind_has_its_own_folder() -> None:
-    assert study_name("full", "bundled", "sms-spam", "fast") == "bundled"
-    assert study_name("full", "bundled", "sms-spam", "fast", (("init",),)) == "bundled-vary-init"
-    assert study_name("full", "nano", "sms-spam", "fast", (("init", "order"), ("split",))) == (
+    assert study_name("full", ["bundled"], "sms-spam", "fast") == "bundled"
+    assert study_name("full", ["bundled"], "sms-spam", "fast", (("init",),)) == "bundled-vary-init"
+    assert study_name("full", ["nano"], "sms-spam", "fast", (("init", "order"), ("split",))) == (
         "nano-vary-init+order-split"
     )
 
@@ -53,6 +53,6 @@ def test_a_study_of_one_seed_kind_has_its_own_folder() -> None:
 def test_checkpoints_that_are_called_alike_have_folders_of_their_own(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name / "final").mkdir(parents=True)
-    names = {study_name("full", str(tmp_path / name / "final"), "sms-spam", "fast") for name in ("a", "b")}
+    names = {study_name("full", [str(tmp_path / name / "final")], "sms-spam", "fast") for name in ("a", "b")}
     assert len(names) == 2
     assert all(name.startswith("final-") for name in names)
