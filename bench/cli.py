@@ -18,6 +18,7 @@ from bench.commands.report import report
 from bench.commands.run import run
 from bench.commands.show import show
 from bench.commands.speed import speed
+from bench.commands.watch import watch
 from bench.report.text import sanitize
 from gptcore.errors import UserError
 
@@ -34,6 +35,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     check: "check reviews.csv",
     plan: "plan --matrix full --models gpt2",
     run: "run --matrix full --only baseline,first-token --seeds 5",
+    watch: "watch results/embedded --once",
     report: "report results/embedded",
     compare: "compare results/embedded results/mine --out comparison.md",
     judge: "judge llms_from_scratch --study results/embedded",

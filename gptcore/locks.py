@@ -38,6 +38,29 @@ def lock(folder: Path, name: str, *, wait: bool = False) -> Iterator[bool]:
         os.close(handle)
 
 
+def is_held(folder: Path, name: str) -> bool | None:
+    """Whether a process holds the lock `name` now; None where the file system does not say. Writes nothing.
+
+    It looks by taking a shared lock for an instant: whoever asks for the lock in that instant without `wait` is
+    refused, and asks again.
+    """
+    try:
+        handle = os.open(folder / FOLDER / f"{name}.lock", os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
+    return False
+
+
 def _acquire(path: Path, wait: bool) -> int | None:
     """The open, locked file; None where another process holds it."""
     while True:

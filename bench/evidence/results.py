@@ -196,7 +196,7 @@ def collect(study: Study, records: list[Record], margin: float | None = None) ->
     for record in records:
         if record.recipe_id not in recipe_ids:
             continue
-        if _belongs(record, study):
+        if belongs(record, study):
             found[record.recipe_id, record.seed_index] = record
         else:
             n_unused += 1
@@ -221,7 +221,8 @@ def _slots(study: Study, done: list[int]) -> int:
     return min(wanted, len(study.seeds))
 
 
-def _belongs(record: Record, study: Study) -> bool:
+def belongs(record: Record, study: Study) -> bool:
+    """Whether a record is of the study's data, checkpoint files and seeds."""
     same_data = record.dataset.source_fingerprint == study.dataset.source_fingerprint
     same_checkpoint = has_same_checkpoint(record, study)
     in_range = 0 <= record.seed_index < len(study.seeds)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from bench.records.events import EventLog
 from bench.records.record import Record
 from bench.records.store import find_record, save_record
 from bench.run.outcome import RefusedRunError
@@ -54,6 +55,7 @@ def execute(
     ends without a record. Returns the records of all that was to do. Raises UserError where the folder cannot
     be written, and RefusedRunError at the end where a run was refused: it leaves no record, the others are done.
     """
+    log = EventLog(folder)
     records: list[Record] = []
     refused: list[RefusedRunError] = []
     left = [planned for planned in plan if planned.state in ("todo", "blocked")]
@@ -64,7 +66,7 @@ def execute(
                 if not mine:
                     continue
                 try:
-                    records.append(_one(planned, folder, seen.get(planned.run_id), run, listener))
+                    records.append(_one(planned, folder, seen.get(planned.run_id), run, listener, log))
                 except RefusedRunError as error:
                     listener.refuse(planned, str(error))
                     refused.append(error)
@@ -88,6 +90,7 @@ def _one(
     seen: Record | None,
     run: Callable[[PlannedRun, OnEpoch], Record],
     listener: Listener,
+    log: EventLog,
 ) -> Record:
     """The record of a run that this process has locked, found or made.
 
@@ -100,7 +103,18 @@ def _one(
         there = record is not None and record != seen  # done meanwhile
     if record is None or not there:
         listener.start(planned)
-        record = run(planned, listener.epoch)
-        save_record(folder, record)
+        with log.run(planned.run_id) as events:
+
+            def on_epoch(epoch: Epoch) -> None:
+                listener.epoch(epoch)
+                events.epoch(epoch)
+
+            try:
+                record = run(planned, on_epoch)
+            except RefusedRunError:
+                events.status = "refused"
+                raise
+            save_record(folder, record)
+            events.status = record.status
     listener.end(planned, record)
     return record

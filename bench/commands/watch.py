@@ -1,0 +1,127 @@
+"""`python -m bench watch`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Argument, Option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import RenderableType
+
+    from bench.run.snapshot import Current, Snapshot, Worker
+
+MOST_LINES = 8  # of each list
+
+
+def watch(
+    study: Annotated[
+        Path | None,
+        Argument(help="study folder, or its name in results/; default: the one that changed last"),
+    ] = None,
+    once: Annotated[
+        bool, Option("--once", help="print the state once and end; always so where the output is no terminal")
+    ] = False,
+    every: Annotated[float, Option(min=0.1, max=3600, help="seconds between two looks")] = 1.0,
+) -> None:
+    """Show a study's runs, workers, time left and best rows, from its folder alone. Only reads; Ctrl-C ends it.
+
+    The study may run in other processes, or on other machines that write into the same folder.
+    """
+    import time
+    from datetime import UTC, datetime
+
+    from rich.live import Live
+
+    from bench.commands.progress import console
+    from bench.run.watch import Watcher, study_folder
+
+    watcher = Watcher(study_folder(study))
+
+    def look() -> Snapshot:
+        return watcher.look(datetime.now(UTC))
+
+    found = look()
+    if once or not console.is_terminal:
+        console.print(render(found), soft_wrap=True)
+        return
+    with Live(render(found), console=console, auto_refresh=False) as live:
+        try:
+            while found.n_left or found.is_running:
+                time.sleep(every)
+                found = look()
+                live.update(render(found), refresh=True)
+        except KeyboardInterrupt:
+            return
+
+
+def render(found: Snapshot) -> RenderableType:
+    """A snapshot as lines for the terminal."""
+    from rich.text import Text
+
+    from bench.report.text import sanitize
+
+    return Text("\n".join(" " * indent + sanitize(line) for indent, line in _lines(found)))
+
+
+def _lines(found: Snapshot) -> Iterator[tuple[int, str]]:
+    """(spaces before it, text) of each line."""
+    from bench.commands.progress import duration
+
+    counts, study = found.counts, found.study
+    alive = [run for run in found.current if run.is_alive]
+    yield (
+        0,
+        f"{study.name} on {study.dataset.name}: {counts['done']} of {found.n_runs} runs done, "
+        f"{counts['failed']} failed, {counts['skipped']} skipped, {len(alive)} running",
+    )
+    if found.eta_s is not None:
+        yield 0, f"about {duration(found.eta_s)} left, with as many at a time as now"
+    elif found.n_left and not alive:
+        yield (
+            0,
+            f"{found.n_left} runs are left, and no process is at work: the command of the study resumes it",
+        )
+    yield from _section("running", [_current(run) for run in found.current])
+    yield from _section("workers", [_worker(worker) for worker in found.workers if worker.n_ended])
+    n_seeds = len(study.seeds)
+    rows = [
+        f"{100 * row.accuracy:5.1f}% test  {row.n_done} of {n_seeds} seeds  {row.name}" for row in found.rows
+    ]
+    yield from _section("best so far (means over finished seeds; `report` says what is decided)", rows)
+    yield from _section("failed", [f"{name}: {reason}" for name, reason in found.failed])
+    yield from _section("damaged files", list(found.damaged))
+    if found.n_unknown:
+        yield 0, f"{found.n_unknown} lines in events/ could not be read, and are left out"
+
+
+def _section(title: str, lines: list[str]) -> list[tuple[int, str]]:
+    """A title and the first lines under it; nothing where there are none."""
+    if not lines:
+        return []
+    more = [f"and {len(lines) - MOST_LINES} more"] if len(lines) > MOST_LINES else []
+    return [(0, f"{title}:"), *((2, line) for line in [*lines[:MOST_LINES], *more])]
+
+
+def _current(current: Current) -> str:
+    from bench.commands.progress import duration
+
+    line = current.run.name
+    if current.worker is None:
+        return f"{line} (its worker leaves no events)"
+    line += f", {duration(current.running_s)} on {current.worker}"
+    if current.epoch is not None:
+        line += (
+            f", epoch {current.epoch}, validation accuracy {100 * (current.validation_accuracy or 0):.1f}%"
+        )
+    if not current.is_alive:
+        line += f": no sign of life for {duration(current.silent_s)}, and nobody holds its lock"
+    return line
+
+
+def _worker(worker: Worker) -> str:
+    speed = "" if worker.per_hour is None else f", {worker.per_hour:,.1f} runs an hour"
+    return f"{worker.name}: {worker.n_ended} runs{speed}{'' if worker.is_alive else ', not at work'}"
