@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -26,6 +26,9 @@ from gptcore.training.build import Base, build_backbone, build_classifier
 from gptcore.training.logistic import LogisticFit
 from gptcore.training.predictors import FeaturesPredictor, NetworkPredictor, Predictor, TfidfPredictor
 from gptcore.training.tokenizing import tokenizer_of
+
+if TYPE_CHECKING:
+    from gptcore.explain import Explanation
 
 TENSORS, DESCRIPTION = "classifier.safetensors", "classifier.json"
 FORMAT = 1  # of the two files: raise it with every change that an older version would misread
@@ -87,6 +90,12 @@ class TextClassifier:
         if isinstance(texts, str):
             raise TypeError("texts must be a list of texts: put the one text into a list")
         return self.calibrated(self.predictor.probabilities(list(texts)))
+
+    def explain(self, text: str) -> Explanation:
+        """Which words moved the answer. Raises UserError for a text without anything to see."""
+        from gptcore.explain import explain
+
+        return explain(self, text)
 
     def calibrated(self, found: np.ndarray) -> np.ndarray:
         """The predictor's probabilities (N, n_labels) at this classifier's temperature. Raises FloatingPointError."""

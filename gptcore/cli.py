@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import typer
 
+from gptcore.commands.explain import explain
 from gptcore.commands.export import export
 from gptcore.commands.fit import fit
 from gptcore.commands.predict import predict
@@ -33,6 +34,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     recipes: "recipes",
     export: "export my-classifier --data reviews.csv --to hf --out my-classifier-hf",
     predict: 'predict my-classifier "win a free prize"',
+    explain: 'explain my-classifier "win a free prize"',
     probe_padding: "probe-padding my-classifier-hf --texts messages.csv --out padding.md",
 }
 for command, example in EXAMPLES.items():

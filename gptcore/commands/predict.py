@@ -77,7 +77,7 @@ def predict(
         raise UserError("--text-column, --encoding, --separator, --no-header and --prefix need --file")
     if round(100 * abstain) != 100 * abstain and abs(round(100 * abstain) - 100 * abstain) > 1e-9:
         raise UserError(f"--abstain {abstain:g}: use hundredths, such as 0.8 or 0.95")
-    classifier = _load(folder, device)
+    classifier = load_classifier(folder, device)
     if abstain:
         echo(_bought(folder, abstain), err=True)
     if file is None or out is None:
@@ -92,7 +92,8 @@ def predict(
     echo(_printable(f"written: {out}"))
 
 
-def _load(folder: Path, device: Device) -> TextClassifier:
+def load_classifier(folder: Path, device: Device) -> TextClassifier:
+    """Open a folder. Raises UserError as `TextClassifier.load` does."""
     from gptcore.classifier import TextClassifier
 
     if device == "auto":

@@ -60,7 +60,7 @@ class LogisticFit:
         if hasattr(first, "scale_"):
             found |= {"mean": first.mean_, "scale": first.scale_}
         else:
-            found |= {f"idf.{name}": part.idf_ for name, part in _parts(first).items()}
+            found |= {f"idf.{name}": part.idf_ for name, part in parts_of(first).items()}
         return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in found.items()}
 
     def details(self) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class LogisticFit:
                     "settings": {setting: getattr(part, setting) for setting in _SETTINGS},
                     "terms": part.get_feature_names_out().tolist(),
                 }
-                for name, part in _parts(self.pipeline[0]).items()
+                for name, part in parts_of(self.pipeline[0]).items()
             }
         return found
 
@@ -97,7 +97,7 @@ class LogisticFit:
         return int(model.coef_.size + model.intercept_.size)
 
 
-def _parts(transformer: Any) -> dict[str, Any]:
+def parts_of(transformer: Any) -> dict[str, Any]:
     """The vectorisers in it, by name: one, several side by side, or none."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import FeatureUnion

@@ -31,6 +31,7 @@ TORCH_FREE = [
     "gptcore.calibration",
     "gptcore.cli",
     "gptcore.commands",
+    "gptcore.commands.explain",
     "gptcore.commands.export",
     "gptcore.commands.fit",
     "gptcore.commands.options",
