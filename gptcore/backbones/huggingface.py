@@ -165,7 +165,7 @@ class HFBackbone(Backbone):
 
     def _inputs(self, rows: Rows, attend: Attend, packed: bool) -> dict[str, Tensor]:
         """What the model is called with: tokens, which states below a block that is started from do not depend on."""
-        B, T = len(rows), rows.width
+        B, T = rows.lengths.shape[0], rows.width  # not len(rows), which a tracer takes for a constant
         device = rows.lengths.device
         tokens = rows.values if rows.are_tokens else torch.zeros(B, T, dtype=torch.int64, device=device)
         positions = (

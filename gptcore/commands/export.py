@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from typer import Argument, Option, echo
 
 from gptcore.commands.options import FileOptions, with_options
+from gptcore.export.formats import FormatName
 
 
 @with_options
@@ -19,7 +20,11 @@ def export(
     options: FileOptions,
     out: Annotated[Path, Option(help="folder for the export; it must not exist")],
     to: Annotated[
-        Literal["hf"], Option(help="hf: a folder that transformers opens (GPT2ForSequenceClassification)")
+        FormatName,
+        Option(
+            help="hf: a folder that transformers opens (GPT2ForSequenceClassification); onnx: a graph, and a script "
+            "that answers with onnxruntime alone"
+        ),
     ] = "hf",
 ) -> None:
     """Write a classifier in another library's format.

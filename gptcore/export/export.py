@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from gptcore.classifier import TextClassifier
 from gptcore.data.datasets import Dataset
 from gptcore.errors import UserError
-from gptcore.export.hf import hf_probabilities, write_hf
+from gptcore.export.formats import ExportFormat, FormatName
+from gptcore.export.hf import HF
+from gptcore.export.onnx import ONNX
+from gptcore.extras import require
 from gptcore.files import cannot_write
 from gptcore.product.folder import check_target
 from gptcore.product.report import read_report
 
-Format = Literal["hf"]
 TOLERANCE = 1e-4  # of a probability
-_WRITE: dict[Format, Callable[[TextClassifier, Path], None]] = {"hf": write_hf}
-_OPEN: dict[Format, Callable[[Path, Sequence[str]], np.ndarray]] = {"hf": hf_probabilities}
+FORMATS: dict[FormatName, ExportFormat] = {"hf": HF, "onnx": ONNX}
 
 
-def export(folder: Path, data: Dataset, to: Format, out: Path) -> int:
+def export(folder: Path, data: Dataset, to: FormatName, out: Path) -> int:
     """Export a classifier that `fit` made; returns the number of test predictions that were compared, all equal.
 
-    data: what it was fitted on, whose test part is used. Raises UserError where the recipe cannot be expressed, the
-    data is other data, or a prediction differs; nothing is left then.
+    data: what it was fitted on, whose test part is used. Raises UserError where a package is missing, the classifier
+    cannot be expressed, the data is other data, or a prediction differs; nothing is left then.
     """
     check_target(out)
     report = read_report(folder)
@@ -37,13 +36,18 @@ def export(folder: Path, data: Dataset, to: Format, out: Path) -> int:
             f"--data {data.name} is not the data that {folder} was fitted on ({report.data.name}): give the same file "
             "and options"
         )
+    made = FORMATS[to]
+    for package in made.packages:
+        require(package, f"--to {to}", made.extra)
     classifier = TextClassifier.load(folder)
+    if (reason := made.obstacle(classifier)) is not None:
+        raise UserError(f"--to {to} cannot express this classifier: {reason}")
     texts = data.test.texts
     expected = classifier.predict_proba(texts)
     part = out.with_name(f".{out.name}.{uuid.uuid4().hex}.part")
     try:
-        _WRITE[to](classifier, part)
-        found = _OPEN[to](part, texts)
+        made.write(classifier, part)
+        found = made.probabilities(part, texts)
         equal = (classifier.decide(found) == classifier.decide(expected)) & (
             abs(found - expected).max(axis=1) <= TOLERANCE
         )

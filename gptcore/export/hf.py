@@ -14,10 +14,10 @@ from gptcore.backbones.gpt import GPT
 from gptcore.backbones.weights import hf_config, save_gpt
 from gptcore.classifier import TextClassifier
 from gptcore.errors import UserError
+from gptcore.export.formats import ExportFormat
+from gptcore.export.head import NO_NETWORK, LinearHead, exact, linear_head, network_predictor, predictor_of
 from gptcore.export.tokenizer_json import tokenizer_files
-from gptcore.extras import require
 from gptcore.files import write_whole
-from gptcore.training.predictors import NetworkPredictor
 
 WEIGHTS = "model.safetensors"
 TEXTS_AT_A_TIME = 32
@@ -25,12 +25,11 @@ TEXTS_AT_A_TIME = 32
 
 def obstacle(classifier: TextClassifier) -> str | None:
     """Why `transformers`' GPT2ForSequenceClassification cannot be this classifier; None where it can."""
-    predictor = classifier.predictor
-    if not isinstance(predictor, NetworkPredictor):
-        return "it has no network that was trained: only a fine-tuned GPT can be exported so"
+    if (predictor := predictor_of(classifier)) is None:
+        return NO_NETWORK
     if not isinstance(predictor.network.backbone, GPT):
         return "its model does not have GPT-2's shape"
-    layout, recipe = predictor.network.layout, classifier.recipe
+    layout, recipe = exact(classifier), classifier.recipe
     if not layout.causal:
         return "its attention is bidirectional, and GPT-2's in transformers is causal"
     if layout.position != "last_real" or layout.keep_one_pad or not layout.drop_padding:
@@ -46,17 +45,13 @@ def obstacle(classifier: TextClassifier) -> str | None:
     return None
 
 
-def write_hf(classifier: TextClassifier, folder: Path) -> None:
-    """Write the folder; adapters are merged in place. Raises UserError where it cannot be expressed."""
-    if (reason := obstacle(classifier)) is not None:
-        raise UserError(f"--to hf cannot express this classifier: {reason}")
-    predictor = classifier.predictor
-    assert isinstance(predictor, NetworkPredictor)
-    network = predictor.network
-    network.adapter.merge()
-    backbone = network.backbone
+def write(classifier: TextClassifier, folder: Path) -> None:
+    """Write the folder; adapters are merged in place. Raises UserError for a head of more classes than the width."""
+    predictor = network_predictor(classifier)
+    predictor.network.adapter.merge()
+    backbone = predictor.network.backbone
     assert isinstance(backbone, GPT)
-    _write_weights(backbone, network.head.weight, network.head.bias, classifier.temperature, folder)
+    _write_weights(backbone, linear_head(classifier), folder)
     labels = dict(enumerate(classifier.labels))
     config = hf_config(backbone.config) | {
         "architectures": ["GPT2ForSequenceClassification"],
@@ -74,32 +69,35 @@ def write_hf(classifier: TextClassifier, folder: Path) -> None:
         write_whole(folder / name, content)
 
 
-def _write_weights(backbone: GPT, weight: Tensor, bias: Tensor, temperature: float, folder: Path) -> None:
+def _write_weights(backbone: GPT, head: LinearHead, folder: Path) -> None:
     """The checkpoint with transformers' names.
 
     Its head has no bias. The last norm's bias is read by the head alone, so W (x + d) with W d = b is W x + b.
-    The temperature divides the head.
     """
     from safetensors.torch import load_file, save_file
 
     save_gpt(backbone.cpu(), folder)
     found = {f"transformer.{name}": tensor for name, tensor in load_file(folder / WEIGHTS).items()}
     found = {name: tensor for name, tensor in found.items() if "lm_head" not in name}
-    head = weight.detach().cpu().double()
-    shift = torch.linalg.lstsq(head, bias.detach().cpu().double()[:, None], driver="gelsd").solution[:, 0]
-    if not torch.allclose(head @ shift, bias.detach().cpu().double(), atol=1e-6):
-        raise UserError(
-            "--to hf cannot express this classifier: its classes outnumber the width of the model"
-        )
     norm = "transformer.ln_f.bias"
-    found[norm] = (found[norm].double() + shift).float()
-    found["score.weight"] = (head / temperature).float().contiguous()
+    found[norm] = (found[norm].double() + shift_for(head)).float()
+    found["score.weight"] = head.weight.float().contiguous()
     save_file(found, folder / WEIGHTS, metadata={"format": "pt"})
 
 
-def hf_probabilities(folder: Path, texts: Sequence[str]) -> np.ndarray:
-    """(N, n_labels) that transformers gives, batches padded. Raises UserError without transformers."""
-    require("transformers", "--to hf", "hf")
+def shift_for(head: LinearHead) -> Tensor:
+    """d (width,) with W d = b. Raises UserError where there is none."""
+    shift: Tensor = torch.linalg.lstsq(head.weight, head.bias[:, None], driver="gelsd").solution[:, 0]
+    if not torch.allclose(head.weight @ shift, head.bias, atol=1e-6):
+        raise UserError(
+            "the head's bias cannot be expressed, which that of transformers does not have: the classes outnumber the "
+            "width of the model"
+        )
+    return shift
+
+
+def probabilities(folder: Path, texts: Sequence[str]) -> np.ndarray:
+    """(N, n_labels) that transformers gives, batches padded."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -112,3 +110,12 @@ def hf_probabilities(folder: Path, texts: Sequence[str]) -> np.ndarray:
             logits = model(input_ids=rows["input_ids"], attention_mask=rows["attention_mask"]).logits
         parts.append(logits.double().softmax(dim=1).numpy())
     return np.concatenate(parts)
+
+
+HF = ExportFormat(
+    packages=("transformers",),
+    extra="hf",
+    obstacle=obstacle,
+    write=write,
+    probabilities=probabilities,
+)

@@ -91,6 +91,7 @@ TORCH_FREE = [
     "gptcore.data.tables",
     "gptcore.data.tokenizer",
     "gptcore.export",
+    "gptcore.export.formats",
     "gptcore.export.tokenizer_json",
     "gptcore.padding",
     "gptcore.padding.report",

@@ -1,6 +1,6 @@
 """What is exported opens in transformers with the same answers; what it cannot express is refused."""
 
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,21 +8,14 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 from typer.testing import CliRunner
 
-from gptcore import Recipe, TextClassifier, load_dataset
-from gptcore.backbones.config import ModelConfig
-from gptcore.backbones.weights import random_gpt, save_gpt
+from gptcore import TextClassifier, load_dataset
 from gptcore.cli import app
 from gptcore.data.tokenizer import load_tokenizer
 from gptcore.errors import UserError
 from gptcore.export import export as export_module
 from gptcore.export.export import export
 from gptcore.export.tokenizer_json import tokenizer_files
-from gptcore.product import folder as folder_module
-from gptcore.product.fitting import fit_to_keep, threshold_for_cost
-from gptcore.product.folder import write_folder
 
-CONFIG = ModelConfig(d_model=8, n_layer=3, n_head=2, context=16, vocab_size=8192, tokenizer="embedded")
-WORDS = {"spam": ["win", "prize", "now", "free", "call"], "ham": ["see", "you", "at", "home", "now"]}
 TEXTS = [
     "win a free prize",
     "see you at home",
@@ -32,46 +25,13 @@ TEXTS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    rng = np.random.default_rng(0)
-    rows = ["text,label"]
-    for i in range(120):
-        label = ("ham", "spam")[i % 2]
-        rows.append(f"{' '.join(rng.choice(WORDS[label], size=5))} {i},{label if i % 7 else 'ham'}")
-    path = tmp_path_factory.mktemp("data") / "reviews.csv"
-    path.write_text("\n".join(rows) + "\n")
-    return path
-
-
-@pytest.fixture
-def kept(tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch):
-    """Fits and saves a classifier; that its folder opens in a new process is tested elsewhere."""
-    monkeypatch.setattr(folder_module, "verify_folder", lambda _folder, texts, *_: len(texts))
-    save_gpt(random_gpt(CONFIG, 3), tmp_path / "checkpoint")
-
-    def make(cost: float | None = None, **choices: object) -> Path:
-        data = load_dataset(file)
-        values = {
-            "model": str(tmp_path / "checkpoint"),
-            "position": "last_real",
-            "epochs": 2,
-            "lr": 1e-2,
-        } | choices
-        threshold = None if cost is None else threshold_for_cost(cost, None, data.label_names)
-        fitted = fit_to_keep(Recipe(**values), data, device="cpu", threshold=threshold)
-        write_folder(tmp_path / "kept", fitted, data, 0, cost)
-        return tmp_path / "kept"
-
-    return make
-
-
 @pytest.mark.parametrize(
     "choices",
     [
         {"train": "all"},
         {"train": "last_block", "padding": "none", "position": "last"},
         {"train": "lora", "lora_rank": 2},
+        {"train": "features"},
     ],
     ids=str,
 )
@@ -99,8 +59,7 @@ def test_transformers_opens_it_with_the_same_answers(kept, file, tmp_path, choic
 @pytest.mark.parametrize(
     ("choices", "reason"),
     [
-        ({"model": "tfidf"}, "no network that was trained"),
-        ({"train": "features"}, "no network that was trained"),
+        ({"model": "tfidf"}, "it has no network"),
         ({"position": "mean_real"}, "position = 'mean_real'"),
         ({"position": "last"}, "position = 'last' of rows with padding = 'right'"),
         ({"position": "last", "attend_padding": False}, "position = 'last'"),
@@ -117,8 +76,9 @@ def test_what_cannot_be_expressed_is_refused_with_the_reason(kept, file, tmp_pat
 
 
 def test_a_disagreement_leaves_nothing(kept, file, tmp_path, monkeypatch) -> None:
-    folder, real = kept(train="last_layer"), export_module.hf_probabilities
-    monkeypatch.setitem(export_module._OPEN, "hf", lambda *a: real(*a)[:, ::-1])
+    folder, made = kept(train="last_layer"), export_module.FORMATS["hf"]
+    swapped = replace(made, probabilities=lambda *a: made.probabilities(*a)[:, ::-1])
+    monkeypatch.setitem(export_module.FORMATS, "hf", swapped)
     with pytest.raises(UserError, match=r"the export agrees on .* test texts only"):
         export(folder, load_dataset(file), "hf", tmp_path / "hf")
     assert {path.name for path in tmp_path.iterdir()} == {"checkpoint", "kept"}

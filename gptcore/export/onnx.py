@@ -1,0 +1,178 @@
+"""A classifier as an ONNX graph from token ids to logits, with a script beside it that answers texts by onnxruntime.
+
+The graph is the exact layout of the recipe: whatever position is read and whoever sees whom is in it, so every network
+can be exported. Its inputs are `input_ids` (B, T) int64 and `lengths` (B,) int64, its output `logits` (B, n_labels).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gptcore.backbones.base import Backbone
+from gptcore.classifier import TextClassifier
+from gptcore.data.hf_tokenizer import HFTokenizer
+from gptcore.data.prompted import PromptedTokenizer
+from gptcore.data.rows import Rows
+from gptcore.data.tiktoken_tokenizer import GPT2_SPLIT_PATTERN, TiktokenTokenizer
+from gptcore.data.tokenizer import Tokenizer
+from gptcore.engine.attention import RowAttention
+from gptcore.engine.classifier import positions_of, read_hidden
+from gptcore.engine.layout import Layout
+from gptcore.errors import UserError
+from gptcore.export.formats import ExportFormat
+from gptcore.export.head import NO_NETWORK, LinearHead, exact, linear_head, network_predictor, predictor_of
+from gptcore.files import write_whole
+
+GRAPH, ABOUT, SCRIPT = "model.onnx", "classifier.json", "predict.py"
+MOST_IN_ONE_FILE = 2**30  # parameters in bytes; a file of protobuf has less than 2 GiB
+# Asks the script in another process, which has nothing but its folder.
+_ASK = (
+    "import json, sys; sys.path.insert(0, sys.argv[1]); import predict; "
+    "print(json.dumps(predict.probabilities(json.loads(sys.stdin.buffer.read())).tolist()))"
+)
+
+
+class Graph(nn.Module):
+    """Tokens to logits. last_position: of a pad token that is read, where the layout keeps one."""
+
+    def __init__(
+        self, backbone: Backbone, layout: Layout, head: LinearHead, last_position: int | None
+    ) -> None:
+        super().__init__()
+        self.backbone, self.layout, self.last_position = backbone, layout, last_position
+        self.weight, self.bias = nn.Parameter(head.weight.t()), nn.Parameter(head.bias)
+
+    def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
+        """input_ids (B, T) int64, lengths (B,) int64 -> (B, n_labels) float32."""
+        rows = Rows(input_ids, lengths, self.layout.side, last_position=self.last_position)
+        positions = positions_of(self.layout, rows)
+        if positions is None:  # said, so that windows do not ask how wide the rows are
+            positions = torch.arange(input_ids.shape[1]).expand(input_ids.shape)
+        real = rows.real if self.layout.mask_padding else None
+        hidden = self.backbone.run(rows, RowAttention(self.layout.causal, real, None, positions))
+        # In float64, as scaled features may be large: the head is a small part of the work.
+        logits = read_hidden(self.layout, hidden, rows).double() @ self.weight + self.bias
+        return logits.float()
+
+
+def obstacle(classifier: TextClassifier) -> str | None:
+    """TF-IDF alone has no graph."""
+    return NO_NETWORK if predictor_of(classifier) is None else None
+
+
+def write(classifier: TextClassifier, folder: Path) -> None:
+    """Write graph, script, tokenizer and `classifier.json`; adapters are merged in place. Raises UserError."""
+    predictor, layout = network_predictor(classifier), exact(classifier)
+    predictor.network.adapter.merge()
+    length = predictor.tokens_per_row
+    last_position = length - 1 if layout.keep_one_pad else None
+    graph = Graph(predictor.network.backbone.cpu(), layout, linear_head(classifier), last_position)
+    folder.mkdir(parents=True)
+    _export(graph.eval().requires_grad_(False), length, folder / GRAPH)
+    files, about = _tokenizer(predictor.tokenizer)
+    about |= {
+        "labels": classifier.labels,
+        "threshold": classifier.threshold and classifier.threshold.model_dump(),
+        "length": length,
+        "width": None if layout.drop_padding else length,
+        "side": layout.side,
+        "one_pad": layout.keep_one_pad,
+        "pad_id": predictor.tokenizer.pad_id,
+        "prefix": predictor.tokenizer.prefix,
+        "suffix": predictor.tokenizer.suffix,
+    }
+    files[ABOUT] = json.dumps(about, indent=1, ensure_ascii=False) + "\n"
+    files[SCRIPT] = Path(__file__).with_name(SCRIPT).read_text(encoding="utf-8")
+    for name, content in files.items():
+        write_whole(folder / name, content)
+
+
+def probabilities(folder: Path, texts: Sequence[str]) -> np.ndarray:
+    """(N, n_labels) that the script gives in a new process. Raises UserError where it fails."""
+    done = subprocess.run(
+        [sys.executable, "-c", _ASK, str(folder)],
+        input=json.dumps(list(texts)),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        | {"PYTHONDONTWRITEBYTECODE": "1"},
+        check=False,
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise UserError(f"--to onnx: {SCRIPT} fails in a new process: {last}")
+    return np.array(json.loads(done.stdout), dtype=np.float64)
+
+
+def _export(graph: Graph, length: int, path: Path) -> None:
+    """Raises UserError where torch finds no graph."""
+    width = max(2, length) if not graph.layout.drop_padding else max(2, min(length, 8))
+    example = (torch.zeros(2, width, dtype=torch.int64), torch.tensor([width, 1]))
+    any_size = torch.export.Dim.DYNAMIC
+    wide = {0: any_size, 1: any_size} if graph.layout.drop_padding else {0: any_size}
+    size = sum(p.numel() * p.element_size() for p in graph.parameters())
+    with _quiet():
+        try:
+            torch.onnx.export(
+                graph,
+                example,
+                str(path),
+                dynamo=True,
+                dynamic_shapes={"input_ids": wide, "lengths": {0: any_size}},
+                input_names=["input_ids", "lengths"],
+                output_names=["logits"],
+                external_data=size > MOST_IN_ONE_FILE,
+                verbose=False,
+            )
+        except Exception as error:  # whatever an architecture's own code does that has no graph
+            reason = next((line for line in reversed(str(error).splitlines()) if line.strip()), "no message")
+            raise UserError(f"--to onnx: torch finds no graph of this model: {reason.strip()}") from error
+
+
+def _tokenizer(tokenizer: Tokenizer) -> tuple[dict[str, str], dict[str, Any]]:
+    """Files by name, and what the script must know of them. Raises UserError."""
+    plain = tokenizer.plain if isinstance(tokenizer, PromptedTokenizer) else tokenizer
+    if isinstance(plain, TiktokenTokenizer):
+        *ordinary, _end = plain.tokens()
+        lines = [f"{base64.b64encode(token).decode()} {rank}\n" for rank, token in enumerate(ordinary)]
+        return {"vocab.tiktoken": "".join(lines)}, {"tokenizer": "tiktoken", "pattern": GPT2_SPLIT_PATTERN}
+    assert isinstance(plain, HFTokenizer)
+    return {"tokenizer.json": plain.as_json()}, {"tokenizer": "tokenizers"}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without remarks about packages that this graph has no use for."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
+
+
+ONNX = ExportFormat(
+    packages=("onnx", "onnxscript", "onnxruntime"),
+    extra="onnx",
+    obstacle=obstacle,
+    write=write,
+    probabilities=probabilities,
+)

@@ -1,0 +1,130 @@
+"""What is exported runs under onnxruntime with the same answers, by a script that needs nothing else."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from gptcore import TextClassifier, load_dataset
+from gptcore.cli import app
+from gptcore.errors import UserError
+from gptcore.export.export import export
+from gptcore.export.onnx import probabilities
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
+
+TEXTS = [
+    "win a free prize",
+    "see you at home",
+    "now " * 40,
+    "caf\u00e9 \U0001f600 don't",
+    "",
+    "x",
+    "\ud800 <s>",
+]
+# In another process, where everything that is not named is missing
+RUN = """
+import sys
+for name in ("torch", "transformers", "gptcore", "onnx", "sklearn", {missing!r}):
+    sys.modules[name] = None
+sys.argv = ["predict.py", *sys.argv[1:]]
+exec(compile(open({script!r}).read(), {script!r}, "exec"), {{"__name__": "__main__", "__file__": {script!r}}})
+"""
+
+
+def check(folder: Path, file: Path, out: Path) -> TextClassifier:
+    """Export, and compare the answers to texts that the export was not compared on."""
+    n = len(load_dataset(file).test)
+    assert export(folder, load_dataset(file), "onnx", out) == n
+    classifier = TextClassifier.load(folder)
+    found = probabilities(out, TEXTS)
+    np.testing.assert_allclose(found, classifier.predict_proba(TEXTS), atol=1e-5)
+    return classifier
+
+
+def script_labels(folder: Path, missing: str, *texts: str) -> list[str]:
+    """What the script prints for these texts."""
+    code = RUN.format(missing=missing, script=str(folder / "predict.py"))
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    asked = [sys.executable, "-c", code, *texts]
+    done = subprocess.run(asked, env=env, capture_output=True, text=True, check=True, cwd=folder)
+    return [line.split("\t")[0] for line in done.stdout.splitlines()]
+
+
+def test_the_script_answers_with_onnxruntime_and_tiktoken_alone(kept, file, tmp_path) -> None:
+    folder, out = kept(cost=5.0, position="mean_real"), tmp_path / "onnx"
+    command = ["export", str(folder), "--data", str(file), "--to", "onnx", "--out", str(out)]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    assert "verified: 24 of 24 predictions equal" in done.output
+    classifier = TextClassifier.load(folder)
+    moved = shutil.copytree(out, tmp_path / "elsewhere")
+    np.testing.assert_allclose(probabilities(moved, TEXTS), classifier.predict_proba(TEXTS), atol=1e-5)
+    texts = load_dataset(file).test.texts[:6]
+    assert script_labels(moved, "tokenizers", *texts) == classifier.predict(texts)
+
+
+def test_any_batch_and_length_give_the_same_answer(kept, checkpoint, file, tmp_path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    folder = kept(model=str(checkpoint("llama", around=True)), attention="native", train="last_block")
+    classifier = check(folder, file, tmp_path / "onnx")
+    texts = load_dataset(file).test.texts[:3]
+    assert script_labels(tmp_path / "onnx", "tiktoken", *texts) == classifier.predict(texts)
+    session = onnxruntime.InferenceSession(str(tmp_path / "onnx" / "model.onnx"))
+    ids = np.arange(3, 15, dtype=np.int64)[None]
+    alone = session.run(None, {"input_ids": ids, "lengths": np.array([12])})[0]
+    for rows, width in ((1, 12), (5, 12), (2, 33)):
+        wide = np.full((rows, width), 7, dtype=np.int64)
+        wide[0, :12] = ids
+        found = session.run(None, {"input_ids": wide, "lengths": np.array([12] + [width] * (rows - 1))})[0]
+        np.testing.assert_allclose(found[:1], alone, atol=1e-5)
+
+
+SEEN_LEFT = {"padding": "left", "position": "mean", "context": 12}
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"train": "features", **SEEN_LEFT},
+        *(
+            pytest.param(choices, marks=pytest.mark.slow)
+            for choices in (
+                {"train": {"method": "prompt", "n": 3}},
+                {"position": "last", "attend_padding": False, "context": 12},
+                {"position": "last"},
+                {"position": "first", "attention": "bidirectional", "attend_padding": False},
+                {"position": "last", "padding": "none"},
+                {"train": "dora"},
+                {"train": "vera"},
+            )
+        ),
+    ],
+    ids=str,
+)
+def test_every_kind_of_row_is_in_the_graph(kept, file, tmp_path, choices) -> None:
+    check(kept(**choices), file, tmp_path / "onnx")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "family", ["gemma3_text", "qwen3", "bert", "roberta", "distilbert", "modernbert", "albert", "bloom"]
+)
+@pytest.mark.parametrize("train", ["last_layer", "features"])
+def test_other_architectures(kept, checkpoint, file, tmp_path, family, train) -> None:
+    folder = kept(
+        model=str(checkpoint(family, around=True)), attention="native", attend_padding=False, train=train
+    )
+    check(folder, file, tmp_path / "onnx")
+
+
+def test_tfidf_is_refused(kept, file, tmp_path) -> None:
+    with pytest.raises(UserError, match="it has no network: TF-IDF counts words"):
+        export(kept(model="tfidf"), load_dataset(file), "onnx", tmp_path / "onnx")
+    assert not [path for path in tmp_path.iterdir() if "onnx" in path.name]
