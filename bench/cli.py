@@ -10,6 +10,7 @@ import typer
 from bench.commands.check import check
 from bench.commands.compare import compare
 from bench.commands.doctor import doctor
+from bench.commands.export_records import export_records
 from bench.commands.judge import judge
 from bench.commands.list import list_command
 from bench.commands.plan import plan
@@ -37,6 +38,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     run: "run --matrix full --only baseline,first-token --seeds 5",
     watch: "watch results/embedded --once",
     report: "report results/embedded",
+    export_records: "export-records results/embedded --to parquet --out runs.parquet",
     compare: "compare results/embedded results/mine --out comparison.md",
     judge: "judge llms_from_scratch --study results/embedded",
     show: "show results/embedded/runs/mini-all-last-1a2b3c4d-s0.json",
