@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from gptcore.backbones.info import BackboneInfo
 from gptcore.data.rows import Rows
 
+KeysAndValues = tuple[Tensor, Tensor]  # each (n, n_head, d_head)
+
 
 class Attend(Protocol):
     """The attention function of one forward pass, and what it alone knows of the rows.
@@ -54,12 +56,14 @@ class Attend(Protocol):
         read: Tensor | None = None,
         window: int | None = None,
         softcap: float | None = None,
+        prefix: KeysAndValues | None = None,
     ) -> Tensor:
         """q, k, v (B, T or packed N, n_head, d_head) -> what every head sees, in the shape of q.
 
         divisor: of the scores, usually sqrt(d_head). read: (B, R) int64, the positions that the queries are at: q is
         then (B, R, n_head, d_head), and nothing is packed. window: positions that are this far apart do not see each
-        other; softcap: scores s become softcap tanh(s / softcap).
+        other; softcap: scores s become softcap tanh(s / softcap). prefix: keys and values (n, n_head, d_head) that
+        every position of every row sees as well, however far away.
         """
 
     def without_keys(
@@ -92,10 +96,11 @@ class Causal:
         read: Tensor | None = None,
         window: int | None = None,
         softcap: float | None = None,
+        prefix: KeysAndValues | None = None,
     ) -> Tensor:
-        """See `Attend`. Without windows and caps, which the model that it is for does not have."""
-        if window is not None or softcap is not None:
-            raise NotImplementedError("the plain causal mask has neither windows nor caps")
+        """See `Attend`. Without windows and caps, which the model that it is for does not have, and prefixes."""
+        if window is not None or softcap is not None or prefix is not None:
+            raise NotImplementedError("the plain causal mask has neither windows, caps nor prefixes")
         q, k, v = (t.transpose(1, 2) for t in (q, k, v))
         mask = None if read is None else read[:, None, :, None] >= torch.arange(k.shape[2], device=k.device)
         attend = partial(F.scaled_dot_product_attention, attn_mask=mask, is_causal=mask is None)
@@ -141,6 +146,15 @@ class Backbone(nn.Module):
     @abstractmethod
     def drop_output(self) -> None:
         """Let go of a language-model output layer of its own, as a classifier has another head."""
+
+    @abstractmethod
+    def keys_and_values(self, tokens: Tensor, attend: Attend) -> list[tuple[nn.Module, KeysAndValues]]:
+        """tokens (T,) int64, a row without padding -> what each block's attention makes of it, from the bottom.
+
+        A module of the block that calls the attention function, and looks for a `prefix` of its own: a module without
+        arguments that gives keys and values; and the row's own keys and values, each (T, n_head, d_head), of fewer
+        heads where several queries share them.
+        """
 
     @abstractmethod
     def run(

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gptcore.backbones.base import CAUSAL, Attend, Backbone, gather_positions
+from gptcore.backbones.base import CAUSAL, Attend, Backbone, KeysAndValues, gather_positions
 from gptcore.backbones.config import Activation, ModelConfig
 from gptcore.data.rows import Rows
 
@@ -41,16 +41,18 @@ class Attention(nn.Module):
         self.score_divisor = config.score_divisor(layer)
         self.c_attn = nn.Linear(config.d_model, 3 * config.d_model)
         self.c_proj = nn.Linear(config.d_model, config.d_model)
+        self.prefix: nn.Module | None = None  # gives keys and values that every position sees
 
     def forward(self, x: Tensor, attend: Attend, read: Tensor | None = None) -> Tensor:
         """x (B, T, d_model) -> the same, or (B, R, d_model) for the R positions in `read`; packed (N, d_model)."""
-        seen = None
-        if read is not None:
+        seen, prefix = None, None if self.prefix is None else self.prefix()
+        if read is not None and prefix is None:
             seen = attend.without_keys(x, self.c_attn, self.n_head, self.score_divisor, read)
         if seen is None:
             qkv = self.c_attn(x).split(x.shape[-1], dim=-1)
             q, k, v = (t.unflatten(-1, (self.n_head, -1)) for t in qkv)  # each (B, T, n_head, d_head)
-            seen = attend(q if read is None else gather_positions(q, read), k, v, self.score_divisor, read)
+            q = q if read is None else gather_positions(q, read)
+            seen = attend(q, k, v, self.score_divisor, read, prefix=prefix)
         out: Tensor = self.c_proj(seen.flatten(-2))
         return out
 
@@ -117,6 +119,18 @@ class GPT(Backbone):
         """Let go of an output layer of its own: nothing but the tied one is left to save."""
         self.lm_head = None
         self.config = self.info = self.config.model_copy(update={"tie_output": True})
+
+    def keys_and_values(self, tokens: Tensor, attend: Attend) -> list[tuple[nn.Module, KeysAndValues]]:
+        """See `Backbone`."""
+        found: list[tuple[nn.Module, KeysAndValues]] = []
+        with torch.no_grad():
+            x = self.embed(tokens[None])
+            for block in self.h:
+                assert isinstance(block, Block)
+                _, k, v = block.attn.c_attn(block.ln_1(x)).unflatten(-1, (3, block.attn.n_head, -1)).unbind(2)
+                found.append((block.attn, (k[0], v[0])))
+                x = block(x, attend)
+        return found
 
     def embed(self, tokens: Tensor, positions: Tensor | None = None) -> Tensor:
         """tokens (B, T) int64 -> (B, T, d_model); positions (B, T) int64, by default 0 .. T-1."""

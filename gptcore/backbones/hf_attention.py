@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gptcore.backbones.base import Attend
+from gptcore.backbones.base import Attend, KeysAndValues
 
 NAME = "gptcore"
 # Arguments that say nothing about the scores beyond what is handled here.
@@ -52,7 +52,10 @@ class Pass:
     kept: list[Tensor] | None = None
 
 
+Recorded = list[tuple[nn.Module, KeysAndValues]]
+
 _pass: ContextVar[Pass] = ContextVar("gptcore-forward-pass")
+_recorded: ContextVar[Recorded | None] = ContextVar("gptcore-recorded-keys", default=None)
 
 
 @contextmanager
@@ -63,6 +66,17 @@ def under_way(current: Pass) -> Iterator[None]:
         yield
     finally:
         _pass.reset(token)
+
+
+@contextmanager
+def recorded() -> Iterator[Recorded]:
+    """A list that fills with who calls the attention function, and the first row's keys and values."""
+    found: Recorded = []
+    token = _recorded.set(found)
+    try:
+        yield found
+    finally:
+        _recorded.reset(token)
 
 
 def attention(
@@ -85,6 +99,8 @@ def attention(
     if odd or attention_mask is not None or dropout:
         what = min(odd) if odd else "a mask" if attention_mask is not None else "dropout"
         raise NotImplementedError(f"attention of {type(module).__name__} with {what}")
+    if (record := _recorded.get()) is not None:
+        record.append((module, (key[0].transpose(0, 1), value[0].transpose(0, 1))))
     current = _pass.get()
     attend, heads = current.attend, query.shape[1] // key.shape[1]
     k, v = (t.repeat_interleave(heads, dim=1) if heads > 1 else t for t in (key, value))
@@ -101,8 +117,16 @@ def attention(
         # As `transformers` turns a causal window: so many positions on either side, and not one fewer.
         sliding_window += 1
     divisor = query.shape[-1] ** 0.5 if scaling is None else 1 / scaling
-    out = attend(q, k, v, divisor, current.read, sliding_window, softcap)
+    out = attend(q, k, v, divisor, current.read, sliding_window, softcap, _prefix_of(module, heads))
     return (out[None] if packed else out), None
+
+
+def _prefix_of(module: nn.Module, heads: int) -> KeysAndValues | None:
+    """What a method has put into the module, for every head; heads: that share keys and values."""
+    if (prefix := getattr(module, "prefix", None)) is None:
+        return None
+    k, v = prefix()  # each (n, n_kv, d_head)
+    return k.repeat_interleave(heads, dim=1), v.repeat_interleave(heads, dim=1)
 
 
 def register() -> None:
@@ -135,9 +159,10 @@ class AnyValues:
         read: Tensor | None = None,
         window: int | None = None,
         softcap: float | None = None,
+        prefix: KeysAndValues | None = None,
     ) -> Tensor:
         """Something of the right shape."""
-        del k, divisor, read, window, softcap
+        del k, divisor, read, window, softcap, prefix
         return q * 0 + v
 
     def without_keys(self, *_: object) -> None:

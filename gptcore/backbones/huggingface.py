@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from gptcore.backbones import hf_attention
-from gptcore.backbones.base import Attend, Backbone, gather_positions
+from gptcore.backbones.base import Attend, Backbone, KeysAndValues, gather_positions
 from gptcore.backbones.hf_attention import AnyValues, CollectedError, Pass, under_way
 from gptcore.backbones.hf_blocks import (
     Forward,
@@ -123,6 +123,15 @@ class HFBackbone(Backbone):
                 found: Tensor = self.model(input_ids=tokens, **self._fixed).last_hidden_state
             finally:
                 self.model.set_attn_implementation(ours)  # type: ignore[operator]
+        return found
+
+    @torch.no_grad()
+    def keys_and_values(self, tokens: Tensor, attend: Attend) -> list[tuple[nn.Module, KeysAndValues]]:
+        """See `Backbone`. Raises UserError where blocks do not call the engine's attention once each."""
+        with hf_attention.recorded() as found:
+            self.run(Rows.whole(tokens[None]), attend)
+        if len({id(module) for module, _ in found}) != len(self.blocks) or len(found) != len(self.blocks):
+            raise UserError(f"{self.info.model_type}: its blocks do not have one attention each")
         return found
 
     def run(

@@ -50,6 +50,7 @@ class Classifier(nn.Module):
     def attach(self, method: Method, generator: torch.Generator) -> None:
         """Let a method mark what learns in the backbone, beside the head, which always does."""
         self.adapter = method.attach(self.backbone, generator)
+        self.adapter.initialise(RowAttention(self.backbone.info.abilities.causal))
         for parameter in self.trained_parameters():
             # Not a view of the checkpoint's file, which may be transposed and must not be written to.
             parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)

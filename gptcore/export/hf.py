@@ -37,6 +37,8 @@ def obstacle(classifier: TextClassifier) -> str | None:
             f"its head reads position = {recipe.position!r} of rows with padding = {recipe.padding!r}; the one of "
             "transformers reads the last token of the text: use position = 'last_real'"
         )
+    if recipe.method.adds_keys:
+        return f"train = {recipe.train_name!r} learns keys and values that no layer of GPT-2's in transformers has"
     if classifier.threshold is not None:
         return (
             f"it answers {classifier.threshold.positive!r} from a probability of {classifier.threshold.at:.4g}; "

@@ -7,9 +7,14 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
+from gptcore.backbones.base import Attend
+
 
 class Adapter(nn.Module):
     """Hooks of a method into training. This one, of methods that add nothing, leaves everything as it is."""
+
+    def initialise(self, attend: Attend) -> None:
+        """Give what was added start values that the model itself makes; attend: over a row without padding."""
 
     def extra_loss(self) -> Tensor | None:
         """What is added to the loss of a step, a scalar."""

@@ -15,11 +15,21 @@ from gptcore.methods.base import Method
 from gptcore.methods.existing import EXISTING
 from gptcore.methods.layers import All, Features, TopBlocks
 from gptcore.methods.lora import Lora
+from gptcore.methods.prefix import PREFIXES
 from gptcore.methods.prompts import PROMPTS
 from gptcore.methods.wrapped import WRAPPED
 
 Train = Literal["last_layer", "last_block", "last_two_blocks", "all", "lora", "features"]
-_CLASSES: tuple[type[Method], ...] = (TopBlocks, All, Lora, Features, *WRAPPED, *EXISTING, *PROMPTS)
+_CLASSES: tuple[type[Method], ...] = (
+    TopBlocks,
+    All,
+    Lora,
+    Features,
+    *WRAPPED,
+    *EXISTING,
+    *PROMPTS,
+    *PREFIXES,
+)
 METHODS = {method.kind: method for method in _CLASSES}
 # Methods by the names that they had before methods had fields: these names are in recipes' ids.
 NAMED: dict[Train, Method] = {
@@ -30,7 +40,9 @@ NAMED: dict[Train, Method] = {
     "features": Features(),
 }
 # Methods that need no table: their name alone is one with all its fields' defaults.
-WITH_DEFAULTS: dict[str, Method] = {method.kind: method() for method in (*WRAPPED, *EXISTING, *PROMPTS)}
+WITH_DEFAULTS: dict[str, Method] = {
+    method.kind: method() for method in (*WRAPPED, *EXISTING, *PROMPTS, *PREFIXES)
+}
 # Names for values of several fields
 _SHORT: dict[str, dict[str, Any]] = {"rslora": {"train": Lora.kind, "lora_scaling": "alpha/sqrt(rank)"}}
 

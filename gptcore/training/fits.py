@@ -34,6 +34,16 @@ def fit_obstacle(recipe: Recipe, info: BackboneInfo) -> str | None:
             f"train = {recipe.train_name}: {recipe.model} has no upper blocks to train alone, as its blocks cannot be "
             "computed one by one: use all, lora, last_layer or features"
         )
+    if recipe.method.adds_keys and not (abilities.own_attention and abilities.trunk):
+        why = (
+            "has one block that serves as all of them"
+            if abilities.own_attention
+            else "attends in code of its own"
+        )
+        return (
+            f"train = {recipe.train_name}: {recipe.model} {why}, which takes no keys and values beside its own: use "
+            "prompt or lora"
+        )
     return None
 
 

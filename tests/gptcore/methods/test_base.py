@@ -13,6 +13,7 @@ from gptcore.methods.existing import BitFit, LnTuning
 from gptcore.methods.layers import All, Features, TopBlocks
 from gptcore.methods.lora import Lora
 from gptcore.methods.lora_layers import LoRALinear
+from gptcore.methods.prefix import Prefix
 from gptcore.methods.prompts import Prompt, PTuning
 from gptcore.methods.spelling import METHODS, parse_method
 from gptcore.methods.wrapped import AdaLora, Boft, Dora, Ia3, Oft, Pissa, Vera
@@ -37,6 +38,7 @@ EXAMPLES: list[Method] = [
         Boft(block_size=2, factors=1),
         Prompt(n=3),
         PTuning(n=3, hidden=5),
+        Prefix(n=3, top=2),
         LnTuning(top=1),
         BitFit(),
     ),
@@ -83,7 +85,7 @@ def test_what_is_frozen_has_nothing_that_learns(toy_gpt, method: Method) -> None
 
 def test_upper_blocks_are_counted_from_the_top() -> None:
     reach = [method.upper_blocks for method in EXAMPLES]
-    assert reach == [0, 3, None, 0, None, 2, None, 2, *[None] * 8, 1, None]
+    assert reach == [0, 3, None, 0, None, 2, None, 2, *[None] * 8, 2, 1, None]
 
 
 def test_merging_an_adapter_leaves_plain_layers(toy_gpt) -> None:

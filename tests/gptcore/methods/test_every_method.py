@@ -16,6 +16,7 @@ from gptcore.methods.base import Method
 from gptcore.methods.existing import BitFit, LnTuning
 from gptcore.methods.layers import All, TopBlocks
 from gptcore.methods.lora import Lora
+from gptcore.methods.prefix import Prefix
 from gptcore.methods.prompts import Prompt, PTuning
 from gptcore.methods.wrapped import AdaLora, Boft, Dora, Ia3, Oft, Pissa, Vera, Wrapped
 from gptcore.recipe import Recipe, make_recipe
@@ -25,7 +26,7 @@ METHODS: list[Method] = [
     *(Dora(rank=2), Pissa(rank=3, alpha=3), Vera(rank=4), AdaLora(rank=3, mean_rank=2), Oft(block_size=4)),
     *(Boft(block_size=2), Ia3(targets=("c_attn", "mlp.c_proj"), feedforward=("mlp.c_proj",))),
     *(Lora(rank=2, top=1), Lora(rank=2, bias="all"), Lora(rank=2, bias="lora_only")),
-    *(Prompt(n=3), PTuning(n=3, hidden=32)),
+    *(Prompt(n=3), PTuning(n=3, hidden=32), Prefix(n=3), Prefix(n=3, top=1)),
     *(Lora(rank=2), LnTuning(), BitFit(), TopBlocks(k=1), All(), Dora(rank=2, top=1), LnTuning(top=1)),
 ]
 WRAPPED = [method for method in METHODS if isinstance(method, Wrapped)]
@@ -149,7 +150,7 @@ def test_a_missing_library_is_named(toy_gpt, monkeypatch: pytest.MonkeyPatch) ->
         Dora().attach(toy_gpt(), torch.Generator())
 
 
-@pytest.mark.parametrize("method", [Prompt(n=4), PTuning(n=4)], ids=name)
+@pytest.mark.parametrize("method", [Prompt(n=4), PTuning(n=4), Prefix(n=4), Prefix(n=4, top=1)], ids=name)
 @pytest.mark.parametrize("padding", ["right", "left", "none"])
 @pytest.mark.parametrize("attend_padding", [True, False])
 def test_a_prompt_stands_before_each_text_however_it_is_padded(data, method, padding, attend_padding) -> None:
@@ -162,6 +163,23 @@ def test_a_prompt_stands_before_each_text_however_it_is_padded(data, method, pad
         together = fast.classifier.predict_proba(TEXTS[:9])
         alone = [fast.classifier.predict_proba([text])[0] for text in TEXTS[:9]]
         assert together == pytest.approx(np.array(alone), abs=1e-5)
+
+
+def test_a_prefix_takes_no_room_in_the_context_and_is_no_longer_than_it(data, toy_gpt) -> None:
+    recipe = Recipe(model="nano", position="last_real", epochs=1)
+    lengths = [fit(recipe.with_method(m), data, 1, Engine(), "cpu").inputs for m in (Prefix(n=8), All())]
+    assert lengths[0].length == lengths[1].length  # type: ignore[union-attr]
+    with pytest.raises(UserError, match="n = 10000: they start as a text, and the model reads"):
+        Prefix(n=10_000).attach(toy_gpt(), torch.Generator())
+
+
+def test_blocks_below_the_lowest_prefix_are_computed_once(data) -> None:
+    """The trunk is that of other methods: texts stand at the same positions."""
+    engine = Engine()
+    recipe = Recipe(model="nano", position="last_real", epochs=1, batch_size=4)
+    fit(recipe.with_method(TopBlocks(k=1)), data, 1, engine, "cpu")
+    found = fit(recipe.with_method(Prefix(n=3, top=1)), data, 1, engine, "cpu")
+    assert found.borrowed_s > 0
 
 
 def test_a_prompt_takes_room_in_the_context(data) -> None:
