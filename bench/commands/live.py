@@ -15,6 +15,8 @@ from bench.report.text import sanitize
 from bench.study.plan import PlannedRun
 from gptcore.result import Epoch
 
+REPORT_EVERY = 10  # times what it takes to write one
+
 
 class StudyProgress:
     """One line per finished run, and a live line for the current one."""
@@ -27,8 +29,9 @@ class StudyProgress:
         self.n_runs, self.n_ended = len(self.left), 0
         self.live = live
         self.seconds: dict[str, float] = {}  # by recipe, of its latest run
-        self.current: PlannedRun | None = None
+        self.current: PlannedRun | None = None  # of several the one that was heard of last
         self.began = time.monotonic()
+        self.reported, self.report_s = self.began, 0.0  # when the report was last written, and what that took
 
     def name_of(self, run: PlannedRun) -> str:
         """What a run is called in its line."""
@@ -39,8 +42,9 @@ class StudyProgress:
         self.current, self.began = run, time.monotonic()
         self._show("")
 
-    def epoch(self, epoch: Epoch) -> None:
-        """An epoch of the current run has ended."""
+    def epoch(self, run: PlannedRun, epoch: Epoch) -> None:
+        """An epoch of a run has ended."""
+        self.current = run
         self._show(f"epoch {epoch.epoch}, validation accuracy {100 * epoch.validation_accuracy:.1f}%")
 
     def end(self, run: PlannedRun, record: Record) -> None:
@@ -65,6 +69,11 @@ class StudyProgress:
         accuracy, took = record.metrics.test.accuracy, record.cost.marginal_s
         return f"  {100 * accuracy:5.1f}% test  {took:6.1f} s  {safe(self.name_of(run))}"
 
+    def retry(self, run: PlannedRun, reason: str) -> None:
+        """A run has lost its worker, and is tried again."""
+        name = self.name_of(run)
+        self.live.console.print(f"  [yellow]again[/] {safe(name)}: {safe(reason)}")
+
     def refuse(self, run: PlannedRun, reason: str) -> None:
         """A run cannot be done before the user has changed something."""
         self.n_ended += 1
@@ -77,9 +86,17 @@ class StudyProgress:
         self.live.update(Text(f"waiting for another process to finish {len(runs)} runs"))
 
     def seed(self, seed_index: int) -> None:
-        """Every row has finished this seed: rewrite the report with what is known so far."""
+        """Every row has finished this seed: rewrite the report with what is known so far.
+
+        Not where that would take more than a tenth of the time, as it would with thousands of short runs.
+        """
+        began = time.monotonic()
+        if began - self.reported < REPORT_EVERY * self.report_s:
+            return
         self.live.update(Text(f"writing the report after seed {seed_index}"))
         self.write_report()
+        self.reported = time.monotonic()
+        self.report_s = self.reported - began
 
     def _show(self, what: str) -> None:
         if self.current is None or self.current.state != "todo":

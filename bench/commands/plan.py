@@ -18,12 +18,11 @@ def plan(options: RunOptions) -> None:
     from bench.commands.progress import forecast, show_design, show_messages, show_plan, show_trials
     from bench.run.several import each_data
     from bench.run.study_run import open_study
-    from bench.run.supervisor import Supervisor
 
     for of_one in each_data(options)[0]:
         study_run = open_study(of_one)
         show_messages(study_run)
         show_trials(study_run)
         show_design(study_run.study)
-        with Supervisor(study_run.session_spec()) as supervisor:
-            show_plan(*forecast(study_run, supervisor))
+        with study_run.site.open(study_run.session_spec(), None) as executor:
+            show_plan(*forecast(study_run, executor))

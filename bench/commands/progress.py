@@ -27,7 +27,7 @@ from gptcore.result import CutTexts
 
 if TYPE_CHECKING:
     from bench.run.doctor import Check
-    from bench.run.supervisor import Supervisor
+    from bench.run.executors.base import Executor
     from gptcore.data.datasets import Dataset
 
 console = Console(highlight=False)
@@ -128,15 +128,15 @@ def show_timing() -> Iterator[Callable[[str, float], None]]:
         yield on_timed
 
 
-def forecast(study_run: StudyRun, supervisor: Supervisor) -> tuple[list[PlannedRun], dict[str, Prediction]]:
+def forecast(study_run: StudyRun, executor: Executor) -> tuple[list[PlannedRun], dict[str, Prediction]]:
     """The plan without runs that do not fit into memory, and a prediction per run id. Shows the total."""
     certain = study_run.certain_runs
     if all(run.state != "todo" for run in certain):
         show_cut_texts(study_run, {})
         return study_run.plan, {}
     with show_probes() as on_probe:
-        predictions = supervisor.forecast(certain, on_probe)
-    plan = refuse_too_large(study_run.plan, predictions, study_run.free_bytes, study_run.jobs)
+        predictions = executor.forecast(certain, on_probe)
+    plan = refuse_too_large(study_run.plan, predictions, study_run.free_bytes, study_run.sharing)
     if too_large := sum(run != before for run, before in zip(plan, study_run.plan, strict=True)):
         console.print(f"[yellow]{too_large} runs do not fit into memory and are skipped[/]")
     show_cut_texts(study_run, predictions)
@@ -163,12 +163,13 @@ def show_cut_texts(study_run: StudyRun, predictions: Mapping[str, Prediction]) -
         console.print(f"[yellow]warning:[/] {line}" if cut.matters else line)
 
 
-def warn_of_mixture(study_run: StudyRun, supervisor: Supervisor) -> None:
+def warn_of_mixture(study_run: StudyRun, executor: Executor) -> None:
     """Warn if finished runs of this study were made on another machine or in another precision."""
     if all(run.state != "todo" for run in study_run.plan):
         return
     done = [record.environment for record in study_run.records.values() if record.status == "done"]
-    if found := differences(done, supervisor.environment):
+    environment = executor.environment if done else None
+    if environment is not None and (found := differences(done, environment)):
         console.print(
             f"[yellow]warning:[/] runs in {safe(study_run.folder)} were made under other conditions "
             f"({safe('; '.join(found))}): "

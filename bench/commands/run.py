@@ -10,7 +10,7 @@ from typer import Exit, Option, echo
 from bench.commands.options import Margin
 from bench.commands.report import report, write_report_of
 from bench.report.text import sanitize
-from bench.run.options import LookOptions, RunOptions
+from bench.run.options import LookOptions, RunOptions, WhereOptions
 from gptcore.commands.options import with_options
 
 if TYPE_CHECKING:
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from bench.records.record import Record
     from bench.run.study_run import StudyRun
     from bench.study.plan import PlannedRun
-    from gptcore.result import OnEpoch
 
 
 @with_options
 def run(
     options: RunOptions,
     looks: LookOptions,
+    where: WhereOptions,
     verify: Annotated[
         bool,
         Option(
@@ -50,12 +50,16 @@ def run(
     Several processes started with the same command share the work. With several data sets (`--data a,b,c`) each has
     its study, and overall.md says what holds over all of them.
     """
+    from bench.run.executors.choose import site_of
     from bench.run.keep import check_names
     from bench.run.several import each_data
     from bench.run.study_run import open_study, split_names
 
     of_each, whole = each_data(options, looks)
-    study_runs = [open_study(one, looks) for one in of_each]  # what is wrong with any of them is said first
+    site = site_of(where)
+    study_runs = [
+        open_study(one, looks, site) for one in of_each
+    ]  # what is wrong with any of them is said first
     kept = split_names(keep or [])
     check_names(kept, [row.name for row in study_runs[0].study.rows])
     codes = [
@@ -87,44 +91,34 @@ def _run_one(
     from bench.records.store import load_records, save_study
     from bench.run.execute import execute
     from bench.run.follow import follow, manifest_so_far, results_so_far, schedule_of
-    from bench.run.jobs import assistants
     from bench.run.study_run import open_study
-    from bench.run.supervisor import Supervisor
-    from bench.study.forecast import with_prediction
     from bench.study.plan import blocking
 
     if study_run.trials:
         show_messages(study_run)
         tune(study_run, options, timeout)
-        study_run = open_study(options, looks)
+        study_run = open_study(options, looks, study_run.site)
     share = None if margin is None else margin / 100
     show_messages(study_run)
     save_study(study_run.folder, manifest_so_far(study_run, study_run.records.values()))
     interrupted, failed = False, any(planned.state == "failed" for planned in study_run.plan)
-    spec = study_run.session_spec(verify)
-    with Supervisor(spec, timeout) as supervisor:
-        warn_of_mixture(study_run, supervisor)
-        planned_runs, predictions = forecast(study_run, supervisor)
+    with study_run.site.open(study_run.session_spec(verify), timeout) as executor:
+        warn_of_mixture(study_run, executor)
+        planned_runs, predictions = forecast(study_run, executor)
         write_report = partial(write_report_of, study_run.folder, margin)
 
-        def do(planned: PlannedRun, on_epoch: OnEpoch) -> Record:
-            return with_prediction(supervisor.run(planned, on_epoch), predictions)
+        def do_all(runs: Sequence[PlannedRun], seen: Mapping[str, Record]) -> list[Record]:
+            with show_progress(runs, write_report, study_run.jobs) as progress:
+                return execute(runs, study_run.folder, seen, executor, progress, predictions)
 
-        with assistants(spec, study_run.folder, predictions, timeout) as assist:
-
-            def do_all(runs: Sequence[PlannedRun], seen: Mapping[str, Record]) -> list[Record]:
-                assist(runs, seen)
-                with show_progress(runs, write_report, study_run.jobs) as progress:
-                    return execute(runs, study_run.folder, seen, do, progress)
-
-            schedule = schedule_of(study_run, planned_runs, predictions)
-            try:
-                records = follow(schedule, study_run, share, do_all, write_report)
-                failed |= any(record.status == "failed" for record in records)
-                results = results_so_far(study_run, load_records(study_run.folder), share)
-                show_result(schedule.ended(results))
-            except KeyboardInterrupt:
-                interrupted = True
+        schedule = schedule_of(study_run, planned_runs, predictions)
+        try:
+            records = follow(schedule, study_run, share, do_all, write_report)
+            failed |= any(record.status == "failed" for record in records)
+            results = results_so_far(study_run, load_records(study_run.folder), share)
+            show_result(schedule.ended(results))
+        except KeyboardInterrupt:
+            interrupted = True
     report([study_run.folder], margin)
     if interrupted:
         echo("interrupted: finished runs are kept; the same command resumes")

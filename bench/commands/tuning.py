@@ -41,14 +41,17 @@ def tune(study_run: StudyRun, options: RunOptions, timeout_s: float | None) -> N
     assert study_run.tune is not None
     fields = list(study_run.tune.fields)
     show_trials(study_run)
-    with Live(console=console, refresh_per_second=4, transient=True) as live:
+    site = study_run.site
+    with (
+        Live(console=console, refresh_per_second=4, transient=True) as live,
+        site.open(study_run.tuning_spec(), timeout_s) as executor,
+    ):
         try:
             run_trials(
                 study_run.folder,
-                study_run.tuning_spec(),
-                lambda: open_study(options).trials,
+                executor,
+                lambda: open_study(options, site=site).trials,
                 lambda runs: TrialProgress(runs, live, study_run.jobs, fields),
-                timeout_s,
             )
         except KeyboardInterrupt:
             echo("interrupted: finished trials are kept; the same command resumes")

@@ -61,7 +61,7 @@ class EventLog:
 
     def __init__(self, folder: Path, worker: str | None = None) -> None:
         """folder: of the study; worker: names the file; None: this process."""
-        self.path = folder / FOLDER / f"{worker or f'{_TOKEN}-{os.getpid()}'}.jsonl"
+        self.path = folder / FOLDER / f"{worker or worker_name()}.jsonl"
 
     @contextmanager
     def run(self, run_id: str) -> Iterator[RunLog]:
@@ -111,6 +111,11 @@ def read_events(folder: Path) -> tuple[dict[str, list[Event]], int]:
             except ValidationError:
                 n_unknown += 1
     return found, n_unknown
+
+
+def worker_name(slot: int | None = None) -> str:
+    """This process; slot: the worker of that number that it has at work."""
+    return "-".join([_TOKEN, str(os.getpid()), *([] if slot is None else [str(slot)])])
 
 
 def _now() -> datetime:

@@ -1,35 +1,61 @@
-"""A whole plan, run by run: who claims a run, what is written when. Says nothing of how a run is computed."""
+"""A whole plan, job by job: who claims a run, what is written when, what is tried again.
+
+Says nothing of how a run is computed, nor where: that is an executor's (`bench/run/executors`).
+"""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
+from math import inf
 from pathlib import Path
 from typing import Protocol
 
-from bench.records.events import EventLog
 from bench.records.record import Record
 from bench.records.store import find_record, save_record
-from bench.run.outcome import RefusedRunError
+from bench.run.claims import Claims
+from bench.run.executors.base import (
+    Began,
+    CannotWork,
+    Ended,
+    EpochEnded,
+    Event,
+    Executor,
+    Job,
+    JobEnded,
+    JobLost,
+    Refused,
+)
+from bench.run.outcome import RefusedRunError, record_without_outcome
+from bench.study.forecast import Prediction, with_prediction
 from bench.study.plan import PlannedRun
-from gptcore.locks import lock
-from gptcore.result import Epoch, OnEpoch
+from gptcore.errors import UserError
+from gptcore.result import Epoch
 
 WAIT_S = 0.5  # between two looks at what other processes do
+KILLED_TRIES = (
+    2  # of a run whose worker is killed, as it is when memory runs out: the second with twice the memory
+)
+LOST_TRIES = 4  # of a run whose machine is lost, which says nothing of the run
+_numbers = count()  # of jobs
 
 
 class Listener(Protocol):
-    """Who hears how a study goes on."""
+    """Who hears how a study goes on. Of several runs at a time, in the order in which it becomes known."""
 
     def start(self, run: PlannedRun) -> None:
         """A run begins."""
 
-    def epoch(self, epoch: Epoch) -> None:
+    def epoch(self, run: PlannedRun, epoch: Epoch) -> None:
         """An epoch of it has ended."""
 
     def end(self, run: PlannedRun, record: Record) -> None:
         """A run has ended, here or in another process."""
+
+    def retry(self, run: PlannedRun, reason: str) -> None:
+        """A run has lost its worker, and is tried again."""
 
     def refuse(self, run: PlannedRun, reason: str) -> None:
         """A run cannot be done before the user has changed something."""
@@ -45,76 +71,189 @@ def execute(
     plan: Sequence[PlannedRun],
     folder: Path,
     seen: Mapping[str, Record],
-    run: Callable[[PlannedRun, OnEpoch], Record],
+    executor: Executor,
     listener: Listener,
+    predictions: Mapping[str, Prediction] | None = None,
+    patient: bool = True,
 ) -> list[Record]:
     """Do what is to do of a plan, together with any other process that is at the same folder.
 
-    seen: run id -> record, as the plan knew them; run: the record of one run, done or failed. Each record is
-    saved as soon as it is there. A run that another process is at is left to it, and done here if that process
-    ends without a record. Returns the records of all that was to do. Raises UserError where the folder cannot
-    be written, and RefusedRunError at the end where a run was refused: it leaves no record, the others are done.
+    seen: run id -> record, as the plan knew them; predictions: run id -> what it will take. Each record is saved as
+    soon as it is there. A run that another process is at is left to it, and done here if that process ends without a
+    record, unless not `patient`. A run that loses its worker is tried again, and then a failed record. Returns the
+    records of all that was to do. Raises UserError where the folder cannot be written or no worker can start, and
+    RefusedRunError at the end where a run was refused: it leaves no record, the others are done.
     """
-    log = EventLog(folder)
-    records: list[Record] = []
-    refused: list[RefusedRunError] = []
-    left = [planned for planned in plan if planned.state in ("todo", "blocked")]
-    of_seed = Counter(planned.seed_index for planned in left if planned.state == "todo")
-    while left:
-        for planned in left:
-            with lock(folder, planned.run_id) as mine:
-                if not mine:
-                    continue
-                try:
-                    records.append(_one(planned, folder, seen.get(planned.run_id), run, listener, log))
-                except RefusedRunError as error:
-                    listener.refuse(planned, str(error))
-                    refused.append(error)
-            left.remove(planned)
-            if planned.state == "todo":
-                of_seed[planned.seed_index] -= 1
-                if not of_seed[planned.seed_index] and of_seed.total():
-                    listener.seed(planned.seed_index)
-            break  # from the start again: what others were at may have ended
+    todo = [run for run in plan if run.state in ("todo", "blocked")]
+    with Claims(folder) as claims:
+        driver = _Driver(todo, claims, seen, executor, listener, predictions or {})
+        driver.go(patient)
+    if driver.refused:
+        raise driver.refused[0]
+    return driver.records
+
+
+class _Driver:
+    """One call of `execute`. Claimed are the runs that are submitted, or to be tried again."""
+
+    def __init__(
+        self,
+        todo: Sequence[PlannedRun],
+        claims: Claims,
+        seen: Mapping[str, Record],
+        executor: Executor,
+        listener: Listener,
+        predictions: Mapping[str, Prediction],
+    ) -> None:
+        self.folder, self.claims, self.seen, self.executor = claims.folder, claims, seen, executor
+        self.listener, self.predictions = listener, predictions
+        self.records: list[Record] = []
+        self.refused: list[RefusedRunError] = []
+        self._waiting = deque(executor.group(todo, predictions))
+        self._theirs: list[PlannedRun] = []  # runs that others are at, as far as known
+        self._looked = -inf  # when these were last asked for
+        self._flying: dict[int, tuple[Job, dict[str, PlannedRun]]] = {}  # a job, and what has not ended of it
+        self._slots: dict[int, int] = {}  # the number of a job -> that of its worker, the lowest free one
+        self._tries: Counter[str] = Counter()
+        self._memory: dict[str, int] = {}  # bytes that a run gets as it has been killed with less
+        self._of_seed = Counter(run.seed_index for run in todo if run.state == "todo")
+
+    def go(self, patient: bool) -> None:
+        while True:
+            self._submit()
+            if self._flying:
+                for number, event in self.executor.events(WAIT_S):
+                    self._hear(number, event)
+            elif self._theirs and not self._waiting:
+                if not patient:
+                    return
+                self.listener.wait(self._theirs)
+                time.sleep(WAIT_S)
+            elif not self._waiting:
+                return
+
+    def _submit(self) -> None:
+        """Submit as many jobs as the executor has room for, of runs that nobody else is at."""
+        room, now = self.executor.room(), time.monotonic()
+        if room > 0 and not self._waiting and self._theirs and now - self._looked >= WAIT_S:
+            # What others were at may have ended.
+            self._waiting.extend(self.executor.group(self._theirs, self.predictions))
+            self._theirs, self._looked = [], now
+        jobs: list[Job] = []
+        while self._waiting and len(jobs) < room:
+            if claimed := [run for run in self._waiting.popleft() if self._claim(run)]:
+                jobs.append(Job(next(_numbers), tuple(claimed), self._needs(claimed)))
+        for job in jobs:
+            self._flying[job.number] = job, {run.run_id: run for run in job.runs}
+            taken = set(self._slots.values())
+            self._slots[job.number] = next(slot for slot in count() if slot not in taken)
+        if jobs:
+            self.executor.submit(jobs)
+
+    def _claim(self, run: PlannedRun) -> bool:
+        """Whether a run is to be done here; where not, another is at it, or its record is there.
+
+        Found are another process's records, where one came while the plan was done, and one that says already why it
+        is skipped.
+        """
+        run_id = run.run_id
+        if run_id in self.claims:
+            return True
+        if not self.claims.take(run_id):
+            self._theirs.append(run)
+            return False
+        record = find_record(self.folder, run_id)
+        if record is not None and record.status == "skipped":
+            there = run.state == "blocked" and record.reason == run.reason
         else:
-            listener.wait(left)
-            time.sleep(WAIT_S)
-    if refused:
-        raise refused[0]
-    return records
+            there = record is not None and record != self.seen.get(run_id)
+        if record is not None and there:
+            self._end(run, record, save=False)
+            return False
+        if self.executor.shares_folder:  # the worker claims it
+            self.claims.give_up(run_id)
+        return True
 
+    def _needs(self, runs: Iterable[PlannedRun]) -> int | None:
+        forecast = (self.predictions[run.run_id].mem_bytes for run in runs if run.run_id in self.predictions)
+        asked = (self._memory.get(run.run_id, 0) for run in runs)
+        return max((*forecast, *asked), default=0) or None
 
-def _one(
-    planned: PlannedRun,
-    folder: Path,
-    seen: Record | None,
-    run: Callable[[PlannedRun, OnEpoch], Record],
-    listener: Listener,
-    log: EventLog,
-) -> Record:
-    """The record of a run that this process has locked, found or made.
+    def _hear(self, number: int, event: Event) -> None:
+        job, left = self._flying[number]
+        if isinstance(event, Began):
+            self.listener.start(left[event.run_id])
+            if event.run_id in self.claims:
+                self.claims.begin(event.run_id, self._slots[number])
+        elif isinstance(event, EpochEnded):
+            self.listener.epoch(left[event.run_id], event.epoch)
+            if log := self.claims.log(event.run_id):
+                log.epoch(event.epoch)
+        elif isinstance(event, Refused):
+            run = left.pop(event.run_id)
+            if log := self.claims.log(event.run_id):
+                log.status = "refused"
+            self.listener.refuse(run, event.message)
+            self.refused.append(RefusedRunError(event.message))
+            self._count(run)
+        elif isinstance(event, Ended):
+            run = left.pop(event.record.run_id)
+            if not event.killed or not self._try_again(run, job, event.record.reason or "", True):
+                self._end(
+                    run, with_prediction(event.record, self.predictions), not self.executor.shares_folder
+                )
+        elif isinstance(event, CannotWork):
+            raise UserError(event.message)
+        else:
+            del self._flying[number], self._slots[number]
+            lost = event if isinstance(event, JobLost) else JobLost("its worker ended before it did")
+            if left:
+                self._lost(job, list(left.values()), lost)
+            assert isinstance(event, JobEnded | JobLost)
 
-    Found are another process's, where one came while the plan was done, and one that says already why it is skipped.
-    """
-    record = find_record(folder, planned.run_id)
-    if record is not None and record.status == "skipped":
-        there = planned.state == "blocked" and record.reason == planned.reason
-    else:
-        there = record is not None and record != seen  # done meanwhile
-    if record is None or not there:
-        listener.start(planned)
-        with log.run(planned.run_id) as events:
+    def _lost(self, job: Job, left: list[PlannedRun], lost: JobLost) -> None:
+        """The first run that had not ended is the one that was lost; the others are done as if never submitted."""
+        run, *others = left
+        if others:
+            self._waiting.appendleft(tuple(others))
+        if not self._try_again(run, job, lost.reason, lost.out_of_memory):
+            self._end(run, self._failed(run, lost.reason), save=True)
 
-            def on_epoch(epoch: Epoch) -> None:
-                listener.epoch(epoch)
-                events.epoch(epoch)
+    def _try_again(self, run: PlannedRun, job: Job, reason: str, out_of_memory: bool) -> bool:
+        self._tries[run.run_id] += 1
+        if self._tries[run.run_id] >= (KILLED_TRIES if out_of_memory else LOST_TRIES):
+            return False
+        if out_of_memory and job.memory_bytes is not None:
+            self._memory[run.run_id] = 2 * job.memory_bytes
+        self._waiting.appendleft((run,))
+        self.claims.end(run.run_id)
+        self.listener.retry(run, reason)
+        return True
 
-            try:
-                record = run(planned, on_epoch)
-            except RefusedRunError:
-                events.status = "refused"
-                raise
-            save_record(folder, record)
-            events.status = record.status
-    listener.end(planned, record)
-    return record
+    def _failed(self, run: PlannedRun, reason: str) -> Record:
+        environment = self.executor.environment
+        if environment is None:
+            raise UserError(f"no worker can start: {reason}")
+        spec = self.executor.spec
+        return record_without_outcome(
+            *(run, "failed", reason),
+            engine=spec.engine,
+            data=spec.data.with_split(run.seeds.split),
+            environment=environment,
+        )
+
+    def _end(self, run: PlannedRun, record: Record, save: bool) -> None:
+        if save:
+            save_record(self.folder, record)
+            if log := self.claims.log(run.run_id):
+                log.status = record.status
+        self.records.append(record)
+        self.listener.end(run, record)
+        self._count(run)
+
+    def _count(self, run: PlannedRun) -> None:
+        self.claims.give_up(run.run_id)
+        if run.state == "todo":
+            self._of_seed[run.seed_index] -= 1
+            if not self._of_seed[run.seed_index] and self._of_seed.total():
+                self.listener.seed(run.seed_index)

@@ -116,6 +116,16 @@ class RunOptions(DataOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class WhereOptions:
+    """Where runs are done."""
+
+    executor: Annotated[
+        Literal["local"],
+        Option(help="local: processes on this machine, see --jobs"),
+    ] = "local"
+
+
+@dataclass(frozen=True, kw_only=True)
 class LookOptions:
     """When rows are judged, and when a study stops."""
 

@@ -10,8 +10,9 @@ from bench.records.speed import SpeedStudy
 from bench.records.store import load_speed, speed_path
 from bench.records.study import Row
 from bench.run.environment import has_cuda
+from bench.run.jobs import choose_device
 from bench.run.options import SpeedOptions
-from bench.run.study_run import check_folder, choose_device, split_names
+from bench.run.study_run import check_folder, split_names
 from bench.study.matrix import load_matrix
 from bench.study.plan import choose_models
 from bench.study.resolve import resolve
@@ -74,7 +75,7 @@ def open_speed(options: SpeedOptions) -> SpeedRun:
         extra_rows,
         [timed[name] for name in split_names(options.whole)],
         dataset,
-        choose_device(options.device),
+        choose_device(options.device, has_cuda),
         before,
     )
 

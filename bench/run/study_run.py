@@ -15,8 +15,10 @@ from bench.records.facts import dataset_facts
 from bench.records.record import Record
 from bench.records.store import RESULTS, load_records
 from bench.records.study import Row, Study
-from bench.run.environment import BUSY, BUSY_REMEDY, busy_share, free_memory_bytes, has_cuda, n_threads
-from bench.run.jobs import n_jobs
+from bench.run.environment import BUSY, BUSY_REMEDY, busy_share
+from bench.run.executors.base import Site
+from bench.run.executors.local import Here
+from bench.run.jobs import choose_device
 from bench.run.looks import asked_looks, check_looks, parse_budget, scheme_of
 from bench.run.options import LookOptions, RunOptions
 from bench.run.same_study import check_same_study, checkpoints_of, reported_study, unknown_checkpoints
@@ -43,11 +45,15 @@ Series = tuple[SeedKind, ...]  # what differs between the seeds of a series, tog
 SEED_KINDS: Series = ("init", "order", "split")
 TOGETHER: tuple[Series, ...] = (SEED_KINDS,)
 ONE_LOOK = LookOptions()
+HERE = Here()
 
 
 @dataclass(frozen=True)
 class StudyRun:
-    """Everything that a run needs. free_bytes: free memory; `messages` and `warnings` are shown to the user."""
+    """Everything that a run needs. free_bytes: free memory, which `sharing` runs share at a time; jobs: runs at a time.
+
+    `messages` and `warnings` are shown to the user.
+    """
 
     folder: Path
     study: Study
@@ -59,12 +65,18 @@ class StudyRun:
     free_bytes: int
     messages: list[str]
     warnings: tuple[str, ...]
+    site: Site = HERE
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     jobs: int = 1
     until_decided: bool = False
     budget_s: float | None = None
     trials: tuple[PlannedRun, ...] = ()  # that are to do before the values of its rows are chosen
     tune: Tune | None = None
+
+    @property
+    def sharing(self) -> int:
+        """How many runs at a time share the free memory."""
+        return self.jobs if self.site.sharing else 1
 
     @property
     def certain_runs(self) -> list[PlannedRun]:
@@ -87,12 +99,15 @@ class StudyRun:
             checkpoints=self.study.checkpoints,
             baseline=self.study.row(self.study.baseline).recipe,
             jobs=self.jobs,
-            threads=n_threads() // self.jobs if self.jobs > 1 else None,
+            threads=self.site.threads(self.jobs),
         )
 
 
-def open_study(options: RunOptions, judged: LookOptions = ONE_LOOK) -> StudyRun:
-    """Resolve matrix and models, load the data, plan against the records in the folder. Raises UserError."""
+def open_study(options: RunOptions, judged: LookOptions = ONE_LOOK, site: Site = HERE) -> StudyRun:
+    """Resolve matrix and models, load the data, plan against the records in the folder. Raises UserError.
+
+    site: where the runs are to be done.
+    """
     looks = asked_looks(judged, options.seeds)
     if options.engine == "plain" and options.precision == "bfloat16":
         raise UserError(
@@ -100,7 +115,7 @@ def open_study(options: RunOptions, judged: LookOptions = ONE_LOOK) -> StudyRun:
         )
     accepted = accept_terms(options.accept_licence)
     matrix = load_matrix(options.matrix)
-    models, why = choose_all(options.models, has_cuda, checkpoint_reachable)
+    models, why = choose_all(options.models, site.has_cuda, checkpoint_reachable)
     changes = dict(parse_set(text) for text in options.changes)
     vary = parse_vary(options.vary)
     narrowed = (split_names(options.only), split_names(options.skip))
@@ -153,7 +168,7 @@ def open_study(options: RunOptions, judged: LookOptions = ONE_LOOK) -> StudyRun:
         tuned=list(tuned.rows),
         command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
     )
-    device = choose_device(options.device)
+    device = choose_device(options.device, site.has_cuda)
     records = load_records(folder)
     check_same_study(folder, study, records)
     plan = make_plan(
@@ -166,7 +181,7 @@ def open_study(options: RunOptions, judged: LookOptions = ONE_LOOK) -> StudyRun:
     warnings += unknown_checkpoints(folder, study, records)
     if any(run.state == "todo" for run in plan) and (busy := busy_share()) > BUSY:
         warnings.append(f"other programs use {busy:.0%} of the CPU: {BUSY_REMEDY}")
-    free_bytes = free_memory_bytes(device)
+    free_bytes = site.free_bytes(device)
     manifest, notes = reported_study(folder, study, records)
     messages += notes
     check_looks(folder, judged, manifest)
@@ -183,8 +198,9 @@ def open_study(options: RunOptions, judged: LookOptions = ONE_LOOK) -> StudyRun:
         free_bytes,
         messages,
         tuple(warnings),
+        site,
         options.precision,
-        n_jobs(options.jobs, (run.recipe for run in plan if run.state == "todo"), device),
+        site.n_jobs(options.jobs, (run.recipe for run in plan if run.state == "todo"), device),
         judged.until_decided,
         parse_budget(judged.budget) if judged.budget else None,
         _unblocked(tuned.todo, plan),
@@ -276,15 +292,6 @@ def check_folder(folder: Path) -> None:
     """Raises UserError where results cannot go into `folder`."""
     if path_kind(folder) == "file":
         raise UserError(f"--out {folder} is a file: name a folder, or a name that is free")
-
-
-def choose_device(asked: str) -> str:
-    """ "cpu" or "cuda" from an option that may say "auto". Raises UserError where there is no GPU."""
-    if asked == "auto":
-        return "cuda" if has_cuda() else "cpu"
-    if asked == "cuda" and not has_cuda():
-        raise UserError("--device cuda: no CUDA GPU is usable here; use cpu, or install torch with CUDA")
-    return asked
 
 
 def split_names(values: Collection[str]) -> list[str]:

@@ -25,31 +25,51 @@ from gptcore.errors import UserError
 from gptcore.result import Epoch, OnEpoch
 
 PROBE_LIMIT_S = 600.0  # a recipe whose probe takes longer is not forecast
+KILLED = "killed (SIGKILL), as the system does to a process when memory runs out"
 _START_TRIES = 3
 _TRACEBACK_S = 0.5  # how long a worker that hangs has to say where
 _EXIT_S = 10.0  # how long a worker whose connection has closed has to be gone
 
 
 class WorkerLostError(Exception):
-    """The worker has ended or was stopped; the message says how, in a line."""
+    """The worker has ended or was stopped; the message says how, in a line. killed: by somebody else (SIGKILL)."""
+
+    def __init__(self, message: str, killed: bool = False) -> None:
+        super().__init__(message)
+        self.killed = killed
+
+
+class StoppedError(Exception):
+    """`Supervisor.interrupt` was called."""
 
 
 class Supervisor:
     """Has runs computed by a worker process.
 
-    timeout_s: of one run, None for no limit. Use as a context manager: the worker ends with it.
+    timeout_s: of one run, None for no limit; was_killed: whether the last run failed as its worker was killed. Use as
+    a context manager: the worker ends with it.
     """
 
     def __init__(self, spec: SessionSpec, timeout_s: float | None = None) -> None:
         self.spec, self.timeout_s = spec, timeout_s
+        self.was_killed = False
         self._worker: _Worker | None = None
+        self._interrupted, self._interrupt = multiprocessing.Pipe(duplex=False)
 
     def __enter__(self) -> Supervisor:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the worker, whatever it does."""
         if self._worker is not None:
             self._worker.stop()
+
+    def interrupt(self) -> None:
+        """From any thread: whoever waits for the worker, now or later, gets StoppedError."""
+        self._interrupt.send(None)
 
     def run(self, planned: PlannedRun, on_epoch: OnEpoch) -> Record:
         """The record of one run: done, skipped where the plan has it blocked, or failed.
@@ -69,10 +89,11 @@ class Supervisor:
         if planned.state == "blocked":
             return without_outcome("skipped", planned.reason)
         worker.tail = Tail()
+        self.was_killed = False
         try:
             record = worker.run(planned, on_epoch, self.timeout_s)
         except WorkerLostError as lost:
-            self._worker = None
+            self._worker, self.was_killed = None, lost.killed
             record = without_outcome("failed", str(lost))
         if record.status == "failed":
             record = record.model_copy(update={"output_tail": worker.tail.lines})
@@ -121,7 +142,7 @@ class Supervisor:
             return self._worker
         for tries_left in reversed(range(_START_TRIES)):
             try:
-                self._worker = _Worker(self.spec)
+                self._worker = _Worker(self.spec, self._interrupted)
                 break
             except WorkerLostError as lost:  # it may have been killed like any other
                 if not tries_left:
@@ -133,12 +154,16 @@ class Supervisor:
 class _Worker:
     """The supervisor's end of one worker process."""
 
-    def __init__(self, spec: SessionSpec) -> None:
-        """Start it, and wait until it is ready. Raises WorkerLostError, and UserError for what a user can fix."""
+    def __init__(self, spec: SessionSpec, interrupted: connections.Connection) -> None:
+        """Start it, and wait until it is ready. Raises WorkerLostError, and UserError for what a user can fix.
+
+        interrupted: has something to read once nobody is to wait any longer.
+        """
         context = multiprocessing.get_context("spawn")  # a forked child of a process with threads may hang
         self.connection, far_end = context.Pipe()
         self._output, output = context.Pipe(duplex=False)
-        self._streams = [self.connection, self._output]
+        self._interrupted = interrupted
+        self._streams = [self.connection, self._output, interrupted]
         self.tail = Tail()
         self.process = context.Process(target=work, args=(spec, far_end, output), daemon=True)
         # Ctrl-C reaches every process of a terminal; the worker leaves the answer to the supervisor.
@@ -209,19 +234,21 @@ class _Worker:
         self._output.close()
 
     def _next(self, deadline: float | None) -> Any:
-        """The next message; output is read meanwhile. Raises WorkerLostError, and TimeoutError at the deadline."""
+        """The next message; output is read meanwhile. Raises WorkerLostError, TimeoutError, StoppedError."""
         while True:
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
                 raise TimeoutError
             ready = connections.wait(self._streams, left)
+            if self._interrupted in ready:
+                raise StoppedError
             if self._output in ready:
                 self._read_output()
             if self.connection in ready:
                 try:
                     return self.connection.recv()
                 except (EOFError, OSError):
-                    raise WorkerLostError(self._how_it_ended()) from None
+                    raise self._how_it_ended() from None
 
     def _read_output(self) -> None:
         """All that is there now, without waiting for more."""
@@ -239,12 +266,13 @@ class _Worker:
         connections.wait([self.process.sentinel], _TRACEBACK_S)
         self.stop()
 
-    def _how_it_ended(self) -> str:
+    def _how_it_ended(self) -> WorkerLostError:
         self.process.join(_EXIT_S)
         self.stop()
         code = self.process.exitcode
         if code == -signal.SIGKILL:
-            return "killed (SIGKILL), as the system does to a process when memory runs out"
+            return WorkerLostError(KILLED, killed=True)
         if code is not None and code < 0:
-            return f"crashed ({signal.strsignal(-code)})"
-        return f"its process ended with exit code {code}: {(self.tail.lines or ['it said nothing'])[-1]}"
+            return WorkerLostError(f"crashed ({signal.strsignal(-code)})")
+        said = (self.tail.lines or ["it said nothing"])[-1]
+        return WorkerLostError(f"its process ended with exit code {code}: {said}")

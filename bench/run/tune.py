@@ -10,9 +10,7 @@ from bench.records.record import Record
 from bench.records.store import load_records, load_study
 from bench.records.study import Row, TunedRow
 from bench.run.execute import Listener, execute
-from bench.run.jobs import assistants
-from bench.run.supervisor import Supervisor
-from bench.run.worker import SessionSpec
+from bench.run.executors.base import Executor
 from bench.study.matrix import Tune
 from bench.study.plan import PlannedRun
 from bench.study.tuning import Tuning, grid_of, seeds_of_trials, tuning
@@ -89,20 +87,17 @@ def trial_data(data: Dataset, tune: Tune, first_seed: int) -> Dataset:
 
 def run_trials(
     folder: Path,
-    spec: SessionSpec,
+    executor: Executor,
     todo: Callable[[], Sequence[PlannedRun]],
     listener: Callable[[Sequence[PlannedRun]], Listener],
-    timeout_s: float | None,
 ) -> None:
     """Do the trials, rung by rung, until none is left to do. Safe to interrupt, as runs are.
 
-    spec: with `trial_data`; todo: the trials of the next rung; listener: who hears of them. Raises UserError.
+    executor: on `trial_data`; todo: the trials of the next rung; listener: who hears of them. Raises UserError.
     """
     where = folder / FOLDER
-    with Supervisor(spec, timeout_s) as supervisor, assistants(spec, where, {}, timeout_s) as assist:
-        while runs := list(todo()):
-            assist(runs, {})
-            execute(runs, where, {}, supervisor.run, listener(runs))
+    while runs := list(todo()):
+        execute(runs, where, {}, executor, listener(runs))
 
 
 def _in_manifest(folder: Path, study_on: StudyOn) -> list[TunedRow]:

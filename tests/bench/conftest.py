@@ -1,6 +1,8 @@
 """Makers of records and studies, shared by the tests of what reads and writes them."""
 
 import importlib.util
+import signal
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +13,7 @@ import pytest
 from bench.evidence.results import Results, collect
 from bench.records.record import DatasetFacts, Environment, Record, run_id
 from bench.records.study import Row, Study
+from bench.run.supervisor import StoppedError
 from bench.run.worker import SessionSpec
 from bench.study.forecast import Prediction
 from bench.study.plan import PlannedRun
@@ -108,6 +111,8 @@ def in_process() -> type:
     class InProcess:
         """Stands in for the supervisor, whose worker takes seconds to start; test_long_runs.py has the real one."""
 
+        was_killed = False
+
         def __init__(self, spec: SessionSpec, _timeout_s: float | None = None) -> None:
             self.session = runner.open_session(spec.data, spec.engine, spec.precision, spec.device)
 
@@ -117,8 +122,22 @@ def in_process() -> type:
         def __exit__(self, *_: object) -> None:
             pass
 
+        def close(self) -> None:
+            pass
+
+        def interrupt(self) -> None:
+            pass
+
         def run(self, planned: PlannedRun, on_epoch: OnEpoch) -> Record:
-            return runner.run_one(planned, self.session, on_epoch)
+            try:
+                return runner.run_one(planned, self.session, on_epoch)
+            except (
+                KeyboardInterrupt
+            ):  # a test's: as if the user had sent it to the thread that waits for this one
+                ident = threading.main_thread().ident
+                assert ident is not None
+                signal.pthread_kill(ident, signal.SIGINT)
+                raise StoppedError from None
 
         @property
         def environment(self) -> Environment:

@@ -15,7 +15,8 @@ import pytest
 from bench import cli
 from bench.commands.progress import show_total
 from bench.records.store import load_records, load_speed, load_study, save_record, save_study
-from bench.run import runner, study_run, supervisor
+from bench.run import runner, study_run
+from bench.run.executors import local
 from bench.study.forecast import Prediction
 from bench.study.matrix import matrices
 from bench.study.plan import PlannedRun
@@ -60,7 +61,7 @@ def bench(
 ) -> Bench:
     """Calls `python -m bench` within this process, runs too, in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(supervisor, "Supervisor", in_process)
+    monkeypatch.setattr(local, "Supervisor", in_process)
     monkeypatch.setattr(runner, "probe_precision", lambda _device: "float32")  # it takes half a second
 
     def call(*arguments: str | Path) -> Answer:
@@ -279,7 +280,7 @@ def test_the_total(
 
 
 def test_plan_says_what_cannot_run(bench: Bench, study: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(study_run, "free_memory_bytes", lambda _device: 100)
+    monkeypatch.setattr(local, "free_memory_bytes", lambda _device: 100)
     answer = bench("plan", *study)
     assert answer.code == 0
     assert "6 runs do not fit into memory and are skipped" in answer.words
@@ -289,7 +290,7 @@ def test_plan_says_what_cannot_run(bench: Bench, study: list[str], monkeypatch: 
 def test_run_leaves_out_what_does_not_fit(
     bench: Bench, study: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(study_run, "free_memory_bytes", lambda _device: 100)
+    monkeypatch.setattr(local, "free_memory_bytes", lambda _device: 100)
     answer = bench("run", *study)
     assert answer.code == 1
     assert "no run of this study can be done here: not enough memory: needs" in " ".join(answer.err.split())
@@ -728,7 +729,7 @@ def test_compare_without_two_studies(bench: Bench, tmp_path: Path) -> None:
 
 
 def test_a_gpu_that_is_not_there(bench: Bench, study: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(study_run, "has_cuda", lambda: False)
+    monkeypatch.setattr(local, "has_cuda", lambda: False)
     answer = bench("plan", *study, "--device", "cuda")
     assert answer.code == 2
     assert "no CUDA GPU" in answer.err

@@ -9,11 +9,12 @@ from bench.records.record import Record
 from bench.records.store import load_records, save_record
 from bench.run import execute as module
 from bench.run.execute import execute
+from bench.run.executors.base import Began, Ended, Event, Job, JobEnded, Refused
 from bench.run.outcome import RefusedRunError
 from bench.study.plan import PlannedRun, State
 from gptcore.locks import lock
 from gptcore.recipe import Recipe, Seeds
-from gptcore.result import Epoch, OnEpoch
+from gptcore.result import Epoch
 
 MakeRecord = Callable[..., Record]
 
@@ -28,10 +29,15 @@ class Study:
         self.on_wait: Callable[[], None] = lambda: None
         self.during: Callable[[PlannedRun], None] = lambda _run: None
         self.status = "done"
+        self.jobs: list[Job] = []
+        self.shares_folder = False
 
-    def run(self, planned: PlannedRun, _on_epoch: OnEpoch) -> Record:
-        self.during(planned)
-        return self.record(planned.seed_index, status=self.status)
+    def run(self, planned: PlannedRun) -> Event:
+        try:
+            self.during(planned)
+        except RefusedRunError as error:
+            return Refused(planned.run_id, str(error))
+        return Ended(self.record(planned.seed_index, status=self.status), self.status == "killed")
 
     def record(self, seed_index: int, **changes: object) -> Record:
         return self.toy_record(seed_index=seed_index, **changes)
@@ -39,13 +45,34 @@ class Study:
     def go(self, *plan: PlannedRun) -> list[str]:
         """The statuses of what was to do."""
         seen = load_records(self.folder)
-        return [record.status for record in execute(plan, self.folder, seen, self.run, self)]
+        return [record.status for record in execute(plan, self.folder, seen, self, self)]
+
+    # an executor: one job at a time
+
+    def room(self) -> int:
+        return 1 - len(self.jobs)
+
+    def group(self, runs: Sequence[PlannedRun], _predictions: object) -> list[tuple[PlannedRun, ...]]:
+        return [(run,) for run in runs]
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        self.jobs += jobs
+
+    def events(self, _timeout_s: float) -> list[tuple[int, Event]]:
+        job = self.jobs.pop()
+        (run,) = job.runs
+        return [(job.number, event) for event in (Began(run.run_id), self.run(run), JobEnded())]
+
+    # a listener
 
     def start(self, run: PlannedRun) -> None:
         self.heard.append(f"start {run.seed_index}")
 
-    def epoch(self, epoch: Epoch) -> None:
-        raise AssertionError(epoch)
+    def epoch(self, run: PlannedRun, epoch: Epoch) -> None:
+        raise AssertionError(run, epoch)
+
+    def retry(self, run: PlannedRun, reason: str) -> None:
+        self.heard.append(f"retry {run.seed_index}: {reason}")
 
     def end(self, run: PlannedRun, record: Record) -> None:
         self.heard.append(f"{record.status} {run.seed_index}")

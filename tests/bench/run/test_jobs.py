@@ -13,10 +13,9 @@ import pytest
 from bench.records.record import Record
 from bench.records.store import load_records
 from bench.run import jobs as module
-from bench.run.jobs import n_jobs, starting_at
-from bench.study.plan import PlannedRun
+from bench.run.jobs import n_jobs
 from gptcore.errors import UserError
-from gptcore.recipe import Recipe, Seeds
+from gptcore.recipe import Recipe
 
 SMALL, LARGE, COUNTS = Recipe(model="nano"), Recipe(model="gpt2"), Recipe(model="tfidf")
 
@@ -52,16 +51,6 @@ def test_more_jobs_than_cores_or_on_a_gpu_are_refused() -> None:
         n_jobs("5", [SMALL], "cpu")
     with pytest.raises(UserError, match="one run at a time on a GPU"):
         n_jobs("2", [SMALL], "cuda")
-
-
-def test_each_process_starts_elsewhere_within_a_seed() -> None:
-    plan = [
-        PlannedRun((f"{row}",), Recipe(lr=(1 + row) / 1000), seed, Seeds(), "todo")
-        for seed in range(2)
-        for row in range(4)
-    ]
-    found = [(run.seed_index, run.rows[0]) for run in starting_at(plan, 0.5)]
-    assert found == [(seed, row) for seed in range(2) for row in "2301"]
 
 
 def _command(out: Path, data: Path, jobs: int) -> list[str]:

@@ -1,0 +1,134 @@
+"""Jobs on this machine: one worker process for each job at a time. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from queue import Empty, Queue
+from threading import Thread
+from typing import Self
+
+from bench.records.record import Environment
+from bench.run.environment import free_memory_bytes, has_cuda, n_threads
+from bench.run.executors.base import CannotWork, Event, Job, JobEnded, OfRun, run_job
+from bench.run.executors.grouping import grouped
+from bench.run.jobs import n_jobs
+from bench.run.supervisor import StoppedError, Supervisor
+from bench.run.worker import SessionSpec
+from bench.study.forecast import Prediction
+from bench.study.plan import PlannedRun
+from gptcore.errors import UserError
+from gptcore.recipe import Recipe
+
+
+class Here:
+    """This machine."""
+
+    sharing = True
+
+    def has_cuda(self) -> bool:
+        """Whether this machine has a GPU that torch can use."""
+        return has_cuda()
+
+    def free_bytes(self, device: str) -> int:
+        """What all runs at a time may take together."""
+        return free_memory_bytes(device)
+
+    def n_jobs(self, asked: str, recipes: Iterable[Recipe], device: str) -> int:
+        """As --jobs says."""
+        return n_jobs(asked, recipes, device)
+
+    def threads(self, jobs: int) -> int | None:
+        """The cores, divided."""
+        return n_threads() // jobs if jobs > 1 else None
+
+    def open(self, spec: SessionSpec, timeout_s: float | None) -> LocalExecutor:
+        """`spec.jobs` worker processes."""
+        return LocalExecutor(spec, timeout_s)
+
+
+class LocalExecutor:
+    """`spec.jobs` worker processes, each with a thread here that hands it jobs and hears of them."""
+
+    shares_folder = False
+
+    def __init__(self, spec: SessionSpec, timeout_s: float | None = None) -> None:
+        self.spec = spec
+        self._supervisors = [Supervisor(spec, timeout_s) for _ in range(spec.jobs)]
+        self._threads: list[Thread] = []
+        self._asked: Queue[Job | None] = Queue()
+        self._heard: Queue[tuple[int, Event]] = Queue()
+        self._n_open = 0  # jobs of which more will be heard
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for supervisor in self._supervisors:
+            supervisor.interrupt()
+        for _thread in self._threads:
+            self._asked.put(None)
+        for thread in self._threads:
+            thread.join()
+        for supervisor in self._supervisors:
+            supervisor.close()
+
+    @property
+    def environment(self) -> Environment:
+        """Of the first worker: all have the same."""
+        return self._supervisors[0].environment
+
+    def forecast(
+        self, plan: Sequence[PlannedRun], on_probe: Callable[[int, int], None]
+    ) -> dict[str, Prediction]:
+        """Measured by the first worker."""
+        return self._supervisors[0].forecast(plan, on_probe)
+
+    def group(
+        self, runs: Sequence[PlannedRun], predictions: Mapping[str, Prediction]
+    ) -> list[tuple[PlannedRun, ...]]:
+        """Runs that share a trunk, divided among the workers."""
+        return grouped(runs, predictions, self.spec.jobs)
+
+    def room(self) -> int:
+        """Workers that have nothing to do."""
+        return self.spec.jobs - self._n_open
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Each goes to the next worker that is free."""
+        if not self._threads:
+            self._threads = [
+                Thread(target=self._work, args=(supervisor,), daemon=True) for supervisor in self._supervisors
+            ]
+            for thread in self._threads:
+                thread.start()
+        self._n_open += len(jobs)
+        for job in jobs:
+            self._asked.put(job)
+
+    def events(self, timeout_s: float) -> list[tuple[int, Event]]:
+        """In the order in which they happened."""
+        found: list[tuple[int, Event]] = []
+        try:
+            found.append(self._heard.get(timeout=timeout_s))
+            while True:
+                found.append(self._heard.get_nowait())
+        except Empty:
+            self._n_open -= sum(isinstance(event, JobEnded) for _, event in found)
+            return found
+
+    def _work(self, supervisor: Supervisor) -> None:
+        while (job := self._asked.get()) is not None:
+
+            def tell(event: OfRun, number: int = job.number) -> None:
+                self._heard.put((number, event))
+
+            try:
+                run_job(job, supervisor, tell)
+                self._heard.put((job.number, JobEnded()))
+            except StoppedError:
+                return
+            except UserError as error:
+                self._heard.put((job.number, CannotWork(str(error))))
+            except BaseException as error:  # a defect of ours: the thread that drives must not wait for ever
+                self._heard.put((job.number, CannotWork(f"internal error: {error!r}")))
+                raise

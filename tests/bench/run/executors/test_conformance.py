@@ -1,0 +1,293 @@
+"""What every executor must do. A new one is one more entry in `SITES`, and passes all of this.
+
+Real processes: workers and machines are really killed. The toy study: five runs on 40 texts.
+"""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from bench.records.record import Record
+from bench.records.store import load_records
+from bench.run.execute import execute
+from bench.run.executors.base import Executor, Site
+from bench.run.executors.local import Here
+from bench.run.outcome import RefusedRunError
+from bench.run.runner import open_session, run_one
+from bench.run.supervisor import KILLED
+from bench.run.worker import SessionSpec
+from bench.study.plan import PlannedRun
+from gptcore.data.datasets import Dataset
+from gptcore.recipe import Recipe, Seeds
+from gptcore.result import Epoch
+
+HEAD = Recipe(model="nano", epochs=1, train="last_layer", lr=1e-3)
+BLOCK = HEAD.model_copy(update={"train": "last_block"})
+TFIDF = Recipe(model="tfidf")
+FAILS = HEAD.model_copy(update={"lr": 1e30, "epochs": 9})
+LONG = HEAD.model_copy(update={"epochs": 10**6})  # ends only if it is stopped
+MISSING = HEAD.model_copy(update={"model": f"{os.sep}nowhere"})
+
+
+def here() -> Site:
+    return Here()
+
+
+SITES: dict[str, Callable[[], Site]] = {"local": here}
+OPTIONS = {"local": ["--jobs", "2"]}  # of the command line
+
+
+def planned(recipe: Recipe, seed_index: int = 0, state: Any = "todo") -> PlannedRun:
+    reason = "not enough memory" if state == "blocked" else None
+    return PlannedRun((str(recipe.train),), recipe, seed_index, Seeds(), state, reason)
+
+
+PLAN = [planned(HEAD), planned(BLOCK), planned(TFIDF), planned(HEAD, 1), planned(BLOCK, 1, "blocked")]
+
+
+class Heard:
+    """A listener that keeps what it hears, and does something at epochs."""
+
+    def __init__(self, at_epoch: Callable[[Epoch], object] = lambda _: None) -> None:
+        self.at_epoch, self.said = at_epoch, list[str]()
+
+    def start(self, run: PlannedRun) -> None:
+        self.said.append(f"start {run.run_id}")
+
+    def epoch(self, run: PlannedRun, epoch: Epoch) -> None:
+        self.said.append(f"epoch {run.run_id}")
+        self.at_epoch(epoch)
+
+    def end(self, run: PlannedRun, record: Record) -> None:
+        self.said.append(f"{record.status} {run.run_id}")
+
+    def retry(self, run: PlannedRun, reason: str) -> None:
+        self.said.append(f"retry {run.run_id}: {reason}")
+
+    def refuse(self, run: PlannedRun, reason: str) -> None:
+        self.said.append(f"refuse {run.run_id}: {reason}")
+
+    def wait(self, runs: Sequence[PlannedRun]) -> None: ...
+    def seed(self, seed_index: int) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    texts = [f"{'win a prize' if i % 2 else 'see you'} at {i}" for i in range(40)]
+    return Dataset.from_texts(texts, [("ham", "spam")[i % 2] for i in range(40)])
+
+
+@pytest.fixture(scope="module", params=SITES)
+def site(request: pytest.FixtureRequest) -> Site:
+    return SITES[request.param]()
+
+
+@pytest.fixture(scope="module")
+def spec(data: Dataset) -> SessionSpec:
+    return SessionSpec(data, "fast", "float32", "cpu", jobs=2, threads=1)
+
+
+@pytest.fixture(scope="module")
+def executor(site: Site, spec: SessionSpec) -> Iterator[Executor]:
+    """One for the tests that leave its workers as they are."""
+    with site.open(spec, None) as executor:
+        yield executor
+
+
+def outcome(record: Record) -> tuple[object, ...]:
+    return record.status, record.reason, record.metrics, record.test
+
+
+def test_records_are_those_of_one_process(
+    executor: Executor, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf-secret-of-the-driver")
+    heard = Heard()
+    records = execute(PLAN, tmp_path, {}, executor, heard)
+    session = open_session(data, "fast", "float32", "cpu")
+    expected = {run.run_id: outcome(run_one(run, session)) for run in PLAN}
+    found = load_records(tmp_path)
+    assert {run_id: outcome(record) for run_id, record in found.items()} == expected
+    assert sorted(record.run_id for record in records) == sorted(found)
+    assert {record.environment.threads for record in records} == {1}
+    assert list((tmp_path / "locks").iterdir()) == []
+    for run in PLAN[:4]:
+        done = [f"start {run.run_id}", *([f"epoch {run.run_id}"] * (run.recipe.trainer == "network"))]
+        assert [said for said in heard.said if run.run_id in said] == [*done, f"done {run.run_id}"]
+    written = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
+    assert "hf-secret" not in written
+    assert os.uname().nodename not in written or len(os.uname().nodename) < 4
+
+
+def test_what_is_done_is_not_done_again(executor: Executor, tmp_path: Path) -> None:
+    first = {record.run_id: record for record in execute(PLAN[:2], tmp_path, {}, executor, Heard())}
+    heard = Heard()
+    execute(PLAN[:3], tmp_path, {}, executor, heard)
+    assert {said for said in heard.said if said.startswith("start")} == {f"start {PLAN[2].run_id}"}
+    assert {run_id: load_records(tmp_path)[run_id] for run_id in first} == first
+
+
+def test_a_failing_run_is_a_record_and_the_others_go_on(executor: Executor, tmp_path: Path) -> None:
+    plan = [planned(FAILS), planned(TFIDF)]
+    records = {record.run_id: record for record in execute(plan, tmp_path, {}, executor, Heard())}
+    failed, done = (records[run.run_id] for run in plan)
+    assert (failed.status, done.status) == ("failed", "done")
+    assert (failed.reason or "").startswith("FloatingPointError: the training loss is nan")
+    assert failed.output_tail
+
+
+def test_a_refused_run_leaves_no_record_and_the_others_go_on(executor: Executor, tmp_path: Path) -> None:
+    heard = Heard()
+    with pytest.raises(RefusedRunError, match="'/nowhere' is neither a known name"):
+        execute([planned(MISSING), planned(TFIDF)], tmp_path, {}, executor, heard)
+    assert [record.recipe.model for record in load_records(tmp_path).values()] == ["tfidf"]
+    assert any(said.startswith(f"refuse {planned(MISSING).run_id}") for said in heard.said)
+
+
+def test_forecasts_are_made_where_runs_are_done(executor: Executor) -> None:
+    found = executor.forecast(PLAN[:3], lambda *_: None)
+    assert found.keys() == {run.run_id for run in PLAN[:3]}
+
+
+def test_a_run_that_takes_too_long_fails(site: Site, spec: SessionSpec, tmp_path: Path) -> None:
+    with site.open(spec, 2.0) as executor:
+        (record,) = execute([planned(LONG)], tmp_path, {}, executor, Heard())
+    assert (record.status, record.reason) == ("failed", "timeout: stopped, as it was not done after 2 s")
+
+
+def workers() -> list[psutil.Process]:
+    """The processes that compute, wherever below this one they were started."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if "spawn_main" in " ".join(process.cmdline()):
+                found.append(process)
+    return found
+
+
+def kill_workers() -> None:
+    for process in workers():
+        with suppress(psutil.Error):
+            process.kill()
+
+
+def test_a_killed_worker_is_tried_again(site: Site, spec: SessionSpec, tmp_path: Path) -> None:
+    killed: list[int] = []
+
+    def kill_once(epoch: Epoch) -> None:
+        if not killed:
+            killed.append(epoch.epoch)
+            kill_workers()
+
+    long = planned(HEAD.model_copy(update={"epochs": 500}))
+    heard = Heard(kill_once)
+    with site.open(spec, None) as executor:
+        (record,) = execute([long], tmp_path, {}, executor, heard)
+    assert record.status == "done"
+    assert len([said for said in heard.said if said.startswith(f"start {long.run_id}")]) == 2
+    assert [said for said in heard.said if "retry" in said] == [f"retry {long.run_id}: {KILLED}"]
+    assert load_records(tmp_path) == {long.run_id: record}
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_again_and_again_fails(site: Site, spec: SessionSpec, tmp_path: Path) -> None:
+    heard = Heard(lambda epoch: kill_workers() if epoch.epoch == 1 else None)
+    with site.open(spec, None) as executor:
+        (record,) = execute([planned(LONG)], tmp_path, {}, executor, heard)
+        assert (record.status, record.reason) == ("failed", KILLED)
+        (other,) = execute([planned(TFIDF)], tmp_path, {}, executor, Heard())
+    assert other.status == "done"
+
+
+def test_interrupted_it_leaves_whole_records_no_lock_and_no_process(
+    site: Site, spec: SessionSpec, tmp_path: Path
+) -> None:
+    def interrupt(_epoch: Epoch) -> None:
+        raise KeyboardInterrupt
+
+    with site.open(spec, None) as executor:
+        execute([planned(TFIDF)], tmp_path, {}, executor, Heard())
+        there = workers()
+        assert there
+        with pytest.raises(KeyboardInterrupt):
+            execute([planned(LONG)], tmp_path, {}, executor, Heard(interrupt))
+    assert not psutil.wait_procs(there, timeout=20)[1]
+    assert [record.recipe.model for record in load_records(tmp_path).values()] == ["tfidf"]
+    assert not [path for path in tmp_path.rglob("*") if path.suffix in (".part", ".lock")]
+
+
+COMMAND = ["--matrix", "mine.toml", "--models", "nano", "--data", "messages.csv", "--device", "cpu"]
+MATRIX = """
+name = "mine"
+row = [
+    { name = "head", set = { train = "last_layer" } },
+    { name = "tfidf", set = { model = "tfidf" } },
+]
+"""
+
+
+def start(folder: Path, name: str) -> subprocess.Popen[str]:
+    options = [
+        "--precision",
+        "float32",
+        "--set",
+        "epochs=1",
+        "--seeds",
+        "6",
+        "--executor",
+        name,
+        "--out",
+        "out",
+    ]
+    return subprocess.Popen(
+        [sys.executable, "-m", "bench", "run", *COMMAND, *options, *OPTIONS[name]],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "2"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def n_records(folder: Path) -> int:
+    return len(list((folder / "out" / "runs").glob("[!.]*.json")))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SITES)
+def test_a_killed_driver_and_an_interrupted_one_resume_and_do_nothing_twice(
+    tmp_path: Path, name: str
+) -> None:
+    rows = [f"see you at {n} then,ham\nwin {n} free prizes now,spam" for n in range(20)]
+    (tmp_path / "messages.csv").write_text("\n".join(["text,label", *rows, ""]))
+    (tmp_path / "mine.toml").write_text(MATRIX)
+    kept: dict[Path, bytes] = {}
+    for sent in (signal.SIGKILL, signal.SIGINT):
+        process, before = start(tmp_path, name), len(kept)
+        while n_records(tmp_path) <= before and process.poll() is None:
+            select.select([], [], [], 0.05)
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(sent)
+        said, _ = process.communicate(timeout=120)
+        assert process.returncode == (130 if sent == signal.SIGINT else -sent), said
+        assert not psutil.wait_procs(children, timeout=60)[1], said
+        for path in (tmp_path / "out" / "runs").glob("*.json"):
+            kept.setdefault(path, path.read_bytes())
+        assert before < len(kept) < 18
+    last = start(tmp_path, name)
+    said, _ = last.communicate(timeout=300)
+    assert last.returncode == 0, said
+    assert {path: path.read_bytes() for path in kept} == kept
+    records = load_records(tmp_path / "out")
+    assert len(records) == 18
+    assert {record.status for record in records.values()} == {"done"}
