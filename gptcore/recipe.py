@@ -91,6 +91,11 @@ class Recipe(BaseModel):
         ge=1,
         description="training texts that are used; None: all. Smaller sets are parts of larger",
     )
+    head: Literal["linear", "mlp"] = Field(
+        default="linear",
+        description="mlp: a hidden layer before the output layer, as the model's architecture has it; on stored "
+        "features a small MLP instead of a logistic regression",
+    )
     class_weight: Literal["balanced"] | None = Field(
         default=None,
         description="balanced: each class weighs the same in the loss, n / (classes * texts of the class) a text",

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from gptcore.backbones.catalogue import CATALOGUE
-from gptcore.backbones.info import Abilities
+from gptcore.backbones.info import Abilities, HeadActivation
 from gptcore.errors import UserError
 
 Activation = Literal[
@@ -69,6 +69,11 @@ class ModelConfig(BaseModel):
     def identity(self) -> str:
         """The whole config as text."""
         return self.model_dump_json()
+
+    @property
+    def head_activation(self) -> HeadActivation:
+        """In the hidden layer of a class head: GPT-2's own classifier has none."""
+        return "gelu"
 
     @property
     def abilities(self) -> Abilities:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from gptcore.backbones.info import Abilities
+from gptcore.backbones.info import Abilities, HeadActivation
 
 
 @dataclass(frozen=True)
@@ -16,13 +16,15 @@ class Family:
     """What holds of an architecture.
 
     abilities: see `Abilities`; first_position: what the positions of a row count from; gated: the MLP has three
-    matrices; context: positions of a row where its config does not say.
+    matrices; context: positions of a row where its config does not say; head: the activation in the hidden layer of
+    its sequence classifier in `transformers`, GELU where that has no such layer.
     """
 
     abilities: Abilities
     first_position: int = 0
     gated: bool = False
     context: int | None = None
+    head: HeadActivation = "gelu"
 
 
 _DECODER = Abilities()
@@ -47,14 +49,14 @@ FAMILIES: dict[str, Family] = {
     "opt": Family(_DECODER),
     "bloom": Family(_OWN_CODE, context=2048),
     "gpt_neo": Family(_OWN_CODE),
-    "bert": Family(_ENCODER),
-    "roberta": Family(_ENCODER, first_position=2),
-    "xlm-roberta": Family(_ENCODER, first_position=2),
+    "bert": Family(_ENCODER, head="tanh"),
+    "roberta": Family(_ENCODER, first_position=2, head="tanh"),
+    "xlm-roberta": Family(_ENCODER, first_position=2, head="tanh"),
     "electra": Family(_ENCODER),
-    "distilbert": Family(_ENCODER),
+    "distilbert": Family(_ENCODER, head="relu"),
     "deberta-v2": Family(replace(_OWN_CODE, causal=False)),
     "modernbert": Family(_ENCODER, gated=True),
     "modernbert-decoder": Family(_DECODER, gated=True),
     # One block, called again and again: there is no part of it that stays frozen under a trained one.
-    "albert": Family(replace(_ENCODER, trunk=False, reads=False)),
+    "albert": Family(replace(_ENCODER, trunk=False, reads=False), head="tanh"),
 }

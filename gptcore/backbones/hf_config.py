@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from gptcore.backbones.families import FAMILIES, Family
-from gptcore.backbones.info import Abilities
+from gptcore.backbones.info import Abilities, HeadActivation
 from gptcore.errors import UserError
 
 # The names by which architectures call the same number, the usual one first.
@@ -80,6 +80,11 @@ class HFConfig(BaseModel):
         """Those of its family, without what a trial did not confirm."""
         of_family = vars(self.family.abilities)
         return Abilities(**(of_family | dict.fromkeys(self.off, False)))
+
+    @property
+    def head_activation(self) -> HeadActivation:
+        """In the hidden layer of a class head, as its architecture's own classifier has it."""
+        return self.family.head
 
     @property
     def native_attention(self) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
+
+HeadActivation = Literal["gelu", "relu", "tanh"]
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,8 @@ class BackboneInfo(Protocol):
 
     n_blocks: transformer blocks; width: of a hidden state; d_mlp: of the MLP between its layers; context: positions
     that a row may have; vocab_size: rows of the token embedding; n_params: of the language model; n_block_params: of
-    one block; tokenizer: name of its vocabulary; identity: the whole config as text: backbones of equal identity and
-    weights make the same of the same rows.
+    one block; head_activation: in the hidden layer of a class head; tokenizer: name of its vocabulary; identity: the
+    whole config as text: backbones of equal identity and weights make the same of the same rows.
     """
 
     @property
@@ -51,6 +53,8 @@ class BackboneInfo(Protocol):
     def n_params(self) -> int: ...
     @property
     def n_block_params(self) -> int: ...
+    @property
+    def head_activation(self) -> HeadActivation: ...
     @property
     def tokenizer(self) -> str: ...
     @property

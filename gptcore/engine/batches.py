@@ -20,7 +20,7 @@ FLOATS_PER_POSITION = 24  # times the width: a block's norms, q, k, v, their pad
 
 def positions_at_a_time(classifier: Classifier) -> int:
     """Positions of a batch without gradients: few on a CPU, on a GPU as many as a share of its free memory holds."""
-    device = classifier.head.weight.device
+    device = classifier.device
     if device.type != "cuda":
         return rows.POSITIONS_AT_A_TIME
     bytes_per_position = 4 * FLOATS_PER_POSITION * classifier.backbone.info.width

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -14,6 +13,7 @@ from torch.func import functional_call
 from gptcore.backbones.base import Attend, Backbone, gather_positions
 from gptcore.data.rows import READ, Rows, real_positions
 from gptcore.engine.attention import Packing, RowAttention
+from gptcore.engine.head import HeadKind, new_head
 from gptcore.engine.layout import Layout, Precision
 from gptcore.methods.adapter import Adapter
 from gptcore.methods.base import Method
@@ -23,7 +23,7 @@ class Classifier(nn.Module):
     """Backbone, position (or pooling) and head.
 
     Takes the backbone over: its language-model output layer, where it has one of its own, is dropped, so that there
-    is exactly one head. The head starts as nn.Linear does, from its own generator.
+    is exactly one head, which starts from its own generator.
     """
 
     def __init__(
@@ -33,6 +33,7 @@ class Classifier(nn.Module):
         layout: Layout,
         generator: torch.Generator,
         precision: Precision = "float32",
+        head: HeadKind = "linear",
     ) -> None:
         super().__init__()
         backbone.drop_output()
@@ -41,11 +42,14 @@ class Classifier(nn.Module):
         self.precision = precision
         self.adapter = Adapter()
         self.positions_processed = 0  # that went through at least one block, hidden padding not counted
-        width = backbone.info.width
-        self.head = nn.Linear(width, n_classes)
-        nn.init.kaiming_uniform_(self.head.weight, a=math.sqrt(5), generator=generator)
-        bound = 1 / math.sqrt(width)
-        nn.init.uniform_(self.head.bias, -bound, bound, generator=generator)
+        self.n_classes = n_classes
+        info = backbone.info
+        self.head = new_head(head, info.width, n_classes, info.head_activation, generator)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.head.parameters()).device
 
     def attach(self, method: Method, generator: torch.Generator) -> None:
         """Let a method mark what learns in the backbone, beside the head, which always does."""
@@ -72,7 +76,7 @@ class Classifier(nn.Module):
             found = torch.cat([self._features(row) for row in rows.unpadded()])
         else:
             found = self._features(rows)
-        return found.to(self.head.weight.dtype)
+        return found.to(next(self.head.parameters()).dtype)
 
     def embed_or_resume(self, rows: Rows) -> Rows:
         """Tokens, or states, as the states that the next block takes, without the columns that cannot matter."""
@@ -177,7 +181,7 @@ def positions_of(layout: Layout, rows: Rows) -> Tensor | None:
 def read_hidden(layout: Layout, hidden: Tensor, rows: Rows) -> Tensor:
     """Hidden states (B, T, width) -> what the head reads (B, width).
 
-    The mean of hidden states before a linear head equals the mean of the logits after it.
+    The mean of hidden states before a linear head equals the mean of the logits after it; an MLP reads the mean.
     """
     if layout.position == "mean":
         return hidden.mean(dim=1)

@@ -33,7 +33,7 @@ def verify_sample(
     fast_rows are the rows that the run is about to train on, a shared trunk's states included, so that a wrong
     trunk shows. fast stays as it is, plain is trained. Raises DisagreementError.
     """
-    n_steps = SAMPLE_STEPS + (WARM_UP if fast.head.weight.is_cuda else 0)
+    n_steps = SAMPLE_STEPS + (WARM_UP if fast.device.type == "cuda" else 0)
     n_trained = min(len(plain_rows), n_steps * recipe.batch_size * recipe.accumulation)
     n = min(len(plain_rows), max(SAMPLE_ROWS, n_trained))
     fast = copy.deepcopy(fast)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gptcore.classifier import TextClassifier
 from gptcore.engine.classifier import Classifier
@@ -21,6 +21,15 @@ class LinearHead:
 
     weight: Tensor
     bias: Tensor
+
+
+def head_obstacle(classifier: TextClassifier) -> str | None:
+    """Why its answer is not a linear head on the states of a network; None where it is."""
+    if predictor_of(classifier) is None:
+        return NO_NETWORK
+    if classifier.recipe.head != "linear":
+        return f"head = {classifier.recipe.head!r} cannot be exported yet: fit it with head = 'linear'"
+    return None
 
 
 def predictor_of(classifier: TextClassifier) -> NetworkPredictor | FeaturesPredictor | None:
@@ -47,6 +56,7 @@ def linear_head(classifier: TextClassifier) -> LinearHead:
     predictor = network_predictor(classifier)
     if isinstance(predictor, NetworkPredictor):
         head = predictor.network.head
+        assert isinstance(head, nn.Linear)
         weight, bias = head.weight.detach().cpu().double(), head.bias.detach().cpu().double()
     else:
         learned = predictor.learned()

@@ -15,7 +15,7 @@ from gptcore.backbones.weights import hf_config, save_gpt
 from gptcore.classifier import TextClassifier
 from gptcore.errors import UserError
 from gptcore.export.formats import ExportFormat
-from gptcore.export.head import NO_NETWORK, LinearHead, exact, linear_head, network_predictor, predictor_of
+from gptcore.export.head import LinearHead, exact, head_obstacle, linear_head, network_predictor
 from gptcore.export.tokenizer_json import tokenizer_files
 from gptcore.files import write_whole
 
@@ -25,9 +25,9 @@ TEXTS_AT_A_TIME = 32
 
 def obstacle(classifier: TextClassifier) -> str | None:
     """Why `transformers`' GPT2ForSequenceClassification cannot be this classifier; None where it can."""
-    if (predictor := predictor_of(classifier)) is None:
-        return NO_NETWORK
-    if not isinstance(predictor.network.backbone, GPT):
+    if (reason := head_obstacle(classifier)) is not None:
+        return reason
+    if not isinstance(network_predictor(classifier).network.backbone, GPT):
         return "its model does not have GPT-2's shape"
     layout, recipe = exact(classifier), classifier.recipe
     if not layout.causal:

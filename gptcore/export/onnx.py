@@ -34,7 +34,7 @@ from gptcore.engine.classifier import positions_of, read_hidden
 from gptcore.engine.layout import Layout
 from gptcore.errors import UserError
 from gptcore.export.formats import ExportFormat
-from gptcore.export.head import NO_NETWORK, LinearHead, exact, linear_head, network_predictor, predictor_of
+from gptcore.export.head import LinearHead, exact, head_obstacle, linear_head, network_predictor
 from gptcore.files import write_whole
 
 GRAPH, ABOUT, SCRIPT = "model.onnx", "classifier.json", "predict.py"
@@ -70,8 +70,8 @@ class Graph(nn.Module):
 
 
 def obstacle(classifier: TextClassifier) -> str | None:
-    """TF-IDF alone has no graph."""
-    return NO_NETWORK if predictor_of(classifier) is None else None
+    """TF-IDF has no graph, and an MLP as a head none yet."""
+    return head_obstacle(classifier)
 
 
 def write(classifier: TextClassifier, folder: Path) -> None:

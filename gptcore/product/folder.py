@@ -86,7 +86,7 @@ def write_folder(folder: Path, fitted: Fitted, data: Dataset, seed: int, cost: f
 def device_of(classifier: TextClassifier) -> str:
     """Where its network computes; "cpu" without one."""
     network = getattr(classifier.predictor, "network", None)
-    return "cpu" if network is None else str(network.head.weight.device)
+    return "cpu" if network is None else str(network.device)
 
 
 def test_metrics(classifier: TextClassifier, probabilities: np.ndarray, labels: np.ndarray) -> Metrics:

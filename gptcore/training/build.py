@@ -89,7 +89,8 @@ def build_classifier(
     """The classifier before its first step: new head, the method attached, what learns marked."""
     generator = torch.Generator().manual_seed(init_seed)
     classifier = Classifier(
-        backbone, n_classes, engine.layout(recipe, backbone.info), generator, engine.precision
+        *(backbone, n_classes, engine.layout(recipe, backbone.info), generator, engine.precision),
+        head=recipe.head,
     )
     classifier.attach(recipe.method, generator)
     return classifier

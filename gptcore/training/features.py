@@ -1,4 +1,4 @@
-"""The trainer of logistic regressions on what a frozen backbone makes of the texts."""
+"""The trainer of logistic regressions, or small MLPs, on what a frozen backbone makes of the texts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from gptcore.training.logistic import fit_features
 from gptcore.training.loop import Labelled
 from gptcore.training.network import verify
 from gptcore.training.predictors import FeaturesPredictor
+from gptcore.training.small_mlp import fit_mlp
 from gptcore.training.task import Task
 
 
@@ -22,14 +23,16 @@ def fit(task: Task) -> Fit:
     agreement = verify(task, begun.classifier, labelled) if task.verify else None
     features = [part.values.cpu().numpy() for part in rows]
     with task.phases("train"):
-        logistic = fit_features(
-            *(features[0], splits[0].labels, features[1], splits[1].labels),
-            class_weight=task.recipe.class_weight,
+        on, weight = (features[0], splits[0].labels, features[1], splits[1].labels), task.recipe.class_weight
+        fitted = (
+            fit_features(*on, weight)
+            if task.recipe.head == "linear"
+            else fit_mlp(*on, task.seeds.init, weight)
         )
     with task.phases("evaluate"):
-        found = [logistic.evaluate(x, split.labels) for x, split in zip(features, splits, strict=True)]
+        found = [fitted.evaluate(x, split.labels) for x, split in zip(features, splits, strict=True)]
     predictor = FeaturesPredictor(
-        begun.classifier, checkpoint_tokenizer(task.recipe.model), logistic, begun.inputs.length
+        begun.classifier, checkpoint_tokenizer(task.recipe.model), fitted, begun.inputs.length
     )
     return Fit(
         recipe=task.recipe,
@@ -38,8 +41,8 @@ def fit(task: Task) -> Fit:
         validation=found[1],
         test=found[2],
         classifier=TextClassifier(task.recipe, task.data.label_names, predictor, begun.base),
-        n_total=sum(p.numel() for p in begun.classifier.backbone.parameters()) + logistic.n_params,
-        n_trained=logistic.n_params,
+        n_total=sum(p.numel() for p in begun.classifier.backbone.parameters()) + fitted.n_params,
+        n_trained=fitted.n_params,
         inputs=begun.inputs,
         borrowed_s=borrowed_s,
         positions_processed=begun.classifier.positions_processed,

@@ -71,7 +71,7 @@ def _own_length(inputs: Inputs, info: BackboneInfo) -> int:
 def _rows(result: Fit, classifier: Classifier, tokens: Rows, engine: Engine) -> Rows:
     """The texts as the first trained layer sees them; the frozen part is shared with the runs beside this one."""
     weights = result.weights_fingerprint
-    tokens = tokens.to(classifier.head.weight.device)
+    tokens = tokens.to(classifier.device)
     depth = result.recipe.method.frozen_below(classifier.backbone.info.n_blocks)
     if depth == 0 or not engine.is_fast or weights is None:
         return tokens

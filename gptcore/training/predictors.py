@@ -20,6 +20,7 @@ from gptcore.errors import UserError
 from gptcore.training.evaluate import predict_logits, softmax64
 from gptcore.training.inputs import rows_of_sequences
 from gptcore.training.logistic import LogisticFit
+from gptcore.training.small_mlp import MlpFit
 
 AT_A_TIME = 1024  # texts that are rows of tokens at once
 
@@ -48,7 +49,7 @@ class NetworkPredictor:
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
         """See `Predictor`. Raises UserError for a text that is too much for the tokenizer."""
         parts = [self.of_sequences(sequences) for sequences in _tokenised(self.tokenizer, texts)]
-        return np.concatenate([np.empty((0, self.network.head.out_features)), *parts])
+        return np.concatenate([np.empty((0, self.network.n_classes)), *parts])
 
     def of_sequences(self, sequences: Sequence[Sequence[int]]) -> np.ndarray:
         """(N, n_classes) of N texts as tokens, at least one; each is cut to its first `tokens_per_row`."""
@@ -86,38 +87,38 @@ class NetworkPredictor:
 
 @dataclass(frozen=True, eq=False)
 class FeaturesPredictor:
-    """A logistic regression on what the head of a frozen network would read. tokens_per_row: see NetworkPredictor."""
+    """What was fitted on what the head of a frozen network would read. tokens_per_row: see NetworkPredictor."""
 
     network: Classifier
     tokenizer: Tokenizer
-    logistic: LogisticFit
+    fitted: LogisticFit | MlpFit
     tokens_per_row: int
 
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
         """See `Predictor`. Raises UserError for a text that is too much for the tokenizer."""
         parts = [self.of_sequences(sequences) for sequences in _tokenised(self.tokenizer, texts)]
-        return np.concatenate([self.logistic.no_probabilities, *parts])
+        return np.concatenate([self.fitted.no_probabilities, *parts])
 
     def of_sequences(self, sequences: Sequence[Sequence[int]]) -> np.ndarray:
         """(N, n_classes) of N texts as tokens, at least one; each is cut to its first `tokens_per_row`."""
-        return self.logistic.probabilities(self._features(sequences))
+        return self.fitted.probabilities(self._features(sequences))
 
     def refit(self, texts: Sequence[str], labels: np.ndarray) -> FeaturesPredictor:
         """The same settings, fitted anew. labels: (N,) int64."""
         features = [self._features(sequences) for sequences in _tokenised(self.tokenizer, texts)]
-        return replace(self, logistic=self.logistic.refit(np.concatenate(features), labels))
+        return replace(self, fitted=self.fitted.refit(np.concatenate(features), labels))
 
     def _features(self, sequences: Sequence[Sequence[int]]) -> np.ndarray:
         """(N, width)."""
         return predict_logits(self.network, _rows(self, sequences), head=False).cpu().numpy()
 
     def learned(self) -> dict[str, Tensor]:
-        """Of the scaler and the regression."""
-        return self.logistic.learned()
+        """Of the scaler and what was fitted."""
+        return self.fitted.learned()
 
     def details(self) -> dict[str, Any]:
-        """The rows' length, and the regression's."""
-        return {"tokens_per_row": self.tokens_per_row, **self.logistic.details()}
+        """The rows' length, and those of what was fitted."""
+        return {"tokens_per_row": self.tokens_per_row, **self.fitted.details()}
 
     @classmethod
     def restore(
@@ -127,9 +128,9 @@ class FeaturesPredictor:
         learned: Mapping[str, Tensor],
         details: Mapping[str, Any],
     ) -> FeaturesPredictor:
-        """Build the regression again, on a network before its first step."""
-        logistic = LogisticFit.restore(learned, details)
-        return cls(network.eval(), tokenizer, logistic, int(details["tokens_per_row"]))
+        """Build it again, on a network before its first step."""
+        kind = MlpFit if "mlp" in details else LogisticFit
+        return cls(network.eval(), tokenizer, kind.restore(learned, details), int(details["tokens_per_row"]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,4 +165,4 @@ def _tokenised(tokenizer: Tokenizer, texts: Sequence[str]) -> Iterator[list[list
 def _rows(predictor: NetworkPredictor | FeaturesPredictor, sequences: Sequence[Sequence[int]]) -> Rows:
     network = predictor.network
     rows = rows_of_sequences(sequences, predictor.tokens_per_row, network.layout, predictor.tokenizer)
-    return rows.to(network.head.weight.device)
+    return rows.to(network.device)

@@ -29,7 +29,10 @@ CHOICES = [
     {"train": "all", "position": "mean_real", "attention": "bidirectional", "attend_padding": False},
     {"train": "lora", "lora_rank": 2, "padding": "none"},
     {"train": "lora", "lora_rank": 2, "lora_dropout": 0.2, "attend_padding": False, "context": 9},
+    {"train": "last_layer", "head": "mlp"},
+    {"train": "lora", "lora_rank": 2, "head": "mlp", "position": "mean"},
     {"train": "features", "position": "first"},
+    {"train": "features", "head": "mlp", "position": "last_real", "class_weight": "balanced"},
     {"train": "features", "padding": "none", "position": "mean"},
     {"model": "tfidf"},
     {"model": "tfidf", "ngrams": "auto"},
@@ -86,7 +89,7 @@ def test_it_answers_as_the_fit_did_and_comes_back_to_the_bit(fitted, tmp_path, c
         }
 
 
-@pytest.mark.parametrize("choices", [CHOICES[1], CHOICES[4], CHOICES[6], CHOICES[8]], ids=str)
+@pytest.mark.parametrize("choices", [CHOICES[1], CHOICES[4], CHOICES[8], CHOICES[11]], ids=str)
 def test_a_new_process_gives_the_same_bits(fitted, tmp_path, choices) -> None:
     classifier = fitted(**choices).classifier
     classifier.save(tmp_path)

@@ -92,6 +92,7 @@ CHANGES = {
     "restore_best": True,
     "train_size": 100,
     "class_weight": "balanced",
+    "head": "mlp",
 }
 
 

@@ -211,6 +211,15 @@ def test_engines_agree_on_other_methods(family: str, method: str) -> None:
         compare_engines(recipe)
 
 
+@pytest.mark.parametrize("train", ["last_layer", "last_block", "all"])
+@pytest.mark.parametrize("family", ["llama", "distilbert", "roberta"])
+def test_engines_agree_on_a_head_with_a_hidden_layer(family: str, train: Train) -> None:
+    layout = {"position": "last_real", "attention": "native", "attend_padding": False}
+    recipe = Recipe(model=family, train=train, head="mlp", epochs=2, lr=1e-3, batch_size=4, **layout)
+    with toys_only(family):
+        compare_engines(recipe)
+
+
 def compare_engines(recipe: Recipe) -> None:
     """Losses step by step, probabilities and final weights."""
     plain, fast = (fit(recipe, DATA, 0, Engine(name), "cpu") for name in ("plain", "fast"))

@@ -114,7 +114,9 @@ def network_of(result: Fit) -> Classifier:
 
 def weights_of(result: Fit) -> dict[str, np.ndarray]:
     if isinstance(result.classifier.predictor, FeaturesPredictor | TfidfPredictor):
-        model = result.classifier.predictor.logistic.pipeline[-1]
+        predictor = result.classifier.predictor
+        fitted = predictor.logistic if isinstance(predictor, TfidfPredictor) else predictor.fitted
+        model = fitted.pipeline[-1]
         return {"coefficients": model.coef_, "intercepts": model.intercept_}
     return {name: tensor.numpy() for name, tensor in network_of(result).state_dict().items()}
 
@@ -210,7 +212,8 @@ RECIPES = st.builds(
     lora_rank=st.just(2),
     lora_alpha=st.just(4.0),
     lr=st.just(1e-3),
-)
+    head=st.sampled_from(["linear", "mlp"]),
+).map(lambda recipe: recipe.model_copy(update={"head": "linear"}) if recipe.trainer == "features" else recipe)
 LENGTHS = st.lists(st.integers(0, 30), min_size=4, max_size=12)
 
 

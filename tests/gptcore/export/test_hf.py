@@ -64,6 +64,7 @@ def test_transformers_opens_it_with_the_same_answers(kept, file, tmp_path, choic
         ({"position": "last"}, "position = 'last' of rows with padding = 'right'"),
         ({"position": "last", "attend_padding": False}, "position = 'last'"),
         ({"attention": "bidirectional", "attend_padding": False}, "bidirectional"),
+        ({"position": "last_real", "head": "mlp"}, "head = 'mlp' cannot be exported yet"),
         ({"cost": 5.0}, "always answers the most probable label"),
     ],
     ids=str,
