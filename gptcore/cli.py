@@ -13,6 +13,7 @@ from gptcore.commands.fit import fit
 from gptcore.commands.predict import predict
 from gptcore.commands.probe_padding import probe_padding
 from gptcore.commands.recipes import recipes
+from gptcore.commands.serve import serve
 from gptcore.errors import UserError
 
 app = typer.Typer(
@@ -35,6 +36,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     export: "export my-classifier --data reviews.csv --to hf --out my-classifier-hf",
     predict: 'predict my-classifier "win a free prize"',
     explain: 'explain my-classifier "win a free prize"',
+    serve: "serve my-classifier --port 8000",
     probe_padding: "probe-padding my-classifier-hf --texts messages.csv --out padding.md",
 }
 for command, example in EXAMPLES.items():

@@ -22,12 +22,13 @@ WINDOWS_AT_A_TIME = 1024
 class Answers:
     """Of N texts. labels: "" where there is none; probabilities: (N,) of the best label; 0 for a blank text.
 
-    cut: (N,) bool, whether a text is longer than the model's rows.
+    cut: (N,) bool, whether a text is longer than the model's rows; of_labels: (N, n_labels) of every label.
     """
 
     labels: list[str]
     probabilities: np.ndarray
     cut: np.ndarray
+    of_labels: np.ndarray
 
 
 def check_long(classifier: TextClassifier, long: Long) -> None:
@@ -54,7 +55,7 @@ def answer(
         "" if nothing or sure < abstain else classifier.labels[at]
         for at, sure, nothing in zip(chosen, best, blank, strict=True)
     ]
-    return Answers(labels, np.where(blank, 0.0, best), cut)
+    return Answers(labels, np.where(blank, 0.0, best), cut, probabilities)
 
 
 def tokens_read(classifier: TextClassifier) -> int | None:

@@ -38,6 +38,7 @@ TORCH_FREE = [
     "gptcore.commands.predict",
     "gptcore.commands.probe_padding",
     "gptcore.commands.recipes",
+    "gptcore.commands.serve",
     "gptcore.errors",
     "gptcore.extras",
     "gptcore.files",
@@ -101,6 +102,13 @@ TORCH_FREE = [
     "gptcore.product.recipes",
     "gptcore.product.report",
     "gptcore.product.row_files",
+    "gptcore.serving",
+    "gptcore.serving.batcher",
+    "gptcore.serving.files",
+    "gptcore.serving.limits",
+    "gptcore.serving.requests",
+    "gptcore.serving.run",
+    "gptcore.serving.schema",
     "gptcore.training.fits",
 ]
 # Of bench, nothing else: what does the runs, what times real steps, and the gate that runs a study.
@@ -325,7 +333,8 @@ def test_matplotlib_only_in_plots() -> None:
 
 def test_network_only_in_assets_and_the_hubs() -> None:
     hubs = ("gptcore.backbones.hub", "gptcore.data.hub")
-    elsewhere = [name for name in MODULES if name not in ("gptcore.data.assets", *hubs)]
+    listens = "gptcore.serving.run"  # and asks for nothing
+    elsewhere = [name for name in MODULES if name not in ("gptcore.data.assets", listens, *hubs)]
     assert not offenders(elsewhere, *NETWORK, *NETWORK_PARTS)
 
 

@@ -1,0 +1,108 @@
+"""The page at / in a real Chromium: it classifies, explains, answers a file, and asks no other server."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gptcore.serving.app import PAGE
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+QUIET = ["no-first-run", "disable-background-networking", "disable-component-update", "disable-sync"]
+FLAGS = [f"--{flag}" for flag in (*QUIET, "no-sandbox", "disable-gpu", "disable-quic")]
+EVIL = '<img src=x onerror="alert(1)"> win </div><script>alert(2)</script>'
+
+
+def test_the_page_names_no_other_place(client: Any) -> None:
+    text = PAGE.read_text()
+    assert not re.search(r"https?:|//[a-z]|@import|url\(|src=", text.replace("// ", ""))
+    reply = client.ask("GET", "/")
+    assert (reply.status, reply.body.decode()) == (200, text)
+    assert "default-src 'none'" in reply.headers["content-security-policy"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    """The Chromium of this machine, one for all tests."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: "Browser", client: Any) -> Iterator["Page"]:
+    """The page, open; afterwards there must be no complaint, and no request to another server."""
+    complaints: list[str] = []
+    page = browser.new_page(viewport={"width": 400, "height": 900})
+    page.set_default_timeout(10_000)
+    page.on("console", lambda message: complaints.append(f"console: {message.text}"))
+    page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+    page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
+    page.on("request", lambda request: complaints.append(f"request: {request.url}"))
+    page.goto(client.url)
+    yield page
+    page.close()
+    own = (f"request: {client.url}", f"request: blob:{client.url}", "request: data:")
+    assert [each for each in complaints if not each.startswith(own) and "422" not in each] == []
+
+
+@pytest.mark.browser
+def test_a_text_is_answered_and_explained(page: "Page", tfidf: Any) -> None:
+    text = "win a free prize \U0001f600 home"
+    expected = tfidf.explain(text)
+    page.locator("#text").fill(text)
+    page.locator("#ask").click()
+    page.locator("#answer").wait_for()
+    assert page.locator("#name").inner_text() == "toy"
+    assert page.locator("#explained").inner_text() == text
+    chosen = page.locator("tr.chosen").inner_text()
+    assert chosen.split() == [expected.label, f"{100 * expected.probability:.1f}", "%"]
+    largest = max(abs(word.weight) for word in expected.words)
+    moved = [word.text for word in expected.words if word.weight >= 0.1 * largest]
+    assert page.locator("#explained [data-side=for]").all_inner_texts() == moved
+    assert page.locator("#explained [data-side=against]").all_inner_texts() == ["home"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+@pytest.mark.browser
+def test_a_text_is_never_markup(page: "Page") -> None:
+    page.locator("#text").fill(EVIL)
+    page.locator("#text").press("Control+Enter")
+    page.locator("#answer").wait_for()
+    assert page.locator("#explained").inner_text() == EVIL
+    assert page.locator("#explained img, #explained script").count() == 0
+
+
+@pytest.mark.browser
+def test_an_empty_text_is_said(page: "Page") -> None:
+    page.locator("#ask").click()
+    page.locator("#problem.bad").wait_for()
+    assert "the text is empty" in page.locator("#problem").inner_text()
+    assert page.locator("#answer").is_hidden()
+
+
+@pytest.mark.browser
+def test_a_file_comes_back(page: "Page", tfidf: Any, tmp_path: Path) -> None:
+    (tmp_path / "mail.csv").write_text("said,n\nwin a prize,1\nsee you at home,2\n")
+    page.locator("#file").set_input_files(tmp_path / "mail.csv")
+    page.locator("#file-said.bad").wait_for()
+    assert "name the text column with text_column" in page.locator("#file-said").inner_text()
+    page.locator("#column").fill("said")
+    page.locator("#file").set_input_files(tmp_path / "mail.csv")
+    with page.expect_download() as found:
+        page.locator("#download").click()
+    assert found.value.suggested_filename == "mail-answers.csv"
+    found.value.save_as(tmp_path / "answers.csv")
+    lines = (tmp_path / "answers.csv").read_text().splitlines()
+    assert lines[0] == "said,n,label,probability,cut"
+    assert [line.split(",")[2] for line in lines[1:]] == tfidf.predict(["win a prize", "see you at home"])
