@@ -24,5 +24,5 @@ def plan(options: RunOptions) -> None:
         show_messages(study_run)
         show_trials(study_run)
         show_design(study_run.study)
-        with study_run.site.open(study_run.session_spec(), None) as executor:
+        with study_run.site.open(study_run.session_spec(), study_run.folder, None) as executor:
             show_plan(*forecast(study_run, executor))

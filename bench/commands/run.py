@@ -56,16 +56,14 @@ def run(
     from bench.run.study_run import open_study, split_names
 
     of_each, whole = each_data(options, looks)
-    site = site_of(where)
-    study_runs = [
-        open_study(one, looks, site) for one in of_each
-    ]  # what is wrong with any of them is said first
-    kept = split_names(keep or [])
-    check_names(kept, [row.name for row in study_runs[0].study.rows])
-    codes = [
-        _run_one(study_run, one, looks, verify, timeout, kept, margin)
-        for study_run, one in zip(study_runs, of_each, strict=True)
-    ]
+    with site_of(where, looks) as site:
+        study_runs = [open_study(one, looks, site) for one in of_each]  # what is wrong with any is said first
+        kept = split_names(keep or [])
+        check_names(kept, [row.name for row in study_runs[0].study.rows])
+        codes = [
+            _run_one(study_run, one, looks, verify, timeout, kept, margin)
+            for study_run, one in zip(study_runs, of_each, strict=True)
+        ]
     if whole is not None:
         from bench.report.overall import write_overall
 
@@ -102,7 +100,7 @@ def _run_one(
     show_messages(study_run)
     save_study(study_run.folder, manifest_so_far(study_run, study_run.records.values()))
     interrupted, failed = False, any(planned.state == "failed" for planned in study_run.plan)
-    with study_run.site.open(study_run.session_spec(verify), timeout) as executor:
+    with study_run.site.open(study_run.session_spec(verify), study_run.folder, timeout) as executor:
         warn_of_mixture(study_run, executor)
         planned_runs, predictions = forecast(study_run, executor)
         write_report = partial(write_report_of, study_run.folder, margin)

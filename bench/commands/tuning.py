@@ -12,7 +12,7 @@ from bench.commands.progress import console, safe, show_trials
 from bench.records.record import Record
 from bench.run.options import RunOptions
 from bench.run.study_run import StudyRun, open_study
-from bench.run.tune import run_trials
+from bench.run.tune import FOLDER, run_trials
 from bench.study.plan import PlannedRun
 
 
@@ -44,7 +44,7 @@ def tune(study_run: StudyRun, options: RunOptions, timeout_s: float | None) -> N
     site = study_run.site
     with (
         Live(console=console, refresh_per_second=4, transient=True) as live,
-        site.open(study_run.tuning_spec(), timeout_s) as executor,
+        site.open(study_run.tuning_spec(), study_run.folder / FOLDER, timeout_s) as executor,
     ):
         try:
             run_trials(

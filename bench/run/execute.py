@@ -27,6 +27,7 @@ from bench.run.executors.base import (
     JobEnded,
     JobLost,
     Refused,
+    Retried,
 )
 from bench.run.outcome import RefusedRunError, record_without_outcome
 from bench.study.forecast import Prediction, with_prediction
@@ -148,7 +149,7 @@ class _Driver:
             taken = set(self._slots.values())
             self._slots[job.number] = next(slot for slot in count() if slot not in taken)
         if jobs:
-            self.executor.submit(jobs)
+            self.executor.submit(jobs, self.seen)
 
     def _claim(self, run: PlannedRun) -> bool:
         """Whether a run is to be done here; where not, another is at it, or its record is there.
@@ -189,6 +190,8 @@ class _Driver:
             self.listener.epoch(left[event.run_id], event.epoch)
             if log := self.claims.log(event.run_id):
                 log.epoch(event.epoch)
+        elif isinstance(event, Retried):
+            self.listener.retry(left[event.run_id], event.reason)
         elif isinstance(event, Refused):
             run = left.pop(event.run_id)
             if log := self.claims.log(event.run_id):

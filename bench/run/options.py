@@ -120,9 +120,13 @@ class WhereOptions:
     """Where runs are done."""
 
     executor: Annotated[
-        Literal["local"],
-        Option(help="local: processes on this machine, see --jobs"),
+        Literal["local", "ray"],
+        Option(help="local: processes on this machine, see --jobs; ray: tasks of a Ray cluster"),
     ] = "local"
+    address: Annotated[
+        str | None,
+        Option(help="with --executor ray: HOST:PORT of a cluster, or auto; default: this machine alone"),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

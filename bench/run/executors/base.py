@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, Self
 
 from bench.records.record import Environment, Record
@@ -52,6 +53,14 @@ class Ended:
 
 
 @dataclass(frozen=True)
+class Retried:
+    """A worker that saves records itself tries a run again, as it was killed at it."""
+
+    run_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Refused:
     """A run asks for something that the user has to change."""
 
@@ -82,7 +91,7 @@ class CannotWork:
     message: str
 
 
-OfRun = Began | EpochEnded | Ended | Refused
+OfRun = Began | EpochEnded | Ended | Retried | Refused
 Event = OfRun | JobEnded | JobLost | CannotWork
 
 
@@ -116,17 +125,21 @@ class Executor(Protocol):
     def room(self) -> int:
         """How many more jobs it wants now; 0 or less: none."""
 
-    def submit(self, jobs: Sequence[Job]) -> None:
-        """Have jobs done."""
+    def submit(self, jobs: Sequence[Job], seen: Mapping[str, Record]) -> None:
+        """Have jobs done. seen: run id -> record, as the plan knew them: what may be replaced."""
 
     def events(self, timeout_s: float) -> Sequence[tuple[int, Event]]:
         """What has happened since the last call, by the job's number; waits so long where nothing has."""
 
 
 class Site(Protocol):
-    """A machine or a cluster, as a plan needs to know it."""
+    """A machine or a cluster, as a plan needs to know it. A context manager: at its end it is let go."""
 
     sharing: bool  # runs at a time share `free_bytes`
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
 
     def has_cuda(self) -> bool:
         """Whether runs can have a CUDA GPU."""
@@ -140,8 +153,8 @@ class Site(Protocol):
     def threads(self, jobs: int) -> int | None:
         """Of each of so many runs at a time; None: as many as torch likes."""
 
-    def open(self, spec: SessionSpec, timeout_s: float | None) -> Executor:
-        """An executor for one study's runs. timeout_s: of one run, None for no limit."""
+    def open(self, spec: SessionSpec, folder: Path, timeout_s: float | None) -> Executor:
+        """An executor for the runs of one folder. timeout_s: of one run, None for no limit."""
 
 
 def run_job(job: Job, supervisor: Supervisor, tell: Callable[[OfRun], object]) -> None:

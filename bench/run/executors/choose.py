@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from bench.run.executors.base import Site
 from bench.run.executors.local import Here
-from bench.run.options import WhereOptions
+from bench.run.options import LookOptions, WhereOptions
+from gptcore.errors import UserError
 
 
-def site_of(options: WhereOptions) -> Site:
-    """Where runs are to be done. Raises UserError where that cannot be."""
-    del options
-    return Here()
+def site_of(options: WhereOptions, looks: LookOptions) -> Site:
+    """Where runs are to be done. Raises UserError where that cannot be, or where options do not go together."""
+    if options.address is not None and options.executor != "ray":
+        raise UserError(f"--address {options.address}: it is for --executor ray: add that, or leave it out")
+    if options.executor == "local":
+        return Here()
+    if looks.budget is not None:
+        raise UserError(
+            f"--budget {looks.budget}: it counts the time of one machine: leave it out with --executor "
+            f"{options.executor}"
+        )
+    from bench.run.executors.ray_cluster import RayCluster
+
+    return RayCluster(options.address)

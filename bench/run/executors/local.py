@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
 from typing import Self
 
-from bench.records.record import Environment
+from bench.records.record import Environment, Record
 from bench.run.environment import free_memory_bytes, has_cuda, n_threads
 from bench.run.executors.base import CannotWork, Event, Job, JobEnded, OfRun, run_job
 from bench.run.executors.grouping import grouped
@@ -25,6 +26,11 @@ class Here:
 
     sharing = True
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
     def has_cuda(self) -> bool:
         """Whether this machine has a GPU that torch can use."""
         return has_cuda()
@@ -41,7 +47,12 @@ class Here:
         """The cores, divided."""
         return n_threads() // jobs if jobs > 1 else None
 
-    def open(self, spec: SessionSpec, timeout_s: float | None) -> LocalExecutor:
+    def open(
+        self,
+        spec: SessionSpec,
+        folder: Path,  # noqa: ARG002 (the protocol's)
+        timeout_s: float | None,
+    ) -> LocalExecutor:
         """`spec.jobs` worker processes."""
         return LocalExecutor(spec, timeout_s)
 
@@ -93,7 +104,7 @@ class LocalExecutor:
         """Workers that have nothing to do."""
         return self.spec.jobs - self._n_open
 
-    def submit(self, jobs: Sequence[Job]) -> None:
+    def submit(self, jobs: Sequence[Job], seen: Mapping[str, Record]) -> None:  # noqa: ARG002
         """Each goes to the next worker that is free."""
         if not self._threads:
             self._threads = [

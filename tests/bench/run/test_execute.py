@@ -55,7 +55,7 @@ class Study:
     def group(self, runs: Sequence[PlannedRun], _predictions: object) -> list[tuple[PlannedRun, ...]]:
         return [(run,) for run in runs]
 
-    def submit(self, jobs: Sequence[Job]) -> None:
+    def submit(self, jobs: Sequence[Job], _seen: object) -> None:
         self.jobs += jobs
 
     def events(self, _timeout_s: float) -> list[tuple[int, Event]]:

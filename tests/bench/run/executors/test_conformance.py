@@ -38,12 +38,16 @@ LONG = HEAD.model_copy(update={"epochs": 10**6})  # ends only if it is stopped
 MISSING = HEAD.model_copy(update={"model": f"{os.sep}nowhere"})
 
 
-def here() -> Site:
-    return Here()
+def ray_here() -> Site:
+    pytest.importorskip("ray", reason="the extra [ray] is not installed")
+    from bench.run.executors.ray_cluster import RayCluster
+
+    return RayCluster(None)
 
 
-SITES: dict[str, Callable[[], Site]] = {"local": here}
-OPTIONS = {"local": ["--jobs", "2"]}  # of the command line
+SITES: dict[str, Callable[[], Site]] = {"local": Here, "ray": ray_here}
+OPTIONS = {"local": ["--jobs", "2"], "ray": []}  # of the command line
+EXECUTORS = ["local", pytest.param("ray", marks=pytest.mark.slow)]
 
 
 def planned(recipe: Recipe, seed_index: int = 0, state: Any = "todo") -> PlannedRun:
@@ -86,9 +90,13 @@ def data() -> Dataset:
     return Dataset.from_texts(texts, [("ham", "spam")[i % 2] for i in range(40)])
 
 
-@pytest.fixture(scope="module", params=SITES)
-def site(request: pytest.FixtureRequest) -> Site:
-    return SITES[request.param]()
+@pytest.fixture(scope="module", params=EXECUTORS)
+def site(request: pytest.FixtureRequest) -> Iterator[Site]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "2")
+        with SITES[request.param]() as site:
+            assert site.n_jobs("1", [HEAD], "cpu") in (1, 2)
+            yield site
 
 
 @pytest.fixture(scope="module")
@@ -97,10 +105,20 @@ def spec(data: Dataset) -> SessionSpec:
 
 
 @pytest.fixture(scope="module")
-def executor(site: Site, spec: SessionSpec) -> Iterator[Executor]:
+def executor(site: Site, spec: SessionSpec, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
     """One for the tests that leave its workers as they are."""
-    with site.open(spec, None) as executor:
+    with site.open(spec, tmp_path_factory.mktemp("study"), None) as executor:
         yield executor
+
+
+@pytest.fixture
+def study(executor: Executor, tmp_path: Path) -> Path:
+    """An empty folder that the executor serves: its own where it writes there."""
+    if not executor.shares_folder:
+        return tmp_path
+    for path in (executor.folder / "runs").glob("*"):
+        path.unlink()
+    return executor.folder
 
 
 def outcome(record: Record) -> tuple[object, ...]:
@@ -159,15 +177,15 @@ def test_forecasts_are_made_where_runs_are_done(executor: Executor) -> None:
 
 
 def test_a_run_that_takes_too_long_fails(site: Site, spec: SessionSpec, tmp_path: Path) -> None:
-    with site.open(spec, 2.0) as executor:
+    with site.open(spec, tmp_path, 2.0) as executor:
         (record,) = execute([planned(LONG)], tmp_path, {}, executor, Heard())
     assert (record.status, record.reason) == ("failed", "timeout: stopped, as it was not done after 2 s")
 
 
-def workers() -> list[psutil.Process]:
-    """The processes that compute, wherever below this one they were started."""
+def workers(pid: int | None = None) -> list[psutil.Process]:
+    """The processes that compute, wherever below this process, or that one, they were started."""
     found = []
-    for process in psutil.Process().children(recursive=True):
+    for process in psutil.Process(pid).children(recursive=True):
         with suppress(psutil.Error):
             if "spawn_main" in " ".join(process.cmdline()):
                 found.append(process)
@@ -190,7 +208,7 @@ def test_a_killed_worker_is_tried_again(site: Site, spec: SessionSpec, tmp_path:
 
     long = planned(HEAD.model_copy(update={"epochs": 500}))
     heard = Heard(kill_once)
-    with site.open(spec, None) as executor:
+    with site.open(spec, tmp_path, None) as executor:
         (record,) = execute([long], tmp_path, {}, executor, heard)
     assert record.status == "done"
     assert len([said for said in heard.said if said.startswith(f"start {long.run_id}")]) == 2
@@ -201,7 +219,7 @@ def test_a_killed_worker_is_tried_again(site: Site, spec: SessionSpec, tmp_path:
 @pytest.mark.slow
 def test_a_run_that_is_killed_again_and_again_fails(site: Site, spec: SessionSpec, tmp_path: Path) -> None:
     heard = Heard(lambda epoch: kill_workers() if epoch.epoch == 1 else None)
-    with site.open(spec, None) as executor:
+    with site.open(spec, tmp_path, None) as executor:
         (record,) = execute([planned(LONG)], tmp_path, {}, executor, heard)
         assert (record.status, record.reason) == ("failed", KILLED)
         (other,) = execute([planned(TFIDF)], tmp_path, {}, executor, Heard())
@@ -214,7 +232,7 @@ def test_interrupted_it_leaves_whole_records_no_lock_and_no_process(
     def interrupt(_epoch: Epoch) -> None:
         raise KeyboardInterrupt
 
-    with site.open(spec, None) as executor:
+    with site.open(spec, tmp_path, None) as executor:
         execute([planned(TFIDF)], tmp_path, {}, executor, Heard())
         there = workers()
         assert there
@@ -264,7 +282,7 @@ def n_records(folder: Path) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SITES)
+@pytest.mark.parametrize("name", EXECUTORS)
 def test_a_killed_driver_and_an_interrupted_one_resume_and_do_nothing_twice(
     tmp_path: Path, name: str
 ) -> None:
@@ -276,7 +294,7 @@ def test_a_killed_driver_and_an_interrupted_one_resume_and_do_nothing_twice(
         process, before = start(tmp_path, name), len(kept)
         while n_records(tmp_path) <= before and process.poll() is None:
             select.select([], [], [], 0.05)
-        children = psutil.Process(process.pid).children(recursive=True)
+        children = workers(process.pid)
         process.send_signal(sent)
         said, _ = process.communicate(timeout=120)
         assert process.returncode == (130 if sent == signal.SIGINT else -sent), said
