@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +21,13 @@ def fit(
         str, Argument(help="a CSV, TSV, JSON or Parquet file with labelled texts, or a data set's name")
     ],
     options: FileOptions,
-    recipe: Annotated[str, Option(help="a name, see `recipes`, or a TOML file with one table [recipe]")],
+    recipe: Annotated[
+        str,
+        Option(
+            help="a name, see `recipes`; a TOML file with a table [recipe]; best: what `python -m bench recommend` "
+            "last chose for these data; or the folder of a recommendation"
+        ),
+    ],
     out: Annotated[Path, Option(help="folder for the classifier; it must not exist")],
     seed: Annotated[int, Option(min=0, help="of the new head and the order of training")] = 0,
     cost_false_positive: Annotated[
@@ -46,8 +53,9 @@ def fit(
     from gptcore.data.datasets import load_dataset
     from gptcore.product.recipes import find_recipe
 
-    chosen = find_recipe(recipe)
-    loaded = load_dataset(data, options.reading())
+    read = cache(lambda: load_dataset(data, options.reading()))
+    chosen = find_recipe(recipe, read)
+    loaded = read()
     from gptcore.product.fitting import fit_to_keep, threshold_for_cost
     from gptcore.product.folder import check_target, write_folder
 

@@ -102,7 +102,7 @@ class Dataset:
                 raise UserError(
                     f"dataset {self.name}: it cannot be split with seed {split_seed}: load it with load_dataset"
                 )
-            self._others[split_seed] = _split(self.source, split_seed)
+            self._others[split_seed] = split_source(self.source, split_seed)
         return self._others[split_seed]
 
     def with_folds(self) -> Dataset:
@@ -112,7 +112,7 @@ class Dataset:
         """
         if self.source is None or self.given:
             raise UserError(f"--splits kfold: the test rows of {self.name} are given: leave it out")
-        return _split(replace(self.source, folds=True), self.split_seed)
+        return split_source(replace(self.source, folds=True), self.split_seed)
 
     def with_fixed_test(self) -> Dataset:
         """The same rows, whose test part no seed changes: seeds of the split draw train and validation from the others.
@@ -140,7 +140,7 @@ class Dataset:
             limit=None,
             warnings=(*self.source.warnings, *(text for text in self.warnings if "--limit" in text)),
         )
-        return _split(source, self.split_seed)
+        return split_source(source, self.split_seed)
 
     @classmethod
     def from_texts(
@@ -189,7 +189,7 @@ def load_dataset(
             raise UserError(
                 f"dataset {name_or_path}: columns, splits and formats can be named for a file only"
             )
-        return _split(replace(_named(data, options.data_path), limit=options.limit), split_seed)
+        return split_source(replace(_named(data, options.data_path), limit=options.limit), split_seed)
     if options.data_path is not None:
         raise UserError(
             f"--data-path {options.data_path}: it is for data sets with a name, and --data names a file already"
@@ -237,10 +237,10 @@ def _of_table(name: str, table: Table, split_seed: int, limit: int | None = None
         warnings=(*table.warnings, *class_warnings(table.labels)),
         limit=limit,
     )
-    return _split(source, split_seed)
+    return split_source(source, split_seed)
 
 
-def _split(source: Source, split_seed: int) -> Dataset:
+def split_source(source: Source, split_seed: int) -> Dataset:
     """Cut a source into its three parts. Raises UserError where a class or a part would be empty."""
     if not 0 <= split_seed < 2**32:
         raise UserError(f"split seed {split_seed}: it must be between 0 and {2**32 - 1}")

@@ -1,4 +1,4 @@
-"""Data for choosing values before a study: its test part stays unseen, whatever the choice tries."""
+"""Data for choosing values or recipes: the test part stays unseen, whatever the choice tries."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gptcore.data.checks import normalised
-from gptcore.data.datasets import Dataset, Split
+from gptcore.data.datasets import Dataset, Source, Split, split_source
 from gptcore.errors import UserError
 
 if TYPE_CHECKING:
@@ -42,6 +42,33 @@ def without_test(data: Dataset, split_seeds: Sequence[int]) -> Dataset:
             _others=found,
         )
     return found[split_seeds[0]]
+
+
+def development(data: Dataset) -> Dataset:
+    """The rows outside the test part as a data set of its own: each seed splits them into train, validation and test.
+
+    So no seed can show a test text to what is fitted, compared or chosen on it: texts that a test text repeats, but for
+    case and blanks, are left out. Raises UserError where too few are left of a class.
+    """
+    hidden = {normalised(text) for text in data.test.texts}
+    rows = [
+        (text, data.label_names[label])
+        for part in (data.train, data.validation)
+        for text, label in zip(part.texts, part.labels.tolist(), strict=True)
+        if normalised(text) not in hidden
+    ]
+    texts, labels = [text for text, _ in rows], [label for _, label in rows]
+    return split_source(Source(data.name, texts, labels, data.label_names), data.split_seed)
+
+
+def check_apart(data: Dataset, test: Split) -> None:
+    """Raises UserError where a text of `data`, whatever its part, is a test text, but for case and blanks."""
+    hidden = {normalised(text) for text in test.texts}
+    parts = (data.train, data.validation, data.test)
+    if n := sum(normalised(text) in hidden for part in parts for text in part.texts):
+        raise UserError(
+            f"{data.name}: {n} test texts are among those that a recipe would be chosen on: a fault of the split"
+        )
 
 
 def check_unseen(split: Dataset, test_rows: np.ndarray | None) -> None:

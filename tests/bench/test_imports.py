@@ -100,6 +100,7 @@ TORCH_FREE = [
     "gptcore.product",
     "gptcore.product.card",
     "gptcore.product.recipes",
+    "gptcore.product.recommended",
     "gptcore.product.report",
     "gptcore.product.row_files",
     "gptcore.serving",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gptcore.data.datasets import Dataset, Split, load_dataset
-from gptcore.data.holdout import check_unseen, without_test
+from gptcore.data.holdout import check_apart, check_unseen, development, without_test
 from gptcore.errors import UserError
 
 TEXTS = [f"text {i}" for i in range(90)]
@@ -86,3 +86,35 @@ def test_a_first_look_is_said_of_a_fixed_test_part_too(tmp_path) -> None:
     limited = load_dataset(path, limit=30)
     assert any("--limit" in warning for warning in limited.warnings)
     assert any("--limit" in warning for warning in limited.with_fixed_test().with_split(5).warnings)
+
+
+def test_development_holds_no_test_text_whatever_the_seed(data: Dataset) -> None:
+    dev = development(data)
+    for seed in (data.split_seed, 7, 8):
+        split = dev.with_split(seed)
+        seen = set(split.train.texts + split.validation.texts + split.test.texts)
+        assert seen == set(data.train.texts + data.validation.texts)
+        check_apart(split, data.test)
+    assert dev.label_names == data.label_names
+
+
+def test_development_leaves_out_what_a_test_text_repeats() -> None:
+    texts, labels = TEXTS[:60], [i % 2 for i in range(60)]
+    data = Dataset.from_texts(texts, labels, test=(["  TEXT 3 ", "new", "newer"], [1, 0, 1]))
+    dev = development(data)
+    assert "text 3" not in dev.train.texts + dev.validation.texts + dev.test.texts
+    assert len(dev.train) + len(dev.validation) + len(dev.test) == 59
+
+
+def test_the_test_part_changes_nothing_of_development() -> None:
+    labels = [i % 2 for i in range(60)]
+    one, other = (
+        development(Dataset.from_texts(TEXTS[:60], labels, test=test))
+        for test in ((["a", "b"], [0, 1]), (["c", "d", "e"], [1, 1, 0]))
+    )
+    assert one.fingerprint == other.fingerprint
+
+
+def test_a_test_text_among_development_rows_is_caught(data: Dataset) -> None:
+    with pytest.raises(UserError, match="18 test texts are among those that a recipe would be chosen on"):
+        check_apart(data, data.test)
