@@ -14,6 +14,7 @@ from bench.commands.export_records import export_records
 from bench.commands.judge import judge
 from bench.commands.list import list_command
 from bench.commands.plan import plan
+from bench.commands.recommend import recommend
 from bench.commands.regress import regress
 from bench.commands.report import report
 from bench.commands.run import run
@@ -34,6 +35,7 @@ app = typer.Typer(
 EXAMPLES: dict[Callable[..., None], str] = {
     list_command: "list",
     check: "check reviews.csv",
+    recommend: "recommend reviews.csv --budget 10m",
     plan: "plan --matrix full --models gpt2",
     run: "run --matrix full --only baseline,first-token --seeds 5",
     watch: "watch results/embedded --once",

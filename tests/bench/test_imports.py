@@ -122,6 +122,7 @@ BENCH_FLOORS = [
     "evidence",
     "check",
     "run",
+    "recommend",
     "report",
     "commands",
     "cli",

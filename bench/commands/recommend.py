@@ -1,0 +1,96 @@
+"""`python -m bench recommend`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Argument, Exit, echo
+
+from bench.commands.options import Margin
+from bench.recommend.options import RecommendOptions
+from gptcore.commands.options import with_options
+
+if TYPE_CHECKING:
+    from bench.recommend.answer import Answer
+    from bench.recommend.opened import Opened
+    from bench.recommend.search import Search
+
+
+@with_options
+def recommend(
+    file: Annotated[
+        str, Argument(help="a CSV, TSV, JSON or Parquet file with labelled texts, or a data set's name")
+    ],
+    options: RecommendOptions,
+    margin: Margin = None,
+) -> None:
+    """Which recipe is worth its cost on your labelled file, how sure is that, and is a GPT needed at all?
+
+    Compares, as far as the budget goes and the cheapest first: TF-IDF, frozen features, the last blocks, LoRA and all
+    layers of one GPT, each with a learning rate chosen on validation texts. The test part is looked at once, at the end
+    and for the recommended recipe alone. Safe to interrupt: the answer so far is shown, and the same command continues.
+    """
+    from bench.commands.recommending import show_opened, show_search
+    from bench.recommend.opened import open_recommend
+    from bench.recommend.search import Search
+    from bench.recommend.state import Clock
+    from bench.recommend.workers import Workers
+
+    opened = open_recommend(file, options, None if margin is None else margin / 100)
+    show_opened(opened)
+    clock = Clock(opened.budget_s, opened.state.spent_s)
+    interrupted = False
+    with Workers(opened) as workers:
+        search = Search(opened, workers, clock, lambda title, runs: show_search(title, runs, clock))
+        try:
+            search.run()
+        except KeyboardInterrupt:
+            interrupted = True
+    answer = _answer(search, opened, file)
+    if answer is None:
+        echo("interrupted before the first run had finished: the same command continues")
+        raise Exit(130)
+    _leave(answer, opened)
+    if interrupted:
+        echo("interrupted: finished runs are kept; the same command continues")
+        raise Exit(130)
+
+
+def _answer(search: Search, opened: Opened, file: str) -> Answer | None:
+    from bench.recommend.answer import Answer, tested
+
+    choice, results = search.ledger.choice, search.ledger.results
+    if choice is None or results is None:
+        return None
+    return Answer(
+        data=opened.data.name,
+        results=results,
+        choice=choice,
+        tested=tested(choice.row.recipe_id, list(search.ledger.tests.values())),
+        curve=search.ledger.curve(choice),
+        left_out=search.left_out,
+        spent_s=search.clock.spent_s,
+        budget_s=opened.budget_s,
+        ended=search.ended,
+        file=file,
+    )
+
+
+def _leave(answer: Answer, opened: Opened) -> None:
+    """Write the answer's files, and say where they are."""
+    from bench.report.recommended import answer_lines, headline
+    from bench.report.recommended_page import write_answer
+    from bench.report.text import sanitize
+    from gptcore.errors import UserError
+    from gptcore.product.recommended import point_to, write_recommended
+
+    path = write_recommended(opened.folder, answer.choice.row.row.recipe, opened.of, headline(answer))
+    report = write_answer(opened.folder, answer)
+    echo("")
+    for line in answer_lines(answer):
+        echo(line)
+    try:
+        point_to(opened.folder, opened.of)
+    except UserError as error:
+        echo(sanitize(f"warning: `--recipe best` will not find it ({error}): use --recipe {path}"), err=True)
+    echo(sanitize(f"recipe: {path}; report: {report}"))

@@ -1,0 +1,151 @@
+"""What a recommendation's records say: which recipe, how sure, and what else a user decides by. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Literal
+
+from bench.evidence.accuracy import accuracy_interval
+from bench.evidence.models import MIN_SEEDS
+from bench.evidence.pareto import Candidate, weigh
+from bench.evidence.results import Results, RowResult
+from bench.evidence.within import Within, within_margin
+from bench.recommend.curve import Curve
+from bench.records.record import Record
+
+# decided: a loss of more than the margin is ruled out against every other row; undecided: it is for no row;
+# few seeds: the budget ended before three seeds of two rows; only: one row ran
+How = Literal["decided", "undecided", "few seeds", "only"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The row that is recommended, and how sure that is.
+
+    best: the most accurate row, the cheapest of equals; within: row -> what is known of its loss, the cheapest first;
+    against_best: row -> its comparison with `best`; seconds: row -> of training, mean over seeds. Empty where rows
+    cannot be compared.
+    """
+
+    row: RowResult
+    how: How
+    best: RowResult
+    within: Mapping[str, Within]
+    against_best: Mapping[str, Candidate]
+    seconds: Mapping[str, float]
+    margin: float
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether the evidence decides for it; else it is the best so far."""
+        return self.how == "decided"
+
+    @property
+    def cheaper(self) -> tuple[str, ...]:
+        """Rows that cost less than the one that is decided for; all where none is."""
+        names = list(self.within)
+        return tuple(names[: names.index(self.row.name)] if self.is_decided else names)
+
+    def is_out(self, name: str) -> bool:
+        """Whether the row is shown to be worse than the best, and seems so by more than the margin."""
+        found = self.against_best.get(name)
+        return found is not None and found.is_worse and found.against_best.estimate.value < -self.margin
+
+    @property
+    def next_better(self) -> Candidate | None:
+        """The cheapest row that costs more and was more accurate, None where there is none."""
+        accuracy, cost = self.row.accuracy() or 0.0, self.seconds.get(self.row.name, 0.0)
+        dearer = [one for one in self.against_best.values() if one.seconds > cost]
+        better = [one for one in dearer if (one.result.accuracy() or 0.0) > accuracy]
+        return min(better, key=lambda one: one.seconds, default=None)
+
+
+def choose(results: Results) -> Choice | None:
+    """The choice that the runs on development rows allow; None where none has finished."""
+    rows = sorted((row for row in results.finished if row.seconds()), key=_seconds)
+    if not rows:
+        return None
+    enough = [row for row in rows if len(row.done) >= MIN_SEEDS]
+    best = max(
+        enough or rows, key=lambda row: row.accuracy() or 0.0
+    )  # the first of equals, which is the cheapest
+    seconds = {row.name: _seconds(row) for row in rows}
+    if len(enough) < 2:
+        return Choice(best, "only" if len(rows) == 1 else "few seeds", best, {}, {}, seconds, results.margin)
+    found = within_margin(results)
+    within = {row.name: found[row.name] for row in rows}
+    tradeoff = weigh(results)
+    against = {one.result.name: one for one in tradeoff.candidates} if tradeoff else {}
+    chosen = next((row for row in rows if within[row.name].is_shown), None)
+    how: How = "undecided" if chosen is None else "decided"
+    return Choice(chosen or best, how, best, within, against, seconds, results.margin)
+
+
+def _seconds(row: RowResult) -> float:
+    return fmean(row.seconds())
+
+
+@dataclass(frozen=True)
+class Tested:
+    """The chosen recipe on the test part. n_recipes: that have been tested on it in this folder, this one included."""
+
+    accuracy: float
+    low: float
+    high: float
+    n_texts: int
+    n_seeds: int
+    majority: float
+    n_recipes: int
+    train_s: float
+
+    @property
+    def beats_majority(self) -> bool:
+        """Whether it is shown to beat always answering the largest class."""
+        return self.low > self.majority
+
+
+def tested(recipe_id: str, records: Sequence[Record]) -> Tested | None:
+    """records: of all runs that saw the test part; None where the recipe has none."""
+    done = [record for record in records if record.status == "done" and record.metrics]
+    own = [record for record in done if record.recipe_id == recipe_id]
+    if not own:
+        return None
+    accuracies = [record.metrics.test.accuracy for record in own if record.metrics]
+    low, high = accuracy_interval(own)
+    counts = own[0].dataset.test_label_counts
+    return Tested(
+        accuracy=fmean(accuracies),
+        low=low,
+        high=high,
+        n_texts=own[0].dataset.n_test,
+        n_seeds=len(own),
+        majority=max(counts) / sum(counts),
+        n_recipes=len({record.recipe_id for record in done}),
+        train_s=fmean(record.cost.standalone_s for record in own if record.cost),
+    )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Everything that the page says.
+
+    left_out: rows that did not run, and why; ended: why the search ended, in a few words; file: as in the command.
+    """
+
+    data: str
+    results: Results
+    choice: Choice
+    tested: Tested | None
+    curve: Curve
+    left_out: Mapping[str, str]
+    spent_s: float
+    budget_s: float
+    ended: str
+    file: str
+
+    @property
+    def without_gpt(self) -> RowResult | None:
+        """The row without a GPT, where it has run."""
+        return next((row for row in self.results.finished if row.row.recipe.backbone is None), None)

@@ -1,0 +1,219 @@
+"""The search itself: forecast, plan, trials, seeds, learning curve and, once, the test part.
+
+Everything that is done is a record in the folder, so a call that was stopped goes on where it ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from bench.recommend.ledger import Ledger
+from bench.recommend.opened import Opened
+from bench.recommend.plan import LOOKS, TEST_SEEDS, TEST_SIZE, Plan, end_seconds, make_plan
+from bench.recommend.race import may_win, next_steps
+from bench.recommend.state import Clock, save_state
+from bench.recommend.workers import Runner
+from bench.records.record import Record
+from bench.records.store import save_study
+from bench.run.execute import Listener, execute
+from bench.run.study_run import TOGETHER, make_seeds
+from bench.run.tune import FOLDER as TUNING
+from bench.study.plan import PlannedRun
+from gptcore.errors import UserError
+from gptcore.result import OnEpoch
+
+Listen = Callable[[str, Sequence[PlannedRun]], AbstractContextManager[Listener]]
+OUT_OF_BUDGET = "the budget has ended"
+NO_MORE = f"every row is decided, no longer worth a look, or had its {LOOKS[-1]} seeds"
+
+
+class Search:
+    """One recommendation on its way. listen: who hears of the runs of a phase; ended: why it stopped."""
+
+    def __init__(self, opened: Opened, runner: Runner, clock: Clock, listen: Listen) -> None:
+        self.opened, self._runner, self.clock, self._listen = opened, runner, clock, listen
+        self.ledger = Ledger(opened)
+        self.ended = "it was interrupted"
+        self._left_out: dict[str, str] = dict(opened.cannot)
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Rows that are not in the answer, and why."""
+        results = self.ledger.results
+        done = {row.name for row in results.finished} if results else set()
+        unfinished = {name: OUT_OF_BUDGET for name in self.ledger.names if name not in done}
+        return unfinished | self._left_out | self.ledger.failed
+
+    def run(self) -> None:
+        """Until it is decided or the budget ends. Raises UserError where the budget is too small for any row."""
+        with self._spending():
+            plan = self._planned()
+            while True:
+                ended = self._choose(plan)
+                before, plan = plan, self._planned()  # what took less than was forecast makes room
+                if set(plan.rows) <= set(before.rows):
+                    break
+            self.ended = ended
+            if (choice := self.ledger.choice) is not None:
+                self._do("learning curve", self.ledger.missing_of_curve(choice), at_the_end=True)
+                self._test()
+
+    def _choose(self, plan: Plan) -> str:
+        """Rows without values to choose first, then the others; returns why it ends."""
+        tuned = [name for name in plan.rows if plan.n_values > 1 and self.ledger.tunes(name)]
+        if not self._reach([name for name in plan.rows if name not in tuned], LOOKS[0]):
+            return OUT_OF_BUDGET
+        for name in tuned:
+            self._tune(name)
+        self._first_look()
+        while (results := self.ledger.results) is not None:
+            steps = next_steps(results)
+            if not steps:
+                return OUT_OF_BUDGET if self.left_out.keys() & self.opened.state.forecast.keys() else NO_MORE
+            fits = next((s for s in steps if self._fits(self.ledger.missing(s.rows, s.seeds))), None)
+            if fits is None or not self._reach(fits.rows, fits.seeds):
+                break
+        return OUT_OF_BUDGET
+
+    def _planned(self) -> Plan:
+        """Forecast what is not known yet, and plan."""
+        opened, state = self.opened, self.opened.state
+        missing = [row.name for row in opened.rows if row.name not in state.forecast]
+        # What needs no GPT says first whether the budget is enough for anything.
+        missing.sort(key=lambda name: opened.row(name).recipe.backbone is not None)
+        for group in (missing[:1], missing[1:]):
+            if group:
+                state.forecast = state.forecast | self._forecast(group)
+                self._plan()
+        plan = self._plan()
+        state.n_values = plan.n_values
+        self._save()
+        self._left_out = dict(opened.cannot) | {
+            row.name: "has no forecast: its probe failed"
+            for row in opened.rows
+            if row.name not in state.forecast
+        }
+        for name, seconds in plan.left_out.items():
+            self._left_out[name] = f"needs a budget of about {_option(seconds)}"
+        self.ledger.names = plan.rows
+        return plan
+
+    def _plan(self) -> Plan:
+        """Raises UserError where no row fits."""
+        opened, costs, ledger = self.opened, self.ledger.costs, self.ledger
+        epochs = {
+            row.name: row.recipe.epochs if ledger.tunes(row.name) else 0
+            for row in opened.rows
+            if row.name in costs
+        }
+        begun = ledger.begun
+        is_fixed = any(epochs.get(name) for name in begun)
+        numbers = [opened.state.n_values] if is_fixed else opened.numbers_of_values
+        others_s = max(0.0, self.clock.spent_s - ledger.recorded_s)
+        plan = make_plan(costs, epochs, numbers, self.clock.budget_s, others_s, begun)
+        if epochs and not plan.rows:
+            least = min(plan.left_out, key=lambda name: plan.left_out[name])
+            needs = plan.left_out[least]
+            raise UserError(
+                f"--budget of {opened.budget_s:g} s: {LOOKS[0]} seeds of the cheapest row, {least}, its learning curve "
+                f"and its test take about {needs:.0f} s: use --budget {_option(needs)} or more"
+            )
+        return plan
+
+    def _forecast(self, names: Sequence[str]) -> dict[str, float]:
+        seeds = make_seeds(1, TOGETHER)[0]
+        runs = [PlannedRun((name,), self.opened.row(name).recipe, 0, seeds, "todo") for name in names]
+        found = self._runner.forecast(runs)
+        return {run.rows[0]: found[run.run_id].seconds for run in runs if run.run_id in found}
+
+    def _tune(self, name: str) -> None:
+        """Rung by rung; a row for which the time is too short, or whose trials all fail, is left out."""
+        title = f"choosing {', '.join(self.opened.tune.fields)} of {name}"
+        while (found := self.ledger.tuning(name)) is not None and found.todo:
+            if not self._do(title, found.todo, TUNING):
+                return
+
+    def _first_look(self) -> None:
+        """The first seeds of all rows whose values are chosen, without the most expensive where time is too short."""
+        names = list(self.ledger.ready)
+        while names and not self._fits(self.ledger.missing(names, LOOKS[0])):
+            names.pop()
+        self._reach(names, LOOKS[0])
+
+    def _reach(self, names: Sequence[str], seeds: int) -> bool:
+        """Give rows so many seeds; returns whether the budget was enough."""
+        return self._do(f"{seeds} seeds of {', '.join(names)}", self.ledger.missing(names, seeds))
+
+    def _test(self) -> None:
+        """The only place where the test part is looked at: after the choice, and for the chosen recipe alone."""
+        choice = self.ledger.choice
+        runs = [] if choice is None else self.ledger.missing_tests(choice)
+        if not runs:
+            return
+        with self._listen("the test part", runs) as listener:
+            for run in runs:
+                self._execute(run, self.opened.test, self.ledger.tests, self._runner.test, listener)
+                # The first seed runs whatever is left: without it nothing is known of the test part.
+                if self.clock.left_s < self.ledger.costs.seconds(run.rows[0], size=TEST_SIZE):
+                    return
+
+    def _do(
+        self, title: str, runs: Sequence[PlannedRun], subfolder: str = "", *, at_the_end: bool = False
+    ) -> bool:
+        """Do runs while the budget has room for them and for what follows; returns whether all were done."""
+        if not runs:
+            return True
+        folder = self.opened.search / subfolder
+        records = self.ledger.trials if subfolder else self.ledger.runs
+        if not subfolder:
+            save_study(folder, self.ledger.study)
+        with self._listen(title, runs) as listener:
+            for run in runs:
+                if not self._fits([run], at_the_end=at_the_end):
+                    return False
+                self._execute(run, folder, records, self._runner.develop, listener)
+        return True
+
+    def _execute(
+        self,
+        run: PlannedRun,
+        folder: Path,
+        records: dict[str, Record],
+        compute: Callable[[PlannedRun, OnEpoch], Record],
+        listener: Listener,
+    ) -> None:
+        for record in execute([run], folder, records, compute, listener):
+            records[record.run_id] = record
+        self._save()
+
+    def _fits(self, runs: Sequence[PlannedRun], *, at_the_end: bool = False) -> bool:
+        """Whether the budget has room for these runs and for what follows the choice, whichever row it may be."""
+        ledger, costs = self.ledger, self.ledger.costs
+        if not runs:
+            return True
+        if at_the_end:
+            reserve = TEST_SEEDS * costs.seconds(runs[0].rows[0], size=TEST_SIZE)
+        else:
+            results = ledger.results
+            may_be = (may_win(results) if results else set()) | {run.rows[0] for run in runs}
+            reserve = max(end_seconds(costs, name) for name in may_be)
+        return ledger.seconds(runs, costs) + reserve <= self.clock.left_s
+
+    def _save(self) -> None:
+        self.opened.state.spent_s = self.clock.spent_s
+        save_state(self.opened.folder, self.opened.state)
+
+    @contextmanager
+    def _spending(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            if self.opened.state.n_values:  # else nothing has begun
+                self._save()
+
+
+def _option(seconds: float) -> str:
+    """A budget of at least so many seconds, as the option says it."""
+    return f"{10 * (int(seconds / 10) + 1)}s" if seconds < 90 else f"{int(seconds / 60) + 1}m"

@@ -1,0 +1,74 @@
+"""recommend.json: what a later call on the same folder must know, and the clock of all calls together."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gptcore.errors import UserError
+from gptcore.files import write_whole
+from gptcore.paths import path_kind
+from gptcore.recipe import first_problem
+
+FILE = "recommend.json"
+FORMAT = 1
+
+
+class State(BaseModel):
+    """What is fixed before the first run, and what has been spent.
+
+    fingerprint: of the data, with its limit; margin: share; n_values: tried for each tuned row, 0 until the first
+    plan; forecast: row -> seconds of a whole run; spent_s: of all calls.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: int = FORMAT
+    data: str
+    fingerprint: str
+    models: str
+    margin: float = Field(gt=0, lt=1)
+    n_values: int = Field(default=0, ge=0)
+    forecast: dict[str, float] = {}
+    spent_s: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+
+
+def load_state(folder: Path) -> State | None:
+    """The state in a folder, None where there is none. Raises UserError for a damaged one."""
+    path = folder / FILE
+    if path_kind(path) is None:
+        return None
+    remedy = "remove the folder, or choose another with --out"
+    try:
+        return State.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        raise UserError(f"{path}: {first_problem(error, State)}: {remedy}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} is damaged ({error}): {remedy}") from error
+
+
+def save_state(folder: Path, state: State) -> None:
+    """Write it. Raises UserError where that cannot be done."""
+    write_whole(folder / FILE, state.model_dump_json(indent=1) + "\n")
+
+
+class Clock:
+    """Seconds of the budget that all calls on a folder have spent. now: seconds of a steady clock."""
+
+    def __init__(self, budget_s: float, spent_s: float, now: Callable[[], float] = time.monotonic) -> None:
+        self.budget_s, self._before, self._now = budget_s, spent_s, now
+        self._began = now()
+
+    @property
+    def spent_s(self) -> float:
+        """Of this call and those before it."""
+        return self._before + self._now() - self._began
+
+    @property
+    def left_s(self) -> float:
+        """Of the budget; below zero where it is overdrawn."""
+        return self.budget_s - self.spent_s

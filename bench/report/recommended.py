@@ -1,0 +1,282 @@
+"""The answer of `recommend` in words: one screen for the terminal, and the same with its evidence as Markdown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.evidence.pareto import Candidate
+from bench.evidence.results import RowResult
+from bench.recommend.answer import Answer, Choice
+from bench.report.text import (
+    MISSING,
+    escape,
+    interval,
+    margin_text,
+    percent,
+    pluralise,
+    points_between,
+    sanitize,
+    seconds,
+)
+from gptcore.recipe import Recipe
+
+_WIDTH = 13
+
+
+def answer_lines(answer: Answer) -> list[str]:
+    """For the terminal: the recommendation, and one line for each thing that a user decides by."""
+    lines = [headline(answer)]
+    lines += [f"  {title:<{_WIDTH}}{text}" for title, text in facts(answer)]
+    return [line[: len(line) - len(line.lstrip(" "))] + sanitize(line) for line in lines]
+
+
+def answer_markdown(answer: Answer) -> str:
+    """report.md: the same, then the rows that were compared, the learning curve and how to read it."""
+    parts = [
+        f"# Which recipe for {escape(answer.data)}?",
+        f"**{escape(headline(answer))}**",
+        "\n".join(f"- **{escape(title)}**: {escape(text)}" for title, text in facts(answer)),
+        "## Rows that were compared",
+        _table(["Row", "What it is", *ROW_HEADERS], [[escape(c) for c in row] for row in row_cells(answer)]),
+        *([_left_out_markdown(answer)] if answer.left_out else []),
+        "## Accuracy over the number of labels",
+        _table(CURVE_HEADERS, curve_cells(answer)),
+        *HOW_TO_READ,
+        "## How to go on",
+        f"    {how_to_fit(answer)}",
+    ]
+    return "\n\n".join([*parts, ""])
+
+
+def headline(answer: Answer) -> str:
+    """The recommendation in one sentence."""
+    choice = answer.choice
+    name = f"{choice.row.name} ({what(choice.row.row.recipe)})"
+    if choice.is_decided:
+        return f"Recommended: {name}"
+    if choice.how == "only":
+        return f"The only recipe that fitted the budget: {name}"
+    return f"No recipe can be told apart from the best yet. Best so far: {name}"
+
+
+def facts(answer: Answer) -> list[tuple[str, str]]:
+    """Title and text of each line of the answer."""
+    return [
+        ("why", why(answer)),
+        ("accuracy", _accuracy(answer)),
+        ("next better", _next_better(answer)),
+        ("more labels", _labels(answer)),
+        ("a GPT?", _gpt(answer)),
+        ("budget", _budget(answer)),
+        ("train it", how_to_fit(answer)),
+    ]
+
+
+def why(answer: Answer) -> str:
+    """What decides for the row, or what is missing."""
+    choice, margin = answer.choice, margin_text(answer.results.margin)
+    n = len(answer.results.finished)
+    if choice.how == "only":
+        return "nothing to compare it with: raise the budget"
+    if choice.how == "few seeds":
+        return f"the most accurate of {n} rows, by too few seeds to speak of recipes: raise the budget"
+    if choice.is_decided:
+        return (
+            f"the cheapest of {n} rows for which a loss of more than {margin} is ruled out against every other row; "
+            f"{_beside_best(choice)}"
+        )
+    blocked = [one for name in choice.within[choice.best.name].blocked_by if (one := _found(choice, name))]
+    if not blocked:
+        return f"the most accurate of {n} rows so far; after correction for all rows nothing is ruled out yet"
+    listed = "; ".join(f"{one.result.name} {_against(one)}" for one in blocked)
+    return (
+        f"the most accurate of {n} rows so far; being better by more than {margin} is not ruled out for "
+        f"{pluralise(len(blocked), 'row')}: {listed}"
+    )
+
+
+def _beside_best(choice: Choice) -> str:
+    if choice.row is choice.best:
+        return "it is also the most accurate one"
+    return f"against the most accurate one, {choice.best.name}: {_against(_found(choice, choice.row.name))}"
+
+
+def _found(choice: Choice, name: str) -> Candidate | None:
+    return choice.against_best.get(name)
+
+
+def what(recipe: Recipe) -> str:
+    """A recipe in a few words."""
+    if recipe.backbone is None:
+        return "TF-IDF and logistic regression, no GPT"
+    model = Path(recipe.model).name
+    if recipe.trainer != "network":
+        return f"logistic regression on what {model} makes of a text"
+    return f"{model}, train = {recipe.train_name}, lr = {recipe.lr:g}"
+
+
+def how_to_fit(answer: Answer) -> str:
+    """The command that trains and keeps it."""
+    return f"python -m gptcore fit {answer.file} --recipe best --out my-classifier"
+
+
+ROW_HEADERS = (
+    "Seeds",
+    "Accuracy on development rows, %",
+    "Difference from the best, points",
+    "Loss > margin",
+    "Training, s",
+)
+
+
+def row_cells(answer: Answer) -> list[list[str]]:
+    """A line for each row that ran, the cheapest first."""
+    choice = answer.choice
+    rows = sorted(answer.results.finished, key=lambda row: choice.seconds.get(row.name, 0.0))
+    return [_cells(choice, row) for row in rows]
+
+
+def _cells(choice: Choice, row: RowResult) -> list[str]:
+    found, within = _found(choice, row.name), choice.within.get(row.name)
+    took = row.seconds()
+    marks = "" if row is not choice.row else " ←"
+    loss = MISSING
+    if within is not None:
+        loss = (
+            "ruled out"
+            if within.is_shown
+            else "shown to be worse"
+            if found and found.is_worse
+            else "possible"
+        )
+    against = "best" if row is choice.best else _against(found)
+    return [
+        row.name + marks,
+        what(row.row.recipe),
+        str(len(row.done)),
+        f"{percent(row.accuracy())} ({interval(row.interval)})",
+        against,
+        loss,
+        seconds(sum(took) / len(took)) if took else MISSING,
+    ]
+
+
+CURVE_HEADERS = ["Training texts", "Accuracy, %", "95% interval", "Seeds"]
+
+
+def curve_cells(answer: Answer) -> list[list[str]]:
+    """A line for each number of training texts, and one for twice as many as there are."""
+    cells = [
+        [f"{p.n_texts:,}", percent(p.accuracy), interval((p.low, p.high)), str(p.n_seeds)]
+        for p in answer.curve.points
+    ]
+    if (more := answer.curve.doubling) is not None:
+        now = more.accuracy - more.gain.mean
+        band = interval((max(0.0, now + more.gain.low), min(1.0, now + more.gain.high)))
+        cells.append([f"{more.n_texts:,} (extrapolated)", percent(more.accuracy), band, MISSING])
+    return cells
+
+
+HOW_TO_READ = (
+    "Rows were chosen and compared on the rows outside the test part alone: each seed splits them anew into training "
+    "texts, validation texts, which choose learning rates, epochs and penalties, and held-out texts, which compare "
+    "rows. Differences have unadjusted 95% intervals; *ruled out* and *worse* are corrected for all rows and looks. "
+    "The recommended row is the cheapest one for which a loss of more than the margin is ruled out against every other "
+    "row, and so against the best one, whichever that is; not being shown to be worse is not a reason to recommend a "
+    "row.",
+    "The curve is of the recommended row, on held-out texts. The extrapolation continues a power law of the error by "
+    "one doubling; its interval has the scatter between seeds, not the doubt whether the law goes on.",
+)
+
+
+def _accuracy(answer: Answer) -> str:
+    found = answer.tested
+    if found is None:
+        return "not measured on the test part yet: run the same command again"
+    text = (
+        f"{percent(found.accuracy, 1)}% expected ({interval((found.low, found.high))}; {found.n_texts:,} test texts, "
+        f"{pluralise(found.n_seeds, 'seed')}); always answering the largest class: {percent(found.majority, 1)}%"
+    )
+    if not found.beats_majority:
+        text += ", which it is not shown to beat"
+    if found.n_recipes > 1:
+        text += f"; the test part has been used for {found.n_recipes} recipes in this folder, so it is no longer fresh"
+    return text
+
+
+def _next_better(answer: Answer) -> str:
+    choice = answer.choice
+    one = choice.next_better
+    if one is None:
+        return "no row that costs more was more accurate"
+    own, own_s = _found(choice, choice.row.name), choice.seconds[choice.row.name]
+    gain = (one.result.accuracy() or 0.0) - (choice.row.accuracy() or 0.0)
+    if own is not None and one.result.name == choice.best.name:
+        found = own.against_best.estimate.reversed.interval()
+        size = f"{points_between(found.mean, found.low, found.high)} points"
+    else:
+        size = f"{100 * gain:+.2f} points"
+    return (
+        f"{one.result.name}: {size} on development rows, for {one.seconds / own_s:.3g} times the training time "
+        f"({seconds(one.seconds)} s instead of {seconds(own_s)} s)"
+    )
+
+
+def _labels(answer: Answer) -> str:
+    points, more = answer.curve.points, answer.curve.doubling
+    if len(points) < 2:
+        return "no learning curve: too few texts, or the budget ended before it"
+    shown_points = ", ".join(f"{percent(p.accuracy, 1)}% with {p.n_texts:,}" for p in points)
+    if more is None:
+        return f"{shown_points} training texts; too little to extrapolate"
+    gain = more.gain
+    word = more.word(answer.results.margin)
+    verdict = {
+        "would help": "more labels would help",
+        "would not help": f"more labels would gain less than {margin_text(answer.results.margin)}",
+        "may help": "whether more labels would help cannot be told",
+    }[word]
+    return (
+        f"{verdict}: {shown_points} training texts, about {percent(more.accuracy, 1)}% with {more.n_texts:,} "
+        f"({points_between(gain.mean, gain.low, gain.high)} points)"
+    )
+
+
+def _gpt(answer: Answer) -> str:
+    choice, row = answer.choice, answer.without_gpt
+    margin = margin_text(answer.results.margin)
+    within = None if row is None else choice.within.get(row.name)
+    if row is None or within is None:
+        return "cannot be said: TF-IDF and a GPT have not both run with three seeds"
+    found = _found(choice, row.name)
+    beside = "" if row is choice.best else f", {_against(found)} against the best"
+    if within.is_shown:
+        return f"no, TF-IDF is enough: that a GPT is better by more than {margin} is ruled out{beside}"
+    if choice.is_out(row.name):
+        return f"yes: TF-IDF is shown to be worse{beside}"
+    return f"cannot be said yet: that a GPT is better by more than {margin} is neither shown nor ruled out{beside}"
+
+
+def _budget(answer: Answer) -> str:
+    spent = f"{answer.spent_s / 60:.1f} of {answer.budget_s / 60:.3g} min; {answer.ended}"
+    if not answer.left_out:
+        return spent
+    rows = "; ".join(f"{name} {reason}" for name, reason in answer.left_out.items())
+    return f"{spent}. Left out: {rows}"
+
+
+def _left_out_markdown(answer: Answer) -> str:
+    lines = [f"- {escape(name)}: {escape(reason)}" for name, reason in answer.left_out.items()]
+    return "\n".join(["Rows that did not run:", "", *lines])
+
+
+def _against(found: Candidate | None) -> str:
+    if found is None:
+        return MISSING
+    between = found.against_best.estimate.interval()
+    return f"{points_between(between.mean, between.low, between.high)} points"
+
+
+def _table(headers: list[str], rows: list[list[str]]) -> str:
+    lines = [headers, ["---"] * len(headers), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,96 @@
+"""A loss of more than the margin is seldom ruled out where there is one, and often where there is none."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from bench.evidence.comparison import compare_answers
+from bench.evidence.looks import Look
+from bench.evidence.scheme import with_looks
+from bench.evidence.within import Within, rule_out
+
+MARGIN = 0.02
+N_TEST, N_SEEDS = 300, 10
+SCHEME = with_looks([], (3, 5, 10))
+
+
+@pytest.fixture(scope="module")
+def simulate() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("simulate", Path(__file__).with_name("simulate.py"))
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def judged(right: np.ndarray, examples: list[np.ndarray]) -> dict[str, Within]:
+    """What would be said at the last look. right: (rows, seeds, n)."""
+    names = [f"row {i}" for i in range(len(right))]
+
+    def looks(mine: int) -> list[Look[str]]:
+        return [
+            Look(
+                planned.seeds,
+                planned.share,
+                {
+                    names[other]: compare_answers(
+                        list(right[mine, : planned.seeds]),
+                        list(right[other, : planned.seeds]),
+                        examples[: planned.seeds],
+                    )
+                    for other in range(len(right))
+                    if other != mine
+                },
+            )
+            for planned in SCHEME
+        ]
+
+    return rule_out({name: looks(i) for i, name in enumerate(names)}, MARGIN)
+
+
+@pytest.mark.parametrize(
+    ("shift", "luck", "n"),
+    [
+        # Accuracies of 90%, and of rows that are better by a little more than the margin.
+        ((0.0, 0.0, 0.18), 0.1, 60),
+        ((0.18, 0.18, 0.18), 0.1, 60),
+        ((-0.3, 0.18, 0.18), 0.3, 60),
+    ],
+)
+def test_rows_that_lose_more_are_rarely_called_within(
+    simulate: ModuleType, shift, luck: float, n: int
+) -> None:
+    random = np.random.default_rng(5)
+    truth = simulate.Truth(luck, 0.15, 0.2, shift=shift)
+    accuracies = np.array([0.0, *simulate.true_differences(truth, len(shift))])
+    bad = [f"row {i}" for i, one in enumerate(accuracies) if accuracies.max() - one > MARGIN]
+    assert bad
+    wrong = 0
+    for _ in range(n):
+        right, examples = simulate.simulate(random, truth, len(shift), N_SEEDS, N_TEST, True)
+        said = judged(right, examples)
+        wrong += any(said[name].is_shown for name in bad)
+    assert wrong <= 0.05 * n + 3 * (0.05 * 0.95 * n) ** 0.5
+
+
+def test_equal_rows_are_often_shown_to_be_within(simulate: ModuleType) -> None:
+    random = np.random.default_rng(6)
+    truth = simulate.Truth(0.05, 0.1, 0.15, accuracy=0.95)
+    found = 0
+    for _ in range(20):
+        right, examples = simulate.simulate(random, truth, 2, N_SEEDS, N_TEST, True)
+        found += any(one.is_shown for one in judged(right, examples).values())
+    assert found >= 10
+
+
+def test_nothing_is_ruled_out_for_one_row_or_one_seed() -> None:
+    assert not rule_out({"alone": []}, MARGIN)["alone"].is_shown
+    right = [np.ones(50, dtype=int)]
+    pair = compare_answers(right, [np.zeros(50, dtype=int)], [np.arange(50)])
+    said = rule_out({"a": [Look(0, 1.0, {"b": pair})], "b": [Look(0, 1.0, {"a": pair.reversed})]}, MARGIN)
+    assert not said["a"].is_shown
+    assert said["a"].blocked_by == ("b",)

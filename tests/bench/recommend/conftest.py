@@ -1,0 +1,182 @@
+"""A recommendation without training: a runner whose rows have known accuracies and times, and a clock of its own."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.recommend.opened import Opened, open_recommend
+from bench.recommend.options import RecommendOptions
+from bench.recommend.search import Search
+from bench.recommend.state import Clock
+from bench.records.facts import dataset_facts
+from bench.records.record import Cost, Environment, Metrics, Predictions, Record, SplitMetrics
+from bench.study.forecast import Prediction
+from bench.study.plan import PlannedRun
+from gptcore.data.datasets import Dataset
+from gptcore.recipe import Recipe
+from gptcore.result import OnEpoch
+
+ENVIRONMENT = Environment(
+    device="cpu",
+    cpu="a CPU",
+    threads=2,
+    memory_bytes=2**33,
+    dtype="float32",
+    python="3.11.0",
+    platform="Linux",
+    versions={},
+    git_sha=None,
+    git_dirty=None,
+)
+# Row -> (accuracy, seconds of a whole run)
+TRUTH = {
+    "tfidf": (0.80, 1.0),
+    "features": (0.78, 2.0),
+    "last-block": (0.85, 10.0),
+    "last-two-blocks": (0.86, 15.0),
+    "lora": (0.86, 30.0),
+    "all-layers": (0.87, 25.0),
+}
+BEST_LR = 1e-3
+
+
+@dataclass
+class World:
+    """Its time goes on with each run. stop_at: number of the run during which Ctrl-C is pressed."""
+
+    truth: Mapping[str, tuple[float, float]] = field(default_factory=lambda: dict(TRUTH))
+    slower: float = 1.0  # than forecast
+    stop_at: int | None = None
+    now: float = 100.0
+    runs: list[tuple[str, str, Recipe]] = field(default_factory=list)
+    opened: Opened | None = None
+
+    def forecast(self, runs: Sequence[PlannedRun]) -> Mapping[str, Prediction]:
+        self.now += 2.0
+        return {run.run_id: Prediction(self.truth[run.rows[0]][1], 10**8) for run in runs}
+
+    def develop(self, run: PlannedRun, on_epoch: OnEpoch) -> Record:  # noqa: ARG002 (the protocol's)
+        assert self.opened is not None
+        return self._record(run, self.opened.spec().data, "develop")
+
+    def test(self, run: PlannedRun, on_epoch: OnEpoch) -> Record:  # noqa: ARG002 (the protocol's)
+        assert self.opened is not None
+        return self._record(run, self.opened.spec_of_test().data, "test")
+
+    def _record(self, run: PlannedRun, whole: Dataset, phase: str) -> Record:
+        if self.stop_at is not None and len(self.runs) == self.stop_at:
+            self.stop_at = None
+            raise KeyboardInterrupt
+        self.runs.append((run.rows[0], phase, run.recipe))
+        data = whole.with_split(run.seeds.split)
+        accuracy, seconds = self.truth[run.rows[0]]
+        size = (run.recipe.train_size or len(data.train)) / len(data.train)
+        if run.recipe.trainer == "network":
+            full = self.opened.row(run.rows[0]).recipe.epochs if self.opened else 1
+            seconds *= run.recipe.epochs / full
+            accuracy -= 0.0 if run.recipe.lr == BEST_LR else 0.2
+        error = min(0.5, (1 - accuracy) * size**-0.4)
+        seconds *= self.slower * (0.3 + 0.7 * size)
+        self.now += seconds + 0.05
+        validation, test = (
+            _answers(part.labels.tolist(), error, f"{run.run_id} {name} {phase}")
+            for name, part in (("v", data.validation), ("t", data.test))
+        )
+        rows = data.test.rows
+        return Record(
+            run_id=run.run_id,
+            recipe_id=run.recipe.id,
+            recipe=run.recipe,
+            seed_index=run.seed_index,
+            seeds=run.seeds,
+            status="done",
+            engine="fast",
+            dataset=dataset_facts(data),
+            metrics=Metrics(
+                train=_metrics(data.train.labels.tolist(), data.train.labels.tolist()),
+                validation=_metrics(data.validation.labels.tolist(), validation),
+                test=_metrics(data.test.labels.tolist(), test),
+            ),
+            test=Predictions(
+                labels=data.test.labels.tolist(),
+                predicted=test,
+                probabilities=[[0.5, 0.5]] * len(test),
+                examples=None if rows is None else rows.tolist(),
+            ),
+            cost=Cost(
+                phases={"train": seconds},
+                marginal_s=seconds,
+                standalone_s=seconds,
+                process_mem_bytes=None,
+                tokens_processed=None,
+                flops=None,
+            ),
+            environment=ENVIRONMENT,
+            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+
+def _answers(labels: list[int], error: float, seed: str) -> list[int]:
+    rng = random.Random(zlib.crc32(seed.encode()))
+    return [1 - label if rng.random() < error else label for label in labels]
+
+
+def _metrics(labels: list[int], predicted: list[int]) -> SplitMetrics:
+    correct = sum(a == b for a, b in zip(labels, predicted, strict=True))
+    return SplitMetrics(n=len(labels), correct=correct, accuracy=correct / len(labels), log_loss=None)
+
+
+class Silent:
+    """A listener that hears nothing."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_: None
+
+
+@contextmanager
+def silent(_title: str, _runs: Sequence[PlannedRun]) -> Iterator[Any]:
+    yield Silent()
+
+
+@pytest.fixture
+def toy_csv(tmp_path: Path) -> Path:
+    path = tmp_path / "toy.csv"
+    lines = [f"{'buy now' if i % 2 else 'see you'} text {i},{'spam' if i % 2 else 'ham'}" for i in range(600)]
+    path.write_text("\n".join(["text,label", *lines, ""]))
+    return path
+
+
+@pytest.fixture
+def recommend(tmp_path: Path, toy_csv: Path) -> Callable[..., tuple[Search, World]]:
+    """Open and search the toy file, again on the same folder with every call. Ctrl-C is left to the caller."""
+
+    def call(
+        world: World | None = None, budget: str = "30m", margin: float | None = 0.05
+    ) -> tuple[Search, World]:
+        world = world or World()
+        options = RecommendOptions(models="nano", budget=budget, out=tmp_path / "out")
+        opened = open_recommend(str(toy_csv), options, margin)
+        world.opened = opened
+        clock = Clock(opened.budget_s, opened.state.spent_s, lambda: world.now)
+        search = Search(opened, world, clock, silent)
+        try:
+            search.run()
+        except KeyboardInterrupt:
+            search.ended = "interrupted"
+        return search, world
+
+    return call
+
+
+@pytest.fixture
+def world() -> type[World]:
+    return World
