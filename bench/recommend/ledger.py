@@ -36,6 +36,9 @@ class Ledger:
         self.runs = _load(opened.search, opened.dev.source_fingerprint)
         self.trials = _load(opened.search / FOLDER, opened.dev.source_fingerprint)
         self.tests = load_records(opened.test)
+        self._known: tuple[object, dict[str, Tuning | None]] | None = None
+        self._chosen: tuple[object, Choice | None] | None = None
+        self._row_of: dict[str, str | None] = {}  # recipe id -> name, of what has run
 
     # Values
 
@@ -57,14 +60,19 @@ class Ledger:
     @property
     def ready(self) -> tuple[str, ...]:
         """Rows of the plan whose values are chosen."""
-        return tuple(
-            name for name in self.names if (found := self.tuning(name)) is not None and not found.todo
-        )
+        return tuple(name for name, found in self._tunings().items() if found is not None and not found.todo)
 
     @property
     def tuned(self) -> list[TunedRow]:
         """The values that were chosen."""
-        return [row for name in self.names if (found := self.tuning(name)) for row in found.rows]
+        return [row for found in self._tunings().values() if found for row in found.rows]
+
+    def _tunings(self) -> dict[str, Tuning | None]:
+        """Of the rows of the plan."""
+        state = (self.names, self.opened.state.n_values, len(self.trials))
+        if self._known is None or self._known[0] != state:
+            self._known = (state, {name: self.tuning(name) for name in self.names})
+        return self._known[1]
 
     # Results
 
@@ -83,8 +91,11 @@ class Ledger:
     @property
     def choice(self) -> Choice | None:
         """The best answer so far; None before the first run has finished."""
-        results = self.results
-        return None if results is None else choose(results)
+        state = (self.ready, len(self.runs))
+        if self._chosen is None or self._chosen[0] != state:
+            results = self.results
+            self._chosen = (state, None if results is None else choose(results))
+        return self._chosen[1]
 
     def curve(self, choice: Choice) -> Curve:
         """The learning curve of the chosen row, as far as it has run."""
@@ -155,7 +166,9 @@ class Ledger:
     def _took(self) -> Iterator[Took]:
         names = {self.opened.key(row.recipe): row.name for row in self.opened.rows}
         for record in (*self.runs.values(), *self.trials.values()):
-            name = names.get(self.opened.key(record.recipe))
+            if record.recipe_id not in self._row_of:
+                self._row_of[record.recipe_id] = names.get(self.opened.key(record.recipe))
+            name = self._row_of[record.recipe_id]
             if name is not None and record.cost is not None:
                 yield Took(name, record.cost.marginal_s, *self._shares(record.recipe, name))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.evidence.results import Results
-from bench.recommend.answer import Choice, choose
+from bench.recommend.answer import Choice
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,12 @@ class Step:
     seeds: int
 
 
-def next_steps(results: Results) -> list[Step]:
+def next_steps(choice: Choice, results: Results) -> list[Step]:
     """Steps worth taking, the most wanted first; later ones cost less. None: nothing is left to find out.
 
-    results: of rows of which each has reached the first look.
+    results: of rows of which each has reached the first look; choice: what they say.
     """
-    choice = choose(results)
-    if choice is None or not choice.within:
+    if not choice.within:
         return []
     looks = [look.seeds for look in results.study.scheme or []]
     best = choice.best
@@ -47,11 +46,10 @@ def next_steps(results: Results) -> list[Step]:
     return list(dict.fromkeys(steps))
 
 
-def may_win(results: Results) -> set[str]:
+def may_win(choice: Choice) -> set[str]:
     """Rows that may still be chosen, and so those for which the time of what follows must be kept."""
-    choice = choose(results)
-    if choice is None or not choice.within:
-        return {row.name for row in results.finished}
+    if not choice.within:
+        return set(choice.seconds)
     return {choice.row.name, choice.best.name, *open_cheaper(choice), *_in_the_way(choice)}
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from bench.recommend.costs import RowCosts
 from bench.recommend.ledger import Ledger
 from bench.recommend.opened import Opened
 from bench.recommend.plan import LOOKS, TEST_SEEDS, TEST_SIZE, Plan, end_seconds, make_plan
@@ -25,6 +26,7 @@ from gptcore.errors import UserError
 from gptcore.result import OnEpoch
 
 Listen = Callable[[str, Sequence[PlannedRun]], AbstractContextManager[Listener]]
+Follows = Callable[[RowCosts], float]
 OUT_OF_BUDGET = "the budget has ended"
 NO_MORE = f"every row is decided, no longer worth a look, or had its {LOOKS[-1]} seeds"
 
@@ -68,8 +70,8 @@ class Search:
         for name in tuned:
             self._tune(name)
         self._first_look()
-        while (results := self.ledger.results) is not None:
-            steps = next_steps(results)
+        while (choice := self.ledger.choice) is not None and (results := self.ledger.results) is not None:
+            steps = next_steps(choice, results)
             if not steps:
                 return OUT_OF_BUDGET if self.left_out.keys() & self.opened.state.forecast.keys() else NO_MORE
             fits = next((s for s in steps if self._fits(self.ledger.missing(s.rows, s.seeds))), None)
@@ -169,9 +171,10 @@ class Search:
         records = self.ledger.trials if subfolder else self.ledger.runs
         if not subfolder:
             save_study(folder, self.ledger.study)
+        follows = self._follows(runs, at_the_end=at_the_end)
         with self._listen(title, runs) as listener:
             for run in runs:
-                if not self._fits([run], at_the_end=at_the_end):
+                if not self._fits([run], follows):
                     return False
                 self._execute(run, folder, records, self._runner.develop, listener)
         return True
@@ -188,18 +191,21 @@ class Search:
             records[record.run_id] = record
         self._save()
 
-    def _fits(self, runs: Sequence[PlannedRun], *, at_the_end: bool = False) -> bool:
+    def _fits(self, runs: Sequence[PlannedRun], follows: Follows | None = None) -> bool:
         """Whether the budget has room for these runs and for what follows the choice, whichever row it may be."""
-        ledger, costs = self.ledger, self.ledger.costs
         if not runs:
             return True
-        if at_the_end:
-            reserve = TEST_SEEDS * costs.seconds(runs[0].rows[0], size=TEST_SIZE)
-        else:
-            results = ledger.results
-            may_be = (may_win(results) if results else set()) | {run.rows[0] for run in runs}
-            reserve = max(end_seconds(costs, name) for name in may_be)
+        ledger, costs = self.ledger, self.ledger.costs
+        reserve = (follows or self._follows(runs))(costs)
         return ledger.seconds(runs, costs) + reserve <= self.clock.left_s
+
+    def _follows(self, runs: Sequence[PlannedRun], *, at_the_end: bool = False) -> Follows:
+        """Seconds of what follows the choice; at_the_end: once it is made."""
+        if at_the_end:
+            return lambda costs: TEST_SEEDS * costs.seconds(runs[0].rows[0], size=TEST_SIZE)
+        choice = self.ledger.choice
+        may_be = (may_win(choice) if choice else set()) | {run.rows[0] for run in runs}
+        return lambda costs: max(end_seconds(costs, name) for name in may_be)
 
     def _save(self) -> None:
         self.opened.state.spent_s = self.clock.spent_s

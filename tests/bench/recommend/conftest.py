@@ -150,7 +150,7 @@ def silent(_title: str, _runs: Sequence[PlannedRun]) -> Iterator[Any]:
 @pytest.fixture
 def toy_csv(tmp_path: Path) -> Path:
     path = tmp_path / "toy.csv"
-    lines = [f"{'buy now' if i % 2 else 'see you'} text {i},{'spam' if i % 2 else 'ham'}" for i in range(600)]
+    lines = [f"{'buy now' if i % 2 else 'see you'} text {i},{'spam' if i % 2 else 'ham'}" for i in range(400)]
     path.write_text("\n".join(["text,label", *lines, ""]))
     return path
 

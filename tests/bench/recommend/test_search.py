@@ -49,7 +49,7 @@ def test_cheap_rows_come_first_and_the_budget_holds(recommend: Recommend) -> Non
     assert [phase for _, phase, _ in world.runs][-1] == "test"
 
 
-@pytest.mark.parametrize("slower", [0.3, 1.5, 4.0])
+@pytest.mark.parametrize("slower", [0.3, 4.0])
 def test_a_wrong_forecast_is_corrected_by_what_runs_take(
     recommend: Recommend, world: type, slower: float
 ) -> None:
@@ -67,13 +67,13 @@ def test_a_budget_that_is_too_small_is_refused_before_any_run(recommend: Recomme
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("stop_at", [0, 2, 9, 40, 60])
+@pytest.mark.parametrize("stop_at", [0, 4, 40])
 def test_an_interrupted_call_goes_on_as_if_it_had_not_been(
     recommend: Recommend, world: type, tmp_path: Path, stop_at: int
 ) -> None:
     stopped, first = recommend(world(stop_at=stop_at), budget="20m")
     assert len(first.runs) == stop_at
-    if stop_at > 2:
+    if stop_at:
         assert stopped.ledger.choice is not None
     search, second = recommend(budget="20m")
     done = [recipe.id for _, phase, recipe in first.runs if phase == "develop"]
@@ -87,6 +87,7 @@ def test_an_interrupted_call_goes_on_as_if_it_had_not_been(
     assert state.spent_s == pytest.approx(search.clock.spent_s, abs=1)
 
 
+@pytest.mark.slow
 def test_the_same_command_again_does_nothing_and_a_longer_budget_goes_on(recommend: Recommend) -> None:
     search, world = recommend(budget="5m")
     name = search.ledger.choice.row.name
@@ -118,6 +119,7 @@ def test_a_planted_leak_is_caught(recommend: Recommend, monkeypatch: pytest.Monk
         recommend(budget="20m")
 
 
+@pytest.mark.slow
 def test_another_choice_is_a_second_look_at_the_test_part(recommend: Recommend) -> None:
     from bench.recommend.answer import tested
 
@@ -149,6 +151,7 @@ def test_what_is_fixed_before_the_first_run_stays(
         open_recommend(str(toy_csv), RecommendOptions(models="nano", out=tmp_path / "out"), None)
 
 
+@pytest.mark.slow
 def test_rows_whose_trials_all_fail_are_left_out(
     recommend: Recommend, world: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:

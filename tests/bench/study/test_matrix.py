@@ -57,7 +57,7 @@ def complaint(folder: Path, text: str) -> str:
 def test_every_shipped_matrix_resolves_for_every_family(name: str, models: str) -> None:
     matrix = load_matrix(name)
     resolved = resolve(matrix, models)
-    assert resolved.rows[0].name == resolved.baseline == "baseline"
+    assert resolved.rows[0].name == resolved.baseline == matrix.baseline.name
     assert [row.name for row in resolved.rows[1:]] == [row.name for row in matrix.all_rows()]
     assert all(row.question and matrix.questions[row.question].endswith("?") for row in resolved.rows[1:])
     assert set(matrix.questions) == {row.question for row in matrix.all_rows()}
