@@ -34,13 +34,13 @@ def recommend(
     from bench.recommend.opened import open_recommend
     from bench.recommend.search import Search
     from bench.recommend.state import Clock
-    from bench.recommend.workers import Workers
+    from bench.recommend.workers import Processes
 
     opened = open_recommend(file, options, None if margin is None else margin / 100)
     show_opened(opened)
     clock = Clock(opened.budget_s, opened.state.spent_s)
     interrupted = False
-    with Workers(opened) as workers:
+    with Processes(opened) as workers:
         search = Search(opened, workers, clock, lambda title, runs: show_search(title, runs, clock))
         try:
             search.run()

@@ -14,6 +14,7 @@ from bench.evidence.results import Results, RowResult
 from bench.evidence.within import Within, within_margin
 from bench.recommend.curve import Curve
 from bench.records.record import Record
+from gptcore.result import ServingCost
 
 # decided: a loss of more than the margin is ruled out against every other row; undecided: it is for no row;
 # few seeds: the budget ended before three seeds of two rows; only: one row ran
@@ -89,7 +90,11 @@ def _seconds(row: RowResult) -> float:
 
 @dataclass(frozen=True)
 class Tested:
-    """The chosen recipe on the test part. n_recipes: that have been tested on it in this folder, this one included."""
+    """The chosen recipe on the test part.
+
+    n_recipes: that have been tested on it in this folder, this one included; serving: of the run with the middle
+    latency, None where none measured it.
+    """
 
     accuracy: float
     low: float
@@ -99,6 +104,7 @@ class Tested:
     majority: float
     n_recipes: int
     train_s: float
+    serving: ServingCost | None
 
     @property
     def beats_majority(self) -> bool:
@@ -115,6 +121,8 @@ def tested(recipe_id: str, records: Sequence[Record]) -> Tested | None:
     accuracies = [record.metrics.test.accuracy for record in own if record.metrics]
     low, high = accuracy_interval(own)
     counts = own[0].dataset.test_label_counts
+    found = [record.cost.serving for record in own if record.cost and record.cost.serving]
+    serving = sorted(found, key=lambda cost: cost.latency_p50_s)
     return Tested(
         accuracy=fmean(accuracies),
         low=low,
@@ -124,6 +132,7 @@ def tested(recipe_id: str, records: Sequence[Record]) -> Tested | None:
         majority=max(counts) / sum(counts),
         n_recipes=len({record.recipe_id for record in done}),
         train_s=fmean(record.cost.standalone_s for record in own if record.cost),
+        serving=serving[len(serving) // 2] if serving else None,
     )
 
 

@@ -19,9 +19,10 @@ from bench.records.facts import dataset_facts
 from bench.records.store import RESULTS
 from bench.records.study import Row, Study, TunedRow
 from bench.run.environment import has_cuda
+from bench.run.jobs import choose_device
 from bench.run.looks import parse_budget
 from bench.run.same_study import checkpoints_of
-from bench.run.study_run import TOGETHER, check_folder, choose_device, make_seeds
+from bench.run.study_run import TOGETHER, check_folder, make_seeds
 from bench.run.worker import SessionSpec
 from bench.study.matrix import Tune, load_matrix
 from bench.study.plan import choose_models, make_plan
@@ -127,11 +128,13 @@ class Opened:
     def spec(self) -> SessionSpec:
         """Of the process that sees no test text."""
         check_apart(self.dev, self.data.test)
-        return SessionSpec(self.dev, "fast", "auto", self.device, checkpoints=self.checkpoints)
+        return SessionSpec(
+            *(self.dev, "fast", "auto", self.device), checkpoints=self.checkpoints, measures_serving=False
+        )
 
     def spec_of_test(self) -> SessionSpec:
         """Of the process that sees the test part."""
-        return replace(self.spec(), data=self.data.with_fixed_test())
+        return replace(self.spec(), data=self.data.with_fixed_test(), measures_serving=True)
 
 
 def open_recommend(file: str, options: RecommendOptions, margin: float | None) -> Opened:
@@ -142,7 +145,7 @@ def open_recommend(file: str, options: RecommendOptions, margin: float | None) -
     budget_s = parse_budget(options.budget)
     accepted = accept_terms(options.accept_licence)
     models, why = choose_models(options.models, has_cuda, checkpoint_reachable)
-    device = choose_device(options.device)
+    device = choose_device(options.device, has_cuda)
     reading = options.reading()
     data = load_dataset(file, reading)
     dev = checked_development(data)

@@ -15,15 +15,15 @@ from bench.recommend.opened import Opened
 from bench.recommend.plan import LOOKS, TEST_SEEDS, TEST_SIZE, Plan, end_seconds, make_plan
 from bench.recommend.race import may_win, next_steps
 from bench.recommend.state import Clock, save_state
-from bench.recommend.workers import Runner
+from bench.recommend.workers import Workers
 from bench.records.record import Record
 from bench.records.store import save_study
 from bench.run.execute import Listener, execute
+from bench.run.executors.base import Executor
 from bench.run.study_run import TOGETHER, make_seeds
 from bench.run.tune import FOLDER as TUNING
 from bench.study.plan import PlannedRun
 from gptcore.errors import UserError
-from gptcore.result import OnEpoch
 
 Listen = Callable[[str, Sequence[PlannedRun]], AbstractContextManager[Listener]]
 Follows = Callable[[RowCosts], float]
@@ -34,8 +34,8 @@ NO_MORE = f"every row is decided, no longer worth a look, or had its {LOOKS[-1]}
 class Search:
     """One recommendation on its way. listen: who hears of the runs of a phase; ended: why it stopped."""
 
-    def __init__(self, opened: Opened, runner: Runner, clock: Clock, listen: Listen) -> None:
-        self.opened, self._runner, self.clock, self._listen = opened, runner, clock, listen
+    def __init__(self, opened: Opened, workers: Workers, clock: Clock, listen: Listen) -> None:
+        self.opened, self._workers, self.clock, self._listen = opened, workers, clock, listen
         self.ledger = Ledger(opened)
         self.ended = "it was interrupted"
         self._left_out: dict[str, str] = dict(opened.cannot)
@@ -127,7 +127,7 @@ class Search:
     def _forecast(self, names: Sequence[str]) -> dict[str, float]:
         seeds = make_seeds(1, TOGETHER)[0]
         runs = [PlannedRun((name,), self.opened.row(name).recipe, 0, seeds, "todo") for name in names]
-        found = self._runner.forecast(runs)
+        found = self._workers.development.forecast(runs, lambda _done, _n: None)
         return {run.rows[0]: found[run.run_id].seconds for run in runs if run.run_id in found}
 
     def _tune(self, name: str) -> None:
@@ -156,7 +156,7 @@ class Search:
             return
         with self._listen("the test part", runs) as listener:
             for run in runs:
-                self._execute(run, self.opened.test, self.ledger.tests, self._runner.test, listener)
+                self._execute(run, self.opened.test, self.ledger.tests, self._workers.seeing, listener)
                 # The first seed runs whatever is left: without it nothing is known of the test part.
                 if self.clock.left_s < self.ledger.costs.seconds(run.rows[0], size=TEST_SIZE):
                     return
@@ -176,7 +176,7 @@ class Search:
             for run in runs:
                 if not self._fits([run], follows):
                     return False
-                self._execute(run, folder, records, self._runner.develop, listener)
+                self._execute(run, folder, records, self._workers.development, listener)
         return True
 
     def _execute(
@@ -184,10 +184,10 @@ class Search:
         run: PlannedRun,
         folder: Path,
         records: dict[str, Record],
-        compute: Callable[[PlannedRun, OnEpoch], Record],
+        executor: Executor,
         listener: Listener,
     ) -> None:
-        for record in execute([run], folder, records, compute, listener):
+        for record in execute([run], folder, records, executor, listener):
             records[record.run_id] = record
         self._save()
 

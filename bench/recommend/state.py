@@ -9,10 +9,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gptcore.errors import UserError
+from gptcore.errors import UserError, first_problem
 from gptcore.files import write_whole
 from gptcore.paths import path_kind
-from gptcore.recipe import first_problem
 
 FILE = "recommend.json"
 FORMAT = 1

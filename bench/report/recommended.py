@@ -9,7 +9,9 @@ from bench.evidence.results import RowResult
 from bench.recommend.answer import Answer, Choice
 from bench.report.text import (
     MISSING,
+    count,
     escape,
+    file_size,
     interval,
     margin_text,
     percent,
@@ -67,6 +69,7 @@ def facts(answer: Answer) -> list[tuple[str, str]]:
         ("next better", _next_better(answer)),
         ("more labels", _labels(answer)),
         ("a GPT?", _gpt(answer)),
+        ("to ship", _ships(answer)),
         ("budget", _budget(answer)),
         ("train it", how_to_fit(answer)),
     ]
@@ -255,6 +258,20 @@ def _gpt(answer: Answer) -> str:
     if choice.is_out(row.name):
         return f"yes: TF-IDF is shown to be worse{beside}"
     return f"cannot be said yet: that a GPT is better by more than {margin} is neither shown nor ruled out{beside}"
+
+
+def _ships(answer: Answer) -> str:
+    found = answer.tested
+    if found is None or found.serving is None:
+        return "not measured yet"
+    cost = found.serving
+    size = file_size(cost.saved_bytes)
+    if cost.with_base_bytes != cost.saved_bytes:
+        size += f" ({file_size(cost.with_base_bytes)} with its model)"
+    return (
+        f"{size}; {seconds(1000 * cost.latency_p50_s)} ms for one text (median), {count(cost.texts_per_s)} texts a "
+        f"second in one call; trained in {seconds(found.train_s)} s"
+    )
 
 
 def _budget(answer: Answer) -> str:

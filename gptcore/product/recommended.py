@@ -12,10 +12,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gptcore.data.assets import cache_dir
-from gptcore.errors import UserError
+from gptcore.errors import UserError, first_problem
 from gptcore.files import write_whole
 from gptcore.model_defaults import model_defaults
-from gptcore.recipe import Recipe, first_problem, make_recipe
+from gptcore.recipe import Recipe, make_recipe
 
 BEST = "best"
 FILE = "best.toml"

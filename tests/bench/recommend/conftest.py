@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -19,11 +19,12 @@ from bench.recommend.search import Search
 from bench.recommend.state import Clock
 from bench.records.facts import dataset_facts
 from bench.records.record import Cost, Environment, Metrics, Predictions, Record, SplitMetrics
+from bench.run.executors.base import Began, Ended, Event, Job, JobEnded
+from bench.run.worker import SessionSpec
 from bench.study.forecast import Prediction
 from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset
 from gptcore.recipe import Recipe
-from gptcore.result import OnEpoch
 
 ENVIRONMENT = Environment(
     device="cpu",
@@ -60,19 +61,17 @@ class World:
     runs: list[tuple[str, str, Recipe]] = field(default_factory=list)
     opened: Opened | None = None
 
-    def forecast(self, runs: Sequence[PlannedRun]) -> Mapping[str, Prediction]:
-        self.now += 2.0
-        return {run.run_id: Prediction(self.truth[run.rows[0]][1], 10**8) for run in runs}
-
-    def develop(self, run: PlannedRun, on_epoch: OnEpoch) -> Record:  # noqa: ARG002 (the protocol's)
+    @property
+    def development(self) -> Hand:
         assert self.opened is not None
-        return self._record(run, self.opened.spec().data, "develop")
+        return Hand(self, self.opened.spec(), "develop")
 
-    def test(self, run: PlannedRun, on_epoch: OnEpoch) -> Record:  # noqa: ARG002 (the protocol's)
+    @property
+    def seeing(self) -> Hand:
         assert self.opened is not None
-        return self._record(run, self.opened.spec_of_test().data, "test")
+        return Hand(self, self.opened.spec_of_test(), "test")
 
-    def _record(self, run: PlannedRun, whole: Dataset, phase: str) -> Record:
+    def record(self, run: PlannedRun, whole: Dataset, phase: str) -> Record:
         if self.stop_at is not None and len(self.runs) == self.stop_at:
             self.stop_at = None
             raise KeyboardInterrupt
@@ -133,6 +132,44 @@ def _answers(labels: list[int], error: float, seed: str) -> list[int]:
 def _metrics(labels: list[int], predicted: list[int]) -> SplitMetrics:
     correct = sum(a == b for a, b in zip(labels, predicted, strict=True))
     return SplitMetrics(n=len(labels), correct=correct, accuracy=correct / len(labels), log_loss=None)
+
+
+@dataclass
+class Hand:
+    """An executor that does one job at a time, at once."""
+
+    world: World
+    spec: SessionSpec
+    phase: str
+    shares_folder: bool = False
+    environment: Environment = ENVIRONMENT
+    heard: list[tuple[int, Event]] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def forecast(self, plan: Sequence[PlannedRun], _on_probe: Any) -> dict[str, Prediction]:
+        self.world.now += 2.0
+        return {run.run_id: Prediction(self.world.truth[run.rows[0]][1], 10**8) for run in plan}
+
+    def group(self, runs: Sequence[PlannedRun], _predictions: Any) -> list[tuple[PlannedRun, ...]]:
+        return [(run,) for run in runs]
+
+    def room(self) -> int:
+        return 1 - len(self.heard)
+
+    def submit(self, jobs: Sequence[Job], _seen: Mapping[str, Record]) -> None:
+        for job in jobs:
+            for run in job.runs:
+                record = self.world.record(run, self.spec.data, self.phase)
+                self.heard += [(job.number, Began(run.run_id)), (job.number, Ended(record))]
+            self.heard.append((job.number, JobEnded()))
+
+    def events(self, _timeout_s: float) -> list[tuple[int, Event]]:
+        heard, self.heard = self.heard, []
+        return heard
 
 
 class Silent:

@@ -156,16 +156,16 @@ def test_rows_whose_trials_all_fail_are_left_out(
     recommend: Recommend, world: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = world()
-    real = one.develop
+    real = one.record
 
-    def develop(run, on_epoch):
-        record = real(run, on_epoch)
+    def record(run, data, phase):
+        record = real(run, data, phase)
         if run.rows[0] != "lora":
             return record
         nothing = dict.fromkeys(("metrics", "test", "cost"))
         return record.model_copy(update={"status": "failed", "reason": "diverged", **nothing})
 
-    monkeypatch.setattr(one, "develop", develop)
+    monkeypatch.setattr(one, "record", record)
     search, _ = recommend(one, budget="5h")
     assert "every trial failed: diverged" in search.left_out["lora"]
     assert search.ledger.choice.row.name != "lora"
