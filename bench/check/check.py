@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from bench.check.classes import check_classes
 from bench.check.duplicates import check_duplicates, find_copies
 from bench.check.finding import Finding, Sample
+from bench.check.groups import check_groups
 from bench.check.read import read_leniently
 from bench.check.suspects import check_suspects
 from bench.check.texts import check_texts
@@ -34,6 +35,7 @@ def check(source: str, options: ReadOptions, progress: Callable[[str], None] | N
     tell = progress or (lambda _: None)
     tell("reading")
     sample, findings = read_leniently(source, options)
+    findings += check_groups(sample, options.group_column)
     findings += check_classes(sample)
     tell("measuring texts")
     findings += check_texts(sample)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 Level = Literal["problem", "warning", "note"]  # refused or wrong; likely to mislead; good to know
@@ -22,12 +22,16 @@ class Finding:
 
 @dataclass(frozen=True)
 class Sample:
-    """The N usable rows. places: where each stands, such as "line 12"; parts: of each, where the data gives them."""
+    """The N usable rows. places: where each stands, such as "line 12"; parts: of each, where the data gives them.
+
+    groups: columns that say what rows belong together, by name; "" where a row has no value.
+    """
 
     texts: Sequence[str]
     labels: Sequence[str]
     places: Sequence[str]
     parts: Sequence[str] | None = None
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.texts)

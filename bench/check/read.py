@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from bench.check.finding import N_SHOWN, Finding, Sample, rows
-from gptcore.data.checks import blank_before_quote, is_blank, label_problem, line_breaks, text_problem
+from gptcore.data.checks import blank_before_quote, label_problem, line_breaks, text_problem
 from gptcore.data.columns import Choice, RawTable, choose_columns, is_nameless
 from gptcore.data.datasets import DATASETS, load_dataset
 from gptcore.data.labels import label_name, mixed_types_warning, parse_label_names, unnamed_label
@@ -76,6 +75,7 @@ def _read(path: Path, options: ReadOptions, part: str | None) -> tuple[Sample, l
         labels=labels,
         places=[f"{where}{raw.unit} {raw.numbers[at]}" for at in usable],
         parts=[part or (parts[at] if parts else "train") for at in usable] if part or parts else None,
+        groups=_group_columns(raw, choice, usable),
     )
     findings = [
         Finding(
@@ -96,8 +96,6 @@ def _read(path: Path, options: ReadOptions, part: str | None) -> tuple[Sample, l
     findings += [
         Finding("warning", line, (), "write this label in one way") for line in mixed_types_warning(cells)
     ]
-    if parts is None and part is None:
-        findings += _groups(raw, choice)
     return sample, findings
 
 
@@ -121,34 +119,24 @@ def _renamed(
     return [names[label] for label in labels]
 
 
-def _groups(raw: RawTable, choice: Choice) -> list[Finding]:
-    """Columns that say who or what several rows belong to: a split by rows puts one group into several parts."""
-    findings = []
-    for at, column in enumerate(raw.columns):
-        if at in choice.used or is_nameless(column):
-            continue
-        if not any(word in column.lower() for word in GROUP_WORDS):
-            continue
-        places: dict[str, list[int]] = {}
-        for number, cell in zip(raw.numbers, raw.cells(at), strict=True):
-            if cell is not None and not is_blank(str(cell)):
-                places.setdefault(str(cell), []).append(number)
-        counts = Counter({name: len(numbers) for name, numbers in places.items()})
-        several = sum(n > 1 for n in counts.values())
-        if not several or len(counts) == 1:
-            continue
-        name, n = counts.most_common(1)[0]
-        findings.append(
-            Finding(
-                "warning",
-                f"the column {column!r} has {len(counts):,} values, {several:,} of them in several rows: a split by "
-                "rows puts rows of one value into train and test, and accuracy looks too high",
-                (f"{raw.unit} {places[name][0]}: {name!r} stands in {n:,} rows",),
-                "write a column with train, validation or test, the same for all rows of a value, and name it with "
-                "--split-column",
-            )
+def _group_columns(raw: RawTable, choice: Choice, usable: Sequence[int]) -> dict[str, list[str]]:
+    """Values of the columns that say who or what rows belong to: the one that is named, else those called so."""
+    columns = [
+        at
+        for at, column in enumerate(raw.columns)
+        if at == choice.group
+        or (
+            choice.group is None
+            and at not in choice.used
+            and not is_nameless(column)
+            and any(word in column.lower() for word in GROUP_WORDS)
         )
-    return findings
+    ]
+    found = {}
+    for at in columns:
+        cells = raw.cells(at)
+        found[raw.columns[at]] = ["" if cells[row] is None else str(cells[row]).strip() for row in usable]
+    return found
 
 
 def _joined(samples: list[Sample]) -> Sample:
@@ -157,4 +145,9 @@ def _joined(samples: list[Sample]) -> Sample:
         labels=[label for sample in samples for label in sample.labels],
         places=[place for sample in samples for place in sample.places],
         parts=[part for sample in samples for part in sample.parts or ["train"] * len(sample)],
+        groups={
+            name: [group for sample in samples for group in sample.groups[name]]
+            for name in samples[0].groups
+            if all(name in sample.groups for sample in samples)
+        },
     )

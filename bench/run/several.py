@@ -14,7 +14,7 @@ from gptcore.paths import path_kind
 # What describes one file: no other data set is read by it.
 _OF_ONE = (
     *("data_path", "text_column", "label_column", "label_names", "encoding", "separator"),
-    *("no_header", "split_column", "validation", "test"),
+    *("no_header", "split_column", "group_column", "validation", "test"),
 )
 
 

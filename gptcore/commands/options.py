@@ -38,6 +38,9 @@ class FileOptions:
     split_column: Annotated[str | None, Option(help="column with train, validation or test for each row")] = (
         None
     )
+    group_column: Annotated[
+        str | None, Option(help="column such as user or thread: rows of one value stay in one part")
+    ] = None
     validation: Annotated[Path | None, Option(help="file with the validation rows; needs --test")] = None
     test: Annotated[Path | None, Option(help="file with the test rows; the data file then contains none")] = (
         None
@@ -53,6 +56,7 @@ class FileOptions:
             separator=self.separator,
             header=not self.no_header,
             split_column=self.split_column,
+            group_column=self.group_column,
             validation=self.validation,
             test=self.test,
         )

@@ -48,27 +48,27 @@ class Choice(NamedTuple):
     label: int
     split: int | None = None
     run_over: tuple[int, ...] = ()
+    group: int | None = None
 
     @property
     def used(self) -> set[int]:
         """All that is read."""
-        return {*self.texts, self.label, *self.run_over} | ({self.split} if self.split is not None else set())
+        found = {*self.texts, self.label, *self.run_over, self.split, self.group}
+        return {at for at in found if at is not None}
 
 
 def choose_columns(path: Path, table: RawTable, options: ReadOptions) -> Choice:
     """The columns that `options` name, else those with usual names. Raises UserError with the names there are."""
     if table.choice is not None and options.text_column is None and options.label_column is None:
-        split = _named(path, table, "split", options.split_column) if options.split_column else None
-        return table.choice._replace(split=split)
-    texts, label = _texts(path, table, options), _label(path, table, options)
+        texts, label, run_over = table.choice.texts, table.choice.label, table.choice.run_over
+    else:
+        texts, label = _texts(path, table, options), _label(path, table, options)
+        run_over = _run_over(table, texts[-1])
     if label in texts:
         raise UserError(f"{path}: column {table.columns[label]!r} is named for both the text and the label")
-    split = _named(path, table, "split", options.split_column) if options.split_column is not None else None
-    if split is not None and split in {*texts, label}:
-        raise UserError(
-            f"{path}: column {options.split_column!r} is named for the split and for something else"
-        )
-    return Choice(texts, label, split, _run_over(table, texts[-1]))
+    split = _other(path, table, "split", options.split_column, {*texts, label})
+    group = _other(path, table, "group", options.group_column, {*texts, label, split})
+    return Choice(texts, label, split, run_over, group)
 
 
 def choose_texts(path: Path, table: RawTable, options: ReadOptions) -> tuple[int, ...]:
@@ -133,6 +133,17 @@ def _obvious(path: Path, table: RawTable, role: Literal["text", "label"], usual:
         problem = "no" if not found else "more than one"
         raise UserError(f"{path}: {problem} column is obviously the {role}: {_remedy(table, role)}")
     return found[0]
+
+
+def _other(
+    path: Path, table: RawTable, role: str, name: str | None, taken: set[int] | set[int | None]
+) -> int | None:
+    """The column that an option names, if it does, which nothing else may be read from."""
+    if name is None:
+        return None
+    if (found := _named(path, table, role, name)) in taken:
+        raise UserError(f"{path}: column {name!r} is named for the {role} and for something else")
+    return found
 
 
 def _named(path: Path, table: RawTable, role: str, name: str) -> int:

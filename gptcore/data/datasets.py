@@ -48,8 +48,8 @@ class Source:
     """N labelled texts before they are split; a dataset keeps its own, to be split with other seeds.
 
     parts: which part each belongs to, where that is given; published: labels and seed -> the parts, where a published
-    study says how to cut; limit: training texts that are kept for a first look, and the same share of other parts;
-    folds: whether five split seeds in a row test every text once.
+    study says how to cut; groups: of each, whose rows never stand in two parts; limit: training texts that are kept for
+    a first look, and the same share of other parts; folds: whether five split seeds in a row test every text once.
     """
 
     name: str
@@ -60,6 +60,7 @@ class Source:
     published: Callable[[Sequence[str], int], Parts] | None = None
     limit: int | None = None
     folds: bool = False
+    groups: Sequence[str] | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -112,6 +113,10 @@ class Dataset:
         """
         if self.source is None or self.given:
             raise UserError(f"--splits kfold: the test rows of {self.name} are given: leave it out")
+        if self.source.groups is not None:
+            raise UserError(
+                "--splits kfold: it does not keep groups together: leave out it or --group-column"
+            )
         return split_source(replace(self.source, folds=True), self.split_seed)
 
     def with_fixed_test(self) -> Dataset:
@@ -136,6 +141,7 @@ class Dataset:
             texts=[self.source.texts[row] for row, _ in kept],
             labels=[self.source.labels[row] for row, _ in kept],
             parts=[part for _, part in kept],
+            groups=None if self.source.groups is None else [self.source.groups[row] for row, _ in kept],
             published=None,
             limit=None,
             warnings=(*self.source.warnings, *(text for text in self.warnings if "--limit" in text)),
@@ -233,6 +239,7 @@ def _of_table(name: str, table: Table, split_seed: int, limit: int | None = None
         labels=[once[label] for label in table.labels],
         label_names=label_names,
         parts=table.parts,
+        groups=table.groups,
         notes=table.notes,
         warnings=(*table.warnings, *class_warnings(table.labels)),
         limit=limit,
@@ -250,7 +257,15 @@ def split_source(source: Source, split_seed: int) -> Dataset:
     elif source.published is not None:
         done = Cut(source.published(source.labels, split_seed))
     else:
-        done = cut(source.name, indices, source.label_names, source.parts, split_seed, copies(source.texts))
+        done = cut(
+            source.name,
+            indices,
+            source.label_names,
+            source.parts,
+            split_seed,
+            copies(source.texts),
+            source.groups,
+        )
     warnings: tuple[str, ...] = ()
     if source.limit is not None and source.limit < (n_train := len(done.rows[0])):
         done = done._replace(rows=limited(done.rows, indices, source.limit))
@@ -274,7 +289,7 @@ def split_source(source: Source, split_seed: int) -> Dataset:
         label_names=source.label_names,
         fingerprint=of_splits(source.label_names, ((split.texts, split.labels) for split in splits)),
         source_fingerprint=of_source(
-            *(source.label_names, source.texts, indices, source.parts, source.limit)
+            *(source.label_names, source.texts, indices, source.parts, source.limit, source.groups)
         ),
         split_seed=split_seed,
         duplicates=sum(count > 1 for count in occurrences.values()),

@@ -25,10 +25,12 @@ def of_source(
     labels: np.ndarray,
     parts: Sequence[str] | None,
     limit: int | None,
+    groups: Sequence[str] | None = None,
 ) -> str:
-    """Of all texts and their labels (N,) int64 before they are split, the parts that are given, and a limit."""
+    """Of all texts and their labels (N,) int64 before they are split, given parts and groups, and a limit."""
     limited = () if limit is None else (f"limit {limit}",)
-    return _sha256([json.dumps(label_names), *_labelled(texts, labels), *(parts or ()), *limited])
+    grouped = () if groups is None else (json.dumps({"groups": list(groups)}),)
+    return _sha256([json.dumps(label_names), *_labelled(texts, labels), *(parts or ()), *grouped, *limited])
 
 
 def _labelled(texts: Sequence[str], labels: np.ndarray) -> list[str]:

@@ -92,6 +92,11 @@ def _joined(tables: list[tuple[str, Table]], notes: list[str]) -> Table:
         labels=[label for _, table in tables for label in table.labels],
         place=places.__getitem__,
         parts=[part for part, table in tables for _ in table.texts] if given else None,
+        groups=(
+            None
+            if tables[0][1].groups is None
+            else [group for _, table in tables for group in table.groups or ()]
+        ),
         class_names=tables[0][1].class_names,
         notes=tuple(dict.fromkeys([*notes, *(note for _, table in tables for note in table.notes)])),
         warnings=tuple(dict.fromkeys(warning for _, table in tables for warning in table.warnings)),

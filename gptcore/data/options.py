@@ -21,6 +21,7 @@ class ReadOptions:
     separator: one character, or `tab`; by default the suffix decides;
     header: False (`--no-header`) where the first line is a row already;
     split_column: a column whose values say train, validation or test;
+    group_column: a column whose equal values (users, threads, authors) never stand in two parts;
     label_names: "a,b,c" for the labels 0, 1, 2, or "0=a,1=b" for any labels;
     validation, test: files with the rows of these parts, read in the same way;
     data_path: of a data set with a name: a copy of one's own, its folder, archive or file;
@@ -35,6 +36,7 @@ class ReadOptions:
     separator: str | None = None
     header: bool = True
     split_column: str | None = None
+    group_column: str | None = None
     label_names: str | None = None
     validation: Path | None = None
     test: Path | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from gptcore.data.groups import check_whole, components, grouped_parts
 from gptcore.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,11 +32,13 @@ def cut(
     given: Sequence[str] | None,
     seed: int,
     copies: Sequence[int],
+    together: Sequence[str] | None = None,
 ) -> Cut:
     """Cut N rows into their parts.
 
-    labels: (N,) int64; given: (N,) part of each row, or None for none; copies: (N,) the first row with the same text.
-    Raises UserError where a part or a class in it would be empty.
+    labels: (N,) int64; given: (N,) part of each row, or None for none; copies: (N,) the first row with the same text;
+    together: (N,) group of each row, of which no two parts have rows, or None for none. Raises UserError where a part
+    or a class in it would be empty.
     """
     import numpy as np
 
@@ -45,9 +48,15 @@ def cut(
             "add rows with another label, or name another label column"
         )
     groups = np.asarray(copies, dtype=np.int64)
+    if together is not None:
+        groups = np.asarray(components(copies, together), dtype=np.int64)
+        if given is not None:
+            check_whole(name, together, given)
     if given is not None:
-        return _as_given(name, labels, label_names, given, seed, groups)
+        return _as_given(name, labels, label_names, given, seed, groups, together is not None)
     _require_three(name, labels, label_names)
+    if together is not None:
+        return _grouped(name, labels, label_names, groups, seed, len(set(together)))
     firsts = np.unique(groups)
     n_copies = len(labels) - len(firsts)
     if not n_copies:
@@ -57,6 +66,27 @@ def cut(
     parts = tuple(firsts[part] for part in stratified_parts(labels[firsts], seed))
     told = f"{n_copies:,} texts repeat another, but for case and blanks: copies are kept in one part"
     return Cut(with_copies(parts, groups), notes=(told,))
+
+
+def _grouped(
+    name: str, labels: np.ndarray, label_names: tuple[str, ...], groups: np.ndarray, seed: int, n_groups: int
+) -> Cut:
+    """Groups whole. Raises UserError where a class stands in too few of them."""
+    import numpy as np
+
+    shares = (1 - VALIDATION_FRACTION - TEST_FRACTION, VALIDATION_FRACTION, TEST_FRACTION)
+    parts = grouped_parts(labels, groups, shares, np.random.RandomState(seed))
+    for part, rows in zip(NAMES, parts, strict=True):
+        if missing := sorted(set(range(len(label_names))) - set(labels[rows].tolist())):
+            n = len(np.unique(groups[labels == missing[0]]))
+            raise UserError(
+                f"{name}: no {part} row would have the label {label_names[missing[0]]!r}, whose rows stand in {n:,} of "
+                f"{n_groups:,} groups that stay whole: add groups, or leave out --group-column"
+            )
+    train, validation, test = parts
+    shown = ", ".join(f"{len(rows) / len(labels):.0%}" for rows in parts)
+    told = f"{n_groups:,} groups stay whole: {shown} of the rows train, validate and test"
+    return Cut((train, validation, test), notes=(told,))
 
 
 def with_copies(parts: Sequence[np.ndarray], groups: np.ndarray) -> Parts:
@@ -145,7 +175,9 @@ def _as_given(
     given: Sequence[str],
     seed: int,
     groups: np.ndarray,
+    whole: bool,
 ) -> Cut:
+    """whole: whether groups are more than copies, and must never be divided."""
     import numpy as np
 
     found = np.array(given)
@@ -168,12 +200,29 @@ def _as_given(
         train = np.random.RandomState(0).permutation(train)
         told = "train, validation and test rows are given: no seed splits them anew"
         return Cut((train, validation, test), NAMES, (told,))
-    train, validation = _without_validation(name, labels, random.permutation(train), groups)
+    if whole:
+        train, validation = _groups_without_validation(name, labels, train, groups, random)
+    else:
+        train, validation = _without_validation(name, labels, random.permutation(train), groups)
     told = (
         f"test rows are given and validation rows are not: {len(validation):,} of the train rows, "
         f"{VALIDATION_FRACTION:.0%} of each class, are cut off for it; seeds of the split change these alone"
     )
     return Cut((train, validation, test), ("test",), (told,))
+
+
+def _groups_without_validation(
+    name: str, labels: np.ndarray, rows: np.ndarray, groups: np.ndarray, random: np.random.RandomState
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cut whole groups off train rows. Raises UserError where train would lose a class, or validation be empty."""
+    shares = (1 - VALIDATION_FRACTION, VALIDATION_FRACTION)
+    train, validation = (rows[part] for part in grouped_parts(labels[rows], groups[rows], shares, random))
+    if not len(validation) or set(labels[train].tolist()) != set(labels[rows].tolist()):
+        raise UserError(
+            f"{name}: the train rows have too few groups to cut validation rows off: give validation rows, add groups, "
+            "or leave out --group-column"
+        )
+    return train, validation
 
 
 def _without_validation(

@@ -42,13 +42,15 @@ class Table:
     """N labelled texts in file order, with remarks and warnings that a reader of the results should know.
 
     place: where the text at an index stands, such as (path, "line 12"); parts: "train", "validation" or "test" of each
-    where the file says so; class_names: the order of the classes where it is known.
+    where the file says so; groups: the value of each in the column of groups, where one is named; class_names: the
+    order of the classes where it is known.
     """
 
     texts: list[str]
     labels: list[str]
     place: Place
     parts: list[str] | None = None
+    groups: list[str] | None = None
     class_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -109,6 +111,7 @@ def _joined(path: Path, tables: list[Table]) -> Table:
         labels=[label for table in tables for label in table.labels],
         place=place,
         parts=[*parts, *(part for table in others for part in table.parts or [])],
+        groups=None if main.groups is None else [group for table in tables for group in table.groups or []],
         class_names=main.class_names,
         notes=tuple(note for table in tables for note in table.notes),
         warnings=tuple(warning for table in tables for warning in table.warnings),
@@ -154,6 +157,7 @@ def _table(path: Path, raw: RawTable, notes: tuple[str, ...], options: ReadOptio
         labels=labels,
         place=lambda at: (str(path), f"{raw.unit} {raw.numbers[at]}"),
         parts=parts_of(path, raw, choice),
+        groups=_groups_of(path, raw, choice),
         class_names=class_names,
         notes=(*notes, *raw.notes, *joined, *odd_notes, *unread_notes),
         warnings=(*odd_warnings, *quoted, *mixed_types_warning(cells), *unread_warnings),
@@ -238,6 +242,19 @@ def parts_of(path: Path, raw: RawTable, choice: Choice) -> list[str] | None:
             )
         parts.append(part)
     return parts
+
+
+def _groups_of(path: Path, raw: RawTable, choice: Choice) -> list[str] | None:
+    """The group of each row where a column says it. Raises UserError for a row without one."""
+    if choice.group is None:
+        return None
+    groups = ["" if cell is None else str(cell).strip() for cell in raw.cells(choice.group)]
+    if missing := [number for number, group in zip(raw.numbers, groups, strict=True) if is_blank(group)]:
+        raise UserError(
+            f"{path}, {raw.unit} {missing[0]}: the group in {raw.columns[choice.group]!r} is missing"
+            f"{and_more(missing)}: give each such row a value of its own, or leave out --group-column"
+        )
+    return groups
 
 
 def _unread(raw: RawTable, choice: Choice) -> tuple[tuple[str, ...], tuple[str, ...]]:

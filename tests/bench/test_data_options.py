@@ -27,7 +27,7 @@ from gptcore.recipe import Recipe
 
 OPTIONS = (
     *("--text-column", "--label-column", "--label-names", "--encoding", "--separator", "--no-header"),
-    *("--split-column", "--validation", "--test"),
+    *("--split-column", "--group-column", "--validation", "--test"),
 )
 
 

@@ -83,6 +83,7 @@ TORCH_FREE = [
     "gptcore.data.datasets",
     "gptcore.data.delimited",
     "gptcore.data.files",
+    "gptcore.data.groups",
     "gptcore.data.labels",
     "gptcore.data.memory",
     "gptcore.data.options",

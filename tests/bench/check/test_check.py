@@ -88,7 +88,37 @@ def test_columns_of_groups_are_noticed(tmp_path) -> None:
     rows = [(text, label, f"u{i % 7}") for i, (text, label) in enumerate(good_rows())]
     path = write(tmp_path / "reviews.csv", rows, ("text", "label", "User ID"))
     finding = found(path, "'User ID' has 7 values, 7 of them in several rows")
-    assert "--split-column" in finding.remedy
+    assert finding.remedy == "add --group-column 'User ID', which keeps the rows of a value in one part"
+
+
+def test_groups_that_given_parts_divide_are_a_problem(tmp_path) -> None:
+    parts = ["train"] * 7 + ["validation", "test", "test"]
+    rows = [(text, label, f"u{i % 40}", parts[i % 10]) for i, (text, label) in enumerate(good_rows())]
+    rows.append(("one more text", "ham", "u3", "test"))
+    path = write(tmp_path / "reviews.csv", rows, ("text", "label", "who", "split"))
+    finding = found(path, "1 values of 'who'", ReadOptions(split_column="split", group_column="who"))
+    assert finding.level == "problem"
+    assert "1 of 25 test rows belong to one of them" in finding.title
+    assert finding.examples == ("line 5: 'u3' has rows in test and train",)
+    sound = write(tmp_path / "sound.csv", rows[:-1], ("text", "label", "user", "split"))
+    assert (
+        found(sound, "no value of 'user' has rows in two", ReadOptions(split_column="split")).level == "note"
+    )
+
+
+def test_groups_of_a_test_file_and_without_parts(tmp_path) -> None:
+    rows = [(text, label, f"u{i % 40}") for i, (text, label) in enumerate(good_rows())]
+    path = write(tmp_path / "train.csv", rows, ("text", "label", "user"))
+    test = write(
+        tmp_path / "test.csv", [("t 1", "ham", "u1"), ("t 2", "spam", "new")], ("text", "label", "user")
+    )
+    finding = found(path, "1 values of 'user'", ReadOptions(test=test))
+    assert "1 of 2 test rows" in finding.title
+    named = found(path, "40 groups in 'user', 40 of them in several rows", ReadOptions(group_column="user"))
+    assert named.level == "note"
+    gap = write(tmp_path / "gap.csv", [*rows, ("no user here", "ham", "")], ("text", "label", "user"))
+    finding = found(gap, "1 rows have no value in 'user'", ReadOptions(group_column="user"))
+    assert (finding.level, "line 122" in finding.examples[0]) == ("problem", True)
 
 
 def test_test_texts_in_train_are_a_problem(tmp_path) -> None:

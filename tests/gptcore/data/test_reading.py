@@ -419,6 +419,7 @@ columns = st.none() | st.sampled_from(["text", "label", "1", "text,label", "text
     text_column=columns,
     label_column=columns,
     split_column=columns,
+    group_column=columns,
     label_names=st.none() | st.sampled_from(["a,b", "0=a", "=,=", "x=y,1=z"]),
     pack=st.booleans(),
 )
