@@ -91,9 +91,9 @@ class Recipe(BaseModel):
         ge=1,
         description="training texts that are used; None: all. Smaller sets are parts of larger",
     )
-    head: Literal["linear", "mlp"] = Field(
+    head: Literal["linear", "mlp", "no_bias"] = Field(
         default="linear",
-        description="mlp: a hidden layer before the output layer, as the model's architecture has it; on stored "
+        description="no_bias: a matrix alone, as decoders of transformers have it; mlp: a hidden layer before the output layer, as the model's architecture has it; on stored "
         "features a small MLP instead of a logistic regression",
     )
     class_weight: Literal["balanced"] | None = Field(
@@ -141,6 +141,13 @@ class Recipe(BaseModel):
                 f"position = 'first' reads the first token of the prompt that train = {self.train_name!r} puts before "
                 "each text: use 'last_real' or 'mean_real'"
             )
+            raise PydanticCustomError("method", "{reason}", {"reason": said})
+        return self
+
+    @model_validator(mode="after")
+    def _can_have_its_head(self) -> Self:
+        if self.head == "no_bias" and self.trainer != "network":
+            said = "head = 'no_bias' is a network's, and a logistic regression is fitted here: use 'linear'"
             raise PydanticCustomError("method", "{reason}", {"reason": said})
         return self
 

@@ -87,13 +87,16 @@ def save_gpt(gpt: GPT, folder: Path, dtype: torch.dtype = torch.float32) -> None
     """
     from safetensors.torch import save_file
 
-    tensors = {
-        name: (tensor.t() if name.endswith(_CONV1D) else tensor).to(dtype).contiguous()
-        for name, tensor in gpt.state_dict().items()
-    }
+    tensors = {name: tensor.to(dtype) for name, tensor in checkpoint_tensors(gpt).items()}
     with replacing(folder / WEIGHT_FILES[0]) as part:
         save_file(tensors, part, metadata={"format": "pt"})
     write_whole(folder / "config.json", json.dumps(hf_config(gpt.config), indent=2) + "\n")
+
+
+def checkpoint_tensors(gpt: GPT) -> dict[str, Tensor]:
+    """The weights by their names and in the layout of a checkpoint."""
+    named = gpt.state_dict().items()
+    return {name: (tensor.t() if name.endswith(_CONV1D) else tensor).contiguous() for name, tensor in named}
 
 
 def weights_fingerprint(backbone: nn.Module) -> str:

@@ -22,7 +22,7 @@ def export(
     to: Annotated[
         FormatName,
         Option(
-            help="hf: a folder that transformers opens (GPT2ForSequenceClassification); onnx: a graph, and a script "
+            help="hf: a folder that transformers opens; peft: an adapter; onnx: a graph, and a script "
             "that answers with onnxruntime alone"
         ),
     ] = "hf",

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gptcore.backbones.info import HeadActivation
 
-HeadKind = Literal["linear", "mlp"]
+HeadKind = Literal["linear", "mlp", "no_bias"]
 _ACTIVATIONS: dict[HeadActivation, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
     "relu": F.relu,
@@ -42,10 +42,16 @@ class MlpHead(nn.Module):
 def new_head(
     kind: HeadKind, width: int, n_classes: int, activation: HeadActivation, generator: torch.Generator
 ) -> nn.Linear | MlpHead:
-    """A head whose layers start as nn.Linear does, from the generator. activation: of an MLP's hidden layer."""
-    head = nn.Linear(width, n_classes) if kind == "linear" else MlpHead(width, n_classes, activation)
+    """A head whose layers start as nn.Linear does, from the generator. activation: of an MLP's hidden layer.
+
+    Without bias, that of nn.Linear is 0 and does not learn.
+    """
+    head = MlpHead(width, n_classes, activation) if kind == "mlp" else nn.Linear(width, n_classes)
     for layer in (head,) if isinstance(head, nn.Linear) else (head.dense, head.out):
         nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
         bound = 1 / math.sqrt(width)
         nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+    if kind == "no_bias":
+        assert isinstance(head, nn.Linear)
+        nn.init.zeros_(head.bias).requires_grad_(False)
     return head

@@ -14,13 +14,14 @@ from gptcore.errors import UserError
 from gptcore.export.formats import ExportFormat, FormatName
 from gptcore.export.hf import HF
 from gptcore.export.onnx import ONNX
+from gptcore.export.peft import PEFT
 from gptcore.extras import require
 from gptcore.files import cannot_write
 from gptcore.product.folder import check_target
 from gptcore.product.report import read_report
 
 TOLERANCE = 1e-4  # of a probability
-FORMATS: dict[FormatName, ExportFormat] = {"hf": HF, "onnx": ONNX}
+FORMATS: dict[FormatName, ExportFormat] = {"hf": HF, "peft": PEFT, "onnx": ONNX}
 
 
 def export(folder: Path, data: Dataset, to: FormatName, out: Path) -> int:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from gptcore.classifier import TextClassifier
 
-FormatName = Literal["hf", "onnx"]
+FormatName = Literal["hf", "peft", "onnx"]
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def head_obstacle(classifier: TextClassifier) -> str | None:
     """Why its answer is not a linear head on the states of a network; None where it is."""
     if predictor_of(classifier) is None:
         return NO_NETWORK
-    if classifier.recipe.head != "linear":
+    if classifier.recipe.head == "mlp":
         return f"head = {classifier.recipe.head!r} cannot be exported yet: fit it with head = 'linear'"
     return None
 

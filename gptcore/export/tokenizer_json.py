@@ -17,12 +17,12 @@ def tokenizer_files(tokenizer: Tokenizer, length: int) -> dict[str, str]:
     if isinstance(tokenizer, TiktokenTokenizer):
         content = json.dumps(_byte_level_bpe(tokenizer.tokens()), ensure_ascii=False)
         pad = tokenizer.tokens()[tokenizer.pad_id].decode()
-    elif isinstance(tokenizer, HFTokenizer) and not (tokenizer.prefix or tokenizer.suffix):
-        content = tokenizer.as_json()
+    elif isinstance(tokenizer, HFTokenizer):
+        content = _as_used(tokenizer)
         pad = tokenizer.decode([tokenizer.pad_id])
     else:
         raise UserError(
-            f"the tokenizer {tokenizer.name} puts special tokens around a text: it cannot be exported"
+            "a learned prompt before a text is not in any tokenizer's file: it cannot be exported"
         )
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
@@ -36,6 +36,22 @@ def tokenizer_files(tokenizer: Tokenizer, length: int) -> dict[str, str]:
         "add_prefix_space": False,
     }
     return {"tokenizer.json": content, "tokenizer_config.json": json.dumps(config, indent=1) + "\n"}
+
+
+def _as_used(tokenizer: HFTokenizer) -> str:
+    """tokenizer.json that puts the same special tokens around a text, or none. Raises UserError where it cannot."""
+    import tokenizers
+
+    around = [*tokenizer.prefix, *tokenizer.suffix]
+    if tokenizers.Tokenizer.from_str(tokenizer.as_json()).encode("").ids == around:
+        return tokenizer.as_json()
+    state = json.loads(tokenizer.as_json()) | {"post_processor": None}
+    if around:
+        raise UserError(
+            f"the tokenizer's file does not say which special tokens stand around a text ({around}): save it again "
+            "with transformers"
+        )
+    return json.dumps(state, ensure_ascii=False)
 
 
 def _byte_level_bpe(tokens: list[bytes]) -> dict[str, Any]:

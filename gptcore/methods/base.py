@@ -6,6 +6,7 @@ Imports no torch before something is attached, so that planning can ask a method
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
@@ -19,6 +20,19 @@ if TYPE_CHECKING:
 MANY_BLOCKS = (
     10_000  # more than any model has: a method asked about so many says how many upper ones it reaches
 )
+
+
+@dataclass(frozen=True)
+class PeftForm:
+    """What a method is in the peft library.
+
+    config: the class that configures it; settings: its arguments, but for the layers it is about; from_start: frozen
+    weights have given up the start values of the update, so that peft's is the difference to them, of twice the rank.
+    """
+
+    config: str
+    settings: dict[str, Any]
+    from_start: bool = False
 
 
 class Method(BaseModel):
@@ -56,6 +70,10 @@ class Method(BaseModel):
         """Why it cannot be attached to blocks with linear layers of these names; None where it can."""
         del linear_layers
         return None
+
+    def as_peft(self) -> PeftForm | str:
+        """The same in the peft library, or why there is none."""
+        return f"train = {self.kind!r} adds no layers, so there is no adapter: use --to hf"
 
     def same_cost(self) -> Self:
         """The method with those fields at fixed values that change neither the time of a step nor its memory."""

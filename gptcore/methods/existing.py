@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from gptcore.errors import UserError
-from gptcore.methods.base import Method
+from gptcore.methods.base import Method, PeftForm
 
 if TYPE_CHECKING:
     import torch
@@ -56,6 +56,10 @@ class LnTuning(Existing):
         """Of every module that calls itself a norm."""
         norms = [module for module in part.modules() if type(module).__name__.endswith("Norm")]
         return [parameter for norm in norms for parameter in norm.parameters()]
+
+    def as_peft(self) -> PeftForm | str:
+        """The same there."""
+        return PeftForm("LNTuningConfig", {})
 
 
 class BitFit(Existing):

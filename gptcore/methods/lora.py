@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from gptcore.methods.base import Method
+from gptcore.methods.base import Method, PeftForm
 from gptcore.methods.targets import unmatched
 
 if TYPE_CHECKING:
@@ -56,6 +56,14 @@ class Lora(Method):
     def obstacle(self, linear_layers: Sequence[str]) -> str | None:
         """Targets that name no layer, such as those of another architecture."""
         return unmatched(self.targets, linear_layers)
+
+    def as_peft(self) -> PeftForm | str:
+        """LoRA there, which divides alpha by the rank."""
+        from gptcore.methods.lora_layers import scale_of
+
+        scale = scale_of(self.alpha, self.rank, self.scaling)
+        update = {"r": self.rank, "lora_alpha": scale * self.rank, "lora_dropout": self.dropout}
+        return PeftForm("LoraConfig", update | {"bias": self.bias})
 
     def same_cost(self) -> Self:
         """alpha and scaling are factors of the update, whatever they are."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from gptcore.methods.base import Method
+from gptcore.methods.base import Method, PeftForm
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +30,13 @@ class Prompt(Method):
     def n_prompt(self) -> int:
         """As many as it learns."""
         return self.n
+
+    def as_peft(self) -> PeftForm | str:
+        """The same is there, and gives other answers in a batch."""
+        return (
+            f"train = {self.kind!r} puts vectors before a text, and given vectors, the heads of transformers read the "
+            "last column of a batch, padding or not: use --to onnx"
+        )
 
     def frozen_below(self, n_blocks: int) -> int:
         """Every block sees the prompt."""

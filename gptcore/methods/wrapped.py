@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from pydantic import Field, model_validator
 
 from gptcore.errors import UserError
-from gptcore.methods.base import Method
+from gptcore.methods.base import Method, PeftForm
 from gptcore.methods.targets import ALL_LINEAR, is_target, unmatched
 
 if TYPE_CHECKING:
@@ -45,6 +45,10 @@ class Wrapped(Method):
     def settings(self) -> dict[str, Any]:
         """The arguments of peft's configuration, but for the layers it is about."""
         raise NotImplementedError
+
+    def as_peft(self) -> PeftForm | str:
+        """What it is made with."""
+        return PeftForm(self.peft_config, self.settings())
 
     def settings_for_shapes(self) -> dict[str, Any]:
         """The same for layers without values, on torch's meta device, where nothing can be computed from them."""
@@ -113,6 +117,10 @@ class Pissa(LoraLike):
 
     kind: ClassVar[str] = "pissa"
     variant: ClassVar[dict[str, Any]] = {"init_lora_weights": "pissa"}
+
+    def as_peft(self) -> PeftForm | str:
+        """A plain update of twice the rank, minus where it started: no singular vectors need be found again."""
+        return PeftForm(self.peft_config, {"r": 2 * self.rank, "lora_alpha": 2 * self.alpha}, from_start=True)
 
     def settings_for_shapes(self) -> dict[str, Any]:
         """Without the singular vectors."""

@@ -319,6 +319,8 @@ def test_the_extra_hf_is_opened_in_few_places_and_only_when_needed() -> None:
         "gptcore.backbones.hf_load",
         "gptcore.backbones.hf_attention",
         "gptcore.export.hf",
+        "gptcore.export.peft",
+        "gptcore.export.sequence_model",
         "gptcore.methods.peft_layers",
         "gptcore.padding.model",
     )

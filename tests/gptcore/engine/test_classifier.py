@@ -151,3 +151,11 @@ def test_the_gpt_is_taken_over(toy_gpt):
     classifier = Classifier(gpt, 2, plain_layout(Recipe()), torch.Generator().manual_seed(0))
     assert classifier.backbone is gpt
     assert gpt.lm_head is None
+
+
+def test_a_head_without_a_bias_draws_the_same_weights_and_learns_none(toy_classifier):
+    with_bias, without = (toy_classifier(Recipe(head_bias=has)) for has in (True, False))
+    assert torch.equal(with_bias.head.weight, without.head.weight)
+    assert not without.head.bias.any()
+    assert all(parameter is not without.head.bias for parameter in without.trained_parameters())
+    assert any(parameter is with_bias.head.bias for parameter in with_bias.trained_parameters())

@@ -63,6 +63,7 @@ def test_transformers_opens_it_with_the_same_answers(kept, file, tmp_path, choic
         ({"position": "mean_real"}, "position = 'mean_real'"),
         ({"position": "last"}, "position = 'last' of rows with padding = 'right'"),
         ({"position": "last", "attend_padding": False}, "position = 'last'"),
+        ({"train": {"method": "prompt", "n": 2}}, "puts vectors before a text"),
         ({"attention": "bidirectional", "attend_padding": False}, "bidirectional"),
         ({"position": "last_real", "head": "mlp"}, "head = 'mlp' cannot be exported yet"),
         ({"cost": 5.0}, "always answers the most probable label"),
@@ -74,6 +75,26 @@ def test_what_cannot_be_expressed_is_refused_with_the_reason(kept, file, tmp_pat
     with pytest.raises(UserError, match=reason):
         export(folder, load_dataset(file), "hf", tmp_path / "hf")
     assert not [path for path in tmp_path.iterdir() if "hf" in path.name]
+
+
+@pytest.mark.parametrize("family", ["gpt_neox", "opt", "bloom", "llama", "gemma3_text"])
+@pytest.mark.parametrize("around", [False, True])
+def test_other_decoders(kept, checkpoint, file, tmp_path, family, around) -> None:
+    choices = {"model": str(checkpoint(family, around)), "attention": "native", "train": "last_block"}
+    folder = kept(**choices, head_bias=family not in ("llama", "gemma3_text"))
+    assert export(folder, load_dataset(file), "hf", tmp_path / "hf") == 24
+
+
+def test_a_bias_that_has_no_place_is_refused_with_the_remedy(kept, checkpoint, file, tmp_path) -> None:
+    folder = kept(model=str(checkpoint("llama")), attention="native", train="last_layer")
+    with pytest.raises(UserError, match="fit a network with head_bias = false"):
+        export(folder, load_dataset(file), "hf", tmp_path / "hf")
+
+
+def test_an_encoder_is_refused(kept, checkpoint, file, tmp_path) -> None:
+    folder = kept(model=str(checkpoint("bert", True)), attention="native", train="last_layer")
+    with pytest.raises(UserError, match="puts a pooler or a second layer before its head: use --to onnx"):
+        export(folder, load_dataset(file), "hf", tmp_path / "hf")
 
 
 def test_a_disagreement_leaves_nothing(kept, file, tmp_path, monkeypatch) -> None:
