@@ -93,8 +93,9 @@ class Recipe(BaseModel):
     )
     head: Literal["linear", "mlp", "no_bias"] = Field(
         default="linear",
-        description="no_bias: a matrix alone, as decoders of transformers have it; mlp: a hidden layer before the output layer, as the model's architecture has it; on stored "
-        "features a small MLP instead of a logistic regression",
+        description="no_bias: a matrix alone, as decoders of transformers have it; mlp: a hidden layer before the "
+        "output layer, as the model's architecture has it; on stored features a small MLP instead of a logistic "
+        "regression",
     )
     class_weight: Literal["balanced"] | None = Field(
         default=None,

@@ -18,7 +18,7 @@ from gptcore.backbones.huggingface import HFBackbone
 from gptcore.backbones.weights import checkpoint_tensors, hf_config
 from gptcore.classifier import TextClassifier
 from gptcore.errors import UserError
-from gptcore.export.head import NO_NETWORK, LinearHead, exact, linear_head, network_predictor, predictor_of
+from gptcore.export.head import LinearHead, exact, head_obstacle, linear_head, network_predictor
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -28,8 +28,9 @@ TEXTS_AT_A_TIME = 32
 
 def obstacle(classifier: TextClassifier) -> str | None:
     """Why no sequence classifier of `transformers` can be this classifier; None where one can."""
-    if (predictor := predictor_of(classifier)) is None:
-        return NO_NETWORK
+    if (reason := head_obstacle(classifier)) is not None:
+        return reason
+    predictor = network_predictor(classifier)
     backbone, layout, recipe = predictor.network.backbone, exact(classifier), classifier.recipe
     if not backbone.info.abilities.causal:
         return (
@@ -47,6 +48,8 @@ def obstacle(classifier: TextClassifier) -> str | None:
         return (
             f"train = {recipe.train_name!r} puts vectors before a text, which no model of transformers does"
         )
+    if recipe.method.adds_keys:
+        return f"train = {recipe.train_name!r} learns keys and values that no layer of transformers has"
     if classifier.threshold is not None:
         return (
             f"it answers {classifier.threshold.positive!r} from a probability of {classifier.threshold.at:.4g}; "
@@ -60,7 +63,7 @@ def obstacle(classifier: TextClassifier) -> str | None:
     if not hasattr(norm, "bias") and bool(linear_head(classifier).bias.any()):
         return (
             "its head has a bias, that of transformers has none, and the norm before it has none to take it: fit a "
-            "network with head_bias = false"
+            "network with head = 'no_bias'"
         )
     return None
 

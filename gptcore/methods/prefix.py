@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from gptcore.errors import UserError
-from gptcore.methods.base import Method
+from gptcore.methods.base import Method, PeftForm
 
 if TYPE_CHECKING:
     import torch
@@ -33,6 +33,10 @@ class Prefix(Method):
     def frozen_below(self, n_blocks: int) -> int:
         """The blocks below the upper ones that have prefixes."""
         return 0 if self.top is None else max(0, n_blocks - self.top)
+
+    def as_peft(self) -> PeftForm | str:
+        """There, prefixes take the first positions, and texts begin behind them."""
+        return f"train = {self.kind!r}: peft's prefixes move the positions of the text, ours do not: use --to onnx"
 
     def attach(self, backbone: Backbone, generator: torch.Generator) -> Adapter:
         """Give the attention of the upper blocks prefixes. Raises UserError where n is more than the model reads."""

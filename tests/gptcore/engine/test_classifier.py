@@ -154,7 +154,7 @@ def test_the_gpt_is_taken_over(toy_gpt):
 
 
 def test_a_head_without_a_bias_draws_the_same_weights_and_learns_none(toy_classifier):
-    with_bias, without = (toy_classifier(Recipe(head_bias=has)) for has in (True, False))
+    with_bias, without = (toy_classifier(Recipe(head=head)) for head in ("linear", "no_bias"))
     assert torch.equal(with_bias.head.weight, without.head.weight)
     assert not without.head.bias.any()
     assert all(parameter is not without.head.bias for parameter in without.trained_parameters())

@@ -81,13 +81,13 @@ def test_what_cannot_be_expressed_is_refused_with_the_reason(kept, file, tmp_pat
 @pytest.mark.parametrize("around", [False, True])
 def test_other_decoders(kept, checkpoint, file, tmp_path, family, around) -> None:
     choices = {"model": str(checkpoint(family, around)), "attention": "native", "train": "last_block"}
-    folder = kept(**choices, head_bias=family not in ("llama", "gemma3_text"))
+    folder = kept(**choices, head="no_bias" if family in ("llama", "gemma3_text") else "linear")
     assert export(folder, load_dataset(file), "hf", tmp_path / "hf") == 24
 
 
 def test_a_bias_that_has_no_place_is_refused_with_the_remedy(kept, checkpoint, file, tmp_path) -> None:
     folder = kept(model=str(checkpoint("llama")), attention="native", train="last_layer")
-    with pytest.raises(UserError, match="fit a network with head_bias = false"):
+    with pytest.raises(UserError, match="fit a network with head = 'no_bias'"):
         export(folder, load_dataset(file), "hf", tmp_path / "hf")
 
 

@@ -103,6 +103,7 @@ SEEN_LEFT = {"padding": "left", "position": "mean", "context": 12}
                 {"position": "last", "padding": "none"},
                 {"train": "dora"},
                 {"train": "vera"},
+                {"train": {"method": "prefix", "n": 3}},
             )
         ),
     ],

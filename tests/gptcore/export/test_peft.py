@@ -85,7 +85,7 @@ def test_a_gpt_opens_with_the_same_answers(kept, file, tmp_path, choices) -> Non
 )
 def test_another_decoder(kept, checkpoint, file, tmp_path, train) -> None:
     model = str(checkpoint("llama", around=True))
-    folder = kept(model=model, attention="native", head_bias=False, train=train)
+    folder = kept(model=model, attention="native", head="no_bias", train=train)
     check(folder, file, tmp_path / "peft")
     assert not any("lm_head" in name for name in saved_names(tmp_path / "peft"))
 
