@@ -120,13 +120,23 @@ class WhereOptions:
     """Where runs are done."""
 
     executor: Annotated[
-        Literal["local", "ray"],
-        Option(help="local: processes on this machine, see --jobs; ray: tasks of a Ray cluster"),
+        Literal["local", "ray", "slurm"],
+        Option(
+            help="local: processes on this machine, see --jobs; ray: tasks of a Ray cluster; slurm: job arrays, with "
+            "the study's folder on a shared file system"
+        ),
     ] = "local"
     address: Annotated[
         str | None,
         Option(help="with --executor ray: HOST:PORT of a cluster, or auto; default: this machine alone"),
     ] = None
+    slurm: Annotated[
+        list[str],
+        Option(
+            help="with --executor slurm: what jobs ask for, KEY=VALUE, such as partition=gpu, gpus_per_node=1 or "
+            "cpus_per_task=4; repeatable"
+        ),
+    ] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

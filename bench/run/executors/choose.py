@@ -12,6 +12,8 @@ def site_of(options: WhereOptions, looks: LookOptions) -> Site:
     """Where runs are to be done. Raises UserError where that cannot be, or where options do not go together."""
     if options.address is not None and options.executor != "ray":
         raise UserError(f"--address {options.address}: it is for --executor ray: add that, or leave it out")
+    if options.slurm and options.executor != "slurm":
+        raise UserError(f"--slurm {options.slurm[0]}: it is for --executor slurm: add that, or leave it out")
     if options.executor == "local":
         return Here()
     if looks.budget is not None:
@@ -19,6 +21,10 @@ def site_of(options: WhereOptions, looks: LookOptions) -> Site:
             f"--budget {looks.budget}: it counts the time of one machine: leave it out with --executor "
             f"{options.executor}"
         )
+    if options.executor == "slurm":
+        from bench.run.executors.slurm import Slurm
+
+        return Slurm(options.slurm)
     from bench.run.executors.ray_cluster import RayCluster
 
     return RayCluster(options.address)

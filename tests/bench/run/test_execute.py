@@ -9,13 +9,21 @@ from bench.records.record import Record
 from bench.records.store import load_records, save_record
 from bench.run import execute as module
 from bench.run.execute import execute
-from bench.run.executors.base import Began, Ended, Event, Job, JobEnded, Refused
+from bench.run.executors.base import Began, CannotWork, Ended, Event, Job, JobEnded, JobLost, Refused
 from bench.run.outcome import RefusedRunError
+from bench.run.worker import SessionSpec
+from bench.study.forecast import Prediction
 from bench.study.plan import PlannedRun, State
+from gptcore.data.datasets import Dataset
+from gptcore.errors import UserError
 from gptcore.locks import lock
 from gptcore.recipe import Recipe, Seeds
 from gptcore.result import Epoch
 
+TEXTS = [f"text {i}" for i in range(20)], ["ham", "spam"] * 10
+BEFORE = JobLost("its machine went away before it began")
+LOST = JobLost("its machine was lost")
+NO_MEMORY = JobLost("out of memory", out_of_memory=True)
 MakeRecord = Callable[..., Record]
 
 
@@ -31,13 +39,21 @@ class Study:
         self.status = "done"
         self.jobs: list[Job] = []
         self.shares_folder = False
+        self.environment = toy_record().environment
+        self.spec = SessionSpec(Dataset.from_texts(*TEXTS), "fast", "float32", "cpu")
+        self.lost: list[JobLost] = []  # what happens to the next jobs, the last first
+        self.memory: list[int | None] = []  # what jobs have asked for
+        self.kills = False
+        self.together = False  # all runs are one job
 
     def run(self, planned: PlannedRun) -> Event:
         try:
             self.during(planned)
         except RefusedRunError as error:
             return Refused(planned.run_id, str(error))
-        return Ended(self.record(planned.seed_index, status=self.status), self.status == "killed")
+        return Ended(
+            self.record(planned.seed_index, status=self.status), self.status == "failed" and self.kills
+        )
 
     def record(self, seed_index: int, **changes: object) -> Record:
         return self.toy_record(seed_index=seed_index, **changes)
@@ -53,15 +69,20 @@ class Study:
         return 1 - len(self.jobs)
 
     def group(self, runs: Sequence[PlannedRun], _predictions: object) -> list[tuple[PlannedRun, ...]]:
-        return [(run,) for run in runs]
+        return [tuple(runs)] if self.together else [(run,) for run in runs]
 
     def submit(self, jobs: Sequence[Job], _seen: object) -> None:
         self.jobs += jobs
 
     def events(self, _timeout_s: float) -> list[tuple[int, Event]]:
         job = self.jobs.pop()
-        (run,) = job.runs
-        return [(job.number, event) for event in (Began(run.run_id), self.run(run), JobEnded())]
+        self.memory.append(job.memory_bytes)
+        run = job.runs[0]
+        began = [Began(run.run_id)] * (not self.lost or self.lost[-1] != BEFORE)
+        if self.lost:
+            return [(job.number, event) for event in (*began, self.lost.pop())]
+        done = [event for run in job.runs for event in (Began(run.run_id), self.run(run))]
+        return [(job.number, event) for event in (*done, JobEnded())]
 
     # a listener
 
@@ -199,3 +220,49 @@ def test_why_a_run_is_skipped_is_written_once(study: Study) -> None:
 def test_a_failed_run_that_is_to_do_is_done_again(study: Study) -> None:
     save_record(study.folder, study.record(0, status="failed"))
     assert study.go(planned(0)) == ["done"]
+
+
+def test_a_run_whose_machine_is_lost_is_done_elsewhere_and_the_others_of_its_job_too(study: Study) -> None:
+    study.together, study.lost = True, [LOST]
+    assert study.go(planned(0), planned(1), planned(2)) == ["done"] * 3
+    assert study.heard[:2] == ["start 0", "retry 0: its machine was lost"]
+    assert sorted(study.heard[2:]) == [f"{what} {seed}" for what in ("done", "start") for seed in range(3)]
+
+
+def test_a_job_that_is_lost_before_it_began_is_done(study: Study) -> None:
+    study.lost = [BEFORE]
+    assert study.go(planned(0)) == ["done"]
+    assert study.heard == [f"retry 0: {BEFORE.reason}", "start 0", "done 0"]
+
+
+def test_a_run_that_loses_machine_after_machine_fails(study: Study) -> None:
+    study.lost = [LOST] * module.LOST_TRIES
+    assert study.go(planned(0), planned(1)) == ["failed", "done"]
+    failed = load_records(study.folder)[planned(0).run_id]
+    assert (failed.reason, failed.environment) == (LOST.reason, study.environment)
+    assert list((study.folder / "locks").iterdir()) == []
+
+
+def test_without_memory_a_run_is_tried_once_more_with_twice_as_much(study: Study) -> None:
+    plan = [planned(0), planned(1)]
+    found = {run.run_id: Prediction(1.0, 100) for run in plan}
+    study.lost = [NO_MEMORY]
+    records = execute(plan, study.folder, {}, study, study, found)
+    assert [record.status for record in records] == ["done", "done"]
+    assert study.memory == [100, 200, 100]
+    study.lost, study.memory = [NO_MEMORY, NO_MEMORY], []
+    (record,) = execute([planned(2)], study.folder, {}, study, study, {planned(2).run_id: Prediction(1.0, 7)})
+    assert (record.status, record.reason, study.memory) == ("failed", "out of memory", [7, 14])
+
+
+def test_a_killed_worker_s_run_is_tried_once_more_and_its_record_kept(study: Study) -> None:
+    study.status, study.kills = "failed", True
+    assert study.go(planned(0)) == ["failed"]
+    assert study.heard == ["start 0", "retry 0: ", "start 0", "failed 0"]
+
+
+def test_where_no_worker_can_start_the_study_ends_and_gives_up_its_claims(study: Study) -> None:
+    study.lost = [CannotWork("install the same version")]  # type: ignore[list-item]
+    with pytest.raises(UserError, match=r"^install the same version$"):
+        study.go(planned(0), planned(1))
+    assert list((study.folder / "locks").iterdir()) == []

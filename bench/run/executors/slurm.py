@@ -1,0 +1,232 @@
+"""Jobs as a job array of Slurm, through submitit. The study's folder is shared; its tasks claim runs there themselves.
+
+What a task tells lies in `slurm/` in the study's folder, beside what submitit keeps there. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from bench.records.record import Environment, Record
+from bench.records.store import find_record
+from bench.run.executors.base import (
+    Began,
+    CannotWork,
+    Ended,
+    EpochEnded,
+    Event,
+    Job,
+    JobEnded,
+    JobLost,
+    Refused,
+    Retried,
+)
+from bench.run.executors.grouping import grouped
+from bench.run.executors.parcel import Parcel, code_digest
+from bench.run.executors.slurm_task import Reader, Task, Told
+from bench.run.worker import SessionSpec
+from bench.study.forecast import Prediction
+from bench.study.plan import PlannedRun
+from gptcore.errors import UserError
+from gptcore.extras import require
+from gptcore.files import write_whole
+from gptcore.recipe import Recipe
+from gptcore.result import Epoch
+
+FOLDER = "slurm"  # in the study's
+LOST = "its job ended before it did (Slurm's sacct says why)"
+LARGEST_ARRAY = 1000  # Slurm's own limit, unless a site has changed it
+AT_A_TIME = 16  # tasks, unless array_parallelism says otherwise
+POLL_S = 0.2
+# Parameters of submitit that mean the same for all its executors; others are Slurm's.
+_SHARED = ("timeout_min", "mem_gb", "nodes", "cpus_per_task", "gpus_per_node", "stderr_to_stdout", "name")
+
+
+class Slurm:
+    """A Slurm cluster, as seen from a machine that may submit jobs."""
+
+    sharing = False
+
+    def __init__(self, settings: Sequence[str], cluster: str = "slurm") -> None:
+        """settings: KEY=VALUE, see `parse_settings`; cluster: submitit's name. Raises UserError."""
+        require("submitit", "--executor slurm", "slurm")
+        self.settings = parse_settings(settings)
+        self.cluster = cluster
+        if cluster == "slurm" and shutil.which("sbatch") is None:
+            raise UserError(
+                "--executor slurm: there is no sbatch on this machine: start from one that has it"
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def has_cuda(self) -> bool:
+        """Whether tasks ask for a GPU."""
+        return bool(self.settings.get("gpus_per_node"))
+
+    def free_bytes(self, device: str) -> int:  # noqa: ARG002 (the protocol's)
+        """As much as tasks ask for."""
+        asked = self.settings.get("mem_gb")
+        return int(asked * 2**30) if isinstance(asked, int | float) else sys.maxsize
+
+    def n_jobs(self, asked: str, recipes: Iterable[Recipe], device: str) -> int:  # noqa: ARG002
+        """As many tasks as may go at a time."""
+        if asked not in ("1", "auto"):
+            raise UserError(
+                f"--jobs {asked}: with --executor slurm it is --slurm array_parallelism={asked}: leave it out"
+            )
+        return int(self.settings.get("array_parallelism", AT_A_TIME))
+
+    def threads(self, jobs: int) -> int | None:  # noqa: ARG002 (the protocol's)
+        """As many as a task asks for."""
+        return int(self.settings.get("cpus_per_task", 1))
+
+    def open(self, spec: SessionSpec, folder: Path, timeout_s: float | None) -> SlurmExecutor:
+        """An executor whose tasks write to that folder."""
+        return SlurmExecutor(self, spec, folder, timeout_s)
+
+
+def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
+    """From ["cpus_per_task=4"] to what submitit takes; numbers become numbers. Raises UserError."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        key, sign, value = text.partition("=")
+        if not sign or not key.isidentifier() or not value:
+            raise UserError(f"--slurm {text!r}: write KEY=VALUE, such as partition=gpu or cpus_per_task=4")
+        found[key.removeprefix("slurm_")] = int(value) if value.isdecimal() else value
+    return found
+
+
+@dataclass
+class _Flight:
+    """A job that is submitted, and its file. task: submitit's."""
+
+    job: Job
+    task: Any
+    reader: Reader
+
+
+class SlurmExecutor:
+    """Jobs as tasks of job arrays. A task that is preempted is queued again, and finds what it has done."""
+
+    shares_folder = True
+
+    def __init__(self, site: Slurm, spec: SessionSpec, folder: Path, timeout_s: float | None) -> None:
+        import submitit
+
+        self.spec, self.timeout_s = spec, timeout_s
+        self.folder = folder.resolve()
+        self._at_a_time = spec.jobs
+        where = self.folder / FOLDER
+        self._submitit = submitit.AutoExecutor(folder=where / "%j", cluster=site.cluster)
+        asked = {(key if key in _SHARED else f"slurm_{key}"): value for key, value in site.settings.items()}
+        try:
+            self._submitit.update_parameters(
+                **{"slurm_array_parallelism": AT_A_TIME, "name": "bench", **asked}
+            )
+        except (TypeError, ValueError, NameError, AssertionError) as error:
+            raise UserError(f"--slurm: {error}") from error
+        self._name = uuid.uuid4().hex[:12]  # of what this process leaves in the folder
+        self._where = where
+        self._parcel: Path | None = None
+        self._flying: dict[int, _Flight] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for flight in self._flying.values():
+            with suppress(Exception):  # it may have ended by now; submitit says so in many ways
+                flight.task.cancel()
+        if self._parcel is not None:
+            self._parcel.unlink(missing_ok=True)
+
+    @property
+    def environment(self) -> Environment | None:
+        """Not known before a task runs."""
+        return None
+
+    def forecast(
+        self,
+        plan: Sequence[PlannedRun],  # noqa: ARG002 (the protocol's)
+        on_probe: Callable[[int, int], None],  # noqa: ARG002
+    ) -> dict[str, Prediction]:
+        """Nothing: this machine is not the one that will do the runs."""
+        return {}
+
+    def group(
+        self, runs: Sequence[PlannedRun], predictions: Mapping[str, Prediction]
+    ) -> list[tuple[PlannedRun, ...]]:
+        """Runs that share a trunk are a task, so that it is computed once."""
+        return grouped(runs, predictions, self._at_a_time)
+
+    def room(self) -> int:
+        """As many as one array takes: Slurm has them wait."""
+        return LARGEST_ARRAY - len(self._flying)
+
+    def submit(self, jobs: Sequence[Job], seen: Mapping[str, Record]) -> None:
+        """One array."""
+        if self._parcel is None:
+            self._parcel = self._where / f"{self._name}.pkl"
+            write_whole(self._parcel, pickle.dumps(Parcel(self.spec, {}, code_digest())))
+        tasks = [
+            Task(
+                *(self._parcel, self._where / f"{self._name}-{job.number}.jsonl", self.folder, job),
+                {run.run_id: seen[run.run_id] for run in job.runs if run.run_id in seen},
+                self.timeout_s,
+            )
+            for job in jobs
+        ]
+        with self._submitit.batch():
+            submitted = [self._submitit.submit(task) for task in tasks]
+        for task, job, of_slurm in zip(tasks, jobs, submitted, strict=True):
+            self._flying[job.number] = _Flight(job, of_slurm, Reader(task.told))
+
+    def events(self, timeout_s: float) -> list[tuple[int, Event]]:
+        """What tasks have written since the last call, and which have ended."""
+        until = time.monotonic() + timeout_s
+        while not (found := self._news()) and time.monotonic() < until:
+            time.sleep(POLL_S)
+        return found
+
+    def _news(self) -> list[tuple[int, Event]]:
+        found: list[tuple[int, Event]] = []
+        for number, flight in list(self._flying.items()):
+            ended = flight.task.done()  # before its file is read, so that nothing of it is missed
+            found += [(number, self._event(told)) for told in flight.reader.more()]
+            if ended:
+                found.append((number, _end(flight.task)))
+                flight.reader.path.unlink(missing_ok=True)
+                del self._flying[number]
+        return found
+
+    def _event(self, told: Told) -> Event:
+        if told.kind == "began":
+            return Began(told.run_id)
+        if told.kind == "epoch":
+            return EpochEnded(told.run_id, Epoch.model_validate(told.what))
+        if told.kind == "retried":
+            return Retried(told.run_id, told.what)
+        if told.kind == "refused":
+            return Refused(told.run_id, told.what)
+        record = find_record(self.folder, told.run_id)
+        return CannotWork(f"the record of {told.run_id} is gone") if record is None else Ended(record)
+
+
+def _end(task: Any) -> Event:
+    """What the end of a submitit job means."""
+    if task.exception() is not None:
+        return JobLost(LOST)
+    error = task.result()
+    return JobEnded() if error is None else CannotWork(error)

@@ -1,0 +1,116 @@
+"""What runs inside a Slurm job: it claims its runs in the study's folder, does them there, and tells of it in a file.
+
+Imports no torch: a process below this one computes.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.records.record import Record
+from bench.run.execute import execute
+from bench.run.executors.base import Job
+from bench.run.executors.local import LocalExecutor
+from bench.run.executors.parcel import Parcel, code_digest
+from bench.run.outcome import RefusedRunError
+from bench.study.plan import PlannedRun
+from gptcore.errors import UserError
+from gptcore.result import Epoch
+
+Kind = Literal["began", "epoch", "ended", "retried", "refused"]
+
+
+@dataclass(frozen=True)
+class Told:
+    """A line of a task's file. what: an epoch's fields, or a reason."""
+
+    kind: Kind
+    run_id: str
+    what: Any = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """One job, callable in another process. parcel, told: files in the shared folder; seen: the plan's records.
+
+    checkpoint: what submitit asks for when Slurm preempts the job; the records that are there are its state.
+    """
+
+    parcel: Path
+    told: Path
+    folder: Path
+    job: Job
+    seen: Mapping[str, Record]
+    timeout_s: float | None
+
+    def __call__(self) -> str | None:
+        """Do the job; returns an error that the user has to fix, if there was one."""
+        parcel: Parcel = pickle.loads(self.parcel.read_bytes())
+        if parcel.code != code_digest():
+            return "the code of this project has changed since the job was submitted: run the study again"
+        try:
+            with LocalExecutor(replace(parcel.spec, jobs=1), self.timeout_s) as executor:
+                execute(self.job.runs, self.folder, self.seen, executor, _Teller(self.told), patient=False)
+        except RefusedRunError:
+            return None  # it has been told
+        except UserError as error:
+            return str(error)
+        return None
+
+    def checkpoint(self) -> Any:
+        """The same again."""
+        import submitit
+
+        return submitit.helpers.DelayedSubmission(self)
+
+
+class _Teller:
+    """A listener that appends a line for everything that it hears."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def start(self, run: PlannedRun) -> None:
+        self._tell("began", run)
+
+    def epoch(self, run: PlannedRun, epoch: Epoch) -> None:
+        self._tell("epoch", run, epoch.model_dump(mode="json"))
+
+    def end(self, run: PlannedRun, record: Record) -> None:  # noqa: ARG002 (it is in its file)
+        self._tell("ended", run)
+
+    def retry(self, run: PlannedRun, reason: str) -> None:
+        self._tell("retried", run, reason)
+
+    def refuse(self, run: PlannedRun, reason: str) -> None:
+        self._tell("refused", run, reason)
+
+    def wait(self, runs: Sequence[PlannedRun]) -> None: ...
+    def seed(self, seed_index: int) -> None: ...
+
+    def _tell(self, kind: Kind, run: PlannedRun, what: Any = None) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps([kind, run.run_id, what]) + "\n")
+
+
+class Reader:
+    """Reads a task's file as it grows."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self._read = path, 0
+
+    def more(self) -> list[Told]:
+        """The lines that are whole and have not been read yet."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._read)
+                whole, end, _ = file.read().rpartition(b"\n")
+        except FileNotFoundError:
+            return []
+        self._read += len(whole) + len(end)
+        return [Told(*json.loads(line)) for line in whole.splitlines()]
