@@ -51,14 +51,24 @@ def development(data: Dataset) -> Dataset:
     case and blanks, are left out. Raises UserError where too few are left of a class.
     """
     hidden = {normalised(text) for text in data.test.texts}
-    rows = [
-        (text, data.label_names[label])
-        for part in (data.train, data.validation)
-        for text, label in zip(part.texts, part.labels.tolist(), strict=True)
-        if normalised(text) not in hidden
-    ]
-    texts, labels = [text for text, _ in rows], [label for _, label in rows]
-    return split_source(Source(data.name, texts, labels, data.label_names), data.split_seed)
+    parts = [_without(part, hidden) for part in (data.train, data.validation)]
+    source = Source(
+        data.name,
+        texts=[text for part in parts for text in part.texts],
+        labels=[data.label_names[label] for part in parts for label in part.labels.tolist()],
+        label_names=data.label_names,
+        groups=_groups_of(data, parts),
+    )
+    return split_source(source, data.split_seed)
+
+
+def _groups_of(data: Dataset, parts: Sequence[Split]) -> list[str] | None:
+    """The group of each row of these parts, where the data has groups. Raises UserError where it is not known."""
+    if data.source is None or data.source.groups is None:
+        return None
+    if any(part.rows is None for part in parts):
+        raise UserError(f"{data.name}: its rows are not known, so its groups cannot be kept together")
+    return [data.source.groups[row] for part in parts if part.rows is not None for row in part.rows]
 
 
 def check_apart(data: Dataset, test: Split) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gptcore.data.datasets import Dataset, load_dataset
 from gptcore.data.groups import components, grouped_parts, straddling
+from gptcore.data.holdout import development
 from gptcore.errors import UserError
 
 
@@ -130,6 +131,17 @@ def test_a_fixed_test_part_keeps_groups_whole(tmp_path: Path) -> None:
                 for part in (other.train, other.validation, other.test)
             ]
         )
+
+
+def test_what_recipes_are_chosen_on_keeps_groups_whole(tmp_path: Path) -> None:
+    rows = some_rows()
+    data = load_dataset(write(tmp_path / "a.csv", rows), group_column="user")
+    chosen_on = development(data)
+    user_of = {text: user for text, _, user in rows if text not in ("text 0", "text 1")}
+    parts = (chosen_on.train, chosen_on.validation, chosen_on.test, data.test)
+    users = [{user_of[text] for text in part.texts if text in user_of} for part in parts]
+    assert are_apart(users[:3])
+    assert not users[3] & set.union(*users[:3])
 
 
 @pytest.mark.parametrize(
