@@ -61,8 +61,10 @@ class Recipe(BaseModel):
         default="last_block", description="what learns: a name, or { method = ..., its fields }"
     )
     position: Position = Field(default="last", description="which hidden state the head reads")
-    attention: Literal["causal", "bidirectional", "native"] = Field(
-        default="causal", description="who sees whom; native: as the model was pretrained"
+    attention: Literal["causal", "bidirectional", "native", "bidirectional_upper_half"] = Field(
+        default="causal",
+        description="who sees whom; native: as the model was pretrained; bidirectional_upper_half: "
+        "both ways in the upper half of the blocks, rounded up, causal below",
     )
     padding: Literal["right", "left", "none"] = "right"
     attend_padding: bool = Field(default=True, description="whether padding can be attended to")

@@ -41,6 +41,9 @@ class Attend(Protocol):
     def positions(self) -> Tensor | None:
         """Position of every token (B, T) int64; None for 0 .. T-1."""
 
+    def at(self, block: int) -> Attend:
+        """The attention function of block number `block`."""
+
     def pack(self, x: Tensor) -> Tensor:
         """x (B, T, D) -> the same, or (N, D)."""
 
@@ -80,6 +83,11 @@ class Causal:
 
     causal = True
     real = positions = None
+
+    def at(self, block: int) -> Causal:
+        """The same in every block."""
+        del block
+        return self
 
     def pack(self, x: Tensor) -> Tensor:
         """x, as nothing is left out."""

@@ -125,11 +125,11 @@ class GPT(Backbone):
         found: list[tuple[nn.Module, KeysAndValues]] = []
         with torch.no_grad():
             x = self.embed(tokens[None])
-            for block in self.h:
+            for i, block in enumerate(self.h):
                 assert isinstance(block, Block)
                 _, k, v = block.attn.c_attn(block.ln_1(x)).unflatten(-1, (3, block.attn.n_head, -1)).unbind(2)
                 found.append((block.attn, (k[0], v[0])))
-                x = block(x, attend)
+                x = block(x, attend.at(i))
         return found
 
     def embed(self, tokens: Tensor, positions: Tensor | None = None) -> Tensor:
@@ -151,11 +151,15 @@ class GPT(Backbone):
         x = self.embed(rows.values, attend.positions) if rows.are_tokens else rows.values
         if n_whole > 0:
             x = attend.pack(x)  # (B, T, d_model), or (N, d_model) without padding
-            for block in self.h[rows.depth : rows.depth + n_whole]:
-                x = block(x, attend)
+            for i in range(rows.depth, rows.depth + n_whole):
+                x = self.h[i](x, attend.at(i))
             x = attend.unpack(x)
         if read is not None:
-            x = self.h[end - 1](x, attend, read) if end > rows.depth else gather_positions(x, read)
+            x = (
+                self.h[end - 1](x, attend.at(end - 1), read)
+                if end > rows.depth
+                else gather_positions(x, read)
+            )
         return x if stop is not None else self.ln_f(x)
 
     def forward(self, tokens: Tensor, attend: Attend = CAUSAL) -> Tensor:

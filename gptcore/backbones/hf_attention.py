@@ -5,7 +5,7 @@ Registered with the attention interface alone, and not with that of masks, so a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -40,13 +40,14 @@ class CollectedError(Exception):
 class Pass:
     """The forward pass that is under way.
 
-    attend: the engine's; causal: how the model was pretrained; packed: rows lie end to end, (1, N, ...);
-    read: (B, R) int64, where the queries are, None for everywhere; kept: keys and values (B, T, n_head, d_head)
-    of all positions: an empty list collects them.
+    attend: the engine's; causal: how the model was pretrained; blocks: the number of its block by module; packed: rows
+    lie end to end, (1, N, ...); read: (B, R) int64, where the queries are, None for everywhere; kept: keys and values
+    (B, T, n_head, d_head) of all positions: an empty list collects them.
     """
 
     attend: Attend
     causal: bool
+    blocks: Mapping[nn.Module, int]
     packed: bool = False
     read: Tensor | None = None
     kept: list[Tensor] | None = None
@@ -102,7 +103,7 @@ def attention(
     if (record := _recorded.get()) is not None:
         record.append((module, (key[0].transpose(0, 1), value[0].transpose(0, 1))))
     current = _pass.get()
-    attend, heads = current.attend, query.shape[1] // key.shape[1]
+    attend, heads = current.attend.at(current.blocks[module]), query.shape[1] // key.shape[1]
     k, v = (t.repeat_interleave(heads, dim=1) if heads > 1 else t for t in (key, value))
     q, k, v = (t.transpose(1, 2) for t in (query, k, v))  # each (B, T, n_head, d_head)
     packed = current.packed and current.read is None
@@ -143,6 +144,11 @@ class AnyValues:
 
     def __init__(self, causal: bool) -> None:
         self.causal = causal
+
+    def at(self, block: int) -> AnyValues:
+        """The same in every block."""
+        del block
+        return self
 
     def pack(self, x: Tensor) -> Tensor:
         """x, as nothing is left out."""

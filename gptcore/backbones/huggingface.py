@@ -61,6 +61,8 @@ class HFBackbone(Backbone):
         self._takes_types = "token_type_ids" in accepted and bool(getattr(model.config, "type_vocab_size", 0))
         self._fixed = {"use_cache": False} if "use_cache" in accepted else {}
         self._returned: int | None = None  # see `_width`
+        # Layers that a method puts in come later, but none of them is the attention itself.
+        self._block_of = {module: i for i, block in enumerate(self.blocks) for module in block.modules()}
 
     @property
     def blocks(self) -> nn.ModuleList:
@@ -164,7 +166,7 @@ class HFBackbone(Backbone):
                 given = forwards.get(last, last.forward)
                 place = _places(rows, read) if packed else read
                 forwards[last] = partial(self._at_positions, given, attend, read, place, packed, width)
-            with under_way(Pass(attend, abilities.causal, packed)), standing_in(forwards):
+            with under_way(Pass(attend, abilities.causal, self._block_of, packed)), standing_in(forwards):
                 try:
                     out = self.model(**self._inputs(rows, attend, packed), **self._fixed).last_hidden_state
                 except ReachedError as reached:
@@ -254,10 +256,10 @@ class HFBackbone(Backbone):
             forward = forward.args[0]
         x, kept = incoming(args, kwargs), list[Tensor]()
         causal = self.info.abilities.causal
-        with under_way(Pass(attend, causal, packed, kept=kept)), suppress(CollectedError):
+        with under_way(Pass(attend, causal, self._block_of, packed, kept=kept)), suppress(CollectedError):
             forward(*args, **kwargs)
         few, named = gather_arguments((args, kwargs), x.shape, place, packed)
-        with under_way(Pass(attend, causal, packed, read, kept)):
+        with under_way(Pass(attend, causal, self._block_of, packed, read, kept)):
             out = outgoing(forward(*few, **named))  # (B, R, D)
         # The model's own code goes on with rows of their shape: what is not read is zero.
         return like_a_block(scattered(out, x.shape, place, packed), width)

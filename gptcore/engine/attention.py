@@ -6,7 +6,7 @@ Everything of attention that is not a weight is here, for every backbone; see `g
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -59,12 +59,18 @@ class RowAttention:
     real:   (B, T) bool, False where a key is padding that must not be seen; None: everything may be seen.
     packing: how rows that are padded on the right, where nothing may see padding, lie one after the other.
     positions: (B, T) int64 of the tokens; None for 0 .. T-1.
+    causal_below: blocks from the bottom in which it is causal, whatever it is above them.
     """
 
     causal: bool = True
     real: Tensor | None = None
     packing: Packing | None = None
     positions: Tensor | None = None
+    causal_below: int = 0
+
+    def at(self, block: int) -> RowAttention:
+        """The same in block number `block`."""
+        return replace(self, causal=True) if block < self.causal_below and not self.causal else self
 
     def pack(self, x: Tensor) -> Tensor:
         """x (B, T, D) -> the real positions (N, D), where rows are packed."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 
 import torch
@@ -144,8 +144,18 @@ class Classifier(nn.Module):
             real=rows.real if self.layout.mask_padding else None,
             packing=packing,
             positions=positions_of(self.layout, rows),
+            causal_below=self.layout.causal_below(self.backbone.info.n_blocks),
         )
         return rows, attend
+
+    @contextmanager
+    def laid_out_as(self, layout: Layout) -> Iterator[None]:
+        """Another layout while the context lasts."""
+        own, self.layout = self.layout, layout
+        try:
+            yield
+        finally:
+            self.layout = own
 
     def _count(self, rows: Rows, attend: RowAttention) -> None:
         """Count the positions that are about to be computed."""

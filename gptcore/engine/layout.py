@@ -22,6 +22,7 @@ class Layout:
 
     side:         where rows are padded.
     causal:       the attention mask.
+    causal_lower_half: where it is not causal, the lower half of the blocks still are, rounded down.
     mask_padding: padding cannot be attended to.
     one_by_one:   each row alone, unpadded.
     drop_padding: padding on the right changes nothing: a batch may be cut to its longest row, and blocks leave out
@@ -41,6 +42,22 @@ class Layout:
     keep_one_pad: bool = False
     last_block_at_read_positions: bool = False
     whole_steps: bool = False
+    causal_lower_half: bool = False
+
+    def causal_below(self, n_blocks: int) -> int:
+        """Blocks from the bottom of a model of that many that are causal though those above are not."""
+        return n_blocks // 2 if self.causal_lower_half else 0
+
+    def up_to(self, depth: int, n_blocks: int) -> Layout:
+        """The layout as the blocks below `depth` have it: the causal one where all of them are causal.
+
+        So their states are those of a causal recipe, to be shared with it.
+        """
+        if not 0 < depth <= self.causal_below(n_blocks):
+            return self
+        # Padding on the right, where nothing else is looked at, is hidden by the causal mask.
+        mask_padding = self.mask_padding and not self.drop_padding
+        return replace(self, causal=True, causal_lower_half=False, mask_padding=mask_padding)
 
     @property
     def first_token(self) -> bool:
@@ -56,6 +73,7 @@ def plain_layout(recipe: Recipe, abilities: Abilities = GPT2) -> Layout:
         mask_padding=not recipe.attend_padding,
         position=recipe.position,
         one_by_one=recipe.padding == "none",
+        causal_lower_half=recipe.attention == "bidirectional_upper_half",
     )
 
 
@@ -97,6 +115,7 @@ def exact_layout(recipe: Recipe, abilities: Abilities = GPT2) -> Layout:
         drop_padding=True,
         last_block_at_read_positions=abilities.reads and _reads_one(position),
         whole_steps=True,
+        causal_lower_half=plain.causal_lower_half,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from dataclasses import replace
+from functools import cache
 
 import psutil
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from gptcore.data.assets import cache_dir
 from gptcore.data.rows import READ, Rows
 from gptcore.engine.classifier import Classifier
+from gptcore.engine.layout import Layout
 from gptcore.engine.trunk import Trunk, compute_trunk
 from gptcore.engine.trunk_files import TrunkFiles
 
@@ -48,9 +50,14 @@ class TrunkStore:
         depth = n_layer asks for features, which start from the states before the last block. weights:
         fingerprint of the frozen weights. A deeper trunk starts from the deepest one there that is shallower.
         """
-        n_layer = classifier.backbone.info.n_blocks
-        same = _digest(classifier, weights, rows)
-        key = (same, depth, classifier.layout.position if depth == n_layer else "")
+        n_layer, layout = classifier.backbone.info.n_blocks, classifier.layout
+
+        @cache
+        def digest(how: Layout) -> str:
+            return _digest(classifier, how, weights, rows)
+
+        how = layout.up_to(depth, n_layer)
+        key = (digest(how), depth, classifier.layout.position if depth == n_layer else "")
         if (found := self._known(key)) is not None:
             return found, found.seconds
         if depth == n_layer:
@@ -60,13 +67,19 @@ class TrunkStore:
             trunk = compute_trunk(classifier, rows, depth, base)
             self._keep(key, trunk)
             return trunk, spent_before
-        shallower = [k for k in (*self._in_memory, *self._on_disk) if k[0] == same and k[1] < depth]
+        shallower = [
+            k
+            for k in (*self._in_memory, *self._on_disk)
+            if k[1] < depth and k[0] == digest(layout.up_to(k[1], n_layer))
+        ]
         base_or_none = self._known(max(shallower, key=lambda k: k[1])) if shallower else None
         d_model, dtype = classifier.backbone.info.width, classifier.backbone.embedding.weight.dtype
         shape = (len(rows), rows.width, d_model)
         if torch.Size(shape).numel() * dtype.itemsize > self.memory_bytes(rows.values.device):
-            return self._through_disk(key, classifier, rows, base_or_none, shape, dtype)
-        trunk = compute_trunk(classifier, rows, depth, base_or_none)
+            with classifier.laid_out_as(how):
+                return self._through_disk(key, classifier, rows, base_or_none, shape, dtype)
+        with classifier.laid_out_as(how):
+            trunk = compute_trunk(classifier, rows, depth, base_or_none)
         self._keep(key, trunk)
         return trunk, 0.0 if base_or_none is None else base_or_none.seconds
 
@@ -138,10 +151,12 @@ def _name(key: Key) -> str:
     return f"{same}-{depth}"
 
 
-def _digest(classifier: Classifier, weights: str, rows: Rows) -> str:
+def _digest(classifier: Classifier, how: Layout, weights: str, rows: Rows) -> str:
     """SHA-256 of everything that decides hidden states, but the depth."""
-    how, device = classifier.layout, rows.values.device.type
-    parts = (weights, how.causal, how.mask_padding, how.drop_padding, how.one_by_one, rows.side)
+    device = rows.values.device.type
+    # As it was before only a half of the blocks could be causal, so that files from then are found.
+    causal = "lower half" if how.causal_lower_half else how.causal
+    parts = (weights, causal, how.mask_padding, how.drop_padding, how.one_by_one, rows.side)
     shape = (tuple(rows.values.shape), rows.last_position, device, classifier.precision)
     # Equal tensors are other models with other heads or another epsilon.
     model = classifier.backbone.info.identity

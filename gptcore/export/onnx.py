@@ -63,7 +63,9 @@ class Graph(nn.Module):
         if positions is None:  # said, so that windows do not ask how wide the rows are
             positions = torch.arange(input_ids.shape[1]).expand(input_ids.shape)
         real = rows.real if self.layout.mask_padding else None
-        hidden = self.backbone.run(rows, RowAttention(self.layout.causal, real, None, positions))
+        causal_below = self.layout.causal_below(self.backbone.info.n_blocks)
+        attend = RowAttention(self.layout.causal, real, None, positions, causal_below)
+        hidden = self.backbone.run(rows, attend)
         # In float64, as scaled features may be large: the head is a small part of the work.
         logits = read_hidden(self.layout, hidden, rows).double() @ self.weight + self.bias
         return logits.float()

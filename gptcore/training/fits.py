@@ -11,6 +11,11 @@ def fit_obstacle(recipe: Recipe, info: BackboneInfo) -> str | None:
     """Why the recipe cannot be computed on a model of that kind, with a remedy; None where it can."""
     abilities = info.abilities
     native = "causal" if abilities.causal else "bidirectional"
+    if recipe.attention == "bidirectional_upper_half" and not abilities.causal:
+        return (
+            f"attention = {recipe.attention!r}: {recipe.model} has no causal mask to take away, as it was pretrained "
+            "both ways: use 'native'"
+        )
     if recipe.attention not in ("native", native) and not abilities.turns:
         return (
             f"attention = {recipe.attention!r}: {recipe.model} attends in code of its own, which has one mask "

@@ -43,31 +43,33 @@ def trunk_need(recipe: Recipe, inputs: Inputs, config: BackboneInfo, engine: Eng
     if depth == 0 or not engine.is_fast:
         return None
     layout, width = engine.layout(recipe, config), inputs.train.width
-    rows = (recipe.model, layout.causal, layout.mask_padding, layout.drop_padding, layout.side, width)
-    parts = _state_bytes(recipe, inputs, config, engine)
+    kept = min(depth, config.n_blocks - 1)  # features start from the states before the last block
+    states = (recipe.model, *_masks(layout, kept, config), width)
+    parts = _state_bytes(recipe, inputs, config, engine, kept)
     if depth < config.n_blocks:
-        return TrunkNeed(rows, None, depth, parts)
-    below = TrunkNeed(rows, None, depth - 1, parts) if depth > 1 else None
+        return TrunkNeed(states, None, depth, parts)
+    rows = (recipe.model, *_masks(layout, depth, config), width)
+    below = TrunkNeed(states, None, kept, parts) if kept > 0 else None
     n_rows = len(inputs.train) + len(inputs.validation) + len(inputs.test)
     last_block = ONE_POSITION if layout.last_block_at_read_positions else 1.0
     return TrunkNeed(rows, layout.position, depth, {rows: 4 * config.width * n_rows}, below, last_block)
 
 
-def _state_bytes(recipe: Recipe, inputs: Inputs, config: BackboneInfo, engine: Engine) -> dict[Hashable, int]:
+def _masks(layout: Layout, depth: int, config: BackboneInfo) -> tuple[Hashable, ...]:
+    """What of a layout decides the states before block `depth`."""
+    how = layout.up_to(depth, config.n_blocks)
+    return how.causal, how.causal_lower_half, how.mask_padding, how.drop_padding, how.side
+
+
+def _state_bytes(
+    recipe: Recipe, inputs: Inputs, config: BackboneInfo, engine: Engine, depth: int
+) -> dict[Hashable, int]:
     """What the states of each split take, and those of the test texts under other paddings, which stay as well."""
     found: dict[Hashable, int] = {}
 
     def add(split: str, layout: Layout, width: int) -> None:
         lengths = getattr(inputs, split).lengths
-        key = (
-            recipe.model,
-            split,
-            layout.causal,
-            layout.mask_padding,
-            layout.drop_padding,
-            layout.side,
-            width,
-        )
+        key = (recipe.model, split, *_masks(layout, depth, config), width)
         # Padding that is not computed is never touched, so it takes no memory.
         n_positions = (
             _trimmed_positions(lengths.clamp(max=width), width)

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from gptcore.backbones.families import FAMILIES
+from gptcore.backbones.hf_blocks import with_states
 from gptcore.backbones.huggingface import HFBackbone
 from gptcore.data.datasets import Dataset, Split
 from gptcore.data.rows import Rows, pad
@@ -84,6 +85,28 @@ def test_both_ways_as_transformers_turns_a_decoder(family: str) -> None:
     torch.testing.assert_close(found, theirs(row).last_hidden_state, **TOLERANCE)
 
 
+@pytest.mark.parametrize("family", [name for name in EVERY if FAMILIES[name].abilities.turns])
+@torch.no_grad()
+def test_both_ways_in_the_upper_half_as_two_models_of_transformers(family: str) -> None:
+    """A causal one up to the half, and one that is turned from there."""
+    backbone = toy_backbone(family)
+    if not backbone.info.abilities.causal or family == "opt":
+        return
+    half, row = len(backbone.blocks) // 2, torch.tensor([SEQUENCES[1]])
+    lower, upper = (toy_theirs(backbone.info, backbone) for _ in range(2))
+    states = lower(row, output_hidden_states=True).hidden_states[half]
+    for module in upper.modules():
+        if hasattr(module, "is_causal"):
+            module.is_causal = False
+    upper.config.is_causal = False
+    block = upper.get_submodule(backbone._path)[half]
+    block.register_forward_pre_hook(
+        lambda _module, args, kwargs: with_states(args, kwargs, states), with_kwargs=True
+    )
+    found = backbone.run(Rows.whole(row), RowAttention(False, causal_below=half))
+    torch.testing.assert_close(found, upper(row).last_hidden_state, **TOLERANCE)
+
+
 # --- both engines ---------------------------------------------------------------------------------------
 
 
@@ -117,7 +140,7 @@ LAYOUTS = [
         ("left", False),
         ("none", True),
     ]
-    for attention in ("causal", "bidirectional")
+    for attention in ("causal", "bidirectional", "bidirectional_upper_half")
 ]
 
 
@@ -241,6 +264,19 @@ def compare_engines(recipe: Recipe) -> None:
 
 
 # --- what an architecture cannot do ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", EVERY)
+def test_half_a_mask_is_taken_away_from_decoders_with_the_engines_attention(family: str) -> None:
+    abilities = FAMILIES[family].abilities
+    recipe = Recipe(model=family, attention="bidirectional_upper_half", position="last_real")
+    obstacle = fit_obstacle(recipe, toy(family).info)
+    if abilities.causal and abilities.turns:
+        assert obstacle is None
+    else:
+        assert obstacle is not None
+        said = "has one mask (causal)" if abilities.causal else "has no causal mask to take away"
+        assert said in obstacle
 
 
 @pytest.mark.parametrize(

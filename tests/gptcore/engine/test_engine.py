@@ -200,7 +200,7 @@ RECIPES = st.builds(
     model=st.sampled_from(["mini", "one-block"]),
     train=st.sampled_from(get_args(Train)),
     position=st.sampled_from(get_args(Position)),
-    attention=st.sampled_from(["causal", "bidirectional"]),
+    attention=st.sampled_from(["causal", "bidirectional", "bidirectional_upper_half"]),
     padding=st.sampled_from(["right", "left", "none"]),
     attend_padding=st.booleans(),
     context=st.sampled_from(["longest", "model"]) | st.integers(1, TOY["context"]),
@@ -305,6 +305,42 @@ def test_a_deeper_row_borrows_from_a_shallower_one_and_owns_up_to_it() -> None:
     assert 0 < last_block.borrowed_s <= two_blocks.phases["trunk"]
     # alone it would have computed both parts
     assert last_block.borrowed_s < again.borrowed_s <= last_block.borrowed_s + last_block.phases["trunk"]
+
+
+@pytest.mark.parametrize(
+    ("train", "attend_padding"),
+    [
+        ("last_block", True),
+        ("last_block", False),
+        ("last_two_blocks", False),
+        ("all", False),
+        ("lora", False),
+    ],
+)
+def test_an_upper_half_both_ways_is_trained_alike(train: Train, attend_padding: bool) -> None:
+    recipe = Recipe(
+        **{"model": "mini", "train": train, "attention": "bidirectional_upper_half", "lr": 1e-3, "epochs": 2},
+        **{"position": "mean_real", "attend_padding": attend_padding, "lora_rank": 2},
+    )
+    with float64():
+        plain, fast = (fit(recipe, DATA, 0, Engine(name), "cpu") for name in ("plain", "fast"))
+        assert_same_outcome(plain, fast, rtol=1e-8)
+        others = [recipe.model_copy(update={"attention": each}) for each in ("causal", "bidirectional")]
+        found = [fit(other, DATA, 0, Engine("plain"), "cpu").test.probabilities for other in others]
+    assert all(np.abs(each - plain.test.probabilities).max() > 1e-6 for each in found)
+
+
+def test_a_causal_lower_half_is_borrowed_from_a_causal_row() -> None:
+    engine = Engine("fast")
+    fields: dict[str, Any] = {"model": "mini", "epochs": 1, "position": "last_real", "attend_padding": False}
+    causal = fit(Recipe(**fields, train="last_two_blocks"), DATA, 0, engine, "cpu")
+    half = Recipe(**fields, attention="bidirectional_upper_half", train="last_two_blocks")
+    assert causal.borrowed_s == 0
+    assert fit(half, DATA, 0, engine, "cpu").borrowed_s == pytest.approx(causal.phases["trunk"], rel=0.5)
+    deeper = fit(half.model_copy(update={"train": "last_block"}), DATA, 0, engine, "cpu")
+    alone = fit(half.model_copy(update={"train": "last_block"}), DATA, 0, Engine("fast"), "cpu")
+    assert deeper.borrowed_s > 0
+    np.testing.assert_allclose(deeper.losses, alone.losses, rtol=1e-5)
 
 
 @pytest.mark.parametrize("train", ["last_block", "features"])

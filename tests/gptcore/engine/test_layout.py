@@ -88,6 +88,31 @@ def test_full_width(given: Recipe, last_block_at_read_positions: bool) -> None:
     )
 
 
+def test_with_an_upper_half_both_ways_padding_is_laid_out_as_with_all_of_it() -> None:
+    for position, padding, hidden in product(get_args(Position), ["right", "left", "none"], [True, False]):
+        half = recipe(position, padding, "bidirectional_upper_half", not hidden)
+        whole = recipe(position, padding, "bidirectional", not hidden)
+        for lay_out in (plain_layout, exact_layout):
+            assert lay_out(half) == replace(lay_out(whole), causal_lower_half=True)
+
+
+def test_blocks_of_a_causal_lower_half_have_the_layout_of_a_causal_recipe() -> None:
+    for position, padding in [("last_real", "right"), ("mean_real", "left"), ("last_real", "none")]:
+        half = exact_layout(recipe(position, padding, "bidirectional_upper_half", attend_padding=False))
+        causal = exact_layout(recipe(position, padding, attend_padding=False))
+        assert [half.causal_below(n) for n in (1, 2, 5, 6)] == [0, 1, 2, 3]
+        assert [half.up_to(depth, 5) == causal for depth in range(6)] == [
+            False,
+            True,
+            True,
+            False,
+            False,
+            False,
+        ]
+        assert half.up_to(3, 5) is half
+        assert causal.up_to(2, 5) is causal
+
+
 def test_only_the_first_token_is_laid_out_where_it_sees_itself_only() -> None:
     assert exact_layout(recipe("first")).first_token
     assert exact_layout(recipe("first", "none")).first_token

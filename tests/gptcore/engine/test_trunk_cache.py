@@ -17,6 +17,7 @@ from torch import Tensor
 from gptcore.backbones.config import ModelConfig
 from gptcore.backbones.weights import random_gpt
 from gptcore.data.rows import Rows, pad
+from gptcore.engine.attention import RowAttention
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine
 from gptcore.engine.trunk_cache import TrunkStore
@@ -103,6 +104,27 @@ def test_recipes_with_other_states_do_not(toy_classifier: Make, one: Recipe, oth
     store, rows = TrunkStore(), padded(SEQUENCES)
     assert not is_shared(store, toy_classifier(one, "fast"), rows, "w", 2)
     assert not is_shared(store, toy_classifier(other, "fast"), rows, "w", 2)
+
+
+HALF = Recipe(position="last_real", attention="bidirectional_upper_half", attend_padding=False)
+
+
+def test_a_causal_lower_half_is_shared_up_to_where_it_ends(toy_classifier: Make) -> None:
+    """Of three blocks the lowest is causal; a deeper trunk starts from there."""
+    rows, store = padded(SEQUENCES), TrunkStore()
+    causal, half = (toy_classifier(recipe, "fast") for recipe in (Recipe(position="last_real"), HALF))
+    assert not is_shared(store, causal, rows, "w", 1)
+    assert is_shared(store, half, rows, "w", 1)
+    assert half.layout.causal_lower_half
+    of_causal, _ = store.get(causal, "w", rows, 2)
+    found, spent_before = store.get(half, "w", rows, 2)
+    assert spent_before > 0
+    assert not torch.allclose(found.rows.values, of_causal.rows.values, atol=1e-3)
+    alone, _ = TrunkStore().get(half, "w", rows, 2)
+    attend = RowAttention(False, causal_below=1)
+    expected = torch.cat([half.backbone.run(row, attend, stop=2)[0] for row in rows.unpadded()])
+    for trunk in (found, alone):
+        torch.testing.assert_close(trunk.rows.values[trunk.rows.real], expected)
 
 
 def test_other_weights_tokens_lengths_and_sides_share_nothing(full_width: Classifier) -> None:
