@@ -8,6 +8,7 @@ from collections.abc import Callable
 import typer
 
 from bench.commands.check import check
+from bench.commands.collect import collect
 from bench.commands.compare import compare
 from bench.commands.doctor import doctor
 from bench.commands.export_records import export_records
@@ -40,6 +41,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     run: "run --matrix full --only baseline,first-token --seeds 5",
     watch: "watch results/embedded --once",
     report: "report results/embedded",
+    collect: "collect from-a/study from-b/study --out results/study",
     export_records: "export-records results/embedded --to parquet --out runs.parquet",
     compare: "compare results/embedded results/mine --out comparison.md",
     judge: "judge llms_from_scratch --study results/embedded",

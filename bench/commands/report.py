@@ -25,14 +25,19 @@ def write_report_of(folder: Path, margin: float | None) -> Path:
     margin: points of accuracy; None: chosen from the design. Raises UserError if the folder holds no study or
     cannot be written.
     """
+    from bench.records.lean import Lean
     from bench.records.store import load_records, load_study
+    from bench.report.html import RECORDS_IN_PAGE
     from bench.report.markdown import write_report
+    from bench.report.plots.limits import MOST_CURVES
     from gptcore.files import cannot_write
     from gptcore.locks import lock
 
     study = load_study(folder)
     with lock(folder, "report", wait=True):  # one writer at a time; read the records under the lock
-        records = list(load_records(folder).values())
+        n_records = sum(1 for _ in (folder / "runs").glob("*.json"))
+        keep = Lean(MOST_CURVES) if n_records > RECORDS_IN_PAGE else None
+        records = list(load_records(folder, keep).values())
         try:
             return write_report(folder, study, records, None if margin is None else margin / 100)
         except OSError as error:

@@ -10,6 +10,7 @@ import numpy as np
 from bench.evidence.answers import correct, examples
 from bench.evidence.models import MIN_SEEDS, p_texts, wins_and_losses
 from bench.evidence.paired import Paired, Ratio, pair, paired_ratio
+from bench.evidence.remember import remembered
 from bench.evidence.variance import independent
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Comparison:
         return replace(self, paired=self.paired.reversed, wins=self.losses, losses=self.wins, time=time)
 
 
+@remembered
 def compare_rows(ours: RowResult, theirs: RowResult, first: int | None = None) -> Comparison | None:
     """Ours less theirs on every seed that both have finished on the same test examples; None without one.
 

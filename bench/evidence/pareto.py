@@ -12,6 +12,7 @@ from bench.evidence.family import looks_of
 from bench.evidence.holm import holm
 from bench.evidence.looks import Look, is_judged, loss_over_looks
 from bench.evidence.models import MIN_SEEDS
+from bench.evidence.remember import remembered
 from bench.evidence.results import Results, RowResult
 
 
@@ -74,6 +75,7 @@ class Tradeoff:
         return own if all(one.is_worse for one in self.cheaper) else None
 
 
+@remembered
 def weigh(results: Results) -> Tradeoff | None:
     """The study's trade-off; None with fewer than two rows, or where times are of several machines or engines.
 

@@ -157,12 +157,12 @@ class Results:
         """Every record that is shown, once: rows may share a recipe."""
         return list({run.run_id: run for result in self.rows for run in result.runs if run}.values())
 
-    @property
+    @cached_property
     def done(self) -> list[Record]:
         """The finished runs, each once."""
         return [run for run in self.runs if run.status == "done"]
 
-    @property
+    @cached_property
     def majority(self) -> float:
         """Test accuracy of always answering the largest class of the test split, 0 to 1; the mean of the splits."""
         splits = {run.dataset.fingerprint: run.dataset.test_label_counts for run in self.done}

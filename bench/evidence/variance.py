@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
@@ -38,6 +39,11 @@ def varies(seeds: Sequence[Seeds]) -> frozenset[str]:
 
 def independent(seeds: Sequence[Seeds]) -> bool:
     """Whether each seed differs from each other in the same kinds, so that no two runs share what others do not."""
+    return _independent(tuple(seeds))
+
+
+@lru_cache(maxsize=1024)  # the rows of a study share their seeds, and each pair of seeds is looked at
+def _independent(seeds: tuple[Seeds, ...]) -> bool:
     groups = confounded(seeds)
     return len(groups) <= 1 and all(
         getattr(a, group[0]) != getattr(b, group[0]) for group in groups for a, b in combinations(seeds, 2)

@@ -9,6 +9,7 @@ from bench.evidence.family import judge_family
 from bench.evidence.looks import TakenLook
 from bench.evidence.outlook import Outlook, outlook
 from bench.evidence.paired import Ratio
+from bench.evidence.remember import remembered
 from bench.evidence.results import Results
 from bench.evidence.student import Difference
 from bench.evidence.unsteady import Unsteady, unsteady
@@ -41,6 +42,7 @@ class Verdict:
     decided_at: int | None = None
 
 
+@remembered
 def judge(results: Results) -> dict[str, Verdict]:
     """Row name -> verdict, for every row that has a seed in common with the row it is compared with."""
     family = judge_family(results)

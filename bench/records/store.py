@@ -107,12 +107,15 @@ def find_record(folder: Path, run_id: str) -> Record | None:
     return load_record(path) if path_kind(path) else None
 
 
-def load_records(folder: Path) -> dict[str, Record]:
+def load_records(folder: Path, keep: Callable[[Record], Record] | None = None) -> dict[str, Record]:
     """Run id -> record of every finished run in a study's folder, sorted by id; none where nothing ran yet.
+
+    keep: what of each record is kept in memory; None: all of it.
 
     Raises UserError for a file that is damaged or not a record.
     """
-    return {path.stem: load_record(path) for path in sorted((folder / "runs").glob("*.json"))}
+    paths = sorted((folder / "runs").glob("*.json"))
+    return {path.stem: keep(load_record(path)) if keep else load_record(path) for path in paths}
 
 
 def named_record(run: str) -> Path:

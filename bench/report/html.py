@@ -115,7 +115,10 @@ def render(results: Results) -> str:
         serving_headings=headings(serving),
         serving_note=f"{HOW_TO_READ} {shared_machine(results)}".strip(),
         plots=plots,
-        panels=[("Validation accuracy, %, by epoch", validation), ("Training loss, nats, by epoch", losses)],
+        panels=[
+            (series.panels_title(results, "Validation accuracy, %, by epoch"), validation),
+            (series.panels_title(results, "Training loss, nats, by epoch"), losses),
+        ],
         plot_data={
             plot.name: asdict(plot) for plot in [*([forest] if forest else []), *plots, *losses, *validation]
         },

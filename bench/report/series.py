@@ -12,6 +12,7 @@ from bench.evidence.pareto import weigh
 from bench.evidence.results import Results, RowResult
 from bench.records.record import Curves, Record
 from bench.report.forest import CALLS, LABEL, TITLE, forest_of
+from bench.report.plots.limits import curves_title, first_curves, first_panels
 from bench.report.plots.style import BASELINE, FAMILIES, OTHER, Family, family
 from bench.report.text import interval, percent, pluralise, points_between, sanitize, seconds
 
@@ -205,12 +206,26 @@ def accuracy_curves(results: Results) -> list[Plot]:
     return _panels(results, "validation", "validation accuracy, %", points)
 
 
+def panels_title(results: Results, title: str) -> str:
+    """The title of one panel per row, which says so where not all rows or seeds are drawn."""
+    return first_panels(_with_curves(results), curves_title(title, len(results.study.seeds)))[1]
+
+
+def _with_curves(results: Results) -> list[RowResult]:
+    return [
+        row
+        for row in results.finished
+        if any(run.curves for run in row.done) and results.first_with_recipe(row) is row
+    ]
+
+
 def _panels(results: Results, name: str, label: str, points: Callable[[Curves], Pairs]) -> list[Plot]:
     def curves(result: RowResult | None) -> list[tuple[Record, Pairs]]:
         found = [(run, points(run.curves)) for run in (result.done if result else []) if run.curves]
-        return [(run, pairs) for run, pairs in found if pairs]
+        return first_curves([(run, pairs) for run, pairs in found if pairs])
 
-    rows = [r for r in results.finished if curves(r) and results.first_with_recipe(r) is r]
+    rows, _ = first_panels(_with_curves(results), "")
+    rows = [row for row in rows if curves(row)]
     everything = [pair for row in rows for _, pairs in curves(row) for pair in pairs]
     if not everything:
         return []

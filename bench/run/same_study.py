@@ -27,26 +27,27 @@ def checkpoints_of(rows: Iterable[Row]) -> dict[str, str]:
 def check_same_study(folder: Path, study: Study, records: Mapping[str, Record]) -> None:
     """Raises UserError if new runs would replace, or be mixed with, runs that are not comparable."""
     for record in records.values():
-        if record.status == "skipped":
-            continue
-        same_seeds = record.seed_index >= len(study.seeds) or record.seeds == study.seeds[record.seed_index]
-        if record.dataset.limit != study.dataset.limit:
-            what = f"runs with --limit {_limit(record.dataset.limit)}, not {_limit(study.dataset.limit)}"
-        elif record.dataset.source_fingerprint != study.dataset.source_fingerprint:
-            what = f"a study on other data ({record.dataset.name})"
-        elif record.dataset.splits != study.dataset.splits:
-            what = f"runs with --splits {record.dataset.splits}"
-        elif record.engine != study.engine:
-            what = f"runs of the {record.engine} engine"
-        elif not same_seeds:
-            what = f"runs with other seeds ({record.run_id})"
-        elif not has_same_checkpoint(record, study):
-            what = f"runs of {record.recipe.model} with different checkpoint files ({record.run_id})"
-        else:
-            continue
-        raise UserError(f"{folder} holds {what}: choose another folder with --out")
+        if record.status != "skipped" and (what := difference(record, study)):
+            raise UserError(f"{folder} holds {what}: choose another folder with --out")
     if any(record.status == "done" for record in records.values()):
         _check_weights(folder, study)
+
+
+def difference(record: Record, study: Study) -> str | None:
+    """What a folder with this record holds that is not of the study; None where the record belongs to it."""
+    if record.dataset.limit != study.dataset.limit:
+        return f"runs with --limit {_limit(record.dataset.limit)}, not {_limit(study.dataset.limit)}"
+    if record.dataset.source_fingerprint != study.dataset.source_fingerprint:
+        return f"a study on other data ({record.dataset.name})"
+    if record.dataset.splits != study.dataset.splits:
+        return f"runs with --splits {record.dataset.splits}"
+    if record.engine != study.engine:
+        return f"runs of the {record.engine} engine"
+    if record.seed_index < len(study.seeds) and record.seeds != study.seeds[record.seed_index]:
+        return f"runs with other seeds ({record.run_id})"
+    if not has_same_checkpoint(record, study):
+        return f"runs of {record.recipe.model} with different checkpoint files ({record.run_id})"
+    return None
 
 
 def _check_weights(folder: Path, study: Study) -> None:

@@ -14,6 +14,7 @@ from bench.evidence.results import Results, RowResult
 from bench.records.record import Curves
 from bench.report.plots import style
 from bench.report.plots.canvas import SMALL, log_x, new_figure
+from bench.report.plots.limits import MOST_LABELS, curves_title, first_curves, first_panels
 from bench.report.plots.marks import (
     BEHIND,
     MAJORITY,
@@ -77,7 +78,7 @@ def accuracy_time(results: Results, title: str) -> Figure:
     rows = [r for r in results.finished if r.seconds() and results.first_with_recipe(r) is r]
     points = [(fmean(row.seconds()), 100 * (row.accuracy() or 0)) for row in rows]
     names, numbers = [name_of(row) for row in rows], [str(i) for i in range(1, len(rows) + 1)]
-    for labels, numbered in ((names, False), (numbers, True)):
+    for labels, numbered in ((names, False), (numbers, True)) if len(rows) <= MOST_LABELS else ():
         figure = _scatter(results, rows, points, title, numbered)
         if write_labels(figure, figure.axes[0], points, labels):
             return figure
@@ -181,9 +182,10 @@ def _small_multiples(
 ) -> Figure:
     def lines(result: RowResult | None) -> list[tuple[list[float], list[float]]]:
         curves = [points(run.curves) for run in (result.done if result else []) if run.curves]
-        return [(x, y) for x, y in curves if x]
+        return first_curves([(x, y) for x, y in curves if x])
 
     rows = [r for r in results.finished if lines(r) and results.first_with_recipe(r) is r]
+    rows, title = first_panels(rows, curves_title(title, len(results.study.seeds)))
     # Long names take wider panels.
     wide = any(len(row.name) > _PANEL_NAME for row in rows)
     n_columns = min(3 if wide else 5, len(rows))

@@ -16,6 +16,7 @@ from bench.evidence.metrics import reliability
 from bench.evidence.results import Results, RowResult
 from bench.report.plots import style
 from bench.report.plots.canvas import SMALL, new_figure
+from bench.report.plots.limits import first_panels
 from bench.report.plots.marks import BEHIND, family_of, name_of
 from bench.report.text import class_name, fold, percent, sanitize
 
@@ -27,7 +28,7 @@ _FEW = 10  # predictions; the accuracy of a bin with fewer is mostly chance, and
 
 def reliability_plot(results: Results, title: str) -> Figure:
     """One panel per row: accuracy against confidence in bins, all seeds pooled; the diagonal is calibrated."""
-    rows = _with_predictions(results)
+    rows, title = first_panels(_with_predictions(results), title)
     figure, panels = _panels(len(rows), title, 1.75)
     for axes, row in zip(panels, rows, strict=True):
         bins = reliability([run.test for run in row.done if run.test])
@@ -53,7 +54,7 @@ def reliability_plot(results: Results, title: str) -> Figure:
 
 def confusion_plot(results: Results, title: str) -> Figure:
     """One panel per row: the share of each true class predicted as each class, all seeds pooled."""
-    rows = _with_predictions(results)
+    rows, title = first_panels(_with_predictions(results), title)
     figure, panels = _panels(len(rows), title, 1.9)
     names = [fold(sanitize(class_name(name)), 12, 1) for name in results.study.dataset.label_names]
     places = range(len(names)) if len(names) <= 2 * _WRITTEN else []

@@ -1,0 +1,162 @@
+"""Brings together records of one study that machines made apart. All is checked before anything is written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.records.record import Record, Status
+from bench.records.store import load_record, load_study, record_path, save_study
+from bench.records.study import Row, Study
+from bench.run.same_study import difference
+from gptcore.errors import UserError
+from gptcore.files import write_whole
+from gptcore.locks import is_held
+from gptcore.paths import path_kind
+
+MOST_NAMED = 5  # conflicts in one message
+_FROM_MANIFEST = (
+    "matrix",
+    "engine",
+    "baseline",
+    "scheme",
+    "models",
+)  # that parts of one study have in common
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What came together: records in the folder, those that were new there, and what was left out."""
+
+    n_records: int
+    n_new: int
+    n_duplicates: int
+    n_replaced: int  # failed or skipped here, done elsewhere
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A record's file, and what it says in few bytes."""
+
+    path: Path
+    status: Status
+    data: str
+    result: str
+
+
+def collect(folders: Sequence[Path], out: Path) -> Collected:
+    """Merge the records and manifests of some folders into the study at `out`, whose own records come first.
+
+    Records of one run are equal where data and test predictions are: the first is kept, its times with it. A run that
+    is done anywhere stands for one that failed or was skipped elsewhere. Raises UserError, before anything is written,
+    where the folders are not of one study, where two records of one run conflict, and where a process is at a run.
+    """
+    sources = list(dict.fromkeys([*([out] if path_kind(out / "study.json") else []), *folders]))
+    studies = {folder: load_study(folder) for folder in sources}
+    study = _merged(studies).model_copy(update={"name": out.name})
+    kept: dict[str, _Found] = {}
+    conflicts: list[str] = []
+    n_duplicates = n_replaced = 0
+    for folder in sources:
+        for path in sorted((folder / "runs").glob("*.json")):
+            found = _read(path, folder, study)
+            other = kept.get(path.stem)
+            if other is None:
+                kept[path.stem] = found
+            elif _rank(found) != _rank(other):
+                n_replaced += 1
+                kept[path.stem] = min(other, found, key=_rank)
+            elif found.status == "done" and (found.data, found.result) != (other.data, other.result):
+                what = "data" if found.data != other.data else "test predictions"
+                conflicts.append(f"{path.stem} ({other.path} and {path} have different {what})")
+            else:
+                n_duplicates += 1
+    if conflicts:
+        more = f" and {len(conflicts) - MOST_NAMED} more" if len(conflicts) > MOST_NAMED else ""
+        raise UserError(
+            f"{len(conflicts)} runs conflict: {'; '.join(conflicts[:MOST_NAMED])}{more}: nothing was written; "
+            "move away the record that is wrong"
+        )
+    new = {name: found for name, found in kept.items() if found.path != record_path(out, name)}
+    if busy := next((name for name in new if is_held(out, name)), None):
+        raise UserError(f"a process is at run {busy} in {out}: collect when it has ended")
+    for name, found in new.items():
+        write_whole(record_path(out, name), found.path.read_bytes())
+    save_study(out, study)
+    return Collected(len(kept), len(new), n_duplicates, n_replaced)
+
+
+def _rank(found: _Found) -> int:
+    """Lower is kept."""
+    return ("done", "failed", "skipped").index(found.status)
+
+
+def _read(path: Path, folder: Path, study: Study) -> _Found:
+    """A record, checked against the study. Raises UserError."""
+    record = load_record(path)
+    if record.status != "skipped" and (what := difference(record, study)):
+        raise UserError(f"{folder} holds {what}: only parts of one study can be collected")
+    return _Found(path, record.status, _digest(_data(record)), _digest(_result(record)))
+
+
+def _data(record: Record) -> object:
+    return [record.recipe.choices(), record.seeds.model_dump(), record.dataset.fingerprint]
+
+
+def _result(record: Record) -> object:
+    """What was predicted: equal machines make it equal, and times never are."""
+    accuracy = record.metrics.test.correct if record.metrics else None
+    return [accuracy, record.test and [record.test.labels, record.test.predicted]]
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _merged(studies: dict[Path, Study]) -> Study:
+    """The manifest with the rows of all and the longest list of seeds. Raises UserError where two contradict."""
+    (first_folder, merged), *others = studies.items()
+    for folder, study in others:
+        for field in _FROM_MANIFEST:
+            if getattr(study, field) != getattr(merged, field):
+                raise _not_one(first_folder, folder, f"{field} differs")
+        if study.dataset.source_fingerprint != merged.dataset.source_fingerprint:
+            raise _not_one(first_folder, folder, f"data {merged.dataset.name} and {study.dataset.name}")
+        shorter, longer = sorted((merged.seeds, study.seeds), key=len)
+        if longer[: len(shorter)] != shorter:
+            raise _not_one(first_folder, folder, "seeds differ")
+        for model in merged.checkpoints.keys() & study.checkpoints.keys():
+            if merged.checkpoints[model] != study.checkpoints[model]:
+                raise _not_one(first_folder, folder, f"checkpoint files of {model} differ")
+        merged = merged.model_copy(
+            update={
+                "rows": _rows(merged.rows, study.rows, first_folder, folder),
+                "seeds": longer,
+                "questions": merged.questions | study.questions,
+                "checkpoints": merged.checkpoints | study.checkpoints,
+                "notes": _each_once(merged.notes, study.notes),
+                "warnings": _each_once(merged.warnings, study.warnings),
+                "tuned": merged.tuned + [one for one in study.tuned if one not in merged.tuned],
+                "looks": sorted({*(merged.looks or []), *(study.looks or [])}) or merged.looks,
+            }
+        )
+    return Study.model_validate(merged.model_dump())
+
+
+def _rows(ours: list[Row], theirs: list[Row], first: Path, folder: Path) -> list[Row]:
+    by_name = {row.name: row for row in ours}
+    for row in theirs:
+        if by_name.setdefault(row.name, row) != row:
+            raise _not_one(first, folder, f"row {row.name!r} differs")
+    return list(by_name.values())
+
+
+def _each_once(ours: Iterable[str], theirs: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys([*ours, *theirs]))
+
+
+def _not_one(first: Path, folder: Path, what: str) -> UserError:
+    return UserError(f"{first} and {folder} are not parts of one study: {what}")
