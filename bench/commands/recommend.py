@@ -57,7 +57,7 @@ def recommend(
 
 
 def _answer(search: Search, opened: Opened, file: str) -> Answer | None:
-    from bench.recommend.answer import Answer, tested
+    from bench.recommend.answer import Answer, expected
 
     choice, results = search.ledger.choice, search.ledger.results
     if choice is None or results is None:
@@ -66,7 +66,7 @@ def _answer(search: Search, opened: Opened, file: str) -> Answer | None:
         data=opened.data.name,
         results=results,
         choice=choice,
-        tested=tested(choice.row.recipe_id, list(search.ledger.tests.values())),
+        expected=expected(choice.row.recipe_id, list(search.ledger.tests.values())),
         curve=search.ledger.curve(choice),
         left_out=search.left_out,
         spent_s=search.clock.spent_s,

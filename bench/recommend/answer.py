@@ -89,7 +89,7 @@ def _seconds(row: RowResult) -> float:
 
 
 @dataclass(frozen=True)
-class Tested:
+class Expected:
     """The chosen recipe on the test part.
 
     n_recipes: that have been tested on it in this folder, this one included; serving: of the run with the middle
@@ -112,7 +112,7 @@ class Tested:
         return self.low > self.majority
 
 
-def tested(recipe_id: str, records: Sequence[Record]) -> Tested | None:
+def expected(recipe_id: str, records: Sequence[Record]) -> Expected | None:
     """records: of all runs that saw the test part; None where the recipe has none."""
     done = [record for record in records if record.status == "done" and record.metrics]
     own = [record for record in done if record.recipe_id == recipe_id]
@@ -123,7 +123,7 @@ def tested(recipe_id: str, records: Sequence[Record]) -> Tested | None:
     counts = own[0].dataset.test_label_counts
     found = [record.cost.serving for record in own if record.cost and record.cost.serving]
     serving = sorted(found, key=lambda cost: cost.latency_p50_s)
-    return Tested(
+    return Expected(
         accuracy=fmean(accuracies),
         low=low,
         high=high,
@@ -146,7 +146,7 @@ class Answer:
     data: str
     results: Results
     choice: Choice
-    tested: Tested | None
+    expected: Expected | None
     curve: Curve
     left_out: Mapping[str, str]
     spent_s: float
@@ -155,6 +155,7 @@ class Answer:
     file: str
 
     @property
-    def without_gpt(self) -> RowResult | None:
-        """The row without a GPT, where it has run."""
-        return next((row for row in self.results.finished if row.row.recipe.backbone is None), None)
+    def without_gpt(self) -> list[RowResult]:
+        """The rows without a GPT that have run, the most accurate first."""
+        rows = [row for row in self.results.finished if row.row.recipe.backbone is None]
+        return sorted(rows, key=lambda row: -(row.accuracy() or 0.0))

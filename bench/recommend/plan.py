@@ -71,13 +71,14 @@ def _plan(
 ) -> Plan:
     rows: list[str] = []
     left_out: dict[str, float] = {}
-    so_far = spent_s
+    so_far = with_all = spent_s
     for row in by_cost:
         own = tuning_seconds(costs, row, epochs[row], n_values) + LOOKS[0] * costs.seconds(row)
+        with_all += own
         # The row that would take longest may be the one that is chosen.
-        if (needs := so_far + own + end_seconds(costs, row)) <= budget_s or row in begun:
+        if so_far + own + end_seconds(costs, row) <= budget_s or row in begun:
             rows.append(row)
             so_far += own
         else:
-            left_out[row] = needs
+            left_out[row] = with_all + end_seconds(costs, row)
     return Plan(tuple(rows), n_values, left_out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 from bench.evidence.pareto import Candidate
 from bench.evidence.results import RowResult
@@ -111,7 +112,8 @@ def _found(choice: Choice, name: str) -> Candidate | None:
 def what(recipe: Recipe) -> str:
     """A recipe in a few words."""
     if recipe.backbone is None:
-        return "TF-IDF and logistic regression, no GPT"
+        parts = "words" if recipe.ngrams == "words" else "words and characters"
+        return f"TF-IDF of {parts} and logistic regression, no GPT"
     model = Path(recipe.model).name
     if recipe.trainer != "network":
         return f"logistic regression on what {model} makes of a text"
@@ -120,7 +122,7 @@ def what(recipe: Recipe) -> str:
 
 def how_to_fit(answer: Answer) -> str:
     """The command that trains and keeps it."""
-    return f"python -m gptcore fit {answer.file} --recipe best --out my-classifier"
+    return f"python -m gptcore fit {quote(sanitize(answer.file))} --recipe best --out my-classifier"
 
 
 ROW_HEADERS = (
@@ -193,7 +195,7 @@ HOW_TO_READ = (
 
 
 def _accuracy(answer: Answer) -> str:
-    found = answer.tested
+    found = answer.expected
     if found is None:
         return "not measured on the test part yet: run the same command again"
     text = (
@@ -246,22 +248,21 @@ def _labels(answer: Answer) -> str:
 
 
 def _gpt(answer: Answer) -> str:
-    choice, row = answer.choice, answer.without_gpt
-    margin = margin_text(answer.results.margin)
-    within = None if row is None else choice.within.get(row.name)
-    if row is None or within is None:
+    choice, margin = answer.choice, margin_text(answer.results.margin)
+    plain = [row for row in answer.without_gpt if row.name in choice.within]
+    if not plain or len(plain) == len(choice.within):
         return "cannot be said: TF-IDF and a GPT have not both run with three seeds"
-    found = _found(choice, row.name)
-    beside = "" if row is choice.best else f", {_against(found)} against the best"
-    if within.is_shown:
-        return f"no, TF-IDF is enough: that a GPT is better by more than {margin} is ruled out{beside}"
-    if choice.is_out(row.name):
+    best = plain[0]
+    beside = "" if best is choice.best else f" ({best.name}: {_against(_found(choice, best.name))})"
+    if any(choice.within[row.name].is_shown for row in plain):
+        return f"no, TF-IDF is enough: that another row is better by more than {margin} is ruled out{beside}"
+    if all(choice.is_out(row.name) for row in plain):
         return f"yes: TF-IDF is shown to be worse{beside}"
     return f"cannot be said yet: that a GPT is better by more than {margin} is neither shown nor ruled out{beside}"
 
 
 def _ships(answer: Answer) -> str:
-    found = answer.tested
+    found = answer.expected
     if found is None or found.serving is None:
         return "not measured yet"
     cost = found.serving

@@ -253,14 +253,16 @@ def _fit(
     """The candidate and the C with the lowest validation loss, the first of equals: its name, and the fit."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
+    from threadpoolctl import threadpool_limits
 
     (weights,) = text_weights(class_weight, labels, validation_labels)
     best: tuple[float, str, Any] | None = None
     for name, candidate in candidates.items():
         for c in INVERSE_PENALTIES:
-            model = LogisticRegression(C=c, max_iter=2000, class_weight=class_weight).fit(
-                candidate.train, labels
-            )
+            model = LogisticRegression(C=c, max_iter=2000, class_weight=class_weight)
+            # The solver's many short vector operations take ten times as long on threads that wait for each other.
+            with threadpool_limits(1, "blas"):
+                model.fit(candidate.train, labels)
             seen = Evaluation(validation_labels, model.predict_proba(candidate.validation))
             loss = seen.weighted_loss(weights)
             if best is None or loss < best[0]:

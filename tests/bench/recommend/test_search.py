@@ -41,7 +41,7 @@ def test_a_long_budget_decides_and_tests_the_choice_alone_at_the_end(
 def test_cheap_rows_come_first_and_the_budget_holds(recommend: Recommend) -> None:
     search, world = recommend(budget="5m")
     order = list(dict.fromkeys(row for row, _, _ in world.runs))
-    assert order[:3] == ["tfidf", "features", "last-block"]
+    assert order[:4] == ["tfidf", "features", "tfidf-auto", "last-block"]
     assert "all-layers" not in order
     assert "needs a budget of about" in search.left_out["all-layers"]
     assert search.clock.spent_s <= 300
@@ -121,13 +121,13 @@ def test_a_planted_leak_is_caught(recommend: Recommend, monkeypatch: pytest.Monk
 
 @pytest.mark.slow
 def test_another_choice_is_a_second_look_at_the_test_part(recommend: Recommend) -> None:
-    from bench.recommend.answer import tested
+    from bench.recommend.answer import expected
 
     search, _ = recommend(budget="2m")
-    assert search.ledger.choice.row.name in ("tfidf", "features")
+    assert search.ledger.choice.row.name in ("tfidf", "tfidf-auto", "features")
     longer, _ = recommend(budget="5h")
     choice = longer.ledger.choice
-    found = tested(choice.row.recipe_id, list(longer.ledger.tests.values()))
+    found = expected(choice.row.recipe_id, list(longer.ledger.tests.values()))
     assert found is not None
     assert found.n_recipes == 2
 
