@@ -164,6 +164,13 @@ class SpeedOptions(DataOptions):
     """Which rows `speed` times, and where its page goes."""
 
     models: Annotated[str, Option(help="gpt2 (its 124M), bundled (micro), or one model's name")] = "gpt2"
+    against: Annotated[
+        Literal["auto", "plain", "transformers"],
+        Option(
+            help="what the fast engine is compared with: the plain engine, or a loop of transformers (for models that "
+            "transformers runs, where auto takes it): last-block, all-layers and lora"
+        ),
+    ] = "auto"
     only: Only = field(default_factory=list)
     skip: Skip = field(default_factory=list)
     pairs: Annotated[

@@ -16,9 +16,13 @@ from bench.run.study_run import check_folder, split_names
 from bench.study.matrix import load_matrix
 from bench.study.plan import choose_models
 from bench.study.resolve import resolve
-from gptcore.backbones.checkpoints import checkpoint_reachable
+from gptcore.backbones.checkpoints import checkpoint_reachable, known_config
+from gptcore.backbones.config import FAMILIES
+from gptcore.backbones.hf_config import HFConfig
 from gptcore.data.datasets import Dataset, load_dataset
 from gptcore.errors import UserError, closest
+from gptcore.model_defaults import model_defaults
+from gptcore.recipe import Recipe, make_recipe
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,63 @@ def open_speed(options: SpeedOptions) -> SpeedRun:
         choose_device(options.device, has_cuda),
         before,
     )
+
+
+@dataclass(frozen=True)
+class OpponentRun:
+    """The work of `speed --against transformers`: rows of one model, the data, the device."""
+
+    config: HFConfig
+    rows: list[Row]
+    data: Dataset
+    device: str
+
+
+def opponent_of(options: SpeedOptions) -> HFConfig | None:
+    """The shape of the model that is compared with transformers; None where the two engines are. Raises UserError."""
+    models, _ = choose_models(options.models, has_cuda, checkpoint_reachable)
+    if options.against == "plain":
+        return None
+    config = None if models in FAMILIES else known_config(models)
+    if isinstance(config, HFConfig):
+        return config
+    if config is None and models not in FAMILIES:
+        raise UserError(f"--models {models}: its files are not on this machine: run a study with it first")
+    if options.against == "transformers":
+        raise UserError(
+            f"--against transformers: {models} is run by code of this project: name a model that transformers runs, or "
+            "--against plain"
+        )
+    return None
+
+
+def open_opponent(options: SpeedOptions, config: HFConfig) -> OpponentRun:
+    """The rows that are compared with a loop of transformers. Raises UserError."""
+    if options.whole or options.skip:
+        option = "--whole" if options.whole else "--skip"
+        raise UserError(f"{option}: not with --against transformers: leave it out, or add --against plain")
+    if not options.pairs:
+        raise UserError("--pairs 0 times nothing: leave it out")
+    defaults = {**model_defaults(options.models), "model": options.models}
+    rows = {
+        name: Row(name=name, recipe=comparable(config, make_recipe(defaults | {"train": train})))
+        for name, train in (("last-block", "last_block"), ("all-layers", "all"), ("lora", "lora"))
+    }
+    only = split_names(options.only) or list(rows)
+    for name in only:
+        if name not in rows:
+            raise UserError(f"--only {name}: unknown row: {closest(name, rows)}")
+    check_folder(options.out)
+    data = load_dataset(options.data, options=options.reading())
+    return OpponentRun(config, [rows[name] for name in only], data, choose_device(options.device, has_cuda))
+
+
+def comparable(config: HFConfig, recipe: Recipe) -> Recipe:
+    """A recipe with what a sequence classifier of transformers reads: a decoder's last token, or [CLS] and its head."""
+    reads = {"position": "last_real", "head": "linear"}
+    if not config.abilities.causal:
+        reads = {"position": "first", "head": "mlp"}
+    return recipe.model_copy(update=reads | {"attend_padding": False, "attention": "native"})
 
 
 def _check_nothing_is_lost(

@@ -73,7 +73,7 @@ def load_hf(folder: Path, info: HFConfig) -> HFBackbone:
         try:
             model, report = AutoModel.from_pretrained(
                 folder,
-                config=_config(info),
+                config=hf_config_of(info),
                 dtype=torch.float32,
                 local_files_only=True,
                 trust_remote_code=False,
@@ -101,7 +101,7 @@ def random_hf(info: HFConfig, seed: int) -> HFBackbone:
 
     with torch.random.fork_rng(devices=[]), quiet():
         torch.manual_seed(seed)
-        model = AutoModel.from_config(_config(info), dtype=torch.float32, **_options(info))
+        model = AutoModel.from_config(hf_config_of(info), dtype=torch.float32, **_options(info))
     return HFBackbone(model, info)
 
 
@@ -111,7 +111,7 @@ def shapes_of(info: HFConfig) -> HFBackbone:
         return random_hf(info, 0)
 
 
-def _config(info: HFConfig) -> PretrainedConfig:
+def hf_config_of(info: HFConfig) -> PretrainedConfig:
     """What `transformers` makes of the config, with dropout off. Raises UserError where it refuses it."""
     from transformers import AutoConfig
 
