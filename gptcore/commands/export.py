@@ -22,8 +22,8 @@ def export(
     to: Annotated[
         FormatName,
         Option(
-            help="hf: a folder that transformers opens; peft: an adapter; onnx: a graph, and a script "
-            "that answers with onnxruntime alone"
+            help="hf: a folder that transformers opens; peft: an adapter with the head; onnx: a graph, and a script "
+            "that answers with onnxruntime alone; gguf: the network for llama.cpp"
         ),
     ] = "hf",
 ) -> None:

@@ -12,6 +12,7 @@ from gptcore.classifier import TextClassifier
 from gptcore.data.datasets import Dataset
 from gptcore.errors import UserError
 from gptcore.export.formats import ExportFormat, FormatName
+from gptcore.export.gguf import GGUF
 from gptcore.export.hf import HF
 from gptcore.export.onnx import ONNX
 from gptcore.export.peft import PEFT
@@ -21,7 +22,7 @@ from gptcore.product.folder import check_target
 from gptcore.product.report import read_report
 
 TOLERANCE = 1e-4  # of a probability
-FORMATS: dict[FormatName, ExportFormat] = {"hf": HF, "peft": PEFT, "onnx": ONNX}
+FORMATS: dict[FormatName, ExportFormat] = {"hf": HF, "peft": PEFT, "onnx": ONNX, "gguf": GGUF}
 
 
 def export(folder: Path, data: Dataset, to: FormatName, out: Path) -> int:

@@ -31,25 +31,14 @@ def obstacle(classifier: TextClassifier) -> str | None:
     if (reason := head_obstacle(classifier)) is not None:
         return reason
     predictor = network_predictor(classifier)
-    backbone, layout, recipe = predictor.network.backbone, exact(classifier), classifier.recipe
+    backbone = predictor.network.backbone
     if not backbone.info.abilities.causal:
         return (
             "the class that transformers has for this architecture puts a pooler or a second layer before its head: "
             "use --to onnx"
         )
-    if not layout.causal:
-        return "its attention is bidirectional, and that of the architecture in transformers is causal"
-    if layout.position != "last_real" or layout.keep_one_pad or not layout.drop_padding:
-        return (
-            f"its head reads position = {recipe.position!r} of rows with padding = {recipe.padding!r}; the one of "
-            "transformers reads the last token of the text: use position = 'last_real'"
-        )
-    if recipe.method.n_prompt:
-        return (
-            f"train = {recipe.train_name!r} puts vectors before a text, which no model of transformers does"
-        )
-    if recipe.method.adds_keys:
-        return f"train = {recipe.train_name!r} learns keys and values that no layer of transformers has"
+    if (reason := reading_obstacle(classifier)) is not None:
+        return reason
     if classifier.threshold is not None:
         return (
             f"it answers {classifier.threshold.positive!r} from a probability of {classifier.threshold.at:.4g}; "
@@ -65,6 +54,25 @@ def obstacle(classifier: TextClassifier) -> str | None:
             "its head has a bias, that of transformers has none, and the norm before it has none to take it: fit a "
             "network with head = 'no_bias'"
         )
+    return None
+
+
+def reading_obstacle(classifier: TextClassifier) -> str | None:
+    """Why a decoder's own forward pass, read at the last token of a text, is not this classifier; None where it is."""
+    layout, recipe = exact(classifier), classifier.recipe
+    if not layout.causal:
+        return "its attention is bidirectional, and that of the architecture in transformers is causal"
+    if layout.position != "last_real" or layout.keep_one_pad or not layout.drop_padding:
+        return (
+            f"its head reads position = {recipe.position!r} of rows with padding = {recipe.padding!r}; the one of "
+            "transformers reads the last token of the text: use position = 'last_real'"
+        )
+    if recipe.method.n_prompt:
+        return (
+            f"train = {recipe.train_name!r} puts vectors before a text, which no model of transformers does"
+        )
+    if recipe.method.adds_keys:
+        return f"train = {recipe.train_name!r} learns keys and values that no layer of transformers has"
     return None
 
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from gptcore.backbones.gpt2_vocabulary import byte_symbols
+from gptcore.backbones.tokenizer_parts import added_token, bpe_model, byte_level
 from gptcore.data.hf_tokenizer import HFTokenizer
 from gptcore.data.tiktoken_tokenizer import TiktokenTokenizer
 from gptcore.data.tokenizer import Tokenizer
@@ -73,36 +74,15 @@ def _byte_level_bpe(tokens: list[bytes]) -> dict[str, Any]:
     def written(token: bytes) -> str:
         return "".join(symbol[byte] for byte in token)
 
-    special = {
-        "id": len(ordinary),
-        "content": end.decode(),
-        "single_word": False,
-        "lstrip": False,
-        "rstrip": False,
-        "normalized": False,
-        "special": True,
-    }
-    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
     vocab = {written(token): i for token, i in rank.items()} | {end.decode(): len(ordinary)}
     return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [special],
+        "added_tokens": [added_token(len(ordinary), end.decode())],
         "normalizer": None,
-        "pre_tokenizer": byte_level,
+        "pre_tokenizer": byte_level(),
         "post_processor": None,
-        "decoder": byte_level,
-        "model": {
-            "type": "BPE",
-            "dropout": None,
-            "unk_token": None,
-            "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
-            "fuse_unk": False,
-            "byte_fallback": False,
-            "ignore_merges": False,
-            "vocab": vocab,
-            "merges": [[written(left), written(right)] for left, right in merges],
-        },
+        "decoder": byte_level(),
+        "model": bpe_model(vocab, [[written(left), written(right)] for left, right in merges]),
     }

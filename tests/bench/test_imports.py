@@ -55,6 +55,7 @@ TORCH_FREE = [
     "gptcore.backbones.convert.gguf_file",
     "gptcore.backbones.convert.gguf_model",
     "gptcore.backbones.convert.gguf_tokenizer",
+    "gptcore.backbones.convert.gguf_write",
     "gptcore.backbones.convert.onnx_bert",
     "gptcore.backbones.convert.tensors",
     "gptcore.backbones.convert.terms",
@@ -75,6 +76,7 @@ TORCH_FREE = [
     "gptcore.backbones.hub",
     "gptcore.backbones.layer_names",
     "gptcore.backbones.tensor_names",
+    "gptcore.backbones.tokenizer_parts",
     "gptcore.backbones.tokenizer_files",
     "gptcore.data",
     "gptcore.data.assets",
@@ -320,6 +322,7 @@ def test_the_extra_hf_is_opened_in_few_places_and_only_when_needed() -> None:
     opens = (
         "gptcore.backbones.hf_load",
         "gptcore.backbones.hf_attention",
+        "gptcore.export.gguf",
         "gptcore.export.hf",
         "gptcore.export.peft",
         "gptcore.export.sequence_model",

@@ -20,7 +20,7 @@ from gptcore.errors import UserError
 
 _OUTSIDE = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight"}
 _OUTPUT = {"output.weight": "lm_head.weight"}  # only where it is not tied to the embedding
-_BLOCK = {
+BLOCK = {
     "attn_norm": "input_layernorm",
     "attn_q": "self_attn.q_proj",
     "attn_k": "self_attn.k_proj",
@@ -158,9 +158,9 @@ def _gemma3_undo(name: str, values: np.ndarray, _config: dict[str, Any]) -> np.n
 
 
 ARCHITECTURES = {
-    "llama": Architecture(_BLOCK | {"ffn_norm": "post_attention_layernorm"}, _llama_config, _llama_undo),
+    "llama": Architecture(BLOCK | {"ffn_norm": "post_attention_layernorm"}, _llama_config, _llama_undo),
     "gemma3": Architecture(
-        _BLOCK
+        BLOCK
         | {
             "attn_q_norm": "self_attn.q_norm",
             "attn_k_norm": "self_attn.k_norm",

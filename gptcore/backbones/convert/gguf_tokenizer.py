@@ -1,16 +1,17 @@
-"""The tokenizer in a GGUF file's metadata as tokenizer.json and tokenizer_config.json."""
+"""The tokenizer in a GGUF file's metadata as tokenizer.json and tokenizer_config.json, and the other way round."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gptcore.backbones.checkpoint_files import TOKENIZER, TOKENIZER_CONFIG
 from gptcore.backbones.convert.gguf_file import Metadata
+from gptcore.backbones.tokenizer_parts import added_token, bpe_model, byte_level
 from gptcore.errors import UserError
 
-_NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _BYTE = 1, 2, 3, 4, 6  # kinds of tokens in llama.cpp
+_NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED, _BYTE = 1, 2, 3, 4, 5, 6  # kinds of tokens in llama.cpp
 _SPACE = "▁"  # how SentencePiece writes a space
 _PREFIX = "tokenizer.ggml."
 _ROLES = {"bos": "bos_token", "eos": "eos_token", "unknown": "unk_token", "padding": "pad_token"}
@@ -65,15 +66,7 @@ def tokenizer_texts(metadata: Metadata, vocab_size: int) -> tuple[dict[str, str]
 def _added(tokens: list[str], kinds: list[int]) -> list[dict[str, Any]]:
     """Control tokens, and those that are cut out of a text before anything else."""
     return [
-        {
-            "id": i,
-            "content": tokens[i],
-            "single_word": False,
-            "lstrip": False,
-            "rstrip": False,
-            "normalized": False,
-            "special": kind != _USER_DEFINED,
-        }
+        added_token(i, tokens[i], special=kind != _USER_DEFINED)
         for i, kind in enumerate(kinds)
         if kind in (_UNKNOWN, _CONTROL, _USER_DEFINED)
     ]
@@ -109,18 +102,7 @@ def _around(tokens: list[str], special: dict[str, int], asked: dict[str, bool]) 
 
 
 def _bpe(vocab: list[str], merges: list[list[str]], **changes: Any) -> dict[str, Any]:
-    return {
-        "type": "BPE",
-        "dropout": None,
-        "unk_token": None,
-        "continuing_subword_prefix": None,
-        "end_of_word_suffix": None,
-        "fuse_unk": False,
-        "byte_fallback": False,
-        "ignore_merges": False,
-        "vocab": {token: i for i, token in enumerate(vocab)},
-        "merges": merges,
-    } | changes
+    return bpe_model({token: i for i, token in enumerate(vocab)}, merges, **changes)
 
 
 def _smollm(
@@ -131,14 +113,13 @@ def _smollm(
     merges = [merge.split(" ") for merge in metadata.strings(f"{_PREFIX}merges")]
     if any(len(merge) != 2 for merge in merges):
         raise UserError("a merge of the tokenizer is not two tokens with a space between")
-    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
     return {
         "normalizer": None,
         "pre_tokenizer": {
             "type": "Sequence",
-            "pretokenizers": [{"type": "Digits", "individual_digits": True}, byte_level],
+            "pretokenizers": [{"type": "Digits", "individual_digits": True}, byte_level()],
         },
-        "decoder": byte_level | {"add_prefix_space": True},
+        "decoder": byte_level(add_prefix_space=True),
         "model": _bpe(tokens, merges),
     }
 
@@ -198,3 +179,54 @@ _MODELS: dict[tuple[str, str], Callable[..., dict[str, Any]]] = {
     ("gpt2", "smollm"): _smollm,
     ("llama", "default"): _sentencepiece,
 }
+
+
+def tokenizer_metadata(
+    state: dict[str, Any], n_rows: int, pad_id: int, prefix: Sequence[int], suffix: Sequence[int]
+) -> dict[str, Any]:
+    """The metadata of a byte-level BPE. Raises UserError where llama.cpp would cut texts otherwise, or may.
+
+    state: the content of a tokenizer.json; n_rows: of the embedding, those without a token are filled up; prefix,
+    suffix: special tokens around a text.
+    """
+    model, cutter = state["model"], state["pre_tokenizer"] or {}
+    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in model.get("merges", [])]
+    if not merges or state["normalizer"] is not None or (pre := _cut_as(cutter)) is None:
+        raise UserError(
+            "the tokenizer cuts texts in a way that is not known to be one of llama.cpp's (known are GPT-2's and "
+            "SmolLM's byte-level BPE): use --to onnx"
+        )
+    added = {token["id"]: token for token in state["added_tokens"]}
+    tokens = {i: token for token, i in model["vocab"].items()} | {i: t["content"] for i, t in added.items()}
+    around = {"bos": tuple(prefix), "eos": tuple(suffix)}
+    if any(len(ids) > 1 for ids in around.values()):
+        raise UserError("more than one special token stands before or behind a text, which GGUF cannot say")
+    kinds = [_UNUSED if i not in tokens else _NORMAL if i not in added else _CONTROL for i in range(n_rows)]
+    ids = {f"{role}_token_id": found[0] if found else pad_id for role, found in around.items()}
+    said = {
+        "model": "gpt2",
+        "pre": pre,
+        "tokens": [tokens.get(i, f"[PAD{i}]") for i in range(n_rows)],
+        "token_type": kinds,
+        "merges": merges,
+        **ids,
+        "padding_token_id": pad_id,
+        **{f"add_{role}_token": bool(found) for role, found in around.items()},
+        "add_space_prefix": False,
+    }
+    return {f"{_PREFIX}{key}": value for key, value in said.items()}
+
+
+def _cut_as(cutter: dict[str, Any]) -> str | None:
+    """llama.cpp's name for how a pre-tokenizer cuts words; None where it may have none."""
+
+    def is_gpt2(part: dict[str, Any]) -> bool:
+        plain = not part.get("add_prefix_space") and part.get("use_regex", True)
+        return part.get("type") == "ByteLevel" and bool(plain)
+
+    match cutter:
+        case {"type": "ByteLevel"} if is_gpt2(cutter):
+            return "gpt-2"
+        case {"pretokenizers": [{"type": "Digits", "individual_digits": True}, last]} if is_gpt2(last):
+            return "smollm"
+    return None

@@ -34,11 +34,11 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def save_bytes_tokenizer(folder: Path, around: bool) -> None:
-    """A tokenizer.json whose tokens are bytes; around: special tokens stand around a text."""
+    """A tokenizer.json whose tokens are bytes, and "no"; around: special tokens stand around a text."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 
-    vocab = {name: i for i, name in enumerate([*SPECIALS, *byte_symbols()])}
-    tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=[]))
+    vocab = {name: i for i, name in enumerate([*SPECIALS, *byte_symbols(), "no"])}
+    tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=[("n", "o")]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in SPECIALS])
@@ -60,7 +60,7 @@ def checkpoint(tmp_path: Path) -> Callable[..., Path]:
         from tests.parity.toys import save_toy
 
         folder = tmp_path / f"{family}-toy"
-        save_toy(family, folder, vocab_size=len(SPECIALS) + 256, **changes)
+        save_toy(family, folder, vocab_size=len(SPECIALS) + 257, **changes)
         save_bytes_tokenizer(folder, around)
         return folder
 

@@ -77,8 +77,17 @@ def test_what_cannot_be_expressed_is_refused_with_the_reason(kept, file, tmp_pat
     assert not [path for path in tmp_path.iterdir() if "hf" in path.name]
 
 
-@pytest.mark.parametrize("family", ["gpt_neox", "opt", "bloom", "llama", "gemma3_text"])
-@pytest.mark.parametrize("around", [False, True])
+@pytest.mark.parametrize(
+    ("family", "around"),
+    [
+        ("opt", False),
+        ("gemma3_text", True),
+        *(
+            pytest.param(f, True, marks=pytest.mark.slow)
+            for f in ("gpt_neox", "bloom", "llama", "qwen3", "phi3")
+        ),
+    ],
+)
 def test_other_decoders(kept, checkpoint, file, tmp_path, family, around) -> None:
     choices = {"model": str(checkpoint(family, around)), "attention": "native", "train": "last_block"}
     folder = kept(**choices, head="no_bias" if family in ("llama", "gemma3_text") else "linear")

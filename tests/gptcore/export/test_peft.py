@@ -30,9 +30,9 @@ GPT_METHODS: list[Any] = [
     pytest.param({"train": {"method": "lora", "rank": 2, "bias": "lora_only"}}, marks=pytest.mark.slow),
     {"train": "dora"},
     {"train": {"method": "pissa", "rank": 2}},
-    {"train": "vera"},
+    pytest.param({"train": "vera"}, marks=pytest.mark.slow),
     {"train": {"method": "ia3", "feedforward": ["mlp.c_proj"]}},
-    {"train": "adalora"},
+    pytest.param({"train": "adalora"}, marks=pytest.mark.slow),
     {"train": "ln_tuning"},
 ]
 
@@ -76,9 +76,8 @@ def test_a_gpt_opens_with_the_same_answers(kept, file, tmp_path, choices) -> Non
     "train",
     [
         {"method": "lora", "targets": ["all-linear"]},
-        {"method": "oft", "block_size": 4},
+        pytest.param({"method": "oft", "block_size": 4}, marks=pytest.mark.slow),
         pytest.param({"method": "boft"}, marks=pytest.mark.slow),  # tries to compile
-        {"method": "ia3"},
         {"method": "ln_tuning", "top": 2},
     ],
     ids=str,
