@@ -43,6 +43,13 @@ def run(
             "best for the recommended row; comma-separated or repeated"
         ),
     ] = None,
+    track: Annotated[
+        list[str] | None,
+        Option(
+            help="copy each run that ends to these experiment trackers: mlflow, wandb, trackio; comma-separated or "
+            "repeated. A tracker that fails is given up with a warning"
+        ),
+    ] = None,
     margin: Margin = None,
 ) -> None:
     """Run whatever is missing from a study and write its report. Safe to interrupt: the same command resumes.
@@ -54,14 +61,16 @@ def run(
     from bench.run.keep import check_names
     from bench.run.several import each_data
     from bench.run.study_run import open_study, split_names
+    from bench.track.track import check_trackers
 
+    trackers = check_trackers(split_names(track or []))
     of_each, whole = each_data(options, looks)
     with site_of(where, looks) as site:
         study_runs = [open_study(one, looks, site) for one in of_each]  # what is wrong with any is said first
         kept = split_names(keep or [])
         check_names(kept, [row.name for row in study_runs[0].study.rows])
         codes = [
-            _run_one(study_run, one, looks, verify, timeout, kept, margin)
+            _run_one(study_run, one, looks, verify, timeout, kept, trackers, margin)
             for study_run, one in zip(study_runs, of_each, strict=True)
         ]
     if whole is not None:
@@ -80,17 +89,19 @@ def _run_one(
     verify: bool,
     timeout: float | None,
     kept: list[str],
+    trackers: list[str],
     margin: float | None,
 ) -> int:
     """Run one study and write its report; returns the exit code. Raises Exit where it was interrupted."""
     from bench.commands.live import show_progress
-    from bench.commands.progress import forecast, show_messages, show_result, warn_of_mixture
+    from bench.commands.progress import forecast, show_messages, show_result, show_warnings, warn_of_mixture
     from bench.commands.tuning import tune
     from bench.records.store import load_records, save_study
     from bench.run.execute import execute
     from bench.run.follow import follow, manifest_so_far, results_so_far, schedule_of
     from bench.run.study_run import open_study
     from bench.study.plan import blocking
+    from bench.track.track import Tracked, Tracking
 
     if study_run.trials:
         show_messages(study_run)
@@ -104,10 +115,12 @@ def _run_one(
         warn_of_mixture(study_run, executor)
         planned_runs, predictions = forecast(study_run, executor)
         write_report = partial(write_report_of, study_run.folder, margin)
+        tracking = Tracking(trackers, study_run.study.name, lambda line: show_warnings([line]))
 
         def do_all(runs: Sequence[PlannedRun], seen: Mapping[str, Record]) -> list[Record]:
             with show_progress(runs, write_report, study_run.jobs) as progress:
-                return execute(runs, study_run.folder, seen, executor, progress, predictions)
+                listener = Tracked(progress, tracking)
+                return execute(runs, study_run.folder, seen, executor, listener, predictions)
 
         schedule = schedule_of(study_run, planned_runs, predictions)
         try:

@@ -127,6 +127,7 @@ BENCH_FLOORS = [
     "evidence",
     "check",
     "run",
+    "track",
     "recommend",
     "report",
     "commands",

@@ -1,0 +1,1 @@
+"""Copies of finished runs in experiment trackers. Records are the truth, and nothing reads a tracker."""
