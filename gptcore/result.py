@@ -144,9 +144,16 @@ class Evaluation:
         """The same as a weighted mean. weights: (N,) above zero, None: all alike."""
         import numpy as np
 
-        chosen = self.probabilities[np.arange(len(self.labels)), self.labels]
-        losses = -np.log(np.maximum(chosen, np.finfo(np.float64).tiny))
+        losses = self.losses
         return float(losses.mean() if weights is None else np.average(losses, weights=weights))
+
+    @property
+    def losses(self) -> np.ndarray:
+        """(N,) cross-entropy of each in nats; a probability of 0 counts as the smallest positive float64."""
+        import numpy as np
+
+        chosen = self.probabilities[np.arange(len(self.labels)), self.labels]
+        return np.asarray(-np.log(np.maximum(chosen, np.finfo(np.float64).tiny)))
 
 
 @dataclass(frozen=True, eq=False)

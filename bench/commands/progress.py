@@ -14,10 +14,12 @@ from rich.table import Table
 
 from bench.evidence.cut import cut_of
 from bench.evidence.design import design_of
+from bench.evidence.metric import METRICS
 from bench.records.facts import dataset_facts
 from bench.records.study import Study
 from bench.report.outlook import design_note
-from bench.report.text import class_counts, margin_text, sanitize
+from bench.report.text import class_counts, sanitize
+from bench.report.units import unit_of
 from bench.run.environment import differences
 from bench.run.study_run import StudyRun
 from bench.study.forecast import Prediction, refuse_too_large
@@ -78,10 +80,12 @@ def show_trials(study_run: StudyRun) -> None:
 
 def show_design(study: Study) -> None:
     """The smallest differences that the study can be expected to detect, and the margin that follows."""
-    design = design_of(study)
+    design = design_of(study, METRICS[study.metric])
     if design.n_comparisons:
-        console.print(safe(design_note(design, len(study.seeds))))
-        console.print(f"no difference: less than {margin_text(design.margin)} (--margin changes it)")
+        if note := design_note(design, len(study.seeds)):
+            console.print(safe(note))
+        margin = unit_of(design.metric).margin(design.margin)
+        console.print(f"no difference{unit_of(design.metric).by}: less than {margin} (--margin changes it)")
 
 
 def show_data(data: Dataset) -> None:

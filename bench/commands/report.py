@@ -7,24 +7,27 @@ from typing import Annotated
 
 from typer import Argument, echo
 
-from bench.commands.options import Margin
+from bench.commands.options import Margin, Metric
+from bench.records.metric_names import MetricName
 
 
 def report(
     studies: Annotated[list[Path], Argument(help="study folders, such as results/embedded")],
     margin: Margin = None,
+    metric: Metric = None,
 ) -> None:
     """Rewrite report.md, report.html, summary.csv and the plots of a study from its records."""
     for folder in studies:
-        echo(f"report: {write_report_of(folder, margin)}")
+        echo(f"report: {write_report_of(folder, margin, metric)}")
 
 
-def write_report_of(folder: Path, margin: float | None) -> Path:
+def write_report_of(folder: Path, margin: float | None, metric: MetricName | None = None) -> Path:
     """Write a study's report from its records and return its path.
 
-    margin: points of accuracy; None: chosen from the design. Raises UserError if the folder holds no study or
-    cannot be written.
+    margin: points, of log-loss nats; None: chosen from the design; metric: None: the study's own. Raises UserError if
+    the folder holds no study or cannot be written.
     """
+    from bench.evidence.metric import METRICS
     from bench.records.lean import Lean
     from bench.records.store import load_records, load_study
     from bench.report.html import RECORDS_IN_PAGE
@@ -39,6 +42,7 @@ def write_report_of(folder: Path, margin: float | None) -> Path:
         keep = Lean(MOST_CURVES) if n_records > RECORDS_IN_PAGE else None
         records = list(load_records(folder, keep).values())
         try:
-            return write_report(folder, study, records, None if margin is None else margin / 100)
+            share = METRICS[metric or study.metric].margin(margin)
+            return write_report(folder, study, records, share, metric)
         except OSError as error:
             raise cannot_write(folder, error) from error

@@ -77,7 +77,7 @@ def run(
         from bench.report.overall import write_overall
 
         folders = [study_run.folder for study_run in study_runs]
-        echo(f"report: {write_overall(whole, folders, None if margin is None else margin / 100)}")
+        echo(f"report: {write_overall(whole, folders, margin)}")
     if any(codes):
         raise Exit(1)
 
@@ -96,6 +96,7 @@ def _run_one(
     from bench.commands.live import show_progress
     from bench.commands.progress import forecast, show_messages, show_result, show_warnings, warn_of_mixture
     from bench.commands.tuning import tune
+    from bench.evidence.metric import METRICS
     from bench.records.store import load_records, save_study
     from bench.run.execute import execute
     from bench.run.follow import follow, manifest_so_far, results_so_far, schedule_of
@@ -107,7 +108,7 @@ def _run_one(
         show_messages(study_run)
         tune(study_run, options, timeout)
         study_run = open_study(options, looks, study_run.site)
-    share = None if margin is None else margin / 100
+    share = METRICS[study_run.study.metric].margin(margin)
     show_messages(study_run)
     save_study(study_run.folder, manifest_so_far(study_run, study_run.records.values()))
     interrupted, failed = False, any(planned.state == "failed" for planned in study_run.plan)
@@ -147,12 +148,13 @@ def _run_one(
 
 def _keep(name: str, study_run: StudyRun, margin: float | None) -> str:
     """Save the classifier of a row; returns one line that says where it is."""
+    from bench.evidence.metric import METRICS
     from bench.evidence.results import collect
     from bench.records.store import load_records
     from bench.run.keep import keep
 
     records = list(load_records(study_run.folder).values())
-    results = collect(study_run.study, records, None if margin is None else margin / 100)
+    results = collect(study_run.study, records, METRICS[study_run.study.metric].margin(margin))
     kept = keep(name, results, study_run.data, study_run.folder, study_run.device)
     return sanitize(
         f"kept {kept.row}: {kept.n_equal} of {kept.n_test} test predictions equal those of its record; "

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 from bench.evidence.comparison import compare_rows
 from bench.evidence.decide import Decision, decide
+from bench.evidence.metric import ACCURACY, Metric
 from bench.evidence.paired import Ratio, paired_ratio
 from bench.evidence.results import Results, RowResult
-from bench.evidence.stats import difference_of_shares
+from bench.evidence.stats import difference_of_shares, squared_and_added
 from bench.evidence.student import Difference
 
 
@@ -38,14 +39,14 @@ def compare_studies(ours: Results, theirs: Results) -> list[RowBetween]:
     compared = {
         name: replace(comparison, identical=False)
         for name, pair in pairs.items()
-        if (comparison := compare_rows(*pair))
+        if (comparison := compare_rows(*pair, None, ours.metric))
     }
     decided = decide(compared, margin_between(ours, theirs))
     return [
         RowBetween(
             name,
             decided.get(name),
-            None if name in compared else _unpaired(*pair),
+            None if name in compared else _unpaired(*pair, ours.metric),
             _flipped(*pair) if name in compared else None,
             _time(*pair),
         )
@@ -58,11 +59,18 @@ def margin_between(ours: Results, theirs: Results) -> float:
     return max(ours.margin, theirs.margin)
 
 
-def _unpaired(ours: RowResult, theirs: RowResult) -> Difference | None:
-    mine, other = ours.accuracy(), theirs.accuracy()
+def _unpaired(ours: RowResult, theirs: RowResult, metric: Metric) -> Difference | None:
+    mine, other = ours.score(metric), theirs.score(metric)
     if mine is None or other is None:
         return None
-    return difference_of_shares(mine, _examples(ours), other, _examples(theirs))
+    if metric is ACCURACY:
+        return difference_of_shares(mine, _examples(ours), other, _examples(theirs))
+    bounds = ours.interval_of(metric), theirs.interval_of(metric)
+    return (
+        None
+        if bounds[0] is None or bounds[1] is None
+        else squared_and_added(mine, bounds[0], other, bounds[1])
+    )
 
 
 def _examples(result: RowResult) -> int:

@@ -132,6 +132,7 @@ def judge_ours(shown: list[Claim], results: Results, sizes: Mapping[str, float])
 
     shown: claims on rows of the study; sizes: claim id -> published difference, a share, where there is one.
     """
+    results = results.by_accuracy
     accuracy = [(claim.row, claim.against) for claim in shown if claim.metric == "test accuracy"]
     family = judge_family(results, accuracy)
     pairs = {claim.id: (results.row(claim.row), results.row(claim.against)) for claim in shown}

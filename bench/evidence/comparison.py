@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.evidence.answers import correct, examples
+from bench.evidence.answers import examples
+from bench.evidence.metric import ACCURACY, Metric
 from bench.evidence.models import MIN_SEEDS, p_texts, wins_and_losses
+from bench.evidence.overdispersion import text_estimate
 from bench.evidence.paired import Paired, Ratio, pair, paired_ratio
 from bench.evidence.remember import remembered
 from bench.evidence.variance import independent
@@ -22,14 +25,15 @@ if TYPE_CHECKING:
 class Comparison:
     """Ours against theirs.
 
-    wins, losses: examples that ours gets right more and less often; identical: both are the same recipe;
-    independent: no two seeds share what others do not, as they do where they vary one thing at a time;
+    p_models: of no difference between these very models; side_of_models: above zero where the examples speak for
+    ours; identical: both are the same recipe; independent: no two seeds share what others do not, as they do where
+    they vary one thing at a time;
     seconds: what one more seed of both rows would take, each run alone.
     """
 
     paired: Paired
-    wins: int
-    losses: int
+    p_models: float
+    side_of_models: float
     time: Ratio | None = None
     identical: bool = False
     independent: bool = True
@@ -51,24 +55,22 @@ class Comparison:
         return self.n_seeds >= MIN_SEEDS
 
     @property
-    def p_models(self) -> float:
-        """P of no difference between these very models, by the examples on which they differ."""
-        return p_texts(self.wins, self.losses)
-
-    @property
     def reversed(self) -> Comparison:
         """Theirs against ours."""
         time = self.time and Ratio(
             1 / self.time.ratio, 1 / self.time.high, _inverse(self.time.low), self.time.p
         )
-        return replace(self, paired=self.paired.reversed, wins=self.losses, losses=self.wins, time=time)
+        return replace(self, paired=self.paired.reversed, side_of_models=-self.side_of_models, time=time)
 
 
 @remembered
-def compare_rows(ours: RowResult, theirs: RowResult, first: int | None = None) -> Comparison | None:
+def compare_rows(
+    ours: RowResult, theirs: RowResult, first: int | None = None, metric: Metric = ACCURACY
+) -> Comparison | None:
     """Ours less theirs on every seed that both have finished on the same test examples; None without one.
 
-    first: of so many seeds at the start of the study, those; None: of all.
+    first: of so many seeds at the start of the study, those; None: of all. None also where a record does not hold
+    what the metric needs.
     """
     pairs = [
         (mine, other)
@@ -79,13 +81,19 @@ def compare_rows(ours: RowResult, theirs: RowResult, first: int | None = None) -
     ]
     if not pairs:
         return None
+    answers = [(metric.answers_of(mine), metric.answers_of(other)) for mine, other in pairs]
+    known = [(mine, other) for mine, other in answers if mine is not None and other is not None]
+    if len(known) < len(pairs):
+        return None
     costs = [
         (mine.cost.standalone_s, other.cost.standalone_s) for mine, other in pairs if mine.cost and other.cost
     ]
     return compare_answers(
-        [correct(mine) for mine, _ in pairs],
-        [correct(other) for _, other in pairs],
+        [mine.values for mine, _ in known],
+        [other.values for _, other in known],
         examples([mine for mine, _ in pairs]),
+        [mine.size for mine, _ in known],
+        metric,
         time=paired_ratio([mine for mine, _ in costs], [other for _, other in costs]),
         identical=ours.recipe_id == theirs.recipe_id,
         independent=independent([mine.seeds for mine, _ in pairs]),
@@ -94,20 +102,40 @@ def compare_rows(ours: RowResult, theirs: RowResult, first: int | None = None) -
 
 
 def compare_answers(
-    ours: list[np.ndarray],
-    theirs: list[np.ndarray],
-    shown: list[np.ndarray],
+    ours: Sequence[np.ndarray],
+    theirs: Sequence[np.ndarray],
+    shown: Sequence[np.ndarray],
+    sizes: Sequence[float] | None = None,
+    metric: Metric = ACCURACY,
     *,
     time: Ratio | None = None,
     identical: bool = False,
     independent: bool = True,
     seconds: float | None = None,
 ) -> Comparison:
-    """ours, theirs: for each seed (n,) 1 where the prediction was right, else 0; shown: the examples, as in `pair`."""
+    """Two rows by their answers to each example: ours, theirs, shown and sizes as in `pair`.
+
+    ours, theirs: for each seed the values of the metric (see `Answers`), of accuracy 1 where the row was right, else 0.
+    """
+    paired = pair(ours, theirs, shown, sizes, metric.scale)
+    p, side = _sign_test(ours, theirs, shown) if metric is ACCURACY else _of_models(paired)
+    return Comparison(paired, p, side, time, identical, independent, seconds)
+
+
+def _sign_test(
+    ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray], shown: Sequence[np.ndarray]
+) -> tuple[float, float]:
+    """P of no difference between the models and which side it is on, by the examples on which they differ."""
     wins, losses = wins_and_losses(
         [np.subtract(a, b, dtype=float) for a, b in zip(ours, theirs, strict=True)], shown
     )
-    return Comparison(pair(ours, theirs, shown), wins, losses, time, identical, independent, seconds)
+    return p_texts(wins, losses), wins - losses
+
+
+def _of_models(paired: Paired) -> tuple[float, float]:
+    """The same of any metric: the difference on its scale with the variance over examples."""
+    found = text_estimate(paired)
+    return found.p_zero(), found.value
 
 
 def _inverse(value: float) -> float:

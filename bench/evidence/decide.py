@@ -29,7 +29,7 @@ class Decision:
 
     p: of no difference, by itself but for its looks; p_holm: the same, adjusted for the family, by which better
     and worse are called; p_same: of a difference of the margin or more, adjusted likewise; estimate: of the
-    difference in accuracy with all seeds, unadjusted; moderated: the overdispersion behind it, None where the
+    difference of the scores with all seeds, unadjusted; moderated: the overdispersion behind it, None where the
     models alone are compared; open_share: share of the level that this comparison has among those that are open;
     looks: those that it has reached, and decided_at the seeds of the one that gave the word; next_share: of the
     level, for the next look.
@@ -73,7 +73,7 @@ def decide(
 ) -> dict[Name, Decision]:
     """Each comparison with its decision.
 
-    compared: one family, each comparison once, with all its seeds; margin: share, a smaller difference is called
+    compared: one family, each comparison once, with all its seeds; margin: a smaller difference of scores is called
     none; weights: of the comparisons in Holm's correction, 1 unless given; looks: all that are planned, in their
     order, with the comparisons that have reached them; None: all seeds are one look, which has the whole level;
     next_share: of the level, for a look after those that are planned.
@@ -119,7 +119,7 @@ def decide(
 
 def _estimate(comparison: Comparison, logit: OnLogitScale | None) -> Estimate:
     if comparison.identical:
-        return Estimate(0.0, 0.0, 1.0)
+        return Estimate(0.0, 0.0, 1.0, comparison.paired.scale.most)
     if logit is not None:
         return point_estimate(comparison.paired, logit.moderated)
     return comparison.paired.over_texts() if not comparison.is_of_recipes else comparison.paired.over_seeds()
@@ -137,6 +137,6 @@ def _call(
     if taken and p_same <= ALPHA:
         return "no difference", min(taken, key=lambda one: one.p_same / one.share)
     mean = comparison.paired.mean
-    if not comparison.is_of_recipes and p_holm <= ALPHA and mean * (comparison.wins - comparison.losses) > 0:
+    if not comparison.is_of_recipes and p_holm <= ALPHA and mean * comparison.side_of_models > 0:
         return ("model better" if mean > 0 else "model worse"), None
     return "undecided", None

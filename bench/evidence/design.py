@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from bench.evidence.decide import ALPHA
+from bench.evidence.metric import ACCURACY, Metric, size_of
 from bench.evidence.variance import varies
 
 if TYPE_CHECKING:
     from bench.records.study import Study
 
 POWER = 0.8  # with which a forecast decides
-MARGINS = (0.01, 0.02, 0.05)  # accuracy; the default is the smallest that can be shown
 MARGIN_SEEDS = 10
 FORECAST_SEEDS = (3, 5, 10)
 
@@ -25,11 +27,12 @@ OF_EXAMPLES = 0.2  # share of the variance that lies in the examples and is the 
 
 @dataclass(frozen=True)
 class Design:
-    """n_examples: test examples of a seed; overlap: as in Paired; n_comparisons: rows to be judged."""
+    """n_examples: that a seed's test part counts as; overlap: as in Paired; n_comparisons: rows to be judged."""
 
-    n_examples: int
+    n_examples: float
     overlap: float
     n_comparisons: int
+    metric: Metric = ACCURACY
 
     def visible_difference(self, n_seeds: int) -> float:
         """The smallest difference that a typical row would be called better or worse with (share).
@@ -46,9 +49,15 @@ class Design:
 
     @property
     def margin(self) -> float:
-        """The smallest of MARGINS that MARGIN_SEEDS seeds have an even chance to show, else the largest."""
+        """The smallest of the metric's that MARGIN_SEEDS seeds have an even chance to show, else the largest."""
         shown = self.visible_margin(MARGIN_SEEDS, power=0.5)
-        return next((margin for margin in MARGINS if shown <= margin), MARGINS[-1])
+        margins = self.metric.margins
+        return next((margin for margin in margins if shown <= margin), margins[-1])
+
+    @property
+    def is_forecast(self) -> bool:
+        """Whether what it can show is known before anything runs: of losses it depends on the models."""
+        return self.metric.unit == "points"
 
     @property
     def _level(self) -> float:
@@ -67,7 +76,7 @@ class Design:
         return float(stdtrit(dof, 1 - tail) + stdtrit(dof, power))
 
 
-def design_of(study: Study) -> Design:
+def design_of(study: Study, metric: Metric = ACCURACY) -> Design:
     """The design of a study; that of one seed counts as one whose seeds will have splits of their own."""
     data = study.dataset
     pool = data.n_train + data.n_validation + data.n_test
@@ -78,8 +87,11 @@ def design_of(study: Study) -> Design:
         for row in study.rows
         if row.against in recipes and not row.excluded
     }
+    n_examples = size_of(np.array(data.test_label_counts)) if metric.weighs_classes else data.n_test
+    overlap = 1 / (pool if own_splits else data.n_test)
     return Design(
-        n_examples=data.n_test,
-        overlap=1 / (pool if own_splits else data.n_test),
+        n_examples=n_examples,
+        overlap=overlap * data.n_test / n_examples,
         n_comparisons=sum(len(pair) == 2 for pair in compared),
+        metric=metric,
     )

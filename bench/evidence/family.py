@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from bench.evidence.comparison import Comparison, compare_rows
 from bench.evidence.decide import Decision, decide
 from bench.evidence.looks import Look, Name
+from bench.evidence.metric import ACCURACY
 from bench.evidence.results import Results, RowResult
 from bench.evidence.scheme import next_share
 
@@ -48,7 +49,7 @@ def judge_family(results: Results, pairs: Iterable[tuple[str, str]] = ()) -> Fam
         key = (ours.recipe_id, theirs.recipe_id)
         key = key if key[::-1] not in compared else key[::-1]
         if key not in compared:
-            comparison = compare_rows(ours, theirs)
+            comparison = compare_rows(ours, theirs, None, results.metric)
             if comparison is None:
                 continue
             compared[key], rows[key] = comparison, (ours, theirs)
@@ -70,7 +71,7 @@ def looks_of(results: Results, pairs: Mapping[Name, tuple[RowResult, RowResult]]
                 name: comparison
                 for name, pair in pairs.items()
                 if all(row.has_reached(planned.seeds) for row in pair)
-                and (comparison := compare_rows(*pair, planned.seeds))
+                and (comparison := compare_rows(*pair, planned.seeds, results.metric))
             },
         )
         for planned in results.study.scheme
@@ -84,7 +85,12 @@ def _of_rows(results: Results) -> Iterable[tuple[str, str, float]]:
 
 
 def _of_claims(results: Results) -> Iterable[tuple[str, str, float]]:
-    """The published claims on accuracy of which both rows are in the study; they weigh as rows of weight 1 do."""
+    """The published claims on accuracy of which both rows are in the study; they weigh as rows of weight 1 do.
+
+    None where rows are judged by another metric.
+    """
+    if results.metric is not ACCURACY:
+        return
     names = {result.name for result in results.rows if result.claimed}
     for claim in results.table.of_accuracy if results.table else []:
         if {claim.row, claim.against} <= names:

@@ -43,7 +43,7 @@ class Look(Generic[Name]):
 class TakenLook:
     """What one comparison showed at one look.
 
-    p: of no difference; p_same: of a difference of the margin or more; estimate: of the difference in accuracy.
+    p: of no difference; p_same: of a difference of the margin or more; estimate: of the difference of scores.
     None of them is adjusted.
     """
 
@@ -56,7 +56,7 @@ class TakenLook:
 
 @dataclass(frozen=True)
 class OnLogitScale:
-    """A comparison of recipes on the logit scale: the difference, and the overdispersion that it counts with."""
+    """A comparison of recipes on the scale of its metric: the difference, and the overdispersion it counts with."""
 
     estimate: Estimate
     moderated: Moderated
@@ -99,7 +99,7 @@ def is_judged(comparison: Comparison) -> bool:
 def on_logit_scale(
     compared: Mapping[Name, Comparison], margin: float = 0.0, first: Mapping[Name, Comparison] | None = None
 ) -> dict[Name, OnLogitScale]:
-    """Each comparison of recipes, against their accuracy + `margin`, moderated by the others.
+    """Each comparison of recipes, against their score + `margin`, moderated by the others.
 
     first: the comparisons at their first look, from which to learn what is usual; None: from `compared`.
     """
@@ -122,14 +122,15 @@ def losses(
 
 
 def _p_gain(comparison: Comparison, moderated: Moderated, margin: float) -> float:
-    """One-sided p of a gain of `margin` or more, in points: their accuracy + margin may lie beyond 1."""
+    """One-sided p of a gain of `margin` or more, of scores: their accuracy + margin may lie beyond 1."""
     return point_estimate(comparison.paired, moderated, _least_variance(comparison, margin)).above(margin)
 
 
 def _least_variance(comparison: Comparison, margin: float) -> float:
     """Of a true difference of `margin`: at least that share of the predictions differ.
 
-    So also where the two rows happened to agree on every example (the idea of Tango's score test, 1998).
+    So also where the two rows happened to agree on every example (the idea of Tango's score test, 1998). Of losses
+    the same, as if a prediction that differs cost one nat.
     """
     return margin * (1 - margin) * comparison.paired.share_variance
 

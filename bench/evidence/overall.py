@@ -105,7 +105,9 @@ def pool(estimates: Sequence[Estimate]) -> Pooled:
         low, high = (middle, high) if squares(middle)[0] > k - 1 else (low, middle)
     found, mean, weight = squares(high)
     variance = max(1.0, found / (k - 1)) / weight
-    return Pooled(Estimate(mean, variance, k - 1), sqrt(high), float(chdtrc(k - 1, squares(0.0)[0])))
+    return Pooled(
+        Estimate(mean, variance, k - 1, estimates[0].most), sqrt(high), float(chdtrc(k - 1, squares(0.0)[0]))
+    )
 
 
 def _at_look(

@@ -9,8 +9,8 @@ independent predictions would give. docs/evidence.md has the rule and how often 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import inf, log
+from dataclasses import dataclass, replace
+from math import inf
 
 import numpy as np
 
@@ -24,9 +24,9 @@ MIN_OTHERS = 3  # comparisons to learn from; of fewer nothing is learned
 
 @dataclass(frozen=True)
 class Scatter:
-    """A difference of two rows on the logit scale and what makes it scatter.
+    """A difference of two rows on the scale of their metric and what makes it scatter.
 
-    slope: change of the logit per change of our accuracy; seed_variance: of one seed's difference, as the
+    slope: change on that scale per change of our score; seed_variance: of one seed's difference, as the
     predictions alone would make it; example_variance: as in Paired, on this scale.
     """
 
@@ -55,18 +55,15 @@ class Usual:
 
 
 def scatter(paired: Paired, margin: float = 0.0) -> Scatter:
-    """logit(our accuracy) - logit(their accuracy + margin), with half a right answer added to both sides."""
-    half = 0.5 / (paired.n_answers + 1)
-    shrink = paired.n_answers / (paired.n_answers + 1)
-    p = paired.ours * shrink + half
-    q = min(max(paired.theirs * shrink + half + margin, half), 1 - half)
-    u, v = 1 / (p * (1 - p)), 1 / (q * (1 - q))
+    """Our score less their score + margin, on the scale of the metric: logit(our accuracy) - logit(theirs)."""
+    ours, u = paired.scale.place(paired.ours, paired.n_answers)
+    theirs, v = paired.scale.place(paired.theirs, paired.n_answers, margin)
     predictions = paired.within.of(u, v)
     of_difference = paired.within.of(1, 1)
     examples = paired.example_variance * predictions / of_difference if of_difference else 0.0
     alone = max(predictions - examples, LEAST_SHARE * predictions, 1e-12)
     return Scatter(
-        value=log(p / (1 - p)) - log(q / (1 - q)),
+        value=ours - theirs,
         slope=u,
         overdispersion=paired.between.of(u, v) / alone,
         seed_variance=alone,
@@ -125,20 +122,29 @@ def usual(own: np.ndarray, own_dof: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 def logit_estimate(paired: Paired, found: Scatter, moderated: Moderated, least: float = 0.0) -> Estimate:
-    """The difference of the logits; least: smallest variance in accuracy that it may count with."""
+    """The difference on the metric's scale; least: smallest variance of the scores that it may count with."""
     seeds = moderated.overdispersion * found.seed_variance / found.n_seeds
     return paired.estimate(found.value, seeds, moderated.dof, found.example_variance, least * found.slope**2)
 
 
+def text_estimate(paired: Paired) -> Estimate:
+    """The difference on the metric's scale over other examples, of these very models."""
+    ours, u = paired.scale.place(paired.ours, paired.n_answers)
+    theirs, v = paired.scale.place(paired.theirs, paired.n_answers)
+    of_scores, of_difference = paired.over_texts(), paired.within.of(1, 1)
+    ratio = paired.within.of(u, v) / of_difference if of_difference else u * u
+    return replace(of_scores, value=ours - theirs, variance=of_scores.variance * ratio)
+
+
 def point_estimate(paired: Paired, moderated: Moderated, least: float = 0.0) -> Estimate:
-    """The difference in accuracy with the same overdispersion."""
+    """The difference of the scores with the same overdispersion."""
     seeds = seed_variance(paired, moderated) / paired.n_seeds
     least = max(least, paired.least_variance)
     return paired.estimate(paired.mean, seeds, moderated.dof, paired.example_variance, least)
 
 
 def seed_variance(paired: Paired, moderated: Moderated) -> float:
-    """Of one seed's difference in accuracy, other than through examples that seeds share."""
+    """Of one seed's difference of scores, other than through examples that seeds share."""
     predictions = paired.within.of(1, 1)
     alone = max(predictions - paired.example_variance, LEAST_SHARE * predictions)
     return moderated.overdispersion * alone

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bench.evidence.scale import LOGIT, Scale
 from bench.evidence.student import Estimate
 
 
@@ -31,7 +32,7 @@ class Ratio:
 
 
 class Moments(NamedTuple):
-    """Second moments of the accuracies of two rows: two variances and their covariance."""
+    """Second moments of the scores of two rows: two variances and their covariance."""
 
     ours: float
     both: float
@@ -44,18 +45,20 @@ class Moments(NamedTuple):
 
 @dataclass(frozen=True)
 class Paired:
-    """Right answers of two rows, paired by seed and example, and where the variance of their difference comes from.
+    """Answers of two rows, paired by seed and example, and where the variance of their difference comes from.
 
-    ours, theirs: mean accuracy over the seeds; between: moments of the seeds' accuracies over the seeds;
+    The score is the accuracy, or another metric. ours, theirs: its mean over the seeds; between: moments of the
+    seeds' scores over the seeds;
     within: what these would be if a seed did nothing but draw its n examples, the mean over the seeds;
     example_variance: mean covariance of two seeds' differences, which comes from the examples they share and
     which more seeds leave as it is; text_variance: of the mean difference of these very runs over other
-    examples; overlap: 1 / n_examples where all seeds share their examples and 0 where none does.
+    examples; overlap: 1 / n_examples where all seeds share their examples and 0 where none does; scale: on which
+    scores are compared.
     """
 
     n_seeds: int
-    n_examples: float  # of one seed, on average
-    n_answers: int  # of all seeds
+    n_examples: float  # that one seed counts as, on average
+    n_answers: float  # of all seeds
     ours: float
     theirs: float
     between: Moments
@@ -63,10 +66,11 @@ class Paired:
     example_variance: float
     text_variance: float
     overlap: float
+    scale: Scale = LOGIT
 
     @property
     def mean(self) -> float:
-        """Mean difference in accuracy, ours less theirs."""
+        """Mean difference of the scores, ours less theirs."""
         return self.ours - self.theirs
 
     @property
@@ -98,7 +102,7 @@ class Paired:
     def over_texts(self) -> Estimate:
         """The difference of these very runs over other examples like these."""
         variance = max(self.text_variance, self.least_variance)
-        return Estimate(self.mean, variance, max(1.0, self.n_examples - 1))
+        return Estimate(self.mean, variance, max(1.0, self.n_examples - 1), self.scale.most)
 
     def estimate(
         self, value: float, seed_variance: float, seed_dof: float, example_variance: float, least: float = 0.0
@@ -111,14 +115,22 @@ class Paired:
         variance = max(seed_variance + example_variance, least)
         share = min(1.0, seed_variance / variance) if variance else 0.0
         of_examples = max(1.0, self.n_examples - 1)
-        return Estimate(value, variance, 1 / (share / max(1.0, seed_dof) + (1 - share) / of_examples))
+        dof = 1 / (share / max(1.0, seed_dof) + (1 - share) / of_examples)
+        return Estimate(value, variance, dof, self.scale.most)
 
 
-def pair(ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray], examples: Sequence[np.ndarray]) -> Paired:
-    """Reduce right answers to the moments that every test needs.
+def pair(
+    ours: Sequence[np.ndarray],
+    theirs: Sequence[np.ndarray],
+    examples: Sequence[np.ndarray],
+    sizes: Sequence[float] | None = None,
+    scale: Scale = LOGIT,
+) -> Paired:
+    """Reduce answers to the moments that every test needs.
 
-    ours, theirs: for each seed (n,) 1 where the row was right, else 0; examples: for each seed (n,) numbers that
-    say which example it was, equal where two seeds saw the same one.
+    ours, theirs: for each seed (n,) 1 where the row was right, else 0, or other values whose mean is the score;
+    examples: for each seed (n,) numbers that say which example it was, equal where two seeds saw the same one;
+    sizes: examples that each seed counts as, None: as many as there are (see bench/evidence/metric.py).
 
     With d_s the mean difference of seed s, the variance of the mean over seeds is
 
@@ -129,25 +141,26 @@ def pair(ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray], examples: Seq
     both ways see; it holds for the same examples in every seed, for splits that overlap, and for disjoint ones.
     With one seed only the examples' variance can be known. Raises ValueError without seeds or examples.
     """
-    sizes = [len(a) for a in ours]
-    if not sizes or any(
+    counts = [len(a) for a in ours]
+    if not counts or any(
         len(a) == 0 or not len(a) == len(b) == len(e) for a, b, e in zip(ours, theirs, examples, strict=True)
     ):
         raise ValueError("paired rows need at least one seed, and examples with a number each in every seed")
-    n_seeds = len(sizes)
+    n_seeds = len(counts)
     means = np.array([[a.mean(), b.mean()] for a, b in zip(ours, theirs, strict=True)])  # (S, 2)
     within = np.mean([_covariance(a, b) / len(a) for a, b in zip(ours, theirs, strict=True)], axis=0)
     differences = [np.subtract(a, b, dtype=float) for a, b in zip(ours, theirs, strict=True)]
     ids = np.unique(np.concatenate(examples), return_inverse=True)[1]
     residuals = np.concatenate([(d - d.mean()) / sqrt(max(1, len(d) - 1) * len(d)) for d in differences])
-    shares = np.concatenate([np.full(n, 1 / n) for n in sizes])
+    sizes = counts if sizes is None else sizes
+    shares = np.concatenate([np.full(n, sqrt(n / size) / n) for n, size in zip(counts, sizes, strict=True)])
     together = float((np.bincount(ids, residuals) ** 2).sum())
     apart = float(residuals @ residuals)
     n_pairs = max(1, n_seeds * (n_seeds - 1))
     overlap = float((np.bincount(ids, shares) ** 2).sum() - shares @ shares) / n_pairs
     return Paired(
         n_seeds=n_seeds,
-        n_examples=n_seeds / sum(1 / n for n in sizes),
+        n_examples=n_seeds / sum(1 / size for size in sizes),
         n_answers=sum(sizes),
         ours=float(means[:, 0].mean()),
         theirs=float(means[:, 1].mean()),
@@ -156,6 +169,7 @@ def pair(ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray], examples: Seq
         example_variance=max(0.0, (together - apart) / n_pairs) if n_seeds > 1 else apart,
         text_variance=together / n_seeds**2,
         overlap=max(0.0, overlap),
+        scale=scale,
     )
 
 

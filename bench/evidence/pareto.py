@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from statistics import fmean
 
 from bench.evidence.comparison import compare_rows
@@ -11,6 +12,7 @@ from bench.evidence.decide import ALPHA, Decision, decide
 from bench.evidence.family import looks_of
 from bench.evidence.holm import holm
 from bench.evidence.looks import Look, is_judged, loss_over_looks
+from bench.evidence.metric import Metric
 from bench.evidence.models import MIN_SEEDS
 from bench.evidence.remember import remembered
 from bench.evidence.results import Results, RowResult
@@ -18,7 +20,7 @@ from bench.evidence.results import Results, RowResult
 
 @dataclass(frozen=True)
 class Candidate:
-    """A row with its cost, against the most accurate row.
+    """A row with its cost, against the best row.
 
     against_best: corrected over the rows; p_loss: of a loss of more than the margin, corrected likewise.
     """
@@ -44,10 +46,10 @@ class Tradeoff:
     """Accuracy against cost over the finished rows of a study; rows of one recipe are one."""
 
     candidates: tuple[Candidate, ...]  # cheapest first
-    best: RowResult  # highest mean accuracy of those with seeds enough, the cheapest of equals
+    best: RowResult  # highest mean score of those with seeds enough, the cheapest of equals
     by_time: tuple[RowResult, ...]  # Pareto front, cheapest first
     by_parameters: tuple[RowResult, ...]
-    margin: float  # share; a smaller loss is none
+    margin: float  # of scores; a smaller loss is none
 
     @property
     def cheaper(self) -> tuple[Candidate, ...]:
@@ -79,16 +81,21 @@ class Tradeoff:
 def weigh(results: Results) -> Tradeoff | None:
     """The study's trade-off; None with fewer than two rows, or where times are of several machines or engines.
 
-    Rows that share no seed with the most accurate one are left out: nothing is known of the two.
+    Rows that share no seed with the best one are left out, as are rows without a score: nothing is known of them.
     """
-    rows = [r for r in results.finished if r.seconds() and results.first_with_recipe(r) is r]
+    rows = [
+        r
+        for r in results.finished
+        if r.seconds() and results.first_with_recipe(r) is r and r.score(results.metric) is not None
+    ]
     conditions = {(run.engine, run.environment.machine) for row in rows for run in row.done}
     if len(rows) < 2 or len(conditions) != 1:
         return None
     rows.sort(key=lambda row: fmean(row.seconds()))
     enough = [row for row in rows if len(row.done) >= MIN_SEEDS] or rows
-    best = max(enough, key=_accuracy)  # the first of equals, which is the cheapest
-    compared = {row.name: found for row in rows if (found := compare_rows(row, best))}
+    metric = results.metric
+    best = max(enough, key=lambda row: _score(row, metric))  # the first of equals, which is the cheapest
+    compared = {row.name: found for row in rows if (found := compare_rows(row, best, None, results.metric))}
     rows = [row for row in rows if row.name in compared]
     looks = looks_of(results, {row.name: (row, best) for row in rows})
     decided = decide(compared, results.margin, looks=looks)
@@ -99,8 +106,10 @@ def weigh(results: Results) -> Tradeoff | None:
             Candidate(row, fmean(row.seconds()), decided[row.name], p_loss.get(row.name, 1.0)) for row in rows
         ),
         best,
-        _rows_on_front(rows, [fmean(row.seconds()) for row in rows]),
-        _rows_on_front(with_size := [r for r in rows if r.parameters], [_trained(r) for r in with_size]),
+        _rows_on_front(rows, [fmean(row.seconds()) for row in rows], metric),
+        _rows_on_front(
+            with_size := [r for r in rows if r.parameters], [_trained(r) for r in with_size], metric
+        ),
         results.margin,
     )
 
@@ -117,12 +126,15 @@ def pareto_front(costs: Sequence[float], gains: Sequence[float]) -> list[int]:
     return front
 
 
-def _rows_on_front(rows: Sequence[RowResult], costs: Sequence[float]) -> tuple[RowResult, ...]:
-    return tuple(rows[i] for i in pareto_front(costs, [_accuracy(row) for row in rows]))
+def _rows_on_front(
+    rows: Sequence[RowResult], costs: Sequence[float], metric: Metric
+) -> tuple[RowResult, ...]:
+    return tuple(rows[i] for i in pareto_front(costs, [_score(row, metric) for row in rows]))
 
 
-def _accuracy(row: RowResult) -> float:
-    return row.accuracy() or 0.0
+def _score(row: RowResult, metric: Metric) -> float:
+    found = row.score(metric)
+    return -inf if found is None else found
 
 
 def _trained(row: RowResult) -> float:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
 
+import numpy as np
+
 from bench.evidence.accuracy import accuracy_interval
 from bench.evidence.design import design_of
+from bench.evidence.metric import ACCURACY, METRICS, Metric
 from bench.evidence.metrics import PredictionMetrics, metrics_of
+from bench.evidence.score import score_interval
 from bench.published.table import PublishedTable, load_table
+from bench.records.metric_names import MetricName
 from bench.records.record import Record
 from bench.records.study import Published, Row, Study, has_same_checkpoint
 
@@ -70,6 +75,12 @@ class RowResult:
         reasons = [run.reason for run in self.runs if run is not None and run.reason]
         return self.row.excluded or (reasons[0] if reasons else "no record yet")
 
+    def score(self, metric: Metric) -> float | None:
+        """Mean of a metric over the finished runs, the higher the better; None where a record lacks what it needs."""
+        scores = [metric.score(run) for run in self.done]
+        known = [score for score in scores if score is not None]
+        return fmean(known) if known and len(known) == len(scores) else None
+
     def accuracies(self, split: str = "test") -> list[float]:
         """Accuracy of each finished run on a split ('train', 'validation', 'test'), 0 to 1."""
         return [getattr(run.metrics, split).accuracy for run in self.done]
@@ -82,6 +93,12 @@ class RowResult:
     def interval(self) -> tuple[float, float] | None:
         """95% interval of the mean test accuracy over seeds and texts; with one or two seeds over texts alone."""
         return accuracy_interval(self.done) if self.done else None
+
+    def interval_of(self, metric: Metric) -> tuple[float, float] | None:
+        """The same of any metric; None also where a record lacks what it needs."""
+        if metric is ACCURACY:
+            return self.interval
+        return score_interval(self.done, metric) if self.done else None
 
     def seconds(self, of: str = "alone") -> list[float]:
         """Seconds of each finished run that has them.
@@ -115,9 +132,23 @@ class Results:
     study: Study
     rows: tuple[RowResult, ...]
     n_unused: int  # records of the same recipes that saw other rows or other seeds, and are not shown
-    margin: float  # accuracy; a difference shown to be smaller is called none
+    margin: float  # of scores; a difference shown to be smaller is called none
     margin_is_given: bool = False  # else it is the one that the design can show
     table: PublishedTable | None = None  # the published table whose figures its rows have
+    metric: Metric = ACCURACY  # by which rows are judged
+
+    @cached_property
+    def by_accuracy(self) -> Results:
+        """The same judged by accuracy, as published claims are, whatever its own metric."""
+        if self.metric is ACCURACY:
+            return self
+        margin = design_of(self.study).margin
+        return replace(self, metric=ACCURACY, margin=margin, margin_is_given=False)
+
+    @property
+    def without_score(self) -> list[RowResult]:
+        """Finished rows whose records do not hold what the metric needs, so that they are not judged."""
+        return [result for result in self.finished if result.score(self.metric) is None]
 
     def row(self, name: str) -> RowResult:
         """The result of the row of that name; KeyError if there is none."""
@@ -165,10 +196,13 @@ class Results:
     @cached_property
     def majority(self) -> float:
         """Test accuracy of always answering the largest class of the test split, 0 to 1; the mean of the splits."""
+        return self.constant(ACCURACY)
+
+    def constant(self, metric: Metric) -> float:
+        """The score of who knows only the classes' shares in the test split; the mean of the splits."""
         splits = {run.dataset.fingerprint: run.dataset.test_label_counts for run in self.done}
-        shares = [max(counts) / sum(counts) for counts in splits.values()]
-        counts = self.study.dataset.test_label_counts
-        return fmean(shares) if shares else max(counts) / sum(counts)
+        tables = [np.array(c) for c in splits.values()] or [np.array(self.study.dataset.test_label_counts)]
+        return fmean(metric.constant(counts[counts > 0] / counts.sum()) for counts in tables)
 
     @property
     def untrained(self) -> list[str]:
@@ -185,11 +219,15 @@ class Results:
         return next(other for other in self.rows if other.recipe_id == result.recipe_id)
 
 
-def collect(study: Study, records: list[Record], margin: float | None = None) -> Results:
+def collect(
+    study: Study, records: list[Record], margin: float | None = None, metric: MetricName | None = None
+) -> Results:
     """Each row of the study with the records of its recipe, on this study's rows and seeds.
 
-    margin: accuracy, a share; None: the smallest usual one that the study's design can show.
+    margin: of scores, a share or nats; None: the smallest usual one that the study's design can show; metric: by
+    which rows are judged, None: the study's own.
     """
+    judged_by = METRICS[metric or study.metric]
     found: dict[tuple[str, int], Record] = {}
     n_unused = 0
     recipe_ids = [row.recipe.id for row in study.rows]
@@ -210,8 +248,8 @@ def collect(study: Study, records: list[Record], margin: float | None = None) ->
         claimed = row.published if table and study.dataset.name == table.dataset else None
         published = claimed if table and table.has_model(row.recipe.model) and not row.excluded else None
         rows.append(RowResult(row, recipe_id, tuple(found.get(key) for key in keys), claimed, published))
-    shown = design_of(study).margin if margin is None else margin
-    return Results(study, tuple(rows), n_unused, shown, margin is not None, table)
+    shown = design_of(study, judged_by).margin if margin is None else margin
+    return Results(study, tuple(rows), n_unused, shown, margin is not None, table, judged_by)
 
 
 def _slots(study: Study, done: list[int]) -> int:

@@ -39,14 +39,25 @@ def difference_of_shares(
     answers to the same examples, "Improved confidence intervals for the difference between binomial proportions
     based on paired data", method 10 too, without its continuity correction.
     """
-    (low, high), (low_other, high_other) = wilson(share, n), wilson(other, n_other)
+    return squared_and_added(share, wilson(share, n), other, wilson(other, n_other), correlation)
+
+
+def squared_and_added(
+    mean: float,
+    bounds: tuple[float, float],
+    other: float,
+    other_bounds: tuple[float, float],
+    correlation: float = 0.0,
+) -> Difference:
+    """mean - other with an interval from those of both: the distances to their bounds are squared and added."""
+    (low, high), (low_other, high_other) = bounds, other_bounds
 
     def reach(a: float, b: float) -> float:
         return math.sqrt(max(0.0, a * a - 2 * correlation * a * b + b * b))
 
-    difference = share - other
+    difference = mean - other
     return Difference(
         difference,
-        difference - reach(share - low, high_other - other),
-        difference + reach(high - share, other - low_other),
+        difference - reach(mean - low, high_other - other),
+        difference + reach(high - mean, other - low_other),
     )

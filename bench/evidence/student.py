@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean difference in accuracy (share, 0 to 1) and its interval."""
+    """Mean difference in accuracy (share, 0 to 1) or another metric, and its interval."""
 
     mean: float
     low: float
@@ -22,21 +22,25 @@ class Difference:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A difference with its variance and degrees of freedom, on whatever scale it was estimated."""
+    """A difference with its variance and degrees of freedom, on whatever scale it was estimated.
+
+    most: that two values can lie apart.
+    """
 
     value: float
     variance: float
     dof: float
+    most: float = 1.0
 
     @property
     def reversed(self) -> Estimate:
         """The same difference seen from the other side."""
-        return Estimate(-self.value, self.variance, self.dof)
+        return replace(self, value=-self.value)
 
     def interval(self, level: float = 0.95) -> Difference:
-        """The value with Student's interval, cut to -1 and 1: no two accuracies lie further apart."""
+        """The value with Student's interval, cut to what two values can lie apart."""
         half = self.half_width(level)
-        return Difference(self.value, max(-1.0, self.value - half), min(1.0, self.value + half))
+        return Difference(self.value, max(-self.most, self.value - half), min(self.most, self.value + half))
 
     def half_width(self, level: float = 0.95) -> float:
         """Of Student's interval."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import median, variance
+from math import sqrt
+from statistics import fmean, median, variance
 from typing import TYPE_CHECKING
+
+from bench.evidence.metric import ACCURACY, Metric
 
 if TYPE_CHECKING:
     from bench.evidence.results import Results, RowResult
@@ -15,20 +18,23 @@ MANY = 1 / 3  # of the rows: in such studies a false word is likelier than 5% (d
 
 @dataclass(frozen=True)
 class Unsteady:
-    """The lowest seed of a row, and the median of all, as shares."""
+    """The score of a row's lowest seed, and the median of all."""
 
     lowest: float
     median: float
 
 
-def unsteady(result: RowResult, margin: float) -> Unsteady | None:
+def unsteady(result: RowResult, margin: float, metric: Metric = ACCURACY) -> Unsteady | None:
     """The lowest seed of a row whose seeds scatter, or fall below their median, by more than `margin`.
 
-    And by more than their test texts explain: an exact binomial test of the lowest seed, and the chi-squared
-    test of the seeds' variance against the binomial one.
+    And by more than their test texts explain: of accuracy an exact binomial test of the lowest seed, and the
+    chi-squared test of the seeds' variance against the binomial one; of other metrics a normal test with the variance
+    of a score over texts, and the same chi-squared test. None also where a record lacks what the metric needs.
     """
     from scipy.stats import binom, chi2
 
+    if metric is not ACCURACY:
+        return _by_values(result, margin, metric)
     splits = [run.metrics.test for run in result.done if run.metrics]
     if len(splits) < 2:
         return None
@@ -43,10 +49,28 @@ def unsteady(result: RowResult, margin: float) -> Unsteady | None:
     return Unsteady(lowest.accuracy, middle) if is_low or is_wide else None
 
 
+def _by_values(result: RowResult, margin: float, metric: Metric) -> Unsteady | None:
+    from scipy.stats import chi2, norm
+
+    answers = [found for run in result.done if (found := metric.answers_of(run))]
+    if len(answers) < max(2, len(result.done)):
+        return None
+    scores = [float(one.values.mean()) for one in answers]
+    middle, spread, lowest = median(scores), variance(scores), min(scores)
+    size = answers[0].size
+    floor = 1 / (metric.scale.place(middle, size)[1] * size) if metric.unit == "points" else 0.0
+    of_texts = max(floor, fmean(float(one.values.var(ddof=1)) / len(one.values) for one in answers))
+    below = middle - lowest
+    is_low = below > margin and len(scores) * float(norm.sf(below / sqrt(of_texts))) < P_LUCK
+    dof = len(scores) - 1
+    is_wide = spread > margin**2 and float(chi2.sf(dof * spread / of_texts, dof)) < P_LUCK
+    return Unsteady(lowest, middle) if is_low or is_wide else None
+
+
 def unsteady_rows(results: Results) -> dict[str, Unsteady]:
     """Row name -> its lowest seed, for the rows whose seeds are wide or skewed, each recipe once."""
     found = {
-        result.name: unsteady(result, results.margin)
+        result.name: unsteady(result, results.margin, results.metric)
         for result in results.finished
         if results.first_with_recipe(result) is result
     }

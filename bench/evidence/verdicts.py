@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bench.evidence.decide import Call, Decision
 from bench.evidence.family import judge_family
 from bench.evidence.looks import TakenLook
+from bench.evidence.metric import ACCURACY, Metric
 from bench.evidence.outlook import Outlook, outlook
 from bench.evidence.paired import Ratio
 from bench.evidence.remember import remembered
@@ -19,19 +20,19 @@ from bench.evidence.unsteady import Unsteady, unsteady
 class Verdict:
     """What the study says of `row` against the row `against`.
 
-    is_of_recipes: whether it speaks of the two recipes; else, with one or two seeds, of the trained models;
-    accuracy: ours less theirs, 95% interval of this comparison alone; p_holm: p of no difference, adjusted for
-    all comparisons of the study, by which better and worse are called; margin: the difference (share) that
-    "no difference" rules out; outlook: None where nothing is tested; unsteady: our lowest seed where our seeds
-    are wide or skewed; time: ours / theirs, a run alone; looks: those that the row has reached, and decided_at
-    the seeds of the one that decided, where looks are planned.
+    is_of_recipes: whether it speaks of the two recipes; else, with one or two seeds, of the trained models; difference:
+    of the scores, ours less theirs, 95% interval of this comparison alone; p_holm: p of no difference, adjusted for all
+    comparisons of the study, by which better and worse are called; margin: the difference that "no difference" rules
+    out; outlook: None where nothing is tested; unsteady: our lowest seed where our seeds are wide or skewed; time: ours
+    / theirs, a run alone; looks: those that the row has reached, and decided_at the seeds of the one that decided,
+    where looks are planned; metric: of the scores.
     """
 
     row: str
     against: str
     n_seeds: int
     is_of_recipes: bool
-    accuracy: Difference
+    difference: Difference
     p_holm: float
     call: Call
     margin: float
@@ -40,6 +41,7 @@ class Verdict:
     time: Ratio | None
     looks: tuple[TakenLook, ...] = ()
     decided_at: int | None = None
+    metric: Metric = ACCURACY
 
 
 @remembered
@@ -60,13 +62,14 @@ def _verdict(results: Results, row: str, against: str, decision: Decision) -> Ve
         against=against,
         n_seeds=comparison.n_seeds,
         is_of_recipes=comparison.is_of_recipes,
-        accuracy=decision.estimate.interval(),
+        difference=decision.estimate.interval(),
         p_holm=decision.p_holm,
         call=decision.call,
         margin=results.margin,
         outlook=outlook(decision, results.margin),
-        unsteady=unsteady(results.row(row), results.margin),
+        unsteady=unsteady(results.row(row), results.margin, results.metric),
         time=comparison.time,
         looks=decision.looks,
         decided_at=decision.decided_at,
+        metric=results.metric,
     )

@@ -123,6 +123,10 @@ class Predictions(_Part):
         default=None,
         description="(n, k), if there are many classes: the most probable ones, the predicted one first",
     )
+    losses: list[Loss] | None = Field(
+        default=None,
+        description="cross-entropy of each in nats, before probabilities were rounded; null in older records",
+    )
     roc_auc: float | None = Field(
         default=None, ge=0, le=1, description="from all probabilities, if not all of them are kept"
     )
@@ -134,6 +138,8 @@ class Predictions(_Part):
             raise ValueError("labels, predicted and probabilities must be of the same examples and classes")
         if self.examples is not None and len(self.examples) != len(self.labels):
             raise ValueError("examples must be those of the labels")
+        if self.losses is not None and len(self.losses) != len(self.labels):
+            raise ValueError("losses must be those of the labels")
         if self.classes is not None:
             if [len(row) for row in self.classes] != [len(row) for row in self.probabilities]:
                 raise ValueError("classes must be those of the probabilities")

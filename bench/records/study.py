@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from bench.records.metric_names import MetricName
 from bench.records.record import DatasetFacts, Record
 from gptcore.recipe import Recipe, Seeds
 
@@ -108,6 +109,9 @@ class Study(_Part):
     looks: list[int] | None = Field(
         default=None,
         description="numbers of seeds with which it was judged, where it has no scheme; null: not kept",
+    )
+    metric: MetricName = Field(
+        default="accuracy", description="by which rows are judged, fixed before the first run"
     )
     scheme: list[PlannedLook] | None = Field(
         default=None,

@@ -7,13 +7,22 @@ from collections.abc import Mapping
 from bench.evidence.results import Results, RowResult
 from bench.evidence.verdicts import Verdict, judge
 from bench.report.tables import section
-from bench.report.text import MISSING, escape, interval, join, percent, points
+from bench.report.text import MISSING, escape, join
+from bench.report.units import Unit, unit_of
 
 TITLE = "The same row across models"
-NOTE = """\
-Test accuracy in percent with its 95% interval; then the row's verdict and its difference in points within its model, \
+_NOTE = """\
+{score} with its 95% interval; then the row's verdict and its {difference} in {unit} within its model, \
 against the same reference row on each. Baselines are compared with that of the first model; other rows are not \
 tested across models."""
+
+
+def note(results: Results) -> str:
+    """How to read the table. Plain text."""
+    unit = unit_of(results.metric)
+    score = f"Test {results.metric.title} in {'percent' if unit.name == 'points' else unit.name}"
+    difference = "difference" if unit.name == "points" else "decrease"
+    return _NOTE.format(score=score, difference=difference, unit=unit.name)
 
 
 def across_cells(results: Results) -> list[tuple[str, list[str]]]:
@@ -24,7 +33,7 @@ def across_cells(results: Results) -> list[tuple[str, list[str]]]:
             found.setdefault(name, {})[result.row.recipe.model] = result
     verdicts = judge(results)
     return [
-        (name, [_cell(of_model.get(model), verdicts) for model in results.axis])
+        (name, [_cell(of_model.get(model), verdicts, unit_of(results.metric)) for model in results.axis])
         for name, of_model in found.items()
     ]
 
@@ -32,7 +41,10 @@ def across_cells(results: Results) -> list[tuple[str, list[str]]]:
 def without_model(results: Results) -> str:
     """One sentence on rows that need no model, such as TF-IDF; empty without any. Plain text."""
     rows = [result for result in results.finished if result.row.recipe.backbone is None]
-    return join(f"{row.name} (once for all models): {_figure(row)}" for row in rows) + "." if rows else ""
+    unit = unit_of(results.metric)
+    return (
+        join(f"{row.name} (once for all models): {_figure(row, unit)}" for row in rows) + "." if rows else ""
+    )
 
 
 def across_section(results: Results) -> str:
@@ -42,19 +54,20 @@ def across_section(results: Results) -> str:
     rows = [[escape(name), *map(escape, cells)] for name, cells in across_cells(results)]
     headers = ["Row", *map(escape, results.axis)]
     table = section(results, TITLE, headers, rows, "l" * len(headers))
-    return "\n\n".join(filter(None, [table, escape(without_model(results)), NOTE]))
+    return "\n\n".join(filter(None, [table, escape(without_model(results)), note(results)]))
 
 
-def _cell(result: RowResult | None, verdicts: Mapping[str, Verdict]) -> str:
+def _cell(result: RowResult | None, verdicts: Mapping[str, Verdict], unit: Unit) -> str:
     if result is None:
         return MISSING
     if not result.done:
         return result.status
     verdict = verdicts.get(result.name)
     if verdict is None:
-        return _figure(result)
-    return f"{_figure(result)}; {verdict.call}, {points(verdict.accuracy.mean)}"
+        return _figure(result, unit)
+    return f"{_figure(result, unit)}; {verdict.call}, {unit.signed(verdict.difference.mean)}"
 
 
-def _figure(result: RowResult) -> str:
-    return f"{percent(result.accuracy())} ({interval(result.interval)})"
+def _figure(result: RowResult, unit: Unit) -> str:
+    metric = unit.metric
+    return f"{unit.bare(result.score(metric))} ({unit.score_interval(result.interval_of(metric))})"

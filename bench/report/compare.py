@@ -10,47 +10,52 @@ from tabulate import tabulate
 
 from bench.evidence.between import RowBetween, compare_studies, margin_between
 from bench.evidence.decide import ALPHA
+from bench.evidence.metric import ACCURACY, Metric
 from bench.evidence.ranks import MIN_DATASETS, MIN_ROWS, Ranks, rank_rows
 from bench.evidence.results import Results, collect
+from bench.records.metric_names import MetricName
 from bench.records.store import load_records, load_study
 from bench.report.tables import facts_rows
 from bench.report.text import (
     MISSING,
     escape,
-    interval,
     join,
-    margin_text,
-    percent,
     pluralise,
-    points_between,
 )
+from bench.report.units import Unit, unit_of
 from gptcore.errors import UserError
 from gptcore.files import write_whole
 
 _NOT_COMPARED = {"Study", "Runs", "Note"}  # facts that always differ, or that other facts already cover
 _HOW_TO_READ = """\
-Differences are in points, the later study minus the first. If a row ran with the same seeds on the same examples in \
+Differences are in {unit}, the later study minus the first. If a row ran with the same seeds on the same examples in \
 both, the difference is paired and the verdict is that of the report: better or worse with p < {alpha} after Holm's \
 correction over the rows, no difference if more than the margin in either direction is ruled out. With one or two \
-seeds it is about the trained models only. Otherwise it is unpaired: Newcombe's interval from the two accuracies, \
-which ignores the variation between seeds and is not corrected. Times are standalone times, paired by seed, and are \
-given only where the machines look the same."""
+seeds it is about the trained models only. Otherwise it is unpaired: {unpaired}, and is not corrected. Times are \
+standalone times, paired by seed, and are given only where the machines look the same."""
 
 
-def write_comparison(folders: Sequence[Path], out: Path | None = None) -> str:
+def write_comparison(
+    folders: Sequence[Path], out: Path | None = None, metric: MetricName | None = None
+) -> str:
     """Compare the studies in these folders; with `out` the text is written there too.
 
-    Raises UserError for fewer than two folders, one that holds no study, or an `out` that cannot be written.
+    metric: None: that of all of the studies. Raises UserError for fewer than two folders, one that holds no study, or
+    an `out` that cannot be written.
     """
     if len(set(folders)) < max(2, len(folders)):
         given = join(map(str, dict.fromkeys(folders)))
         raise UserError(f"compare needs two or more different study folders, but got only {given}")
     short = len({folder.name for folder in folders}) == len(folders)
+    manifests = {folder: load_study(folder) for folder in folders}
+    planned = {study.metric for study in manifests.values()}
+    if metric is None and len(planned) > 1:
+        raise UserError(f"the studies are judged by {join(sorted(planned))}: choose one with --metric")
     studies = {
         folder.name if short and folder.name else str(folder): collect(
-            load_study(folder), list(load_records(folder).values())
+            study, list(load_records(folder).values()), metric=metric
         )
-        for folder in folders
+        for folder, study in manifests.items()
     }
     text = comparison(studies, out)
     if out is not None:
@@ -69,11 +74,22 @@ def comparison(studies: Mapping[str, Results], out: Path | None = None) -> str:
         *_differences(studies),
         *_side_by_side(studies),
         *(part for label, results in others for part in _against(first, reference, label, results)),
-        _HOW_TO_READ.format(alpha=ALPHA),
+        _how_to_read(reference.metric),
         "## Ranks over datasets",
         *ranks_section(studies, out),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _how_to_read(metric: Metric) -> str:
+    if metric is ACCURACY:
+        unpaired = "Newcombe's interval from the two accuracies, which ignores the variation between seeds"
+    else:
+        unpaired = "the intervals of both rows, squared and added"
+    text = _HOW_TO_READ.format(alpha=ALPHA, unit=metric.unit, unpaired=unpaired)
+    if metric.unit == "nats":
+        text += " A log-loss that is lower counts as a difference above zero."
+    return text
 
 
 def _differences(studies: Mapping[str, Results]) -> list[str]:
@@ -113,8 +129,10 @@ def _side_by_side(studies: Mapping[str, Results]) -> list[str]:
     every = {name for results in studies.values() for name in (row.name for row in results.finished)}
     parts = ["## Rows in common"]
     if names:
-        rows = [[escape(name), *(_accuracy(results, name) for results in studies.values())] for name in names]
-        headers = ["Row", *(f"{escape(label)}: test accuracy, % (95% interval)" for label in studies)]
+        column = unit_of(next(iter(studies.values())).metric).score_column
+        column = column[0].lower() + column[1:]
+        rows = [[escape(name), *(_score(results, name) for results in studies.values())] for name in names]
+        headers = ["Row", *(f"{escape(label)}: {column} (95% interval)" for label in studies)]
         parts.append(_table(headers, rows, "l" + "r" * len(studies)))
     else:
         parts.append("No row has finished in every study.")
@@ -124,19 +142,20 @@ def _side_by_side(studies: Mapping[str, Results]) -> list[str]:
     return parts
 
 
-def _accuracy(results: Results, name: str) -> str:
-    row = results.row(name)
-    return f"{percent(row.accuracy())} ({interval(row.interval)})"
+def _score(results: Results, name: str) -> str:
+    row, unit = results.row(name), unit_of(results.metric)
+    return f"{unit.bare(row.score(unit.metric))} ({unit.score_interval(row.interval_of(unit.metric))})"
 
 
 def _against(first: str, reference: Results, label: str, results: Results) -> list[str]:
     compared = compare_studies(results, reference)
     if not compared:
         return []
-    headers = ["Row", "Difference, points", "Verdict", "Predictions that differ"]
+    unit = unit_of(results.metric)
+    headers = ["Row", unit.difference_column, "Verdict", "Predictions that differ"]
     timed = any(one.time for one in compared)
-    margin = margin_text(margin_between(results, reference))
-    rows = [[*_line(one, margin), *([_time(one)] if timed else [])] for one in compared]
+    margin = unit.margin(margin_between(results, reference))
+    rows = [[*_line(one, margin, unit), *([_time(one)] if timed else [])] for one in compared]
     table = _table([*headers, *(["Time, ratio"] if timed else [])], rows, "lrlrr"[: len(rows[0])])
     note = (
         "" if timed else "Time ratios are omitted: the two studies were not run on the same kind of machine."
@@ -144,7 +163,7 @@ def _against(first: str, reference: Results, label: str, results: Results) -> li
     return [f"## {escape(label)} against {escape(first)}", table, note]
 
 
-def _line(one: RowBetween, margin: str) -> list[str]:
+def _line(one: RowBetween, margin: str, unit: Unit) -> list[str]:
     effect = one.paired.estimate.interval() if one.paired else one.unpaired
     if one.paired is None:
         verdict = "unpaired" + (": the interval excludes zero" if effect and effect.excludes_zero else "")
@@ -155,7 +174,7 @@ def _line(one: RowBetween, margin: str) -> list[str]:
         verdict = f"{word} (p {one.paired.p_holm:.3f}, {pluralise(one.paired.comparison.n_seeds, 'seed')})"
     return [
         escape(one.name),
-        points_between(effect.mean, effect.low, effect.high) if effect else MISSING,
+        unit.between(effect) if effect else MISSING,
         verdict,
         f"{one.flipped[0]:,} of {one.flipped[1]:,}" if one.flipped else MISSING,
     ]
@@ -186,9 +205,17 @@ def ranks_section(studies: Mapping[str, Results], out: Path | None) -> list[str]
             f"Rows are not ranked: Friedman's test needs at least {MIN_ROWS} rows that have finished on every dataset, "
             f"and there are {len(names)}."
         ]
-    ranks = rank_rows(
-        {name: [results.row(name).accuracy() or 0.0 for results in studies.values()] for name in names}
-    )
+    scores = {
+        name: [results.row(name).score(results.metric) for results in studies.values()] for name in names
+    }
+    known: dict[str, Sequence[float]] = {
+        name: [score for score in found if score is not None] for name, found in scores.items()
+    }
+    if unknown := [name for name, found in known.items() if len(found) < len(studies)]:
+        return [
+            f"Rows are not ranked: records of {join(map(escape, unknown))} do not hold what the metric needs."
+        ]
+    ranks = rank_rows(known)
     return [_ranks_text(ranks), _ranks_table(ranks), _diagram(ranks, out)]
 
 

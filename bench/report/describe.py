@@ -95,9 +95,10 @@ def models(results: Results) -> list[str]:
 
 
 def leaders(results: Results) -> list[RowResult]:
-    """The finished rows with the highest mean test accuracy."""
-    means = {result.name: result.accuracy() or 0.0 for result in results.finished}
-    return [result for result in results.finished if means[result.name] == max(means.values())]
+    """The finished rows with the best mean score; none where no record holds what the metric needs."""
+    means = {result.name: result.score(results.metric) for result in results.finished}
+    best = max((score for score in means.values() if score is not None), default=None)
+    return [result for result in results.finished if best is not None and means[result.name] == best]
 
 
 def by_question(results: Results) -> list[tuple[str, list[RowResult]]]:

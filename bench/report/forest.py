@@ -8,10 +8,9 @@ from bench.evidence.decide import Call
 from bench.evidence.results import Results
 from bench.evidence.verdicts import Verdict, judge
 from bench.report.plots.style import Family
-from bench.report.text import code_block, fold, margin_text, points, sanitize
+from bench.report.text import code_block, fold, sanitize
+from bench.report.units import Unit, unit_of
 
-TITLE = "Difference in test accuracy from the row it is compared with, 95% intervals"
-LABEL = "difference in test accuracy, points"
 _QUANTILE = 0.8  # of the rows whose intervals fit on the axis; arrows mark the others
 
 # Colours of the page's verdicts; the shape says the same without colour.
@@ -33,12 +32,23 @@ _MARKS: dict[Call, str] = {
 
 @dataclass(frozen=True)
 class Forest:
-    """The verdicts of a study, and the greatest difference on the axis (share)."""
+    """The verdicts of a study, and the greatest difference on the axis."""
 
     verdicts: tuple[Verdict, ...]
     labels: tuple[str, ...]
     reach: float
     margin: float
+    unit: Unit
+
+    @property
+    def title(self) -> str:
+        """What is drawn."""
+        return f"{self.unit.difference} from the row it is compared with, 95% intervals"
+
+    @property
+    def axis(self) -> str:
+        """What the axis shows."""
+        return f"{self.unit.difference[0].lower()}{self.unit.difference[1:]}, {self.unit.name}"
 
 
 def forest_of(results: Results) -> Forest | None:
@@ -46,13 +56,14 @@ def forest_of(results: Results) -> Forest | None:
     verdicts = tuple(judge(results).values())
     if not verdicts:
         return None
-    bounds = sorted(max(-verdict.accuracy.low, verdict.accuracy.high) for verdict in verdicts)
+    bounds = sorted(max(-verdict.difference.low, verdict.difference.high) for verdict in verdicts)
     typical = bounds[min(len(bounds) - 1, int(_QUANTILE * len(bounds)))]
     return Forest(
         verdicts=verdicts,
         labels=tuple(_label(results, verdict) for verdict in verdicts),
-        reach=min(1.0, max(1.15 * typical, 3 * results.margin)),
+        reach=min(results.metric.scale.most, max(1.15 * typical, 3 * results.margin)),
         margin=results.margin,
+        unit=unit_of(results.metric),
     )
 
 
@@ -68,15 +79,16 @@ def forest_section(results: Results) -> str:
         return ""
     width = max(map(len, forest.labels))
     lines = [
-        f"{fold(label, 36, 1):<{min(width, 36)}}  {_line(forest, verdict)}  {points(verdict.accuracy.mean):>7}  "
+        f"{fold(label, 36, 1):<{min(width, 36)}}  {_line(forest, verdict)}  "
+        f"{forest.unit.signed(verdict.difference.mean):>7}  "
         f"{verdict.call}"
         for label, verdict in zip(forest.labels, forest.verdicts, strict=True)
     ]
-    edge = f"{100 * forest.reach:.1f}"
-    scale = f"{'':<{min(width, 36)}}  {'−' + edge:<{_HALF}}0{'+' + edge:>{_HALF}}  points"
+    edge = f"{forest.unit.factor * forest.reach:.{1 if forest.unit.name == 'points' else 3}f}"
+    scale = f"{'':<{min(width, 36)}}  {'−' + edge:<{_HALF}}0{'+' + edge:>{_HALF}}  {forest.unit.name}"
     note = (
-        f"{TITLE}; the dotted lines are the margin of {margin_text(forest.margin)}, and arrows mark intervals that "
-        "extend beyond the scale."
+        f"{forest.title}; the dotted lines are the margin of {forest.unit.margin(forest.margin)}, and arrows "
+        "mark intervals that extend beyond the scale."
     )
     return f"{code_block(chr(10).join([*lines, scale]))}\n\n{note}"
 
@@ -91,7 +103,7 @@ def _line(forest: Forest, verdict: Verdict) -> str:
     cells[_HALF] = "│"
     for edge in (-forest.margin, forest.margin):
         cells[place(edge)] = "┊"
-    found = verdict.accuracy
+    found = verdict.difference
     for at in range(place(found.low), place(found.high) + 1):
         cells[at] = "─"
     cells[place(found.mean)] = _MARKS[verdict.call]

@@ -29,6 +29,7 @@ from bench.report import across, describe, series, text
 from bench.report.claims import errata
 from bench.report.cut import MARK, cut_sentences
 from bench.report.looks import looks_cells, looks_note
+from bench.report.metric import metric_notes
 from bench.report.outlook import (
     chance,
     design_note,
@@ -41,6 +42,7 @@ from bench.report.serving import HOW_TO_READ, cells, headings, shared_machine, s
 from bench.report.sheet import sheets
 from bench.report.summary import PHASES
 from bench.report.tables import mean
+from bench.report.units import unit_of
 from bench.report.verdicts import models_note, unsteady_note
 from gptcore.files import write_whole
 
@@ -94,7 +96,9 @@ def render(results: Results) -> str:
         verdicts=verdicts,
         of_models=[verdict for verdict in verdicts.values() if not verdict.is_of_recipes],
         unsteady=unsteady_note(results),
-        design=design_note(design_of(results.study), len(results.study.seeds)),
+        unit=unit_of(results.metric),
+        metric_notes=[note.replace("*", "") for note in metric_notes(results)],
+        design=design_note(design_of(results.study, results.metric), len(results.study.seeds)),
         forest=forest,
         again=repeated_looks(results.study),
         looks=looks_note(results),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bench.evidence.models import MIN_SEEDS
 from bench.evidence.results import Results, collect
+from bench.records.metric_names import MetricName
 from bench.records.record import Record
 from bench.records.study import Study
 from bench.report.across import across_section
@@ -13,6 +14,7 @@ from bench.report.claims import claims_section
 from bench.report.describe import shares_work
 from bench.report.forest import forest_section
 from bench.report.html import write_html
+from bench.report.metric import metric_notes
 from bench.report.plots import write_plots
 from bench.report.prediction import prediction_section
 from bench.report.recommendation import recommendation
@@ -45,16 +47,22 @@ _OF_RECIPE = "over other seeds and test texts (Student's t on the logit scale)"
 _OF_MODEL = "Wilson's, over other test texts ({n:,} per seed): one or two seeds say nothing about other seeds"
 
 
-def write_report(folder: Path, study: Study, records: list[Record], margin: float | None = None) -> Path:
+def write_report(
+    folder: Path,
+    study: Study,
+    records: list[Record],
+    margin: float | None = None,
+    metric: MetricName | None = None,
+) -> Path:
     """Write report.md, report.html, summary.csv and plots/ into `folder`, from the records alone.
 
     Returns report.md's path.
 
-    margin: share, 0 to 1; a difference in accuracy shown to be smaller counts as none. None: the smallest
-    standard margin that the study's design can resolve. The same study and records give the same bytes. Plots of
-    an earlier report in `folder` are replaced.
+    margin: share, 0 to 1, of log-loss nats; a difference shown to be smaller counts as none. None: the smallest
+    standard margin that the study's design can resolve; metric: None: the study's own. The same study and records give
+    the same bytes. Plots of an earlier report in `folder` are replaced.
     """
-    results = collect(study, records, margin)
+    results = collect(study, records, margin, metric)
     folder.mkdir(parents=True, exist_ok=True)
     write_summary(folder / "summary.csv", results)
     write_html(folder / "report.html", results)
@@ -70,6 +78,7 @@ def render(results: Results) -> str:
     parts = [
         f"# Study: {escape(study.name)}",
         sentence(study.about) if study.about else "",
+        *metric_notes(results),
         forest_section(results),
         *recommendation(results),
         warnings_section(results),

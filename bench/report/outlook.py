@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from bench.evidence.design import FORECAST_SEEDS, MARGIN_SEEDS, MARGINS, POWER, Design, design_of
+from math import exp
+
+from bench.evidence.design import FORECAST_SEEDS, MARGIN_SEEDS, POWER, Design, design_of
+from bench.evidence.metric import ACCURACY
 from bench.evidence.outlook import Needs, Outlook
 from bench.evidence.results import Results
 from bench.evidence.verdicts import Verdict
 from bench.report.tables import section
-from bench.report.text import MISSING, escape, join, margin_text, percent, points
+from bench.report.text import MISSING, escape, join, percent
+from bench.report.units import Unit, unit_of
 
 _NEEDS: dict[Needs, str] = {
     "recipe seeds": "three seeds or more",
@@ -28,12 +32,13 @@ def open_section(results: Results, verdicts: dict[str, Verdict]) -> list[str]:
     still_open = [verdict for verdict in verdicts.values() if verdict.outlook and is_open(verdict)]
     if not still_open:
         return []
-    margin = margin_text(results.margin)
+    unit = unit_of(results.metric)
+    margin = unit.margin(results.margin)
     rows = [
         [
             escape(verdict.row),
             *(chance(p) for p in (found.worse, found.within, found.better)),
-            not_ruled_out(found),
+            not_ruled_out(found, unit),
             what_decides(found),
         ]
         for verdict in still_open
@@ -41,7 +46,7 @@ def open_section(results: Results, verdicts: dict[str, Verdict]) -> list[str]:
     ]
     headers = [
         *("Row", f"Worse by > {margin}, %", f"Within {margin}, %", f"Better by > {margin}, %"),
-        *("Not ruled out, points", "Needed to decide"),
+        *(f"Not ruled out, {unit.name}", "Needed to decide"),
     ]
     table = section(results, "Open questions", headers, rows, "lrrrrl")
     return [table, _HOW_TO_READ.format(margin=margin, power=POWER)]
@@ -65,18 +70,23 @@ def chance(p: float) -> str:
     return "< 1" if p < 0.01 else "> 99" if p > 0.99 else f"{100 * p:.0f}"
 
 
-def not_ruled_out(found: Outlook) -> str:
+def not_ruled_out(found: Outlook, unit: Unit) -> str:
     """The largest loss and the largest gain: −1.20 to +0.40."""
-    return f"{points(-found.loss)} to {points(found.gain)}"
+    return f"{unit.signed(-found.loss)} to {unit.signed(found.gain)}"
 
 
 def margin_note(results: Results) -> str:
     """The margin and how it was chosen."""
-    margin = margin_text(results.margin)
+    margin = unit_of(results.metric).margin(results.margin)
     if results.margin_is_given:
         return f"The margin is {margin}, as requested."
-    tried = join((f"{100 * each:g}" for each in MARGINS), "or")
-    if design_of(results.study).visible_margin(MARGIN_SEEDS, power=0.5) > results.margin:
+    if results.metric.unit == "nats":
+        return (
+            f"The margin is {margin}: the probability of the right class, as a geometric mean, changes by "
+            f"{100 * (exp(results.margin) - 1):.0f}% (change it with `--margin`)."
+        )
+    tried = join((f"{100 * each:g}" for each in results.metric.margins), "or")
+    if design_of(results.study, results.metric).visible_margin(MARGIN_SEEDS, power=0.5) > results.margin:
         why = f"the largest of {tried} points: {MARGIN_SEEDS} seeds of this design are unlikely to resolve any of them"
     else:
         why = (
@@ -87,18 +97,27 @@ def margin_note(results: Results) -> str:
 
 
 def design_note(design: Design, n_seeds: int | None = None) -> str:
-    """The differences that a study of this size can be expected to detect; n_seeds: its seeds, if known."""
+    """The differences that a study of this size can be expected to detect; n_seeds: its seeds, if known.
+
+    Empty for a metric of which that is not known.
+    """
+    if not design.is_forecast:
+        return ""
     counts = (
         sorted({*FORECAST_SEEDS, n_seeds}) if n_seeds and n_seeds >= FORECAST_SEEDS[0] else FORECAST_SEEDS
     )
+    in_metric = "" if design.metric is ACCURACY else f"in {design.metric.title} "
+    texts = f"{design.n_examples:,.0f} test texts per seed"
+    if design.metric.weighs_classes:
+        texts = f"test parts that count as {design.n_examples:,.0f} texts, with every class as large as the smallest"
     parts = [
         f"{n} seeds: better or worse from {percent(design.visible_difference(n), 1)} points, "
         f"no difference within {percent(design.visible_margin(n), 1)}"
         for n in counts
     ]
     return (
-        f"Differences that this design can detect for a typical row with a power of {POWER:.0%} "
-        f"({design.n_comparisons} comparisons, {design.n_examples:,} test texts per seed): {'; '.join(parts)}."
+        f"Differences {in_metric}that this design can detect for a typical row with a power of {POWER:.0%} "
+        f"({design.n_comparisons} comparisons, {texts}): {'; '.join(parts)}."
     )
 
 

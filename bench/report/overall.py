@@ -8,12 +8,14 @@ from pathlib import Path
 from tabulate import tabulate
 
 from bench.evidence.decide import ALPHA
+from bench.evidence.metric import METRICS
 from bench.evidence.overall import Overall, judge_overall
 from bench.evidence.ranks import MIN_DATASETS
 from bench.evidence.results import Results, collect
 from bench.records.store import load_records, load_study
 from bench.report.compare import ranks_section
-from bench.report.text import MISSING, escape, margin_text, points, points_between
+from bench.report.text import MISSING, escape
+from bench.report.units import Unit, unit_of
 from gptcore.errors import UserError
 from gptcore.files import write_whole
 
@@ -22,7 +24,7 @@ _HOW_TO_READ = """\
 by the inverse of its variance and of the variance between data sets (random effects), with Student's t of one degree \
 of freedom less than there are data sets, and a 95% interval that is not adjusted. *Better*, *worse* and *no \
 difference* hold at {alpha} after Holm's correction over the rows and their looks. *Spread* is the estimated standard \
-deviation of the true difference between data sets, in points, and *p equal* the p-value of no such spread (Cochran's \
+deviation of the true difference between data sets, in {unit}, and *p equal* the p-value of no such spread (Cochran's \
 Q): if a row's difference varies between data sets, look at each. The verdict of each data set is that of its own \
 report, corrected within that data set. Methods and simulated error rates: docs/evidence.md."""
 
@@ -30,12 +32,19 @@ report, corrected within that data set. Methods and simulated error rates: docs/
 def write_overall(folder: Path, studies: Sequence[Path], margin: float | None) -> Path:
     """Write overall.md into `folder`, from the records of the studies in these folders; returns its path.
 
-    margin: share; None: the widest of the studies' own. Raises UserError where two are of the same data.
+    margin: in points, of log-loss in nats; None: the widest of the studies' own. Raises UserError where two are of the
+    same data or are judged by different metrics.
     """
-    results = {}
+    results: dict[str, Results] = {}
     for study in studies:
-        found = collect(load_study(study), list(load_records(study).values()), margin)
-        results[study.name] = found
+        manifest = load_study(study)
+        share = METRICS[manifest.metric].margin(margin)
+        if results and manifest.metric != (first := next(iter(results.values())).metric.name):
+            raise UserError(
+                f"{study} is judged by {manifest.metric} and {next(iter(results))} by {first}, as was planned: choose "
+                "another folder with --out"
+            )
+        results[study.name] = collect(manifest, list(load_records(study).values()), share)
     path = folder / "overall.md"
     write_whole(path, render(results, path))
     return path
@@ -50,13 +59,14 @@ def render(studies: Mapping[str, Results], path: Path | None = None) -> str:
             raise UserError(f"--data: {seen[data]} and {name} are the same data: name each data set once")
         seen[data] = name
     margin = max(results.margin for results in studies.values())
+    unit = unit_of(next(iter(studies.values())).metric)
     rows = judge_overall(studies, margin)
     parts = [
         f"# {escape(next(iter(studies.values())).study.matrix)} on {len(studies)} data sets",
-        "## Verdicts",
-        _table(studies, rows, margin),
+        f"## Verdicts{unit.by}",
+        _table(studies, rows, margin, unit),
         _few(len(studies)),
-        _HOW_TO_READ.format(alpha=f"{ALPHA:.0%}"),
+        _HOW_TO_READ.format(alpha=f"{ALPHA:.0%}", unit=unit.name),
         "## Ranks over data sets",
         *ranks_section(studies, path),
         "## The studies",
@@ -65,12 +75,12 @@ def render(studies: Mapping[str, Results], path: Path | None = None) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _table(studies: Mapping[str, Results], rows: list[Overall], margin: float) -> str:
+def _table(studies: Mapping[str, Results], rows: list[Overall], margin: float, unit: Unit) -> str:
     headers = [
-        *("Row", "Against", *(f"{escape(name)}, points" for name in studies)),
-        *("Overall", "Mean, points (95% interval)", "Holm p", "Spread, points", "p equal"),
+        *("Row", "Against", *(f"{escape(name)}, {unit.name}" for name in studies)),
+        *("Overall", f"Mean, {unit.name} (95% interval)", "Holm p", f"Spread, {unit.name}", "p equal"),
     ]
-    lines = [[*_of_row(row), *_by_data(studies, row), *_overall(row, margin)] for row in rows]
+    lines = [[*_of_row(row), *_by_data(studies, row, unit), *_overall(row, margin, unit)] for row in rows]
     if not lines:
         return "No row has three seeds on any data set yet."
     sides = ["left"] * 2 + ["right"] * len(studies) + ["left"] + ["right"] * 4
@@ -81,23 +91,22 @@ def _of_row(row: Overall) -> list[str]:
     return [escape(row.row), escape(row.against)]
 
 
-def _by_data(studies: Mapping[str, Results], row: Overall) -> list[str]:
+def _by_data(studies: Mapping[str, Results], row: Overall, unit: Unit) -> list[str]:
     return [
-        f"{points(found.estimate.value)} ({found.call})" if (found := row.by_data.get(name)) else MISSING
+        f"{unit.signed(found.estimate.value)} ({found.call})" if (found := row.by_data.get(name)) else MISSING
         for name in studies
     ]
 
 
-def _overall(row: Overall, margin: float) -> list[str]:
+def _overall(row: Overall, margin: float, unit: Unit) -> list[str]:
     if row.pooled is None:
         return [MISSING] * 5
-    interval = row.pooled.estimate.interval()
-    word = f"no difference > {margin_text(margin)}" if row.call == "no difference" else row.call
+    word = f"no difference > {unit.margin(margin)}" if row.call == "no difference" else row.call
     return [
         f"**{word}**" if row.call in ("better", "worse") else word,
-        points_between(interval.mean, interval.low, interval.high),
+        unit.between(row.pooled.estimate.interval()),
         f"{row.p_holm:.3f}" if row.p_holm >= 0.001 else "< 0.001",
-        f"{100 * row.pooled.spread:.2f}",
+        unit.signed(row.pooled.spread).removeprefix("+"),
         f"{row.pooled.p_equal:.3f}" if row.pooled.p_equal >= 0.001 else "< 0.001",
     ]
 

@@ -11,10 +11,10 @@ from bench.evidence.decide import Call
 from bench.evidence.pareto import weigh
 from bench.evidence.results import Results, RowResult
 from bench.records.record import Curves, Record
-from bench.report.forest import CALLS, LABEL, TITLE, forest_of
+from bench.report.forest import CALLS, forest_of
 from bench.report.plots.limits import curves_title, first_curves, first_panels
 from bench.report.plots.style import BASELINE, FAMILIES, OTHER, Family, family
-from bench.report.text import interval, percent, pluralise, points_between, sanitize, seconds
+from bench.report.text import interval, percent, pluralise, sanitize, seconds
 
 Shape = Literal["up", "down", "square", "left", "right", "circle-hollow", "up-hollow", "down-hollow"]
 
@@ -99,34 +99,37 @@ def forest(results: Results) -> Plot | None:
     found = forest_of(results)
     if found is None:
         return None
-    reach = _percent(found.reach)
+    unit = found.unit
+    reach = _rounded(unit.factor * found.reach)
     points: list[Point] = []
     lines: list[Line] = []
     for y, verdict in enumerate(found.verdicts):
-        kind, of = _CALL_KINDS[verdict.call], verdict.accuracy
+        kind, of = _CALL_KINDS[verdict.call], verdict.difference
         text = [
             f"{sanitize(verdict.row)} against {sanitize(verdict.against)}",
-            f"{points_between(of.mean, of.low, of.high)} points, {pluralise(verdict.n_seeds, 'seed')}",
+            f"{unit.between(of)} {unit.name}, {pluralise(verdict.n_seeds, 'seed')}",
             verdict.call,
         ]
-        low, high = max(_percent(of.low), -reach), min(_percent(of.high), reach)
+        low, mean, high = (_rounded(unit.factor * at) for at in (of.low, of.mean, of.high))
+        beyond = low < -reach, high > reach
+        low, high = max(low, -reach), min(high, reach)
         if low < high:
             lines.append(Line([(low, y), (high, y)], "interval", kind))
-        if abs(_percent(of.mean)) <= reach:
-            points.append(Point(_percent(of.mean), y, _SHAPES[verdict.call], kind, tuple(text)))
-        if _percent(of.low) < -reach:
+        if abs(mean) <= reach:
+            points.append(Point(mean, y, _SHAPES[verdict.call], kind, tuple(text)))
+        if beyond[0]:
             points.append(Point(-reach, y, "left", kind, tuple(text)))
-        if _percent(of.high) > reach:
+        if beyond[1]:
             points.append(Point(reach, y, "right", kind, tuple(text)))
     return Plot(
         "forest",
-        TITLE,
-        Axis(LABEL, -1.03 * reach, 1.03 * reach),
+        found.title,
+        Axis(found.axis, -1.03 * reach, 1.03 * reach),
         Axis("", -0.6, len(found.verdicts) - 0.4, rows=found.labels),
         tuple(points),
         tuple(lines),
-        (Reference("x", 0.0, "equal accuracy"),),
-        band=(_percent(-found.margin), _percent(found.margin)),
+        (Reference("x", 0.0, f"equal {results.metric.title}"),),
+        band=(_rounded(-unit.factor * found.margin), _rounded(unit.factor * found.margin)),
     )
 
 
@@ -170,7 +173,7 @@ def accuracy_time(results: Results) -> Plot | None:
         kind, x, y = _family(results, result), _time(result), _percent(result.accuracy() or 0)
         lines.append(Line([(x, _percent(bound)) for bound in result.interval or ()], "interval", kind))
         points.append(_mean(result, kind, x, y, label=sanitize(result.name)))
-    if tradeoff := weigh(results):
+    if tradeoff := weigh(results.by_accuracy):
         front = [(_time(row), _percent(row.accuracy() or 0)) for row in tradeoff.by_time]
         lines.append(Line(front, "front", 0))
     low, high = _around(*(y for line in lines for _, y in line.points))
@@ -287,7 +290,11 @@ def _time(result: RowResult) -> float:
 
 
 def _percent(share: float) -> float:
-    return round(100 * share, 4)
+    return _rounded(100 * share)
+
+
+def _rounded(value: float) -> float:
+    return round(value, 4)
 
 
 def _around(*values: float) -> tuple[float, float]:

@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+from bench.evidence.metric import METRICS
 from bench.evidence.results import Results, RowResult
 from bench.records.record import Record
 from bench.report.text import changes, sanitize
@@ -70,6 +71,9 @@ def _metrics(run: Record | None) -> dict[str, Any]:
         metrics = getattr(run.metrics, split) if run and run.metrics else None
         for name in ("n", "correct", "accuracy", "log_loss"):
             line[f"{split}_{name}"] = getattr(metrics, name, None)
+    for metric in METRICS.values():
+        if metric.weighs_classes:
+            line[f"test_{metric.name.replace('-', '_')}"] = metric.score(run) if run else None
     return line
 
 

@@ -6,6 +6,7 @@ from statistics import fmean
 
 from tabulate import tabulate
 
+from bench.evidence.metric import ACCURACY
 from bench.evidence.results import Results
 from bench.records.record import Record
 from bench.records.study import Published
@@ -21,6 +22,7 @@ from bench.report.text import (
     seconds,
     superscript,
 )
+from bench.report.units import unit_of
 
 
 def section(results: Results, title: str, headers: list[str], rows: list[list[str]], align: str) -> str:
@@ -68,6 +70,10 @@ def rows_table(results: Results) -> str:
         ),
         *("Parameters trained / all", "Memory added"),
     ]
+    unit = unit_of(results.metric)
+    by_other = results.metric is not ACCURACY
+    if by_other:
+        headers[2:2] = [unit.score_column, f"95% interval of {results.metric.title}"]
     published = any(result.published for result in finished)
     if published:
         headers += ["Published test, %", "Published, min (A100)"]
@@ -87,6 +93,9 @@ def rows_table(results: Results) -> str:
             MISSING if total is None else f"{count(trained)} / {count(total)}",
             memory(result.added_mem_bytes),
         ]
+        if by_other:
+            score, bounds = result.score(results.metric), result.interval_of(results.metric)
+            cells[2:2] = [unit.bare(score), unit.score_interval(bounds)]
         rows.append(cells + (_figures(result.published) if published else []))
     align = "ll" + "r" * (len(headers) - 2)
     if not results.axis:

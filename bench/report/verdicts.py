@@ -7,9 +7,9 @@ from bench.evidence.cut import cut_rows
 from bench.evidence.decide import ALPHA
 from bench.evidence.design import design_of
 from bench.evidence.looks import repeated_looks
+from bench.evidence.metric import ACCURACY
 from bench.evidence.paired import Ratio
 from bench.evidence.results import Results
-from bench.evidence.student import Difference
 from bench.evidence.unsteady import are_many, unsteady_rows
 from bench.evidence.variance import components, confounded, independent
 from bench.evidence.verdicts import Verdict, judge
@@ -17,10 +17,11 @@ from bench.report.cut import MARK, cut_sentences
 from bench.report.looks import looks_section
 from bench.report.outlook import design_note, margin_note, open_section
 from bench.report.tables import section
-from bench.report.text import MISSING, escape, join, margin_text, percent, points, sentence
+from bench.report.text import MISSING, escape, join, percent, sentence
+from bench.report.units import unit_of
 
 _MEANINGS = """\
-*Better* and *worse*: the recipe is more or less accurate, over other seeds and test texts than these; the chance that \
+*Better* and *worse*: the recipe {is_better}, over other seeds and test texts than these; the chance that \
 any such word in this report is wrong is about {alpha}. *No difference > {margin}*: a difference of {margin} or more, \
 in either direction, is ruled out at the same level. *Undecided*: neither can be concluded yet."""
 _OF_MODELS = """\
@@ -44,13 +45,14 @@ def verdicts_section(results: Results) -> str:
         return ""
     tests = independent(results.study.seeds)
     cut = cut_rows(results)
+    unit = unit_of(results.metric)
     rows = [
         _cells(verdict, tests, bool(cut.keys() & {verdict.row, verdict.against}))
         for verdict in verdicts.values()
     ]
-    headers = ["Row", "Against", "Verdict", "Difference, points", "95% interval", "Holm p"]
+    headers = ["Row", "Against", "Verdict", unit.difference_column, "95% interval", "Holm p"]
     headers += ["Seeds", "Time", "95% interval of time"]
-    table = section(results, "Verdicts", headers, rows, "lll" + "r" * (len(headers) - 3))
+    table = section(results, f"Verdicts{unit.by}", headers, rows, "lll" + "r" * (len(headers) - 3))
     looks = looks_section(results, verdicts) if tests else []
     explained = _explanations(results, verdicts)
     return "\n\n".join([table, *explained, *looks, *open_section(results, verdicts)])
@@ -127,8 +129,9 @@ def unsteady_note(results: Results) -> str:
     rows = unsteady_rows(results)
     if not rows:
         return ""
+    unit = unit_of(results.metric)
     each = join(
-        f"{name} (lowest {percent(found.lowest)}%, median {percent(found.median)}%)"
+        f"{name} ({unit.lowest} {unit.score(found.lowest)}, median {unit.score(found.median)})"
         for name, found in rows.items()
     )
     text = (
@@ -144,12 +147,13 @@ def unsteady_note(results: Results) -> str:
 
 
 def _cells(verdict: Verdict, tested: bool, cut: bool) -> list[str]:
+    unit = unit_of(verdict.metric)
     return [
         escape(verdict.row),
         escape(verdict.against),
         said(verdict) + (f" {MARK}" if cut else ""),
-        points(verdict.accuracy.mean),
-        _interval(verdict.accuracy),
+        unit.signed(verdict.difference.mean),
+        unit.interval(verdict.difference),
         _p(verdict.p_holm) if tested else MISSING,
         str(verdict.n_seeds),
         MISSING if verdict.time is None else f"{verdict.time.ratio:.2f} ×",
@@ -159,15 +163,21 @@ def _cells(verdict: Verdict, tested: bool, cut: bool) -> list[str]:
 
 def _explanations(results: Results, verdicts: dict[str, Verdict]) -> list[str]:
     of_models = [verdict for verdict in verdicts.values() if not verdict.is_of_recipes]
-    claims = " and of its published claims" if any(result.claimed for result in results.rows) else ""
-    lines = [_MEANINGS.format(alpha=f"{ALPHA:.0%}", margin=margin_text(results.margin))]
+    has_claims = results.metric is ACCURACY and any(result.claimed for result in results.rows)
+    claims = " and of its published claims" if has_claims else ""
+    unit = unit_of(results.metric)
+    meanings = _MEANINGS.format(
+        alpha=f"{ALPHA:.0%}", margin=unit.margin(results.margin), is_better=unit.is_better
+    )
+    lines = [meanings]
     if of_models and independent(results.study.seeds):
         lines = (
             [models_note(of_models), *lines, _OF_MODELS]
             if len(of_models) < len(verdicts)
             else [models_note(of_models), _OF_MODELS]
         )
-    lines.append(f"{margin_note(results)} {design_note(design_of(results.study), len(results.study.seeds))}")
+    design = design_of(results.study, results.metric)
+    lines.append(f"{margin_note(results)} {design_note(design, len(results.study.seeds))}".strip())
     if note := unsteady_note(results):
         lines.append(f"**{sentence(note)}**")
     lines.append(_HOW_TO_READ.format(claims=claims))
@@ -203,15 +213,14 @@ def models_note(of_models: list[Verdict]) -> str:
 
 def said(verdict: Verdict) -> str:
     """The verdict's word, with the lowest seed of a row that fails."""
+    unit = unit_of(verdict.metric)
     text = (
-        f"no difference > {margin_text(verdict.margin)}" if verdict.call == "no difference" else verdict.call
+        f"no difference > {unit.margin(verdict.margin)}" if verdict.call == "no difference" else verdict.call
     )
     text = f"**{text}**" if verdict.call not in ("undecided", "no difference") else text
-    return f"{text} (lowest seed {percent(verdict.unsteady.lowest)}%)" if verdict.unsteady else text
-
-
-def _interval(difference: Difference) -> str:
-    return f"{points(difference.low)} to {points(difference.high)}"
+    if verdict.unsteady is None:
+        return text
+    return f"{text} ({unit.lowest} seed {unit.score(verdict.unsteady.lowest)})"
 
 
 def _ratio_interval(ratio: Ratio | None) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from typer import Option
 
+from bench.records.metric_names import MetricName
 from gptcore.commands.options import FileOptions
 from gptcore.data.options import ReadOptions
 
@@ -72,6 +73,12 @@ class RunOptions(DataOptions):
             "which splits the variance of the accuracy between them"
         ),
     ] = field(default_factory=lambda: ["init,order,split"])
+    metric: Annotated[
+        MetricName | None,
+        Option(
+            help="judge rows by this metric, also with --until-decided; fixed before the first run; default: accuracy"
+        ),
+    ] = None
     splits: Annotated[
         Literal["random", "kfold"],
         Option(

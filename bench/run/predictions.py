@@ -37,5 +37,6 @@ def predictions_of(evaluation: Evaluation, examples: np.ndarray | None) -> Predi
         examples=None if examples is None else examples.tolist(),
         probabilities=probabilities.round(6).tolist(),
         classes=None if classes is None else classes.tolist(),
+        losses=evaluation.losses.round(6).tolist(),
         roc_auc=area,
     )

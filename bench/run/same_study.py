@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from bench.records.metric_names import MetricName
 from bench.records.record import Record
 from bench.records.store import load_study
 from bench.records.study import Row, Study, has_same_checkpoint
@@ -48,6 +49,22 @@ def difference(record: Record, study: Study) -> str | None:
     if not has_same_checkpoint(record, study):
         return f"runs of {record.recipe.model} with different checkpoint files ({record.run_id})"
     return None
+
+
+def metric_of(folder: Path, asked: MetricName | None, records: Mapping[str, Record]) -> MetricName:
+    """By which the rows of a study in `folder` are judged. Raises UserError where it has results by another one."""
+    try:
+        planned = load_study(folder).metric
+    except UserError:  # no manifest, or a damaged one
+        return asked or "accuracy"
+    if asked is None or asked == planned:
+        return planned
+    if any(record.status == "done" for record in records.values()):
+        raise UserError(
+            f"--metric {asked}: {folder} has results and judges by {planned}, which was fixed before the first run: "
+            f"leave --metric out, choose another folder with --out, or try `report --metric {asked}`"
+        )
+    return asked
 
 
 def _check_weights(folder: Path, study: Study) -> None:

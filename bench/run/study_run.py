@@ -21,7 +21,13 @@ from bench.run.executors.local import Here
 from bench.run.jobs import choose_device
 from bench.run.looks import asked_looks, check_looks, parse_budget, scheme_of
 from bench.run.options import LookOptions, RunOptions
-from bench.run.same_study import check_same_study, checkpoints_of, reported_study, unknown_checkpoints
+from bench.run.same_study import (
+    check_same_study,
+    checkpoints_of,
+    metric_of,
+    reported_study,
+    unknown_checkpoints,
+)
 from bench.run.tune import StudyOn, choices, trial_data
 from bench.run.worker import SessionSpec
 from bench.study.axis import choose_all, resolve_on
@@ -150,6 +156,7 @@ def open_study(options: RunOptions, judged: LookOptions = ONE_LOOK, site: Site =
     resolved = resolve_on(matrix, models, changes, *narrowed, values)
     warnings = [*data.warnings, *resolved.warnings]
     seeds = make_seeds(looks[-1], vary)
+    records = load_records(folder)
     study = Study(
         name=name,
         matrix=matrix.name,
@@ -161,6 +168,7 @@ def open_study(options: RunOptions, judged: LookOptions = ONE_LOOK, site: Site =
         rows=list(resolved.rows),
         seeds=seeds,
         scheme=scheme_of(looks, seeds),
+        metric=metric_of(folder, options.metric, records),
         dataset=dataset_facts(data),
         checkpoints=checkpoints_of(resolved.rows),
         notes=list(data.notes),
@@ -169,7 +177,6 @@ def open_study(options: RunOptions, judged: LookOptions = ONE_LOOK, site: Site =
         command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
     )
     device = choose_device(options.device, site.has_cuda)
-    records = load_records(folder)
     check_same_study(folder, study, records)
     plan = make_plan(
         study,

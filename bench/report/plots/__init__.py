@@ -46,14 +46,14 @@ def question_plot(results: Results, question: str) -> str:
 
 def _planned(results: Results) -> Iterator[Planned]:
     """Each plot that has something to show."""
-    from bench.report.forest import TITLE, forest_of
+    from bench.report.forest import forest_of
     from bench.report.plots import charts
     from bench.report.plots.forest import forest_plot
 
     if not results.finished:
         return
     if forest := forest_of(results):
-        yield "forest", TITLE, lambda title: forest_plot(forest, title)
+        yield "forest", forest.title, lambda title: forest_plot(forest, title)
     shown = [result for result in results.rows if result.done or result.published]
     yield "accuracy", "Test accuracy of every row", lambda title: charts.accuracy(results, shown, title)
     yield from _cost_and_curves(results)
@@ -74,7 +74,7 @@ def _cost_and_curves(results: Results) -> Iterator[Planned]:
     if sum(bool(result.seconds()) for result in results.finished) > 1:
         title = "Test accuracy against the time of a run"
         yield "accuracy-time", title, lambda title: charts.accuracy_time(results, title)
-    if tradeoff := weigh(results):
+    if tradeoff := weigh(results.by_accuracy):
         title = "Accuracy against cost: time and trained parameters"
         yield "pareto", title, lambda title: pareto(results, tradeoff, title)
     curves = [run.curves for run in results.done if run.curves]

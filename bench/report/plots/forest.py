@@ -9,10 +9,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from bench.evidence.decide import Call
-from bench.report.forest import CALLS, LABEL, Forest
+from bench.report.forest import CALLS, Forest
 from bench.report.plots import style
 from bench.report.plots.canvas import SMALL, new_figure
-from bench.report.text import fold, margin_text, points_between
+from bench.report.text import fold
 
 _BAND = "#E9EDF1"
 _MARKS: dict[Call, dict[str, Any]] = {
@@ -27,26 +27,29 @@ _MARKS: dict[Call, dict[str, Any]] = {
 
 def forest_plot(forest: Forest, title: str) -> Figure:
     """One line per row: the difference with its interval over the band of the margin, coloured by the verdict."""
-    n, reach = len(forest.verdicts), 100 * forest.reach
+    n, factor = len(forest.verdicts), forest.unit.factor
+    reach = factor * forest.reach
     figure = new_figure(1.75 + 0.3 * n, title)
     axes = figure.subplots()
-    axes.axvspan(-100 * forest.margin, 100 * forest.margin, color=_BAND, zorder=0)
+    axes.axvspan(-factor * forest.margin, factor * forest.margin, color=_BAND, zorder=0)
     axes.axvline(0, color=style.REFERENCE, linewidth=1, zorder=1)
     for y, verdict in enumerate(forest.verdicts):
-        colour, found = CALLS[verdict.call].colour, verdict.accuracy
-        low, high = max(100 * found.low, -reach), min(100 * found.high, reach)
+        colour, found = CALLS[verdict.call].colour, verdict.difference
+        low, high = max(factor * found.low, -reach), min(factor * found.high, reach)
         if low < high:
             axes.plot([low, high], [y, y], color=colour, linewidth=2)
-        if abs(100 * found.mean) <= reach:
-            axes.plot(100 * found.mean, y, color=colour, markersize=7, linestyle="", **_MARKS[verdict.call])
-        for side, beyond in ((-1, 100 * found.low < -reach), (1, 100 * found.high > reach)):
+        if abs(factor * found.mean) <= reach:
+            axes.plot(
+                factor * found.mean, y, color=colour, markersize=7, linestyle="", **_MARKS[verdict.call]
+            )
+        for side, beyond in ((-1, factor * found.low < -reach), (1, factor * found.high > reach)):
             if beyond:
                 axes.plot(side * 0.985 * reach, y, color=colour, marker="<" if side < 0 else ">")
-        text = points_between(found.mean, found.low, found.high)
+        text = forest.unit.between(found)
         axes.annotate(
             text, (1.015, y), xycoords=("axes fraction", "data"), va="center_baseline", fontsize=SMALL
         )
-    axes.set(xlim=(-reach, reach), ylim=(n - 0.4, -0.6), xlabel=LABEL)
+    axes.set(xlim=(-reach, reach), ylim=(n - 0.4, -0.6), xlabel=forest.axis)
     axes.set_yticks(range(n), [fold(label, 36, 2) for label in forest.labels])
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
@@ -55,6 +58,6 @@ def forest_plot(forest: Forest, title: str) -> Figure:
         for call, mark in _MARKS.items()
         if any(verdict.call == call for verdict in forest.verdicts)
     ]
-    handles.append(Patch(color=_BAND, label=f"within {margin_text(forest.margin)}: no difference"))
+    handles.append(Patch(color=_BAND, label=f"within {forest.unit.margin(forest.margin)}: no difference"))
     figure.legend(handles=handles, loc="outside lower left", ncols=min(5, len(handles)), columnspacing=1.5)
     return figure

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from bench.evidence.comparison import Comparison
+from bench.evidence.models import p_texts
 from bench.evidence.paired import Moments, Paired
 
 POOL = 1494  # rows of the source, as in the published data set
@@ -118,8 +119,8 @@ def compare(right: np.ndarray, examples: list[np.ndarray]) -> dict[int, Comparis
                 text_variance=float(together[row]) / n_seeds**2,
                 overlap=overlap,
             ),
-            wins=int((wins[row] > 0).sum()),
-            losses=int((wins[row] < 0).sum()),
+            p_models=p_texts(int((wins[row] > 0).sum()), int((wins[row] < 0).sum())),
+            side_of_models=float((wins[row] > 0).sum() - (wins[row] < 0).sum()),
         )
         for row in range(n_rows)
     }

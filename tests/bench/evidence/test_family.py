@@ -43,10 +43,10 @@ def test_a_claim_and_a_verdict_on_one_pair_have_one_p(results: Results) -> None:
         assert claims[claim].p == (verdicts[row].p_holm, verdicts[row].p_holm)
     found = claims["1"].difference  # the baseline against the first token: the verdict's other way round
     assert found is not None
-    assert found.mean == -verdicts["first-token"].accuracy.mean
+    assert found.mean == -verdicts["first-token"].difference.mean
     assert (found.low, found.high) == (
-        -verdicts["first-token"].accuracy.high,
-        -verdicts["first-token"].accuracy.low,
+        -verdicts["first-token"].difference.high,
+        -verdicts["first-token"].difference.low,
     )
 
 

@@ -87,8 +87,8 @@ def test_a_row_that_is_clearly_worse_and_one_that_is_clearly_better(
     assert list(found) == ["bad", "good"]
     assert (found["bad"].call, found["good"].call) == ("worse", "better")
     assert found["bad"].against == "base"
-    assert found["bad"].accuracy.mean == pytest.approx((180 - 393) / 3 / N)
-    assert found["bad"].accuracy.high < 0 < found["good"].accuracy.low
+    assert found["bad"].difference.mean == pytest.approx((180 - 393) / 3 / N)
+    assert found["bad"].difference.high < 0 < found["good"].difference.low
     assert found["bad"].p_holm < 0.01
     assert found["bad"].outlook is not None
     assert found["bad"].outlook.needs is None
@@ -131,7 +131,7 @@ def test_a_row_is_no_different_from_its_own_recipe(study_of: Callable[..., Resul
     same = twin.row.model_copy(update={"recipe": results.rows[0].row.recipe})
     study = results.study.model_copy(update={"rows": [results.rows[0].row, same]})
     found = judge(collect(study, results.runs))["twin"]
-    assert (found.call, found.p_holm, found.accuracy.mean) == ("no difference", 1.0, 0.0)
+    assert (found.call, found.p_holm, found.difference.mean) == ("no difference", 1.0, 0.0)
 
 
 def test_rows_without_a_common_seed_get_no_verdict(study_of: Callable[..., Results]) -> None:

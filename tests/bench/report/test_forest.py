@@ -29,9 +29,9 @@ def test_the_characters_stand_where_the_figures_are(results: Results) -> None:
     lines = forest_section(results).splitlines()
     zero = lines[-4].index("0", lines[-4].index("−") + 5)
     for line, verdict in zip(lines[1:], forest.verdicts, strict=False):
-        if verdict.call == "undecided" and abs(verdict.accuracy.mean) < forest.reach:
+        if verdict.call == "undecided" and abs(verdict.difference.mean) < forest.reach:
             at = line.index("○") - zero
-            assert at == pytest.approx(24 * verdict.accuracy.mean / forest.reach, abs=1.01)
+            assert at == pytest.approx(24 * verdict.difference.mean / forest.reach, abs=1.01)
 
 
 def test_the_page_and_the_picture_show_the_same(results: Results) -> None:
@@ -42,8 +42,8 @@ def test_the_page_and_the_picture_show_the_same(results: Results) -> None:
     assert plot.y.rows == forest.labels
     at = {point.y: point for point in plot.points if point.kind not in ("left", "right")}
     for y, verdict in enumerate(forest.verdicts):
-        if abs(verdict.accuracy.mean) < forest.reach:
-            assert at[y].x == pytest.approx(100 * verdict.accuracy.mean, abs=1e-3)
+        if abs(verdict.difference.mean) < forest.reach:
+            assert at[y].x == pytest.approx(100 * verdict.difference.mean, abs=1e-3)
             assert series.KINDS[at[y].family] == CALLS[verdict.call]
     with settings():
         axes = forest_plot(forest, "title").axes[0]

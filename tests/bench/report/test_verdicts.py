@@ -29,9 +29,9 @@ def test_every_verdict_has_its_line(results: Results) -> None:
         against, said, difference, interval, p_holm, n_seeds = lines[name][:6]
         assert against == verdict.against
         assert verdict.call in said
-        assert float(difference.replace("−", "-")) == pytest.approx(100 * verdict.accuracy.mean, abs=0.005)
+        assert float(difference.replace("−", "-")) == pytest.approx(100 * verdict.difference.mean, abs=0.005)
         low, high = (float(bound.replace("−", "-")) for bound in interval.split(" to "))
-        assert low <= 100 * verdict.accuracy.mean <= high
+        assert low <= 100 * verdict.difference.mean <= high
         p = verdict.p_holm
         assert p_holm == "< 0.0001" if p < 1e-4 else float(p_holm) == pytest.approx(p, abs=0.005)
         assert n_seeds == str(verdict.n_seeds)

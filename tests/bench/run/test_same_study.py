@@ -9,7 +9,13 @@ from bench.evidence.results import collect
 from bench.records.record import Record, WeightsFacts
 from bench.records.store import save_study
 from bench.records.study import Row, Study
-from bench.run.same_study import check_same_study, checkpoints_of, reported_study, unknown_checkpoints
+from bench.run.same_study import (
+    check_same_study,
+    checkpoints_of,
+    metric_of,
+    reported_study,
+    unknown_checkpoints,
+)
 from bench.run.study_run import TOGETHER, make_seeds
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
@@ -107,3 +113,18 @@ def test_weights_are_fixed_before_the_first_run(
     with pytest.raises(UserError, match=r"row 'new': weight = 2, but .* has results with none"):
         check_same_study(tmp_path, toy_study([base, row, new]), records)
     check_same_study(tmp_path, toy_study([base, new.model_copy(update={"weight": None})]), records)
+
+
+def test_the_metric_is_fixed_before_the_first_run(
+    toy_study: Callable[..., Study], toy_record: MakeRecord, tmp_path: Path
+) -> None:
+    assert metric_of(tmp_path, None, {}) == "accuracy"
+    assert metric_of(tmp_path, "macro-f1", {}) == "macro-f1"
+    save_study(tmp_path, toy_study().model_copy(update={"metric": "macro-f1"}))
+    record = toy_record()
+    records = {record.run_id: record}
+    assert metric_of(tmp_path, None, records) == "macro-f1"
+    assert metric_of(tmp_path, "macro-f1", records) == "macro-f1"
+    assert metric_of(tmp_path, "log-loss", {}) == "log-loss"  # nothing has run yet
+    with pytest.raises(UserError, match=r"--metric log-loss: .* has results and judges by macro-f1.*--out"):
+        metric_of(tmp_path, "log-loss", records)

@@ -1,0 +1,5 @@
+"""The metrics by which rows can be judged, by name. Imports nothing, so that options can name them."""
+
+from typing import Literal
+
+MetricName = Literal["accuracy", "macro-f1", "balanced-accuracy", "log-loss"]
