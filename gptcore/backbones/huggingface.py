@@ -50,7 +50,7 @@ class HFBackbone(Backbone):
         self.model = model.eval()
         self.info = info
         self._loaded = tuple(model.modules())
-        self._path = _blocks_of(model, info)
+        self.path = _blocks_of(model, info)
         self._theirs: str = model.config._attn_implementation  # type: ignore[union-attr, assignment]
         if info.abilities.own_attention:
             hf_attention.register()
@@ -67,7 +67,7 @@ class HFBackbone(Backbone):
     @property
     def blocks(self) -> nn.ModuleList:
         """The blocks, from the bottom."""
-        found = self.model.get_submodule(self._path)
+        found = self.model.get_submodule(self.path)
         assert isinstance(found, nn.ModuleList)
         return found
 

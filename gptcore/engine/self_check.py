@@ -1,6 +1,7 @@
 """Trials of a loaded model: which rewrites of its forward pass give its own answer.
 
-Three short rows of random tokens, on their own by the model as it comes, are what each rewrite is compared with.
+Three short rows of random tokens, on their own by the model as it comes, are what each rewrite is compared with. The
+lowest blocks answer for all: blocks of a kind run the same code.
 Windows longer than the rows are not seen by a trial; attention counts them in positions, so no rewrite moves them.
 """
 
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gptcore.backbones.hf_shallow import shallow
 from gptcore.backbones.huggingface import HFBackbone
 from gptcore.data.assets import cache_dir
 from gptcore.data.rows import Rows, pad
@@ -23,9 +25,13 @@ from gptcore.engine.attention import Packing, RowAttention
 from gptcore.errors import UserError
 from gptcore.files import write_whole
 
+# How code says that it does not do a thing: what else goes wrong says nothing of the model, and is not kept
+REFUSALS = (NotImplementedError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
+NO_MEMORY = ("out of memory", "allocate memory")  # which torch says by a RuntimeError as well
 TOLERANCE = 1e-4  # of the largest state: sums in another order
 LENGTHS, WIDTH = (9, 14, 5), 16
-VERSION = 2  # of the trials: raise it with every change of them
+BLOCKS = 3  # that are tried, and more where a model has other kinds of blocks above these
+VERSION = 3  # of the trials: raise it with every change of them
 # What must hold of any model, and the rewrites that can be left off, by their names in `Abilities`
 NEEDED, REWRITES = ("whole", "right", "left"), ("trunk", "packed", "reads", "one_pad", "turns")
 
@@ -57,13 +63,18 @@ def check_itself(backbone: HFBackbone) -> None:
 
 
 def failures(backbone: HFBackbone) -> dict[str, str]:
-    """Name of each trial that its family has, and that failed -> why."""
+    """Name of each trial that its family has, and that failed -> why.
+
+    Raises what is no answer of the model, such as OSError, or MemoryError where memory ran out.
+    """
     trials, abilities = _Trials(backbone), asdict(backbone.info.abilities)
     found = {}
     for name in (*NEEDED, *(name for name in REWRITES if abilities[name])):
         try:
             reason = getattr(trials, name)()
-        except Exception as error:  # whatever a model does not do is a thing that it does not do
+        except REFUSALS as error:
+            if any(words in str(error).lower() for words in NO_MEMORY):
+                raise MemoryError(f"no memory to try out {backbone.info.model_type}: {error}") from error
             reason = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"[:200]
         if reason is not None:
             found[name] = reason
@@ -80,7 +91,8 @@ def _kept_or_found(backbone: HFBackbone) -> dict[str, str]:
             return kept
     except (OSError, ValueError, RecursionError):
         pass  # none yet, or a damaged one
-    found = failures(backbone)
+    with shallow(backbone, BLOCKS):
+        found = failures(backbone)
     with contextlib.suppress(UserError):  # a cache that cannot be written costs time only
         write_whole(path, json.dumps(found))
     return found
