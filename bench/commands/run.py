@@ -69,10 +69,7 @@ def run(
         study_runs = [open_study(one, looks, site) for one in of_each]  # what is wrong with any is said first
         kept = split_names(keep or [])
         check_names(kept, [row.name for row in study_runs[0].study.rows])
-        codes = [
-            _run_one(study_run, one, looks, verify, timeout, kept, trackers, margin)
-            for study_run, one in zip(study_runs, of_each, strict=True)
-        ]
+        codes = [_run_one(study_run, verify, timeout, kept, trackers, margin) for study_run in study_runs]
     if whole is not None:
         from bench.report.overall import write_overall
 
@@ -84,8 +81,6 @@ def run(
 
 def _run_one(
     study_run: StudyRun,
-    options: RunOptions,
-    looks: LookOptions,
     verify: bool,
     timeout: float | None,
     kept: list[str],
@@ -100,14 +95,12 @@ def _run_one(
     from bench.records.store import load_records, save_study
     from bench.run.execute import execute
     from bench.run.follow import follow, manifest_so_far, results_so_far, schedule_of
-    from bench.run.study_run import open_study
     from bench.study.plan import blocking
     from bench.track.track import Tracked, Tracking
 
     if study_run.trials:
         show_messages(study_run)
-        tune(study_run, options, timeout)
-        study_run = open_study(options, looks, study_run.site)
+        study_run = tune(study_run, timeout)
     share = METRICS[study_run.study.metric].margin(margin)
     show_messages(study_run)
     save_study(study_run.folder, manifest_so_far(study_run, study_run.records.values()))

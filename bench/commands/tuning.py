@@ -10,8 +10,8 @@ from typer import Exit, echo
 from bench.commands.live import StudyProgress
 from bench.commands.progress import console, safe, show_trials
 from bench.records.record import Record
-from bench.run.options import RunOptions
-from bench.run.study_run import StudyRun, open_study
+from bench.report.text import pluralise
+from bench.run.study_run import StudyRun
 from bench.run.tune import FOLDER, run_trials
 from bench.study.plan import PlannedRun
 
@@ -36,10 +36,14 @@ class TrialProgress(StudyProgress):
         return f"  {100 * accuracy:5.1f}% validation  {took:6.1f} s  {safe(self.name_of(run))}"
 
 
-def tune(study_run: StudyRun, options: RunOptions, timeout_s: float | None) -> None:
-    """Do the trials of a study, rung by rung. Raises UserError, and Exit where the user interrupts."""
-    assert study_run.tune is not None
-    fields = list(study_run.tune.fields)
+def tune(study_run: StudyRun, timeout_s: float | None) -> StudyRun:
+    """Do the trials of a study, rung by rung; returns the study with the values that were chosen.
+
+    Raises UserError, and Exit where the user interrupts.
+    """
+    choosing = study_run.opened.choosing
+    assert choosing is not None
+    fields = list(choosing.tune.fields)
     show_trials(study_run)
     site = study_run.site
     with (
@@ -50,9 +54,16 @@ def tune(study_run: StudyRun, options: RunOptions, timeout_s: float | None) -> N
             run_trials(
                 study_run.folder,
                 executor,
-                lambda: open_study(options, site=site).trials,
+                study_run.next_trials,
                 lambda runs: TrialProgress(runs, live, study_run.jobs, fields),
+                choosing.again,
             )
         except KeyboardInterrupt:
             echo("interrupted: finished trials are kept; the same command resumes")
             raise Exit(130) from None
+    if failed := choosing.failures():
+        reason = safe(failed[0].reason or "no reason was recorded")
+        console.print(
+            f"{pluralise(len(failed), 'trial')} failed, so its values are not chosen; the first: {reason}"
+        )
+    return study_run.opened.plan()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.records.metric_names import MetricName
 from bench.records.record import Record
 from bench.records.store import load_study
-from bench.records.study import Row, Study, has_same_checkpoint
+from bench.records.study import Row, Study
 from bench.run.looks import continued
 from gptcore.backbones.config import REGISTRY
 from gptcore.backbones.fingerprint import checkpoint_fingerprint
@@ -25,6 +26,29 @@ def checkpoints_of(rows: Iterable[Row]) -> dict[str, str]:
     return {model: digest for model, digest in found.items() if digest is not None}
 
 
+@dataclass(frozen=True)
+class StudyOn:
+    """What runs must have in common with their study. source_fingerprint: of its data; checkpoints: model -> SHA-256
+    over its checkpoint's files."""
+
+    source_fingerprint: str
+    engine: str
+    checkpoints: Mapping[str, str]
+
+
+def other_study(record: Record, on: StudyOn, runs: str = "runs") -> str | None:
+    """How a run shows that it is of another study, in words; None where it does not. runs: what it is called."""
+    then = record.weights.checkpoint if record.weights else None
+    now = on.checkpoints.get(record.recipe.model)
+    if record.dataset.source_fingerprint != on.source_fingerprint:
+        return f"{runs} on other data ({record.dataset.name})"
+    if record.engine != on.engine:
+        return f"{runs} of the {record.engine} engine"
+    if None not in (then, now) and then != now:
+        return f"{runs} of {record.recipe.model} with different checkpoint files ({record.run_id})"
+    return None
+
+
 def check_same_study(folder: Path, study: Study, records: Mapping[str, Record]) -> None:
     """Raises UserError if new runs would replace, or be mixed with, runs that are not comparable."""
     for record in records.values():
@@ -38,16 +62,13 @@ def difference(record: Record, study: Study) -> str | None:
     """What a folder with this record holds that is not of the study; None where the record belongs to it."""
     if record.dataset.limit != study.dataset.limit:
         return f"runs with --limit {_limit(record.dataset.limit)}, not {_limit(study.dataset.limit)}"
-    if record.dataset.source_fingerprint != study.dataset.source_fingerprint:
-        return f"a study on other data ({record.dataset.name})"
+    on = StudyOn(study.dataset.source_fingerprint, study.engine, study.checkpoints)
+    if (what := other_study(record, on)) is not None:
+        return what
     if record.dataset.splits != study.dataset.splits:
         return f"runs with --splits {record.dataset.splits}"
-    if record.engine != study.engine:
-        return f"runs of the {record.engine} engine"
     if record.seed_index < len(study.seeds) and record.seeds != study.seeds[record.seed_index]:
         return f"runs with other seeds ({record.run_id})"
-    if not has_same_checkpoint(record, study):
-        return f"runs of {record.recipe.model} with different checkpoint files ({record.run_id})"
     return None
 
 

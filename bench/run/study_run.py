@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from bench.evidence.looks import repeated_looks
 from bench.records.facts import dataset_facts
 from bench.records.record import Record
 from bench.records.store import RESULTS, load_records
-from bench.records.study import Row, Study
+from bench.records.study import Study
+from bench.run.data_checks import check_training_parts, check_varies
 from bench.run.environment import BUSY, BUSY_REMEDY, busy_share
 from bench.run.executors.base import Site
 from bench.run.executors.local import Here
@@ -22,28 +22,27 @@ from bench.run.jobs import choose_device
 from bench.run.looks import asked_looks, check_looks, parse_budget, scheme_of
 from bench.run.options import LookOptions, RunOptions
 from bench.run.same_study import (
+    StudyOn,
     check_same_study,
     checkpoints_of,
     metric_of,
     reported_study,
     unknown_checkpoints,
 )
-from bench.run.tune import StudyOn, choices, trial_data
+from bench.run.study_name import study_name
+from bench.run.tune import Choosing, trial_data
 from bench.run.worker import SessionSpec
 from bench.study.axis import choose_all, resolve_on
-from bench.study.matrix import Tune, load_matrix
+from bench.study.matrix import Matrix, Tune, load_matrix
 from bench.study.plan import PlannedRun, checkpoint_notes, make_plan
-from bench.study.resolve import parse_set
+from bench.study.resolve import Resolved, parse_set
 from bench.study.tuning import Tuning
-from gptcore.backbones.checkpoints import checkpoint_reachable, is_local_folder
+from gptcore.backbones.checkpoints import checkpoint_reachable
 from gptcore.backbones.convert.terms import accept_terms
-from gptcore.backbones.hub import split_revision
 from gptcore.data.datasets import Dataset, load_dataset
-from gptcore.data.subset import with_train_size
 from gptcore.errors import UserError
 from gptcore.paths import path_kind
 from gptcore.recipe import Seeds
-from gptcore.training.class_weight import check_class_weight
 
 FIRST_SEED = 123  # of the published study; further seeds count on from it
 SeedKind = Literal["init", "order", "split"]
@@ -71,13 +70,24 @@ class StudyRun:
     free_bytes: int
     messages: list[str]
     warnings: tuple[str, ...]
+    opened: Opened
     site: Site = HERE
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     jobs: int = 1
     until_decided: bool = False
     budget_s: float | None = None
     trials: tuple[PlannedRun, ...] = ()  # that are to do before the values of its rows are chosen
-    tune: Tune | None = None
+
+    @property
+    def tune(self) -> Tune | None:
+        """The values to choose from, where they are chosen."""
+        return None if self.opened.choosing is None else self.opened.choosing.tune
+
+    def next_trials(self) -> tuple[PlannedRun, ...]:
+        """The trials that are to do by now. Raises UserError, also where they have used up the budget."""
+        assert self.opened.choosing is not None
+        self.opened.budget_s()
+        return _unblocked(self.opened.choosing.now().todo, self.plan)
 
     @property
     def sharing(self) -> int:
@@ -110,10 +120,95 @@ class StudyRun:
 
 
 def open_study(options: RunOptions, judged: LookOptions = ONE_LOOK, site: Site = HERE) -> StudyRun:
-    """Resolve matrix and models, load the data, plan against the records in the folder. Raises UserError.
+    """Resolve matrix and models, load the data, plan the runs that are to be done at a site. Raises UserError."""
+    return _open(options, judged, site).plan()
 
-    site: where the runs are to be done.
-    """
+
+@dataclass(frozen=True)
+class Opened:
+    """What stays the same while values are chosen for the rows. rows: as the matrix has them, `values` left out."""
+
+    options: RunOptions
+    judged: LookOptions
+    site: Site
+    messages: tuple[str, ...]
+    matrix: Matrix
+    models: Sequence[str]
+    vary: tuple[Series, ...]
+    looks: tuple[int, ...]
+    rows: Resolved
+    data: Dataset
+    folder: Path
+    choosing: Choosing | None
+
+    def resolved(self, values: Mapping[str, Mapping[str, Any]]) -> Resolved:
+        """The rows with values that were chosen for them, by name."""
+        return _resolved(self.options, self.matrix, self.models, values) if values else self.rows
+
+    def budget_s(self) -> float | None:
+        """Seconds of --budget that trials have left; None for no limit. Raises UserError where they left none."""
+        budget_s = parse_budget(self.judged.budget) if self.judged.budget else None
+        return self.choosing.left_s(budget_s) if budget_s is not None and self.choosing else budget_s
+
+    def plan(self) -> StudyRun:
+        """Plan against the records that are in the folder by now. Raises UserError."""
+        options, judged, site, data, folder = self.options, self.judged, self.site, self.data, self.folder
+        tuned = Tuning((), ()) if self.choosing is None else self.choosing.now()
+        resolved = self.resolved({each.row: each.values for each in tuned.rows})
+        warnings = [*data.warnings, *resolved.warnings]
+        seeds = make_seeds(self.looks[-1], self.vary)
+        records = load_records(folder)
+        study = Study(
+            name=folder.name,
+            matrix=self.matrix.name,
+            about=self.matrix.about,
+            models=",".join(self.models),
+            engine=options.engine,
+            baseline=resolved.baseline,
+            questions=resolved.questions,
+            rows=list(resolved.rows),
+            seeds=seeds,
+            scheme=scheme_of(self.looks, seeds),
+            metric=metric_of(folder, options.metric, records),
+            dataset=dataset_facts(data),
+            checkpoints=checkpoints_of(resolved.rows),
+            notes=list(data.notes),
+            warnings=list(warnings),
+            tuned=list(tuned.rows),
+            command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
+        )
+        device = choose_device(options.device, site.has_cuda)
+        check_same_study(folder, study, records)
+        plan = make_plan(study, records, reachable=checkpoint_reachable, retry_failed=options.retry_failed)
+        warnings += unknown_checkpoints(folder, study, records)
+        if any(run.state == "todo" for run in plan) and (busy := busy_share()) > BUSY:
+            warnings.append(f"other programs use {busy:.0%} of the CPU: {BUSY_REMEDY}")
+        manifest, notes = reported_study(folder, study, records)
+        check_looks(folder, judged, manifest)
+        if (again := repeated_looks(manifest)) and len(manifest.seeds) not in (manifest.looks or []):
+            warnings.append(again)
+        return StudyRun(
+            folder,
+            study,
+            data,
+            manifest,
+            records,
+            plan,
+            device,
+            site.free_bytes(device),
+            [*self.messages, *checkpoint_notes(plan), *data.notes, *notes],
+            tuple(warnings),
+            self,
+            site,
+            options.precision,
+            site.n_jobs(options.jobs, (run.recipe for run in plan if run.state == "todo"), device),
+            judged.until_decided,
+            self.budget_s(),
+            _unblocked(tuned.todo, plan),
+        )
+
+
+def _open(options: RunOptions, judged: LookOptions, site: Site) -> Opened:
     looks = asked_looks(judged, options.seeds)
     if options.engine == "plain" and options.precision == "bfloat16":
         raise UserError(
@@ -122,10 +217,8 @@ def open_study(options: RunOptions, judged: LookOptions = ONE_LOOK, site: Site =
     accepted = accept_terms(options.accept_licence)
     matrix = load_matrix(options.matrix)
     models, why = choose_all(options.models, site.has_cuda, checkpoint_reachable)
-    changes = dict(parse_set(text) for text in options.changes)
     vary = parse_vary(options.vary)
-    narrowed = (split_names(options.only), split_names(options.skip))
-    resolved = resolve_on(matrix, models, changes, *narrowed)
+    resolved = _resolved(options, matrix, models)
     data = load_dataset(options.data, options=options.reading())
     tune = matrix.tune if options.tune == "on" else None
     check_varies(data, vary)
@@ -140,79 +233,30 @@ def open_study(options: RunOptions, judged: LookOptions = ONE_LOOK, site: Site =
     if tune is not None:
         data = data.with_fixed_test()
     check_training_parts(resolved.rows, data)
-    own_name = study_name(matrix.name, models, data.name, options.engine, vary, options.limit)
+    varies = () if vary == TOGETHER else vary
+    own_name = study_name(matrix.name, models, data.name, options.engine, varies, options.limit)
     if options.splits != "random":
         own_name += f"-{options.splits}"
     if matrix.tune is not None and tune is None:
         own_name += "-untuned"
-    name = options.out.name if options.out else own_name
-    folder = options.out or RESULTS / name
+    folder = options.out or RESULTS / own_name
     check_folder(folder)
-    tuned = Tuning((), ())
-    if tune is not None:
-        on = StudyOn(data.source_fingerprint, options.engine, checkpoints_of(resolved.rows))
-        tuned = choices(folder, resolved.rows, tune, FIRST_SEED, on)
-    values = {each.row: each.values for each in tuned.rows}
-    resolved = resolve_on(matrix, models, changes, *narrowed, values)
-    warnings = [*data.warnings, *resolved.warnings]
-    seeds = make_seeds(looks[-1], vary)
-    records = load_records(folder)
-    study = Study(
-        name=name,
-        matrix=matrix.name,
-        about=matrix.about,
-        models=",".join(models),
-        engine=options.engine,
-        baseline=resolved.baseline,
-        questions=resolved.questions,
-        rows=list(resolved.rows),
-        seeds=seeds,
-        scheme=scheme_of(looks, seeds),
-        metric=metric_of(folder, options.metric, records),
-        dataset=dataset_facts(data),
-        checkpoints=checkpoints_of(resolved.rows),
-        notes=list(data.notes),
-        warnings=list(warnings),
-        tuned=list(tuned.rows),
-        command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
+    on = StudyOn(data.source_fingerprint, options.engine, checkpoints_of(resolved.rows) if tune else {})
+    choosing = (
+        None if tune is None else Choosing(folder, resolved.rows, tune, FIRST_SEED, on, options.retry_failed)
     )
-    device = choose_device(options.device, site.has_cuda)
-    check_same_study(folder, study, records)
-    plan = make_plan(
-        study,
-        records,
-        reachable=checkpoint_reachable,
-        retry_failed=options.retry_failed,
-    )
-    messages = [*accepted, why, *checkpoint_notes(plan), *data.notes]
-    warnings += unknown_checkpoints(folder, study, records)
-    if any(run.state == "todo" for run in plan) and (busy := busy_share()) > BUSY:
-        warnings.append(f"other programs use {busy:.0%} of the CPU: {BUSY_REMEDY}")
-    free_bytes = site.free_bytes(device)
-    manifest, notes = reported_study(folder, study, records)
-    messages += notes
-    check_looks(folder, judged, manifest)
-    if (again := repeated_looks(manifest)) and len(manifest.seeds) not in (manifest.looks or []):
-        warnings.append(again)
-    return StudyRun(
-        folder,
-        study,
-        data,
-        manifest,
-        records,
-        plan,
-        device,
-        free_bytes,
-        messages,
-        tuple(warnings),
-        site,
-        options.precision,
-        site.n_jobs(options.jobs, (run.recipe for run in plan if run.state == "todo"), device),
-        judged.until_decided,
-        parse_budget(judged.budget) if judged.budget else None,
-        _unblocked(tuned.todo, plan),
-        tune,
-    )
+    about_data = (resolved, data, folder, choosing)
+    return Opened(options, judged, site, (*accepted, why), matrix, models, vary, looks, *about_data)
+
+
+def _resolved(
+    options: RunOptions,
+    matrix: Matrix,
+    models: Sequence[str],
+    values: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Resolved:
+    changes = dict(parse_set(text) for text in options.changes)
+    return resolve_on(matrix, models, changes, split_names(options.only), split_names(options.skip), values)
 
 
 def _unblocked(trials: Iterable[PlannedRun], plan: Iterable[PlannedRun]) -> tuple[PlannedRun, ...]:
@@ -242,57 +286,6 @@ def make_seeds(n: int, vary: tuple[Series, ...]) -> list[Seeds]:
         for i in range(1, n)
     ]
     return seeds
-
-
-def study_name(
-    matrix: str,
-    models: Sequence[str],
-    dataset: str,
-    engine: str,
-    vary: tuple[Series, ...] = TOGETHER,
-    limit: int | None = None,
-) -> str:
-    """Folder of a study: its models, and whatever is not the default (full, sms-spam, fast, all seeds vary)."""
-    parts = ["+".join(map(_model_name, models))]
-    if matrix != "full":
-        parts.append(matrix)
-    if dataset != "sms-spam":
-        parts.append(Path(dataset).stem)
-    if limit is not None:
-        parts.append(f"limit{limit}")
-    if engine != "fast":
-        parts.append(engine)
-    if vary != TOGETHER:
-        parts += ["vary", *("+".join(kinds) for kinds in vary)]
-    return "-".join(parts)
-
-
-def _model_name(model: str) -> str:
-    """Of a checkpoint's folder the name and a digest of the whole path, as many checkpoints are called "final"."""
-    if is_local_folder(model):
-        path = Path(model).resolve()
-        return f"{path.name}-{hashlib.sha256(str(path).encode()).hexdigest()[:6]}"
-    repo, revision = split_revision(model)
-    return Path(repo).name + (f"@{revision.replace('/', '-')}" if revision else "")
-
-
-def check_varies(data: Dataset, vary: tuple[Series, ...]) -> None:
-    """Raises UserError for seeds of the split alone where every part is given: their runs would be equal."""
-    if "validation" in data.given and ("split",) in vary:
-        raise UserError(
-            "--vary split: train, validation and test rows are given, so nothing would vary: leave it out"
-        )
-
-
-def check_training_parts(rows: Iterable[Row], data: Dataset) -> None:
-    """Raises UserError for a row that asks for more training texts than there are, for fewer than classes, or for
-    weights of classes that have none."""
-    for row in rows:
-        if not row.excluded:
-            try:
-                check_class_weight(row.recipe, with_train_size(data, row.recipe.train_size))
-            except UserError as error:
-                raise UserError(f"row {row.name!r}: {error}") from error
 
 
 def check_folder(folder: Path) -> None:

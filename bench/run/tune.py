@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from bench.records.record import Record
@@ -11,68 +10,98 @@ from bench.records.store import load_records, load_study
 from bench.records.study import Row, TunedRow
 from bench.run.execute import Listener, execute
 from bench.run.executors.base import Executor
+from bench.run.same_study import StudyOn, other_study
 from bench.study.matrix import Tune
 from bench.study.plan import PlannedRun
 from bench.study.tuning import Tuning, grid_of, seeds_of_trials, tuning
 from gptcore.data.datasets import Dataset
 from gptcore.data.holdout import without_test
 from gptcore.errors import UserError
-from gptcore.recipe import Seeds
+from gptcore.recipe import Recipe, Seeds
 
 FOLDER = "tuning"  # within the study's folder
 
 
-@dataclass(frozen=True)
-class StudyOn:
-    """What trials must have in common with their study. source_fingerprint: of its data with the test part fixed;
-    checkpoints: model -> SHA-256 over its checkpoint's files."""
+class Choosing:
+    """The choice of values for the rows of a study in its folder, from trials that are done rung by rung.
 
-    source_fingerprint: str
-    engine: str
-    checkpoints: Mapping[str, str]
-
-
-def choices(folder: Path, rows: Sequence[Row], tune: Tune, first_seed: int, study_on: StudyOn) -> Tuning:
-    """What is chosen for the rows, from the study's manifest or from trials, and the trials that are still to do.
-
-    A choice in the manifest stands: values are never chosen again once the study has begun. Raises UserError where it
-    was made for another recipe or from other values, and where trials in the folder are on other data.
+    rows: as the matrix has them; retry_failed: do again, once, the trials that had failed when this was made, also
+    those of a choice that no run of the study has been done with.
     """
-    fixed = {}
-    for tuned in _in_manifest(folder, study_on):
-        row = next((row for row in rows if row.name == tuned.row), None)
-        if row is None:
-            continue
-        if (tuned.recipe_id, tuned.grid) != (row.recipe.id, grid_of(row, tune)):
+
+    def __init__(
+        self,
+        folder: Path,
+        rows: Sequence[Row],
+        tune: Tune,
+        first_seed: int,
+        study_on: StudyOn,
+        retry_failed: bool = False,
+    ) -> None:
+        self.folder, self.rows, self.tune, self.study_on = folder, rows, tune, study_on
+        self.seeds = trial_seeds(tune, first_seed)
+        self._retried = retry_failed
+        there = load_records(folder / FOLDER) if retry_failed else {}
+        self.again = {run_id: record for run_id, record in there.items() if record.status == "failed"}
+
+    def now(self) -> Tuning:
+        """What is chosen, from the study's manifest or from trials, and the trials that are still to do.
+
+        A choice in the manifest stands: values are never chosen again once a run has been done with them. Raises
+        UserError where it was made for another recipe or from other values, and where trials are on other data.
+        """
+        records = self._records()
+        left = {run_id: record for run_id, record in records.items() if record != self.again.get(run_id)}
+        fixed = self._fixed()
+        found = tuning([row for row in self.rows if row.name not in fixed], self.tune, self.seeds, left)
+        by_name = fixed | {tuned.row: tuned for tuned in found.rows}
+        return Tuning(found.todo, tuple(by_name[row.name] for row in self.rows if row.name in by_name))
+
+    def left_s(self, budget_s: float) -> float:
+        """Seconds of a budget that trials have left for runs. Raises UserError where none are left."""
+        costs = ((r.cost.marginal_s, r.environment.jobs) for r in self._records().values() if r.cost)
+        spent_s = sum(took_s / jobs for took_s, jobs in costs)
+        if spent_s >= budget_s:
             raise UserError(
-                f"row {row.name!r}: its values in {folder} were chosen for another recipe or from other values: "
-                "restore the matrix, or choose another folder with --out"
+                f"--budget of {budget_s:g} s: trials have taken {spent_s:.0f} s of it: raise it, or choose from fewer "
+                "values; finished trials are kept"
             )
-        fixed[tuned.row] = tuned
-    records = load_records(folder / FOLDER)
-    _check_trials(folder / FOLDER, records, study_on)
-    open_rows = [row for row in rows if row.name not in fixed]
-    found = tuning(open_rows, tune, trial_seeds(tune, first_seed), records)
-    by_name = fixed | {tuned.row: tuned for tuned in found.rows}
-    return Tuning(found.todo, tuple(by_name[row.name] for row in rows if row.name in by_name))
+        return budget_s - spent_s
 
+    def failures(self) -> list[Record]:
+        """The trials that have failed by now."""
+        return [record for record in self._records().values() if record.status == "failed"]
 
-def _check_trials(folder: Path, records: Mapping[str, Record], study_on: StudyOn) -> None:
-    """Raises UserError for trials that say nothing of this study's data, engine or checkpoints."""
-    for record in records.values():
-        checkpoint = record.weights.checkpoint if record.weights else None
-        if record.dataset.source_fingerprint != study_on.source_fingerprint:
-            what = f"trials on other data ({record.dataset.name})"
-        elif record.engine != study_on.engine:
-            what = f"trials of the {record.engine} engine"
-        elif (
-            None not in (checkpoint, now := study_on.checkpoints.get(record.recipe.model))
-            and checkpoint != now
-        ):
-            what = f"trials of {record.recipe.model} with other checkpoint files"
-        else:
-            continue
-        raise UserError(f"{folder} holds {what}: choose another folder with --out, or remove it")
+    def _records(self) -> dict[str, Record]:
+        """The trials by run id. Raises UserError for those on other data, or of another engine or checkpoint."""
+        where = self.folder / FOLDER
+        records = load_records(where)
+        for record in records.values():
+            if (what := other_study(record, self.study_on, "trials")) is not None:
+                raise UserError(f"{where} holds {what}: choose another folder with --out, or remove it")
+        return records
+
+    def _fixed(self) -> dict[str, TunedRow]:
+        """The choices in the manifest, by row. Raises UserError where they are not of this matrix."""
+        fixed, by_name = {}, {row.name: row for row in self.rows}
+        for tuned in _in_manifest(self.folder, self.study_on):
+            if (row := by_name.get(tuned.row)) is None:
+                continue
+            if (tuned.recipe_id, tuned.grid) != (row.recipe.id, grid_of(row, self.tune)):
+                raise UserError(
+                    f"row {row.name!r}: its values in {self.folder} were chosen for another recipe or from other "
+                    "values: restore the matrix, or choose another folder with --out"
+                )
+            if not (self._retried and self._may_be_chosen_again(row, tuned)):
+                fixed[tuned.row] = tuned
+        return fixed
+
+    def _may_be_chosen_again(self, row: Row, tuned: TunedRow) -> bool:
+        """Whether a trial had failed, and nothing is known yet of the row with the values that were chosen."""
+        chosen = Recipe.model_validate(row.recipe.model_dump() | tuned.values).id
+        runs = load_records(self.folder).values()
+        has_failed = any(trial.accuracy is None for trial in tuned.trials)
+        return has_failed and not any(run.recipe_id == chosen and run.status == "done" for run in runs)
 
 
 def trial_seeds(tune: Tune, first_seed: int) -> list[Seeds]:
@@ -90,14 +119,16 @@ def run_trials(
     executor: Executor,
     todo: Callable[[], Sequence[PlannedRun]],
     listener: Callable[[Sequence[PlannedRun]], Listener],
+    seen: Mapping[str, Record],
 ) -> None:
     """Do the trials, rung by rung, until none is left to do. Safe to interrupt, as runs are.
 
-    executor: on `trial_data`; todo: the trials of the next rung; listener: who hears of them. Raises UserError.
+    executor: on `trial_data`; todo: the trials of the next rung; listener: who hears of them; seen: run id -> record
+    of trials that are done again. Raises UserError.
     """
     where = folder / FOLDER
     while runs := list(todo()):
-        execute(runs, where, {}, executor, listener(runs))
+        execute(runs, where, seen, executor, listener(runs))
 
 
 def _in_manifest(folder: Path, study_on: StudyOn) -> list[TunedRow]:

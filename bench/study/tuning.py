@@ -103,7 +103,7 @@ def tuning(rows: Iterable[Row], tune: Tune, seeds: Sequence[Seeds], records: Map
             if not left:
                 raise UserError(
                     f"row {row.name!r}: every trial failed: {_reason(shortened, seeds, records)} "
-                    "(to try again, remove tuning/ from the study's folder)"
+                    "(to try again: run --retry-failed, or remove tuning/ from the study's folder)"
                 )
         todo |= {run.run_id: run for run in pending}
         if not pending and left:

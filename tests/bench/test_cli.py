@@ -565,7 +565,7 @@ def test_other_data_in_the_same_folder_is_refused(bench: Bench, study: list[str]
     write_messages(tmp_path / "others.csv", 21)
     answer = bench("run", *study, "--data", "others.csv")
     assert answer.code == 2
-    assert "study holds a study on other data (messages.csv)" in answer.err
+    assert "study holds runs on other data (messages.csv)" in answer.err
     assert "--out" in answer.err
     assert (tmp_path / "study" / "study.json").read_bytes() == before
 

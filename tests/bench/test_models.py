@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.commands.progress import _bytes
-from bench.run.study_run import study_name
+from bench.run.study_name import study_name
 from gptcore.backbones import hub
 from gptcore.backbones.catalogue import CATALOGUE
 from gptcore.backbones.convert import cache as conversion
