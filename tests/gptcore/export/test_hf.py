@@ -90,7 +90,7 @@ def test_what_cannot_be_expressed_is_refused_with_the_reason(kept, file, tmp_pat
 )
 def test_other_decoders(kept, checkpoint, file, tmp_path, family, around) -> None:
     choices = {"model": str(checkpoint(family, around)), "attention": "native", "train": "last_block"}
-    folder = kept(**choices, head="no_bias" if family in ("llama", "gemma3_text") else "linear")
+    folder = kept(**choices, head="linear" if family in ("gpt_neox", "opt", "bloom") else "no_bias")
     assert export(folder, load_dataset(file), "hf", tmp_path / "hf") == 24
 
 
