@@ -104,6 +104,7 @@ SEEN_LEFT = {"padding": "left", "position": "mean", "context": 12}
                 {"train": "dora"},
                 {"train": "vera"},
                 {"train": {"method": "prefix", "n": 3}},
+                {"attention": "bidirectional_upper_half", "attend_padding": False},
             )
         ),
     ],
