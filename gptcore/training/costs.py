@@ -14,12 +14,16 @@ import torch
 
 from gptcore.backbones.base import Backbone
 from gptcore.backbones.gpt import GPT
+from gptcore.backbones.hf_attention import AnyValues
 from gptcore.backbones.hf_config import HFConfig
 from gptcore.backbones.model_info import AnyConfig
+from gptcore.data.rows import Rows
 from gptcore.methods.base import Method
+from gptcore.methods.layers import All
 from gptcore.recipe import Recipe
 
 FLOAT_BYTES = 4
+DEVICE = "meta"  # of models that are counted
 EVALUATION_ROWS = 32  # rows that are predicted at a time
 
 
@@ -57,6 +61,43 @@ def count(config: AnyConfig, method: Method) -> Counts:
     )
 
 
+@cache
+def saved_beside_formula(config: AnyConfig, method: Method, batch: int, tokens_per_row: int) -> int:
+    """Bytes that one block keeps for its backward pass because of what the method adds, such as DoRA's weights.
+
+    Counted on the meta device: what is kept with the method attached, beyond a block that learns as a whole, which the
+    formula of `estimate_memory` counts.
+    """
+    if not config.abilities.trunk or method.frozen_below(config.n_blocks) == config.n_blocks:
+        return 0
+    try:
+        kept = [_saved_bytes(config, each, batch, tokens_per_row) for each in (method, All())]
+    except NotImplementedError:  # an operation that torch has not on this device: it is an estimate
+        return 0
+    return max(0, kept[0] - kept[1])
+
+
+def _saved_bytes(config: AnyConfig, method: Method, batch: int, tokens_per_row: int) -> int:
+    """What the last block keeps for its backward pass, each storage once, parameters left out."""
+    backbone = _without_weights(config.with_blocks(1))
+    method.attach(backbone, torch.Generator())
+    backbone.train()
+    own = {p.untyped_storage()._cdata for p in backbone.parameters()}
+    kept: dict[int, torch.UntypedStorage] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in own:
+            kept[storage._cdata] = storage
+        return tensor
+
+    states = torch.empty(batch, tokens_per_row, config.width, device=DEVICE, requires_grad=True)
+    lengths = torch.empty(batch, dtype=torch.int64, device=DEVICE)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        backbone.run(Rows(states, lengths), AnyValues(config.abilities.causal), stop=1)
+    return sum(storage.nbytes() for storage in kept.values())
+
+
 def n_trained_params(config: AnyConfig, recipe: Recipe, n_classes: int) -> int:
     """Parameters that learn: the head, and what the method adds to it."""
     return count(config, recipe.method).learning + (config.width + 1) * n_classes
@@ -77,7 +118,8 @@ def estimate_memory(
               token embedding that learn where it does, None for all of them, as in the plain loop
     backward: for every block that a gradient passes, batch x T x (8 d_model + 2 d_mlp) floats: inputs of both norms and
               their outputs, query, key and value, attention output, both widths of the MLP before and after
-              GELU; fused attention keeps no weights. A batch has no more rows than n_train, the training texts
+              GELU; fused attention keeps no weights; and what a method keeps beside it, counted. A batch has no more
+              rows than n_train, the training texts
     predicting: what one block needs for EVALUATION_ROWS rows, if that is more
     masks:    one bool for each pair of positions of a row
     (after Korthikanti et al. 2022, section 4.1, without dropout and in float32)
@@ -94,8 +136,10 @@ def estimate_memory(
     batch = min(recipe.batch_size, n_train or recipe.batch_size)
     backward = batch * T * (8 * d + 2 * d_mlp) * counts.gradient_blocks
     predicting = EVALUATION_ROWS * T * (2 * d + 2 * d_mlp)
-    floats = config.n_params + copied + 3 * stepped + max(backward, predicting)
-    return FLOAT_BYTES * floats + EVALUATION_ROWS * T * T
+    beside = saved_beside_formula(config, recipe.method, batch, T) * counts.gradient_blocks
+    floats = config.n_params + copied + 3 * stepped
+    at_a_time = max(FLOAT_BYTES * backward + beside, FLOAT_BYTES * predicting)
+    return FLOAT_BYTES * floats + at_a_time + EVALUATION_ROWS * T * T
 
 
 def estimate_flops(
@@ -125,7 +169,7 @@ def _without_weights(config: AnyConfig) -> Backbone:
         from gptcore.backbones.hf_load import shapes_of
 
         return shapes_of(config)
-    with torch.device("meta"):
+    with torch.device(DEVICE):
         return GPT(config)
 
 

@@ -12,6 +12,7 @@ from bench.study.resolve import resolve
 from bench.study.tuning import candidates, rungs, seeds_of_trials, tuning
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
+from gptcore.training.loop import planned_steps
 
 MakeRecord = Callable[..., Record]
 TUNE = Tune.model_validate({"lr": [1e-4, 1e-3, 1e-2, 1e-1]})
@@ -149,3 +150,22 @@ def test_a_mistake_in_tune_is_told_in_a_line(tmp_path: Path, table: str, said: s
         load_matrix(path)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["lora", "peft", "depth", "size-of-data"])
+def test_a_tuned_study_takes_at_most_three_times_the_steps_of_an_untuned_one(
+    name: str, toy_record: MakeRecord
+) -> None:
+    """Counted on the rows that learn by steps, with three seeds, the fewest that give verdicts of recipes."""
+    matrix = load_matrix(name)
+    assert matrix.tune is not None
+    rows = [row for row in resolve(matrix, "micro").rows if not row.excluded]
+    tried, records = 0, dict[str, Record]()
+    while (found := tuning(rows, matrix.tune, seeds_of_trials(matrix.tune.seeds, 123), records)).todo:
+        for run in found.todo:
+            tried += planned_steps(run.recipe, run.recipe.train_size or 1000)
+            records[run.run_id] = finished(toy_record, run.recipe, 90)
+    recipes = {row.recipe.id: row.recipe for row in rows if row.recipe.trainer == "network"}
+    once = sum(planned_steps(recipe, recipe.train_size or 1000) for recipe in recipes.values())
+    assert 1.5 < (tried + 3 * once) / (3 * once) <= 3
+    assert (tried + 5 * once) / (5 * once) <= 2.3

@@ -8,9 +8,13 @@ from gptcore.backbones.config import REGISTRY, ModelConfig
 from gptcore.backbones.gpt import GPT
 from gptcore.data.rows import Rows
 from gptcore.engine.attention import RowAttention
+from gptcore.methods.base import Method
+from gptcore.methods.lora import Lora
 from gptcore.methods.lora_layers import inject_lora
 from gptcore.methods.spelling import Train
+from gptcore.methods.wrapped import Boft, Dora, Vera
 from gptcore.recipe import Recipe
+from gptcore.training import costs
 from gptcore.training.costs import estimate_flops, estimate_memory, n_trained_params
 
 TOY = ModelConfig(d_model=8, n_layer=3, n_head=2, context=16, vocab_size=11)
@@ -140,3 +144,25 @@ def test_a_batch_of_more_rows_than_there_are_is_one_of_all() -> None:
     assert estimate_memory(config, huge, 30, 2, 200, n_train=118) == estimate_memory(
         config, whole, 30, 2, 200
     )
+
+
+@pytest.mark.parametrize(
+    "method", [Dora(rank=2), Boft(block_size=2), Vera(rank=4), Lora(rank=2)], ids=lambda m: m.kind
+)
+def test_what_a_method_keeps_for_its_backward_pass_is_counted(
+    toy_config, monkeypatch: pytest.MonkeyPatch, method: Method
+) -> None:
+    """On the CPU, with values, the same tensors are kept."""
+    found = costs.saved_beside_formula(toy_config(), method, 3, 7)
+    costs.saved_beside_formula.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(costs, "_without_weights", lambda config: GPT(config))
+        patch.setattr(costs, "DEVICE", "cpu")
+        assert costs.saved_beside_formula(toy_config(), method, 3, 7) == found
+    costs.saved_beside_formula.cache_clear()
+    block = [p for p in GPT(toy_config()).blocks[0].parameters() if p.dim() == 2]
+    weights = 4 * sum(p.numel() for p in block)
+    assert found < weights if method.kind in ("lora", "vera") else found > weights
+    recipe = Recipe(position="last_real").with_method(method)
+    alone = estimate_memory(toy_config(), recipe.with_method(Lora(rank=2, top=1)), 7, 2)
+    assert estimate_memory(toy_config(), recipe, 7, 2) >= alone
