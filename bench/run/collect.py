@@ -22,6 +22,7 @@ _FROM_MANIFEST = (
     "matrix",
     "engine",
     "baseline",
+    "metric",
     "scheme",
     "models",
 )  # that parts of one study have in common
