@@ -232,7 +232,8 @@ def _factors(matrix: Matrix, row: Row, against: Recipe) -> list[str]:
     """The row's changes, less those that come along with another one."""
     along: set[str] = set()
     if "model" in row.changes:
-        along.update(matrix.models.get(row.recipe.model, {}), matrix.models.get(against.model, {}))
+        for model in (row.recipe.model, against.model):
+            along.update(matrix.models.get(model, {}), model_defaults(model))
     if row.recipe.backbone is None:
         along.add("ngrams")
     if "train" in row.changes:

@@ -129,6 +129,7 @@ def test_rows_that_a_model_cannot_do_are_excluded_with_the_reason(tmp_path: Path
     assert "bidirectional as it was pretrained" in str(rows["toy-bert: no-causal-mask"].excluded)
     assert rows["nano: no-causal-mask"].excluded is None
     assert rows["toy-bert: baseline"].recipe.attention == "native"
+    assert resolve_on(load_matrix("full"), [str(folder), "mini"]).warnings == ()
 
 
 def nothing(_: Any = None) -> bool:
