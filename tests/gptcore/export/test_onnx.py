@@ -92,10 +92,10 @@ SEEN_LEFT = {"padding": "left", "position": "mean", "context": 12}
 @pytest.mark.parametrize(
     "choices",
     [
-        {"train": "features", **SEEN_LEFT},
         *(
             pytest.param(choices, marks=pytest.mark.slow)
             for choices in (
+                {"train": "features", **SEEN_LEFT},
                 {"train": {"method": "prompt", "n": 3}},
                 {"position": "last", "attend_padding": False, "context": 12},
                 {"position": "last"},
