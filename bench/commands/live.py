@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from rich.live import Live
 from rich.text import Text
@@ -25,7 +26,7 @@ class StudyProgress:
         self, planned: Sequence[PlannedRun], live: Live, write_report: Callable[[], object], jobs: int = 1
     ) -> None:
         self.write_report, self.jobs = write_report, jobs
-        self.left = [run for run in planned if run.state == "todo"]
+        self.left = {run.run_id: run for run in planned if run.state == "todo"}
         self.n_runs, self.n_ended = len(self.left), 0
         self.live = live
         self.seconds: dict[str, float] = {}  # by recipe, of its latest run
@@ -55,11 +56,11 @@ class StudyProgress:
                 self.live.console.print(f"  skipped {safe(name)}: {safe(record.reason or '')}")
             return
         self.n_ended += 1
-        self.left.remove(run)
+        self.left.pop(run.run_id, None)
         if record.status == "failed" or record.metrics is None or record.cost is None:
             self.live.console.print(f"  [red]failed[/] {safe(name)}: {safe(record.reason or '')}")
             return
-        self.seconds[run.recipe.id] = record.cost.marginal_s
+        self.seconds[run.recipe_id] = record.cost.marginal_s
         self.live.console.print(self.done(run, record))
 
     def done(self, run: PlannedRun, record: Record) -> str:
@@ -77,7 +78,7 @@ class StudyProgress:
     def refuse(self, run: PlannedRun, reason: str) -> None:
         """A run cannot be done before the user has changed something."""
         self.n_ended += 1
-        self.left.remove(run)
+        self.left.pop(run.run_id, None)
         name = self.name_of(run)
         self.live.console.print(f"  [red]not run[/] {safe(name)}: {safe(reason)}")
 
@@ -101,18 +102,32 @@ class StudyProgress:
     def _show(self, what: str) -> None:
         if self.current is None or self.current.state != "todo":
             return
-        name = self.name_of(self.current)
-        line = f"[{self.n_ended + 1}/{self.n_runs}] {sanitize(name)}  {what}  {self._eta()}"
-        self.live.update(Text(line))
+        self.live.update(_Line(self, self.current, what))
+
+    def line(self, run: PlannedRun, what: str) -> str:
+        """What is shown while a run goes on."""
+        return f"[{self.n_ended + 1}/{self.n_runs}] {sanitize(self.name_of(run))}  {what}  {self._eta()}"
 
     def _eta(self) -> str:
         """Time left: a recipe takes as long as its previous seed; one not seen yet, the mean of those seen."""
         if not self.seconds:
             return ""
         mean = sum(self.seconds.values()) / len(self.seconds)
-        total = sum(self.seconds.get(run.recipe.id, mean) for run in self.left)
+        total = sum(self.seconds.get(run.recipe_id, mean) for run in self.left.values())
         left = max(0.0, total / self.jobs - (time.monotonic() - self.began))
         return f"about {left / 60:.0f} min left" if left > 90 else f"about {left:.0f} s left"
+
+
+@dataclass(frozen=True)
+class _Line:
+    """The live line, written when the terminal shows it: events may come much faster."""
+
+    progress: StudyProgress
+    run: PlannedRun
+    what: str
+
+    def __rich__(self) -> Text:
+        return Text(self.progress.line(self.run, self.what))
 
 
 @contextmanager

@@ -202,14 +202,26 @@ def dump_json(value: Any, indent: int = 0) -> str:
     if isinstance(value, dict) and value:
         items = [f"{pad}{json.dumps(key)}: {dump_json(item, indent + 1)}" for key, item in value.items()]
         return "{\n" + ",\n".join(items) + "\n" + " " * indent + "}"
+    if isinstance(value, list) and value and all(map(_is_numbers, value)):
+        # One call for all lines: a record has thousands. Without texts nothing else reads like a border of lists.
+        return (
+            "[\n" + pad + _line(value)[1:-1].replace("], [", "],\n" + pad + "[") + "\n" + " " * indent + "]"
+        )
     if isinstance(value, list) and any(isinstance(item, list | dict) for item in value):
         lines = [pad + _line(item) for item in value]
         return "[\n" + ",\n".join(lines) + "\n" + " " * indent + "]"
     return _line(value)
 
 
+def _is_numbers(value: Any) -> bool:
+    return isinstance(value, list) and all(type(item) in (int, float) for item in value)
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
+
 def _line(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def _to_text(model: BaseModel) -> str:

@@ -118,6 +118,7 @@ class _Driver:
         self._tries: Counter[str] = Counter()
         self._memory: dict[str, int] = {}  # bytes that a run gets as it has been killed with less
         self._of_seed = Counter(run.seed_index for run in todo if run.state == "todo")
+        self._n_left = self._of_seed.total()
 
     def go(self, patient: bool) -> None:
         while True:
@@ -258,5 +259,6 @@ class _Driver:
         self.claims.give_up(run.run_id)
         if run.state == "todo":
             self._of_seed[run.seed_index] -= 1
-            if not self._of_seed[run.seed_index] and self._of_seed.total():
+            self._n_left -= 1
+            if not self._of_seed[run.seed_index] and self._n_left:
                 self.listener.seed(run.seed_index)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Literal
 
 from bench.records.record import Record, run_id
@@ -50,7 +50,12 @@ class PlannedRun:
     state: State
     reason: str | None = None
 
-    @property
+    @cached_property  # an id is a hash: thousands of runs are asked for theirs again and again
+    def recipe_id(self) -> str:
+        """The recipe's id."""
+        return self.recipe.id
+
+    @cached_property
     def run_id(self) -> str:
         """The name of its record."""
         return run_id(self.recipe, self.seed_index)

@@ -1,0 +1,104 @@
+"""What driving a study takes by itself: runs a second and memory, with an executor that has every record at once.
+
+    python -m tools.measure_driver results/embedded 1000 10000
+
+Records are those of the study in the folder, under other names: as large as real ones.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import psutil
+
+from bench.commands.live import show_progress
+from bench.records.record import Environment, Record
+from bench.records.store import load_records
+from bench.run.execute import execute
+from bench.run.executors.base import Began, Ended, Event, Job, JobEnded
+from bench.run.executors.grouping import grouped
+from bench.run.worker import SessionSpec
+from bench.study.forecast import Prediction
+from bench.study.plan import PlannedRun
+
+SLOTS = 256
+
+
+class NoWork:
+    """An executor whose runs take no time."""
+
+    shares_folder = False
+    spec: SessionSpec
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self._jobs: deque[Job] = deque()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    @property
+    def environment(self) -> Environment:
+        """Of the record."""
+        return self.record.environment
+
+    def forecast(self, plan: Sequence[PlannedRun], on_probe: object) -> dict[str, Prediction]:  # noqa: ARG002
+        """Nothing."""
+        return {}
+
+    def group(
+        self, runs: Sequence[PlannedRun], predictions: Mapping[str, Prediction]
+    ) -> list[tuple[PlannedRun, ...]]:
+        """As a cluster of 256 does."""
+        return grouped(runs, predictions, SLOTS)
+
+    def room(self) -> int:
+        """As a cluster of 256 has."""
+        return 2 * SLOTS - len(self._jobs)
+
+    def submit(self, jobs: Sequence[Job], seen: Mapping[str, Record]) -> None:  # noqa: ARG002
+        """Keep them until they are asked for."""
+        self._jobs += jobs
+
+    def events(self, timeout_s: float) -> list[tuple[int, Event]]:  # noqa: ARG002
+        """Of one job."""
+        job = self._jobs.popleft()
+        return [(job.number, event) for event in self._of(job)]
+
+    def _of(self, job: Job) -> Iterator[Event]:
+        for run in job.runs:
+            yield Began(run.run_id)
+            named = {"run_id": run.run_id, "recipe_id": run.recipe.id, "recipe": run.recipe}
+            yield Ended(self.record.model_copy(update=named | {"seed_index": run.seed_index}))
+        yield JobEnded()
+
+
+def measure(n_runs: int, record: Record) -> tuple[float, float]:
+    """Runs a second, and how much the process has grown, in MB."""
+    plan = [PlannedRun(("row",), record.recipe, seed, record.seeds, "todo") for seed in range(n_runs)]
+    process = psutil.Process()
+    before, began = process.memory_info().rss, time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder, show_progress(plan, lambda: None, SLOTS) as progress:
+        execute(plan, Path(folder), {}, NoWork(record), progress)
+    return n_runs / (time.perf_counter() - began), (process.memory_info().rss - before) / 1e6
+
+
+def main() -> None:
+    """Print a line for each number of runs."""
+    study, *counts = sys.argv[1:]
+    record = next(record for record in load_records(Path(study)).values() if record.status == "done")
+    for n_runs in map(int, counts):
+        rate, grown = measure(n_runs, record)
+        print(f"{n_runs:,} runs: {rate:.0f} runs a second, the driver grew by {grown:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
