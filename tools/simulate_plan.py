@@ -20,7 +20,7 @@ from bench.records.store import load_records
 from bench.run.executors.grouping import trunk_of
 from bench.study.plan import PlannedRun
 
-DRIVER_S = 0.004  # of the driver for each record, see docs/scale.md
+DRIVER_S = 0.016  # of the driver for each record, see docs/scale.md
 START_S = 5.0  # until a worker has loaded torch
 
 

@@ -82,8 +82,9 @@ def execute(
     seen: run id -> record, as the plan knew them; predictions: run id -> what it will take. Each record is saved as
     soon as it is there. A run that another process is at is left to it, and done here if that process ends without a
     record, unless not `patient`. A run that loses its worker is tried again, and then a failed record. Returns the
-    records of all that was to do. Raises UserError where the folder cannot be written or no worker can start, and
-    RefusedRunError at the end where a run was refused: it leaves no record, the others are done.
+    records of all that was to do, without predictions and curves, which only their files keep. Raises UserError where
+    the folder cannot be written or no worker can start, and RefusedRunError at the end where a run was refused: it
+    leaves no record, the others are done.
     """
     todo = [run for run in plan if run.state in ("todo", "blocked")]
     with Claims(folder) as claims:
@@ -251,7 +252,7 @@ class _Driver:
             save_record(self.folder, record)
             if log := self.claims.log(run.run_id):
                 log.status = record.status
-        self.records.append(record)
+        self.records.append(record.model_copy(update={"test": None, "curves": None}))
         self.listener.end(run, record)
         self._count(run)
 

@@ -159,7 +159,8 @@ def test_records_are_those_of_one_process(
 
 
 def test_what_is_done_is_not_done_again(executor: Executor, study: Path) -> None:
-    first = {record.run_id: record for record in execute(PLAN[:2], study, {}, executor, Heard())}
+    execute(PLAN[:2], study, {}, executor, Heard())
+    first = load_records(study)
     heard = Heard()
     execute(PLAN[:3], study, {}, executor, heard)
     assert {said for said in heard.said if said.startswith("start")} == {f"start {PLAN[2].run_id}"}
@@ -226,7 +227,7 @@ def test_a_killed_worker_is_tried_again(site: Site, spec: SessionSpec, tmp_path:
     assert record.status == "done"
     assert len([said for said in heard.said if said.startswith(f"start {long.run_id}")]) == 2
     assert [said for said in heard.said if "retry" in said] == [f"retry {long.run_id}: {KILLED}"]
-    assert load_records(tmp_path) == {long.run_id: record}
+    assert {run_id: found.status for run_id, found in load_records(tmp_path).items()} == {long.run_id: "done"}
 
 
 @pytest.mark.slow

@@ -1,0 +1,126 @@
+"""What only a cluster does: several machines, of which some are lost. All slow: a cluster takes 10 s to start."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from bench.records.record import Record
+from bench.records.store import load_records
+from bench.run.execute import execute
+from bench.run.executors.local import Here
+from bench.run.worker import SessionSpec
+from bench.study.plan import PlannedRun
+from gptcore.data.datasets import Dataset
+from gptcore.recipe import Recipe, Seeds
+from gptcore.result import Epoch
+
+pytest.importorskip("ray", reason="the extra [ray] is not installed")
+pytestmark = pytest.mark.slow
+
+HEAD = Recipe(model="nano", epochs=300, train="last_layer", lr=1e-3)
+ROWS = (HEAD, HEAD.model_copy(update={"train": "last_block"}), Recipe(model="tfidf"))
+PLAN = [PlannedRun((), recipe, seed, Seeds(), "todo") for seed in range(3) for recipe in ROWS]
+
+
+class AtEpoch:
+    """A listener that does something once, at the first epoch it hears of."""
+
+    def __init__(self, do: Callable[[], None]) -> None:
+        self.do: Callable[[], None] | None = do
+        self.ended: list[str] = []
+        self.retried: list[str] = []
+
+    def start(self, run: PlannedRun) -> None: ...
+
+    def epoch(self, run: PlannedRun, epoch: Epoch) -> None:  # noqa: ARG002
+        if self.do is not None:
+            do, self.do = self.do, None
+            do()
+
+    def end(self, run: PlannedRun, record: Record) -> None:  # noqa: ARG002
+        self.ended.append(run.run_id)
+
+    def retry(self, run: PlannedRun, reason: str) -> None:
+        self.retried.append(f"{run.run_id}: {reason}")
+
+    def refuse(self, run: PlannedRun, reason: str) -> None: ...
+    def wait(self, runs: Sequence[PlannedRun]) -> None: ...
+    def seed(self, seed_index: int) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def spec() -> SessionSpec:
+    texts = [f"{'win a prize' if i % 2 else 'see you'} at {i}" for i in range(40)]
+    data = Dataset.from_texts(texts, [("ham", "spam")[i % 2] for i in range(40)])
+    return SessionSpec(data, "fast", "float32", "cpu", threads=1)
+
+
+@pytest.fixture(scope="module")
+def expected(spec: SessionSpec, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    folder = tmp_path_factory.mktemp("local")
+    with Here().open(spec, folder, None) as executor:
+        execute(PLAN, folder, {}, executor, AtEpoch(lambda: None))
+    return outcomes(folder)
+
+
+def outcomes(folder: Path) -> dict[str, object]:
+    return {
+        run_id: (record.status, record.metrics, record.test)
+        for run_id, record in load_records(folder).items()
+    }
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Two machines of one core each, and the head, which does no runs; all of them on the loopback interface."""
+    monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    cluster.nodes = [cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)]
+    yield cluster
+    cluster.shutdown()
+
+
+def run_on(cluster: Any, spec: SessionSpec, folder: Path, do: Callable[[], None]) -> AtEpoch:
+    from bench.run.executors.ray_cluster import RayCluster
+
+    heard = AtEpoch(do)
+    with RayCluster(cluster.address) as site:
+        assert site.n_jobs("1", ROWS, "cpu") == 2
+        with site.open(spec, folder, None) as executor:
+            execute(PLAN, folder, {}, executor, heard)
+    assert heard.do is None
+    assert sorted(heard.ended) == sorted(run.run_id for run in PLAN)  # nothing lost, nothing twice
+    return heard
+
+
+def test_two_machines_make_the_records_of_one(
+    cluster: Any, spec: SessionSpec, expected: dict[str, object], tmp_path: Path
+) -> None:
+    run_on(cluster, spec, tmp_path, lambda: None)
+    assert outcomes(tmp_path) == expected
+
+
+def test_a_lost_machine_costs_no_run(
+    cluster: Any, spec: SessionSpec, expected: dict[str, object], tmp_path: Path
+) -> None:
+    run_on(cluster, spec, tmp_path, lambda: cluster.remove_node(cluster.nodes[0], allow_graceful=False))
+    assert outcomes(tmp_path) == expected
+
+
+def test_killed_worker_processes_of_ray_cost_no_run(
+    cluster: Any, spec: SessionSpec, expected: dict[str, object], tmp_path: Path
+) -> None:
+    def kill() -> None:
+        for process in psutil.Process().children(recursive=True):
+            if process.name().startswith("ray::do"):
+                process.kill()
+
+    heard = run_on(cluster, spec, tmp_path, kill)
+    assert heard.retried
+    assert outcomes(tmp_path) == expected
