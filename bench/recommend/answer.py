@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Literal
 
 from bench.evidence.accuracy import accuracy_interval
+from bench.evidence.decide import ALPHA
 from bench.evidence.models import MIN_SEEDS
 from bench.evidence.pareto import Candidate, weigh
 from bench.evidence.results import Results, RowResult
@@ -48,6 +49,12 @@ class Choice:
         """Rows that cost less than the one that is decided for; all where none is."""
         names = list(self.within)
         return tuple(names[: names.index(self.row.name)] if self.is_decided else names)
+
+    def rules_out(self, rows: Sequence[str], others: Sequence[str]) -> bool:
+        """Whether for one of the rows a loss of more than the margin is ruled out against all the others."""
+        # Whichever of the rows it is, so each has its share of the level.
+        worst = [max(self.within[row].against[other] for other in others) for row in rows]
+        return min(worst) * len(rows) <= ALPHA
 
     def is_out(self, name: str) -> bool:
         """Whether the row is shown to be worse than the best, and seems so by more than the margin."""

@@ -100,7 +100,7 @@ def why(answer: Answer) -> str:
 
 
 def _beside_best(choice: Choice) -> str:
-    if choice.row is choice.best:
+    if choice.row.name == choice.best.name:
         return "it is also the most accurate one"
     return f"against the most accurate one, {choice.best.name}: {_against(_found(choice, choice.row.name))}"
 
@@ -127,7 +127,7 @@ def how_to_fit(answer: Answer) -> str:
 
 ROW_HEADERS = (
     "Seeds",
-    "Accuracy on development rows, %",
+    "Accuracy, %",
     "Difference from the best, points",
     "Loss > margin",
     "Training, s",
@@ -144,7 +144,7 @@ def row_cells(answer: Answer) -> list[list[str]]:
 def _cells(choice: Choice, row: RowResult) -> list[str]:
     found, within = _found(choice, row.name), choice.within.get(row.name)
     took = row.seconds()
-    marks = "" if row is not choice.row else " ←"
+    marks = " ←" if row.name == choice.row.name else ""
     loss = MISSING
     if within is not None:
         loss = (
@@ -154,7 +154,7 @@ def _cells(choice: Choice, row: RowResult) -> list[str]:
             if found and found.is_worse
             else "possible"
         )
-    against = "best" if row is choice.best else _against(found)
+    against = "best" if row.name == choice.best.name else _against(found).removesuffix(" points")
     return [
         row.name + marks,
         what(row.row.recipe),
@@ -249,16 +249,18 @@ def _labels(answer: Answer) -> str:
 
 def _gpt(answer: Answer) -> str:
     choice, margin = answer.choice, margin_text(answer.results.margin)
-    plain = [row for row in answer.without_gpt if row.name in choice.within]
-    if not plain or len(plain) == len(choice.within):
+    plain = [row.name for row in answer.without_gpt if row.name in choice.within]
+    gpts = [name for name in choice.within if name not in plain]
+    if not plain or not gpts:
         return "cannot be said: TF-IDF and a GPT have not both run with three seeds"
-    best = plain[0]
-    beside = "" if best is choice.best else f" ({best.name}: {_against(_found(choice, best.name))})"
-    if any(choice.within[row.name].is_shown for row in plain):
-        return f"no, TF-IDF is enough: that another row is better by more than {margin} is ruled out{beside}"
-    if all(choice.is_out(row.name) for row in plain):
+    name = plain[0]
+    beside = "" if name == choice.best.name else f" ({name}: {_against(_found(choice, name))})"
+    of_gpts = "the GPT row that ran" if len(gpts) == 1 else f"any of the {len(gpts)} GPT rows that ran"
+    if choice.rules_out(plain, gpts):
+        return f"no, TF-IDF is enough: that {of_gpts} is better by more than {margin} is ruled out{beside}"
+    if all(choice.is_out(each) for each in plain):
         return f"yes: TF-IDF is shown to be worse{beside}"
-    return f"cannot be said yet: that a GPT is better by more than {margin} is neither shown nor ruled out{beside}"
+    return f"cannot be said yet: that {of_gpts} is better by more than {margin} is neither shown nor ruled out{beside}"
 
 
 def _ships(answer: Answer) -> str:

@@ -61,7 +61,7 @@ def answer_page(answer: Answer) -> str:
         headline=headline(answer),
         decided=answer.choice.is_decided,
         facts=facts(answer),
-        headers=["Row", "What it is", *ROW_HEADERS],
+        headers=["Row", *ROW_HEADERS],
         rows=row_cells(answer),
         left_out=answer.left_out,
         marks=curve_marks(answer),

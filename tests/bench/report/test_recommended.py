@@ -15,6 +15,7 @@ from bench.report.recommended_page import answer_page, curve_marks
 from gptcore.recipe import Recipe
 
 TFIDF = Recipe(model="tfidf")
+AUTO = Recipe(model="tfidf", ngrams="auto")
 BLOCK = Recipe(model="micro", train="last_block")
 ALL = Recipe(model="micro", train="all")
 EXPECTED = Expected(0.9, 0.86, 0.93, 300, 3, 0.5, 1, 2.0, None)
@@ -81,6 +82,17 @@ def test_a_gpt_is_needed_where_tf_idf_is_worse(answer) -> None:
     found = answer(*rows)
     assert headline(found).startswith("Recommended: last-block (micro, train = last_block, lr = ")
     assert said(found)["a GPT?"].startswith("yes: TF-IDF is shown to be worse")
+
+
+def test_two_rows_without_a_gpt_stand_beside_each_other_and_not_in_each_others_way(answer) -> None:
+    """Which of the two is better is open, and that neither needs a GPT is not."""
+    rows = ("tfidf", TFIDF, 60, 0.1), ("tfidf-auto", AUTO, 60, 2.0), ("all-layers", ALL, 130, 50.0)
+    found = answer(*rows, margin=0.01, step=25)
+    assert not found.choice.is_decided
+    assert said(found)["a GPT?"].startswith("no, TF-IDF is enough: that the GPT row that ran is better")
+    report = answer_markdown(found)
+    assert "| tfidf ← |" in report
+    assert "| best |" in report
 
 
 def test_what_cannot_be_told_apart_is_said_so(answer) -> None:
