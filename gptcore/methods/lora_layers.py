@@ -146,12 +146,21 @@ def merge_lora(backbone: Backbone) -> None:
 
 
 def save_adapter(backbone: Backbone, folder: Path) -> None:
-    """Write the adapter as PEFT does for `transformers`' GPT-2: adapter_model.safetensors, adapter_config.json."""
+    """Write the adapter as PEFT does for `transformers`' GPT-2: adapter_model.safetensors, adapter_config.json.
+
+    Raises UserError where there is none, or where biases have learned beside it.
+    """
     from safetensors.torch import save_file
 
     layers = lora_layers(backbone)
     if not layers:
         raise UserError("the model has no LoRA layers to save")
+    biases = [name for name, layer in layers.items() if getattr(layer.linear.bias, "requires_grad", False)]
+    if biases:
+        raise UserError(
+            f"the bias of {biases[0]} has learned too, and an adapter would leave it out: save the classifier, or "
+            "train with bias = 'none'"
+        )
     some = next(iter(layers.values()))
     rank = some.lora_A.shape[0]
     tensors = {

@@ -14,6 +14,7 @@ from gptcore.backbones.gpt import GPT
 from gptcore.backbones.weights import load_gpt
 from gptcore.engine.engine import Engine
 from gptcore.errors import UserError
+from gptcore.methods.lora import Lora
 from gptcore.methods.lora_layers import inject_lora, load_adapter, lora_layers, save_adapter
 from gptcore.recipe import Recipe
 from gptcore.training.build import build_classifier
@@ -209,3 +210,11 @@ def test_the_adapter_config_is_what_peft_reads(tmp_path, toy_gpt):
     assert (config.r, config.lora_alpha, config.lora_dropout) == (RANK, ALPHA, 0.0)
     assert config.fan_in_fan_out
     assert json.loads((tmp_path / "adapter_config.json").read_text())["peft_type"] == "LORA"
+
+
+def test_an_adapter_whose_biases_have_learned_is_not_written_without_them(toy_gpt, tmp_path) -> None:
+    gpt = toy_gpt()
+    Lora(rank=2, bias="lora_only").attach(gpt, torch.Generator().manual_seed(0))
+    with pytest.raises(UserError, match=r"the bias of .* has learned too, and an adapter would leave it out"):
+        save_adapter(gpt, tmp_path / "adapter")
+    assert not (tmp_path / "adapter").exists()
