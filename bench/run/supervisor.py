@@ -77,6 +77,7 @@ class Supervisor:
         A failed one has the last lines of the worker's output. Raises UserError where no worker can start,
         RefusedRunError where the user has to change something.
         """
+        self.was_killed = False
         data = self.spec.data.with_split(planned.seeds.split)  # said before a worker fails over it
         worker = self._ready_worker()
         without_outcome = partial(
@@ -89,7 +90,6 @@ class Supervisor:
         if planned.state == "blocked":
             return without_outcome("skipped", planned.reason)
         worker.tail = Tail()
-        self.was_killed = False
         try:
             record = worker.run(planned, on_epoch, self.timeout_s)
         except WorkerLostError as lost:

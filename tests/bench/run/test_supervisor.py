@@ -240,8 +240,10 @@ def test_a_worker_that_died_between_runs_costs_no_run(supervisor: Supervisor) ->
 
 
 def test_a_blocked_run_is_skipped_with_its_reason(supervisor: Supervisor) -> None:
+    supervisor.was_killed = True  # at the run before
     record = supervisor.run(planned(state="blocked"), ignore)
     assert (record.status, record.reason, record.output_tail) == ("skipped", "not enough memory", None)
+    assert not supervisor.was_killed
 
 
 def test_ctrl_c_does_not_reach_the_worker(supervisor: Supervisor) -> None:
