@@ -9,6 +9,7 @@ about, such as TF-IDF, are there once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,15 @@ from gptcore.paths import path_kind
 
 MODELS_QUESTION = "models"
 BETWEEN = ": "  # of a model and a row, in a row's name
+Values = Mapping[str, Mapping[str, Any]]  # row -> field -> value
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a row with a model of its own is: on the model `label`, under its name or that of a row that it equals."""
+
+    label: str
+    name: str
 
 
 def choose_all(
@@ -59,14 +69,23 @@ def resolve_on(
         return resolve(matrix, models[0], overrides, only, skip, tuned)
     bases = [resolve(matrix, model, overrides).rows[0].recipe.model for model in models]
     labels = _labels(bases)
-    each: dict[str, Resolved] = {}
-    for model, label in zip(models, labels, strict=True):
-        kept = _of_model(only, label, labels) or ([matrix.baseline.name] if only else [])
-        mine = {name.removeprefix(label + BETWEEN): values for name, values in (tuned or {}).items()}
-        each[label] = resolve(matrix, model, overrides, kept, _of_model(skip, label, labels), mine)
+
+    def on_each(values: Values) -> dict[str, Resolved]:
+        found = {}
+        for model, label in zip(models, labels, strict=True):
+            kept = _of_model(only, label, labels) or ([matrix.baseline.name] if only else [])
+            mine = {name.removeprefix(label + BETWEEN): chosen for name, chosen in values.items()}
+            found[label] = resolve(matrix, model, overrides, kept, _of_model(skip, label, labels), mine)
+        return found
+
+    each = on_each({})
+    places = _places(matrix, each)  # by the matrix's recipes: chosen values bring no row and remove none
+    if tuned:
+        shared = {name: tuned[place.name] for name, place in places.items() if place.name in tuned}
+        each = on_each({**tuned, **shared})
     rows = [row for label, resolved in each.items() for row in _on_model(matrix, label, resolved)]
     rows = [rows[0], *(_against_first(rows[0], row) for row in rows[1:])]
-    rows += _own_models(matrix, each, rows)
+    rows += _own_models(each, places)
     warned = {
         name: warning
         for resolved in each.values()
@@ -122,29 +141,43 @@ def _against_first(first: Row, row: Row) -> Row:
     return row.model_copy(update={"against": first.name, "changes": found, "question": MODELS_QUESTION})
 
 
-def _own_models(matrix: Matrix, each: Mapping[str, Resolved], rows: Sequence[Row]) -> list[Row]:
-    """The rows with a model of their own, once: on the first model whose family they belong to.
+def _places(matrix: Matrix, each: Mapping[str, Resolved]) -> dict[str, _Place]:
+    """The rows with a model of their own, each on the first model with which it can run.
 
-    A row whose recipe is there already, as its model is one of the study's, is left out.
+    A row whose recipe is there already, as its model is one of the study's, is that row.
     """
-    places = {row.recipe.id: row.name for row in rows}
-    owned = dict.fromkeys(
-        row.name for resolved in each.values() for row in resolved.rows if has_own_model(matrix, row.name)
-    )
-    chosen = {name: _first_that_applies(name, each) for name in owned}
-    names = {name: places.get(row.recipe.id, name) for name, (_, row) in chosen.items()}
-    return [
-        row.model_copy(update={"against": names.get(row.against or "", f"{label}{BETWEEN}{row.against}")})
-        for name, (label, row) in chosen.items()
-        if names[name] == name
-    ]
+    there = {
+        row.recipe.id: row.name
+        for label, resolved in each.items()
+        for row in _on_model(matrix, label, resolved)
+    }
+    places: dict[str, _Place] = {}
+    for resolved in each.values():
+        for row in resolved.rows:
+            if has_own_model(matrix, row.name) and row.name not in places:
+                found = _by_label(row.name, each)
+                label = next((label for label, one in found.items() if not one.excluded), next(iter(found)))
+                places[row.name] = _Place(label, there.get(found[label].recipe.id, row.name))
+    return places
 
 
-def _first_that_applies(name: str, each: Mapping[str, Resolved]) -> tuple[str, Row]:
-    """A row on the first model with which it can run, and that model's label."""
-    rows = [(label, row) for label, resolved in each.items() for row in resolved.rows if row.name == name]
-    label, row = next((one for one in rows if not one[1].excluded), rows[0])
-    if row.excluded and len({other.excluded for _, other in rows}) > 1:  # each names its own model
-        about = f"this row is about {row.recipe.model}; the study runs on {', '.join(each)}"
-        row = row.model_copy(update={"excluded": about})
-    return label, row
+def _own_models(each: Mapping[str, Resolved], places: Mapping[str, _Place]) -> list[Row]:
+    """The rows with a model of their own, once, less those that are there already."""
+    rows = []
+    for name, place in places.items():
+        if place.name != name:
+            continue
+        found = _by_label(name, each)
+        row = found[place.label]
+        above = places.get(row.against or "")
+        against = above.name if above else f"{place.label}{BETWEEN}{row.against}"
+        excluded = row.excluded
+        if excluded and len({other.excluded for other in found.values()}) > 1:  # each names its own model
+            excluded = f"this row is about {row.recipe.model}; the study runs on {', '.join(each)}"
+        rows.append(row.model_copy(update={"against": against, "excluded": excluded}))
+    return rows
+
+
+def _by_label(name: str, each: Mapping[str, Resolved]) -> dict[str, Row]:
+    """A row on each model that has it."""
+    return {label: row for label, resolved in each.items() for row in resolved.rows if row.name == name}

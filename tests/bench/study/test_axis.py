@@ -109,6 +109,34 @@ def test_chosen_values_are_those_of_the_model() -> None:
     assert (rows["micro: all"].lr, rows["gpt2: all"].lr, rows["tfidf"].ngrams) == (0.5, 0.7, "auto")
 
 
+def test_chosen_values_neither_bring_rows_nor_remove_any() -> None:
+    """A row that is another model's baseline stays left out once that is tuned, and gets its values."""
+    matrix = Matrix.model_validate(
+        {
+            "name": "toy",
+            "row": [
+                {"name": "all", "set": {"train": "all"}},
+                {"name": "big", "set": {"model": "micro"}},
+                {"name": "big-first", "against": "big", "set": {"position": "first"}},
+                {"name": "big-fast", "against": "big", "set": {"lr": 0.01}},
+            ],
+        }
+    )
+    before = resolve_on(matrix, ["nano", "micro"])
+    assert "big" not in against(before)
+    assert (against(before)["big-first"], against(before)["big-fast"]) == (
+        "micro: baseline",
+        "micro: baseline",
+    )
+    tuned = {row.name: {"lr": 0.01} for row in before.rows}  # big-fast now equals the baseline, and stays
+    after = resolve_on(matrix, ["nano", "micro"], tuned=tuned)
+    assert against(after) == against(before)
+    rows = {row.name: row for row in after.rows}
+    assert {row.recipe.lr for row in after.rows} == {0.01}
+    assert rows["big-first"].changes == {"position": "first"}
+    assert rows["big-fast"].changes == {}
+
+
 def test_names_are_short_where_they_say_which_model_it_is() -> None:
     one = Matrix.model_validate({"name": "toy"})
     names = [row.name for row in resolve_on(one, ["a/toy", "b/toy", "c/other@v1"]).rows]
