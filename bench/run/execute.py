@@ -26,6 +26,7 @@ from bench.run.executors.base import (
     Job,
     JobEnded,
     JobLost,
+    OfRun,
     Refused,
     Retried,
 )
@@ -184,6 +185,8 @@ class _Driver:
 
     def _hear(self, number: int, event: Event) -> None:
         job, left = self._flying[number]
+        if isinstance(event, OfRun) and event.run_id not in left:
+            return  # a job that its cluster has started again tells once more of what had ended
         if isinstance(event, Began):
             self.listener.start(left[event.run_id])
             if event.run_id in self.claims:
@@ -202,7 +205,7 @@ class _Driver:
             self.refused.append(RefusedRunError(event.message))
             self._count(run)
         elif isinstance(event, Ended):
-            run = left.pop(event.record.run_id)
+            run = left.pop(event.run_id)
             if not event.killed or not self._try_again(run, job, event.record.reason or "", True):
                 self._end(
                     run, with_prediction(event.record, self.predictions), not self.executor.shares_folder

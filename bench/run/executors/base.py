@@ -51,6 +51,11 @@ class Ended:
     record: Record
     killed: bool = False
 
+    @property
+    def run_id(self) -> str:
+        """Of its record."""
+        return self.record.run_id
+
 
 @dataclass(frozen=True)
 class Retried:

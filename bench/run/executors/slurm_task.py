@@ -10,7 +10,7 @@ import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from bench.records.record import Record
 from bench.run.execute import execute
@@ -55,7 +55,7 @@ class Task:
             return "the code of this project has changed since the job was submitted: run the study again"
         try:
             with LocalExecutor(replace(parcel.spec, jobs=1), self.timeout_s) as executor:
-                execute(self.job.runs, self.folder, self.seen, executor, _Teller(self.told), patient=False)
+                execute(self.job.runs, self.folder, self.seen, executor, Teller(self.told), patient=False)
         except RefusedRunError:
             return None  # it has been told
         except UserError as error:
@@ -69,8 +69,11 @@ class Task:
         return submitit.helpers.DelayedSubmission(self)
 
 
-class _Teller:
-    """A listener that appends a line for everything that it hears."""
+class Teller:
+    """A listener that appends a line for everything that it hears.
+
+    Each begins with a newline: whoever was killed while it wrote spoils its own line alone.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -95,7 +98,7 @@ class _Teller:
 
     def _tell(self, kind: Kind, run: PlannedRun, what: Any = None) -> None:
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps([kind, run.run_id, what]) + "\n")
+            file.write("\n" + json.dumps([kind, run.run_id, what]) + "\n")
 
 
 class Reader:
@@ -105,7 +108,7 @@ class Reader:
         self.path, self._read = path, 0
 
     def more(self) -> list[Told]:
-        """The lines that are whole and have not been read yet."""
+        """The lines that are whole and have not been read yet; what a killed task had begun to write is left out."""
         try:
             with self.path.open("rb") as file:
                 file.seek(self._read)
@@ -113,4 +116,12 @@ class Reader:
         except FileNotFoundError:
             return []
         self._read += len(whole) + len(end)
-        return [Told(*json.loads(line)) for line in whole.splitlines()]
+        return [told for line in whole.splitlines() if (told := _told(line)) is not None]
+
+
+def _told(line: bytes) -> Told | None:
+    try:
+        kind, run_id, what = json.loads(line)
+    except (ValueError, TypeError):
+        return None
+    return Told(kind, run_id, what) if kind in get_args(Kind) else None
