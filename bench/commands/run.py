@@ -144,12 +144,14 @@ def _keep(name: str, study_run: StudyRun, margin: float | None) -> str:
     from bench.evidence.metric import METRICS
     from bench.evidence.results import collect
     from bench.records.store import load_records
-    from bench.run.keep import keep
+    from bench.run.keep import device_here, keep
 
     records = list(load_records(study_run.folder).values())
     results = collect(study_run.study, records, METRICS[study_run.study.metric].margin(margin))
-    kept = keep(name, results, study_run.data, study_run.folder, study_run.device)
+    device = device_here(study_run.device)
+    kept = keep(name, results, study_run.data, study_run.folder, device)
+    where = "" if device == study_run.device else " (fitted on the CPU, as this machine has no GPU)"
     return sanitize(
-        f"kept {kept.row}: {kept.n_equal} of {kept.n_test} test predictions equal those of its record; "
+        f"kept {kept.row}: {kept.n_equal} of {kept.n_test} test predictions equal those of its record{where}; "
         f'use it: python -m gptcore predict {kept.folder} "some text"'
     )

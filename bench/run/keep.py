@@ -10,6 +10,7 @@ from pathlib import Path
 from bench.evidence.pareto import weigh
 from bench.evidence.results import Results, RowResult
 from bench.records.record import Record
+from bench.run.environment import has_cuda
 from gptcore.data.datasets import Dataset
 from gptcore.errors import UserError, closest
 
@@ -32,6 +33,11 @@ def check_names(names: Sequence[str], rows: Sequence[str]) -> None:
     for name in names:
         if name != BEST and name not in rows:
             raise UserError(f"--keep {name!r} is not a row of this study: {closest(name, [BEST, *rows])}")
+
+
+def device_here(device: str) -> str:
+    """The device of a study's runs, or the CPU where they ran on GPUs that this machine lacks."""
+    return "cuda" if device == "cuda" and has_cuda() else "cpu"
 
 
 def keep(name: str, results: Results, data: Dataset, folder: Path, device: str) -> Kept:

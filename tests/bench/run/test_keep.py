@@ -8,7 +8,8 @@ import pytest
 from bench.evidence.results import collect
 from bench.records.record import Record
 from bench.records.study import Row, Study
-from bench.run.keep import Kept, check_names, keep
+from bench.run import keep as module
+from bench.run.keep import Kept, check_names, device_here, keep
 from bench.run.runner import open_session, run_one
 from bench.study.plan import PlannedRun
 from gptcore.classifier import TextClassifier
@@ -63,6 +64,12 @@ def test_the_seed_of_highest_validation_accuracy_is_fitted_again_and_saved(
     classifier = TextClassifier.load(found.folder)
     names = [toy_data.label_names[i] for i in runs[1].test.predicted]  # type: ignore[union-attr]
     assert classifier.predict(toy_data.test.texts) == names
+
+
+def test_what_a_cluster_did_on_gpus_is_fitted_again_on_what_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    for here, expected in ((False, ["cpu", "cpu"]), (True, ["cpu", "cuda"])):
+        monkeypatch.setattr(module, "has_cuda", lambda here=here: here)
+        assert [device_here(device) for device in ("cpu", "cuda")] == expected
 
 
 def test_predictions_that_differ_from_the_record_are_counted(
