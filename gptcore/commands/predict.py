@@ -12,6 +12,7 @@ from typer import Argument, Option, echo
 from gptcore.commands.options import Device
 from gptcore.data.options import ReadOptions
 from gptcore.errors import UserError
+from gptcore.paths import path_kind
 
 if TYPE_CHECKING:
     from gptcore.classifier import TextClassifier
@@ -66,7 +67,7 @@ def predict(
     if file is not None and texts:
         raise UserError(f"give texts or --file {file}, not both")
     for text in texts or ():
-        if len(text) < 4096 and Path(text).is_file():
+        if _is_file(text):
             raise UserError(
                 f"{text} is a file: to classify its rows use --file {text} --out answers{Path(text).suffix}"
             )
@@ -101,6 +102,14 @@ def load_classifier(folder: Path, device: Device) -> TextClassifier:
 
         return TextClassifier.load(folder, "cuda" if torch.cuda.is_available() else "cpu")
     return TextClassifier.load(folder, device)
+
+
+def _is_file(text: str) -> bool:
+    """Whether a text is the name of a file; one that can be no name at all is a text."""
+    try:
+        return path_kind(text) == "file"
+    except UserError:
+        return False
 
 
 def _print_answers(

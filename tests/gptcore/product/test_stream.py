@@ -234,3 +234,10 @@ def test_standard_input_is_read_by_lines(spam_filter) -> None:
     done = CliRunner().invoke(app, ["predict", str(spam_filter)], input="win a prize\n\nsee\u2028you\n")
     assert len(done.output.splitlines()) == 3
     assert done.output.splitlines()[1] == "\t0.0000"
+
+
+@pytest.mark.parametrize("text", ["win a prize " * 40, "win\0prize"])
+def test_a_text_that_can_be_no_file_name_is_a_text(spam_filter, text) -> None:
+    done = run(spam_filter, text)
+    assert done.exit_code == 0
+    assert len(done.output.splitlines()) == 1
