@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -10,9 +10,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from gptcore.data.datasets import Dataset
+from gptcore.methods.spelling import METHOD_FIELDS
+from gptcore.model_defaults import model_defaults
 from gptcore.product.fitting import fit_to_keep
 from gptcore.product.recipes import find_recipe
-from gptcore.recipe import make_recipe
+from gptcore.recipe import Recipe, make_recipe
 
 _FIELDS = ("train", "position", "lr", "epochs", "batch_size", "weight_decay", "class_weight")
 
@@ -54,12 +56,13 @@ class GPTClassifier(ClassifierMixin, BaseEstimator):
     def fit(self, X: Sequence[str], y: Sequence[Any]) -> Self:  # noqa: N803
         """X: N texts; y: (N,) their labels, of any type that scikit-learn takes.
 
-        Raises UserError for texts, labels or a recipe that cannot be used.
+        Raises UserError for texts, labels or a recipe that cannot be used, TypeError for a single text.
         """
+        texts = _as_list(X)
         given = {name: value for name in _FIELDS if (value := getattr(self, name)) is not None}
-        recipe = make_recipe(find_recipe(self.recipe).model_dump() | given, "GPTClassifier")
+        recipe = _changed(find_recipe(self.recipe), given)
         self.classes_, indices = np.unique(np.asarray(y), return_inverse=True)
-        texts, names = list(X), [str(i) for i in indices]
+        names = [str(i) for i in indices]
         # A data set has a test part; nothing here looks at it.
         data = Dataset.from_texts(texts, names, test=(texts[:1], names[:1]), split_seed=self.seed)
         self.text_classifier_ = fit_to_keep(recipe, data, self.seed, self.device).classifier
@@ -68,7 +71,7 @@ class GPTClassifier(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: Sequence[str]) -> np.ndarray:  # noqa: N803
         """(N, n_classes) float64 in the order of classes_, calibrated."""
         check_is_fitted(self)
-        return self.text_classifier_.predict_proba(list(X))
+        return self.text_classifier_.predict_proba(_as_list(X))
 
     def predict(self, X: Sequence[str]) -> np.ndarray:  # noqa: N803
         """(N,) the most probable class of each text."""
@@ -81,3 +84,19 @@ class GPTClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False
         return tags
+
+
+def _changed(recipe: Recipe, given: Mapping[str, Any]) -> Recipe:
+    """The recipe with other values. Another method begins with its own defaults, not with the fields of the former."""
+    values = recipe.model_dump()
+    if given.get("train", recipe.train) != recipe.train:
+        values = model_defaults(recipe.model) | {
+            name: value for name, value in values.items() if name not in METHOD_FIELDS
+        }
+    return make_recipe(values | dict(given), "GPTClassifier")
+
+
+def _as_list(texts: Sequence[str]) -> list[str]:
+    if isinstance(texts, str):
+        raise TypeError("X must be a list of texts: put the one text into a list")
+    return list(texts)

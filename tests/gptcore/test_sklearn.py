@@ -1,6 +1,7 @@
 """GPTClassifier does what scikit-learn expects of a classifier."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ from sklearn.preprocessing import FunctionTransformer
 from gptcore.backbones.config import ModelConfig
 from gptcore.backbones.weights import random_gpt, save_gpt
 from gptcore.errors import UserError
-from gptcore.sklearn import GPTClassifier
+from gptcore.model_defaults import model_defaults
+from gptcore.recipe import make_recipe
+from gptcore.sklearn import GPTClassifier, _changed
 
 CONFIG = ModelConfig(d_model=8, n_layer=2, n_head=2, context=16, vocab_size=8192, tokenizer="embedded")
 WORDS = {7: ["win", "prize", "free", "call"], 3: ["see", "you", "home", "later"]}
@@ -71,5 +74,19 @@ def test_more_classes_than_nine_keep_their_order() -> None:
 def test_what_cannot_be_used_is_refused() -> None:
     with pytest.raises(UserError, match="lr = -1"):
         GPTClassifier("nano", lr=-1).fit(X, Y)
+    fitted = GPTClassifier("tfidf").fit(X, Y)
+    for use in (fitted.predict, fitted.predict_proba, lambda text: GPTClassifier("tfidf").fit(text, Y)):
+        with pytest.raises(TypeError, match="put the one text into a list"):
+            use("win a prize")
     with pytest.raises(UserError, match="the text is empty"):
         GPTClassifier("tfidf").fit([*X, ""], [*Y, 3])
+
+
+@pytest.mark.parametrize("train", [{"method": "lora", "rank": 4}, "rslora", "lora", "all"])
+def test_another_method_begins_with_its_own_defaults(train: Any) -> None:
+    for name in ("nano", "smollm2-135m"):
+        base = model_defaults(name) | {"model": name}
+        plain = make_recipe({**base, "train": "last_block", "lora_rank": 8})
+        assert _changed(plain, {"train": train}) == make_recipe({**base, "train": train})
+    own = make_recipe({"model": "nano", "train": "lora", "lora_rank": 8})
+    assert _changed(own, {"train": "lora", "lr": 1e-3}) == own.model_copy(update={"lr": 1e-3})
