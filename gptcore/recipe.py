@@ -149,6 +149,9 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _can_have_its_head(self) -> Self:
+        if self.head != "linear" and self.backbone is None:
+            said = f"head = {self.head!r} is a GPT's, and model = {TFIDF!r} has a logistic regression: use 'linear'"
+            raise PydanticCustomError("method", "{reason}", {"reason": said})
         if self.head == "no_bias" and self.trainer != "network":
             said = "head = 'no_bias' is a network's, and a logistic regression is fitted here: use 'linear'"
             raise PydanticCustomError("method", "{reason}", {"reason": said})

@@ -233,3 +233,9 @@ def test_a_table_of_lora_with_later_fields_contradicts_other_values_too() -> Non
 def test_adalora_must_be_able_to_end_with_its_budget(fields: dict[str, float], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         Recipe(train={"method": "adalora", **fields})
+
+
+@pytest.mark.parametrize("head", ["mlp", "no_bias"])
+def test_a_head_where_there_is_no_gpt_is_refused(head: str) -> None:
+    with pytest.raises(UserError, match=f"head = '{head}' is a GPT's, and model = 'tfidf' has a logistic"):
+        make_recipe({"model": "tfidf", "head": head})
