@@ -120,7 +120,9 @@ class _Fitting:
     ) -> None:
         from sklearn.neural_network import MLPClassifier
 
-        self.model = MLPClassifier(hidden_layer_sizes=(HIDDEN,), random_state=seed)
+        # One generator for all epochs: with a number, each partial_fit would begin anew and shuffle alike.
+        random = np.random.RandomState(seed)
+        self.model = MLPClassifier(hidden_layer_sizes=(HIDDEN,), random_state=random)
         self._inputs, self._labels, self._classes = inputs, labels, np.unique(labels)
         (weights,) = text_weights(class_weight, labels, labels)
         self._weights = {} if weights is None else {"sample_weight": weights}

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from sklearn.neural_network import MLPClassifier
+from sklearn.neural_network import MLPClassifier, _multilayer_perceptron
 from sklearn.preprocessing import StandardScaler
 
 from gptcore.training.small_mlp import HIDDEN, MOST_EPOCHS, MlpFit, fit_mlp
@@ -22,7 +22,7 @@ def make_data(n_classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 def test_it_is_scikit_learns(n_classes: int) -> None:
     features, labels = make_data(n_classes)
     found = fit_mlp(features, labels, *make_data(n_classes, 1), seed=3)
-    theirs = MLPClassifier(hidden_layer_sizes=(HIDDEN,), random_state=3)
+    theirs = MLPClassifier(hidden_layer_sizes=(HIDDEN,), random_state=np.random.RandomState(3))
     scaled = StandardScaler().fit_transform(features.astype(np.float64))
     for _ in range(found.epochs):
         theirs.partial_fit(scaled, labels, classes=np.arange(n_classes))
@@ -30,6 +30,19 @@ def test_it_is_scikit_learns(n_classes: int) -> None:
     np.testing.assert_allclose(found.probabilities(features), expected, rtol=1e-9, atol=1e-12)
     assert (found.probabilities(features).argmax(axis=1) == labels).mean() > 0.9
     assert found.n_params == sum(a.size for a in (*theirs.coefs_, *theirs.intercepts_))
+
+
+def test_each_epoch_has_an_order_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    orders: list[tuple[int, ...]] = []
+    shuffle = _multilayer_perceptron.shuffle
+
+    def remember(rows: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
+        orders.append(tuple(shuffled := shuffle(rows, random_state=random_state)))
+        return shuffled
+
+    monkeypatch.setattr(_multilayer_perceptron, "shuffle", remember)
+    fit_mlp(*make_data(2), *make_data(2, 1), seed=3)
+    assert len(set(orders)) == len(orders) > 3
 
 
 def test_the_lowest_validation_loss_chooses_the_epochs() -> None:
