@@ -45,7 +45,15 @@ def within_margin(results: Results) -> dict[str, Within]:
     for name, row in rows.items():
         pairs = {other: (row, theirs) for other, theirs in rows.items() if other != name}
         looks[name] = looks_of(results, pairs) or [
-            Look(0, 1.0, {other: c for other, pair in pairs.items() if (c := compare_rows(*pair))})
+            Look(
+                0,
+                1.0,
+                {
+                    other: c
+                    for other, pair in pairs.items()
+                    if (c := compare_rows(*pair, None, results.metric))
+                },
+            )
         ]
     return rule_out(looks, results.margin)
 

@@ -1,16 +1,18 @@
 """A loss of more than the margin is seldom ruled out where there is one, and often where there is none."""
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
-from bench.evidence.comparison import compare_answers
+from bench.evidence.comparison import compare_answers, compare_rows
 from bench.evidence.looks import Look
+from bench.evidence.metric import METRICS
 from bench.evidence.scheme import with_looks
-from bench.evidence.within import Within, rule_out
+from bench.evidence.within import Within, rule_out, within_margin
 
 MARGIN = 0.02
 N_TEST, N_SEEDS = 300, 10
@@ -94,3 +96,15 @@ def test_nothing_is_ruled_out_for_one_row_or_one_seed() -> None:
     said = rule_out({"a": [Look(0, 1.0, {"b": pair})], "b": [Look(0, 1.0, {"a": pair.reversed})]}, MARGIN)
     assert not said["a"].is_shown
     assert said["a"].blocked_by == ("b",)
+
+
+def test_without_planned_looks_rows_are_judged_by_the_metric_of_the_study(rows: ModuleType) -> None:
+    made = [
+        rows.make_row(name, [[*range(k), *range(200, 200 + 7 * k)]] * 5) for k, name in ((1, "a"), (2, "b"))
+    ]
+    results = replace(rows.make_results(*made), metric=METRICS["macro-f1"])
+    found = within_margin(results)
+    pair = compare_rows(*made, None, METRICS["macro-f1"])
+    assert pair is not None
+    wanted = rule_out({"a": [Look(0, 1.0, {"b": pair})], "b": [Look(0, 1.0, {"a": pair.reversed})]}, 0.01)
+    assert found == wanted != within_margin(results.by_accuracy)
