@@ -13,11 +13,11 @@ from gptcore.recipe import Recipe
 SMALL_MODEL_PARAMS = 30_000_000
 
 
-def choose_device(asked: str, has_cuda: Callable[[], bool]) -> str:
-    """ "cpu" or "cuda" from an option that may say "auto". Raises UserError where there is no GPU."""
+def choose_device(asked: str, has_cuda: Callable[[], bool | None]) -> str:
+    """ "cpu" or "cuda" from an option that may say "auto". Raises UserError where there is surely no GPU."""
     if asked == "auto":
         return "cuda" if has_cuda() else "cpu"
-    if asked == "cuda" and not has_cuda():
+    if asked == "cuda" and has_cuda() is False:
         raise UserError("--device cuda: no CUDA GPU is usable here; use cpu, or install torch with CUDA")
     return asked
 

@@ -140,8 +140,8 @@ class WhereOptions:
     slurm: Annotated[
         list[str],
         Option(
-            help="with --executor slurm: what jobs ask for, KEY=VALUE, such as partition=gpu, gpus_per_node=1 or "
-            "cpus_per_task=4; repeatable"
+            help="with --executor slurm: what jobs ask for, KEY=VALUE: timeout_min=MINUTES, and others such as "
+            "partition=gpu, gpus_per_node=1 or cpus_per_task=4; repeatable"
         ),
     ] = field(default_factory=list)
 

@@ -35,7 +35,7 @@ class _Place:
 
 
 def choose_all(
-    asked: str, has_cuda: Callable[[], bool], reachable: Callable[[str], bool]
+    asked: str, has_cuda: Callable[[], bool | None], reachable: Callable[[str], bool]
 ) -> tuple[tuple[str, ...], str]:
     """The models, or families, that a study runs on, from "a,b,c", and the reason in one line.
 

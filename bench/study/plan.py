@@ -62,7 +62,7 @@ class PlannedRun:
 
 
 def choose_models(
-    asked: str, has_cuda: Callable[[], bool], reachable: Callable[[str], bool]
+    asked: str, has_cuda: Callable[[], bool | None], reachable: Callable[[str], bool]
 ) -> tuple[str, str]:
     """The model or family that the study runs on, and the reason in one line.
 

@@ -146,8 +146,8 @@ class Site(Protocol):
 
     def __exit__(self, *_: object) -> None: ...
 
-    def has_cuda(self) -> bool:
-        """Whether runs can have a CUDA GPU."""
+    def has_cuda(self) -> bool | None:
+        """Whether runs can have a CUDA GPU; None where only they can tell."""
 
     def free_bytes(self, device: str) -> int:
         """Memory that one run may take, or with `sharing` all those that go at a time."""

@@ -32,6 +32,12 @@ from bench.run.executors.base import (
 )
 from bench.run.executors.grouping import grouped
 from bench.run.executors.parcel import Parcel, code_digest
+from bench.run.executors.slurm_settings import (
+    AT_A_TIME,
+    asks_for_gpu,
+    parse_settings,
+    submitit_parameters,
+)
 from bench.run.executors.slurm_task import Reader, Task, Told
 from bench.run.worker import SessionSpec
 from bench.study.forecast import Prediction
@@ -45,10 +51,7 @@ from gptcore.result import Epoch
 FOLDER = "slurm"  # in the study's
 LOST = "its job ended before it did (Slurm's sacct says why)"
 LARGEST_ARRAY = 1000  # Slurm's own limit, unless a site has changed it
-AT_A_TIME = 16  # tasks, unless array_parallelism says otherwise
 POLL_S = 0.2
-# Parameters of submitit that mean the same for all its executors; others are Slurm's.
-_SHARED = ("timeout_min", "mem_gb", "nodes", "cpus_per_task", "gpus_per_node", "stderr_to_stdout", "name")
 
 
 class Slurm:
@@ -71,9 +74,9 @@ class Slurm:
 
     def __exit__(self, *_: object) -> None: ...
 
-    def has_cuda(self) -> bool:
-        """Whether tasks ask for a GPU."""
-        return bool(self.settings.get("gpus_per_node"))
+    def has_cuda(self) -> bool | None:
+        """Whether tasks ask for a GPU; where they do not, their partition may still give them one."""
+        return asks_for_gpu(self.settings) or None
 
     def free_bytes(self, device: str) -> int:  # noqa: ARG002 (the protocol's)
         """As much as tasks ask for."""
@@ -95,17 +98,6 @@ class Slurm:
     def open(self, spec: SessionSpec, folder: Path, timeout_s: float | None) -> SlurmExecutor:
         """An executor whose tasks write to that folder."""
         return SlurmExecutor(self, spec, folder, timeout_s)
-
-
-def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
-    """From ["cpus_per_task=4"] to what submitit takes; numbers become numbers. Raises UserError."""
-    found: dict[str, Any] = {}
-    for text in texts:
-        key, sign, value = text.partition("=")
-        if not sign or not key.isidentifier() or not value:
-            raise UserError(f"--slurm {text!r}: write KEY=VALUE, such as partition=gpu or cpus_per_task=4")
-        found[key.removeprefix("slurm_")] = int(value) if value.isdecimal() else value
-    return found
 
 
 @dataclass
@@ -130,11 +122,8 @@ class SlurmExecutor:
         self._at_a_time = spec.jobs
         where = self.folder / FOLDER
         self._submitit = submitit.AutoExecutor(folder=where / "%j", cluster=site.cluster)
-        asked = {(key if key in _SHARED else f"slurm_{key}"): value for key, value in site.settings.items()}
         try:
-            self._submitit.update_parameters(
-                **{"slurm_array_parallelism": AT_A_TIME, "name": "bench", **asked}
-            )
+            self._submitit.update_parameters(**submitit_parameters(site.settings))
         except (TypeError, ValueError, NameError, AssertionError) as error:
             raise UserError(f"--slurm: {error}") from error
         self._name = uuid.uuid4().hex[:12]  # of what this process leaves in the folder

@@ -5,7 +5,7 @@ import pytest
 from bench.run.executors import slurm
 from bench.run.executors.choose import site_of
 from bench.run.executors.local import Here
-from bench.run.executors.slurm import Slurm, parse_settings
+from bench.run.executors.slurm import Slurm
 from bench.run.options import LookOptions, WhereOptions
 from gptcore import extras
 from gptcore.errors import UserError
@@ -44,22 +44,12 @@ def test_a_missing_package_is_named_with_its_extra(executor: str, monkeypatch: p
         site_of(WhereOptions(executor=executor), NO_LOOKS)  # type: ignore[arg-type]
 
 
-def test_slurm_settings_are_read_and_mistakes_named() -> None:
-    assert parse_settings(["slurm_partition=gpu", "cpus_per_task=4"]) == {
-        "partition": "gpu",
-        "cpus_per_task": 4,
-    }
-    for wrong in ("partition", "=gpu", "a b=1", "time="):
-        with pytest.raises(UserError, match="write KEY=VALUE"):
-            parse_settings([wrong])
-
-
 def test_slurm_needs_sbatch_and_takes_its_jobs_from_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slurm, "require", lambda *_: None)
     monkeypatch.setattr(slurm.shutil, "which", lambda _name: None)
     with pytest.raises(UserError, match="there is no sbatch on this machine"):
-        Slurm([])
-    site = Slurm(["array_parallelism=7", "gpus_per_node=1", "mem_gb=2"], cluster="local")
+        Slurm(["time=9"])
+    site = Slurm(["time=9", "array_parallelism=7", "gpus_per_node=1", "mem_gb=2"], cluster="local")
     assert (site.n_jobs("1", [Recipe()], "cuda"), site.has_cuda(), site.free_bytes("cuda")) == (
         7,
         True,

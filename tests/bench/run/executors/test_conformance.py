@@ -51,7 +51,7 @@ def slurm_here() -> Site:
     pytest.importorskip("submitit", reason="the extra [slurm] is not installed")
     from bench.run.executors.slurm import Slurm
 
-    return Slurm(["array_parallelism=2"], cluster="local")
+    return Slurm(["timeout_min=10", "array_parallelism=2"], cluster="local")
 
 
 SITES: dict[str, Callable[[], Site]] = {"local": Here, "ray": ray_here, "slurm": slurm_here}
