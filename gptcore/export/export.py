@@ -6,11 +6,10 @@ import shutil
 import uuid
 from pathlib import Path
 
-import numpy as np
-
 from gptcore.classifier import TextClassifier
 from gptcore.data.datasets import Dataset
 from gptcore.errors import UserError
+from gptcore.export.agreement import check_printed, check_probabilities
 from gptcore.export.formats import ExportFormat, FormatName
 from gptcore.export.gguf import GGUF
 from gptcore.export.hf import HF
@@ -18,10 +17,11 @@ from gptcore.export.onnx import ONNX
 from gptcore.export.peft import PEFT
 from gptcore.extras import require
 from gptcore.files import cannot_write
+from gptcore.product.answers import answer
 from gptcore.product.folder import check_target
 from gptcore.product.report import read_report
 
-TOLERANCE = 1e-4  # of a probability
+ODD_LINES = ("", " \u200b", "one line\u2028to a command", "and\x85so\x0cis this")  # beside the test texts
 FORMATS: dict[FormatName, ExportFormat] = {"hf": HF, "peft": PEFT, "onnx": ONNX, "gguf": GGUF}
 
 
@@ -45,24 +45,18 @@ def export(folder: Path, data: Dataset, to: FormatName, out: Path) -> int:
     if (reason := made.obstacle(classifier)) is not None:
         raise UserError(f"--to {to} cannot express this classifier: {reason}")
     texts = data.test.texts
-    expected = classifier.predict_proba(texts)
+    lines = [*(text for text in texts if not {"\n", "\r"} & set(text)), *ODD_LINES]
+    expected, printed = classifier.predict_proba(texts), made.printed and answer(classifier, lines)
     part = out.with_name(f".{out.name}.{uuid.uuid4().hex}.part")
     try:
         made.write(classifier, part)
-        found = made.probabilities(part, texts)
-        equal = (classifier.decide(found) == classifier.decide(expected)) & (
-            abs(found - expected).max(axis=1) <= TOLERANCE
-        )
-        if not equal.all():
-            at = int(np.flatnonzero(~equal)[0])
-            raise UserError(
-                f"the export agrees on {int(equal.sum())} of {len(texts)} test texts only (largest difference of a "
-                f"probability: {abs(found - expected).max():.2g}), first not on {texts[at][:60]!r}; it was removed"
-            )
+        check_probabilities(classifier, expected, made.probabilities(part, texts), texts)
+        if made.printed and printed:
+            check_printed(printed, made.printed(part, lines), lines)
         check_target(out)
         part.rename(out)
     except OSError as error:
         raise cannot_write(out, error) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return len(texts)
+    return len(data.test)

@@ -21,7 +21,8 @@ class ExportFormat:
 
     extra: of this package, with the packages that it needs; obstacle: why a classifier cannot be expressed, None where
     it can; write: makes the folder, and may change the classifier's network; probabilities: (N, n_labels) of N texts,
-    as that library gives them from the folder alone.
+    as that library gives them from the folder alone; printed: label and probability of each line that the folder's own
+    command is given, None where there is no command.
     """
 
     packages: tuple[str, ...]
@@ -29,3 +30,4 @@ class ExportFormat:
     obstacle: Callable[[TextClassifier], str | None]
     write: Callable[[TextClassifier, Path], None]
     probabilities: Callable[[Path, Sequence[str]], np.ndarray]
+    printed: Callable[[Path, Sequence[str]], list[tuple[str, float]]] | None = None

@@ -105,20 +105,32 @@ def write(classifier: TextClassifier, folder: Path) -> None:
 
 def probabilities(folder: Path, texts: Sequence[str]) -> np.ndarray:
     """(N, n_labels) that the script gives in a new process. Raises UserError where it fails."""
+    return np.array(json.loads(_run(["-c", _ASK, str(folder)], json.dumps(list(texts)))), dtype=np.float64)
+
+
+def printed(folder: Path, texts: Sequence[str]) -> list[tuple[str, float]]:
+    """Label and probability that the script prints of each line of its input. Raises UserError where it fails."""
+    lines = _run([str(folder / SCRIPT)], "".join(f"{text}\n" for text in texts)).split("\n")[:-1]
+    pairs = (line.rsplit("\t", 1) for line in lines)
+    return [(label, float(probability)) for label, probability in pairs]
+
+
+def _run(arguments: list[str], given: str) -> str:
+    """What a new process of Python prints, which has nothing of this one's own packages."""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        [sys.executable, "-c", _ASK, str(folder)],
-        input=json.dumps(list(texts)),
+        [sys.executable, *arguments],
+        input=given,
         capture_output=True,
         text=True,
         encoding="utf-8",
-        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        | {"PYTHONDONTWRITEBYTECODE": "1"},
+        env=env | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONIOENCODING": "utf-8"},
         check=False,
     )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise UserError(f"--to onnx: {SCRIPT} fails in a new process: {last}")
-    return np.array(json.loads(done.stdout), dtype=np.float64)
+    return done.stdout
 
 
 def _export(graph: Graph, length: int, path: Path) -> None:
@@ -177,4 +189,5 @@ ONNX = ExportFormat(
     obstacle=obstacle,
     write=write,
     probabilities=probabilities,
+    printed=printed,
 )

@@ -3,6 +3,7 @@
 import base64
 import json
 import sys
+import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -58,14 +59,31 @@ def probabilities(texts: Sequence[str], batch_size: int = 32) -> np.ndarray:
     return np.concatenate(found)
 
 
-def label(answer: np.ndarray) -> str:
-    """The label for the probabilities (n_labels,) of a text: the most probable one, unless there is a threshold."""
+def decide(answer: np.ndarray) -> int:
+    """Index of the label for the probabilities (n_labels,) of a text: the most probable one, unless there is a
+    threshold.
+    """
     if (threshold := ABOUT["threshold"]) is None:
-        return str(ABOUT["labels"][int(answer.argmax())])
-    positive = ABOUT["labels"].index(threshold["positive"])
-    return str(ABOUT["labels"][positive if answer[positive] >= threshold["at"] else 1 - positive])
+        return int(answer.argmax())
+    positive: int = ABOUT["labels"].index(threshold["positive"])
+    return positive if answer[positive] >= threshold["at"] else 1 - positive
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing of a text can be seen: such a text has no label, and probability 0."""
+    return all(c.isspace() or unicodedata.category(c) in ("Cf", "Cc") for c in text)
+
+
+def line(text: str, answer: np.ndarray) -> str:
+    """A label and its own probability, between them a tab."""
+    if is_blank(text):
+        return "\t0.0000"
+    at = decide(answer)
+    label = "".join(c if c.isprintable() else " " for c in ABOUT["labels"][at])
+    return f"{label}\t{answer[at]:.4f}"
 
 
 if __name__ == "__main__":
-    for answer in probabilities(sys.argv[1:] or sys.stdin.read().splitlines()):
-        print(f"{label(answer)}\t{answer.max():.4f}")
+    TEXTS = sys.argv[1:] or [text.removesuffix("\n") for text in sys.stdin]
+    for each in zip(TEXTS, probabilities(TEXTS), strict=True):
+        print(line(*each))

@@ -1,9 +1,11 @@
 """What is exported runs under onnxruntime with the same answers, by a script that needs nothing else."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,13 @@ import pytest
 from typer.testing import CliRunner
 
 from gptcore import TextClassifier, load_dataset
+from gptcore.classifier import Threshold
 from gptcore.cli import app
 from gptcore.errors import UserError
+from gptcore.export.agreement import check_printed
 from gptcore.export.export import export
-from gptcore.export.onnx import probabilities
+from gptcore.export.onnx import printed, probabilities
+from gptcore.product.answers import answer
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
@@ -27,6 +32,15 @@ TEXTS = [
     "",
     "x",
     "\ud800 <s>",
+]
+LINES = [
+    *TEXTS[:4],
+    *("win a prize " + str(i) for i in range(9)),
+    "",
+    " \u200b",
+    "see\u2028you",
+    "now\x85 win\x0cfree",
+    "last",
 ]
 # In another process, where everything that is not named is missing
 RUN = """
@@ -68,6 +82,33 @@ def test_the_script_answers_with_onnxruntime_and_tiktoken_alone(kept, file, tmp_
     np.testing.assert_allclose(probabilities(moved, TEXTS), classifier.predict_proba(TEXTS), atol=1e-5)
     texts = load_dataset(file).test.texts[:6]
     assert script_labels(moved, "tokenizers", *texts) == classifier.predict(texts)
+    # So low that "spam" is answered where "ham" is more probable
+    about = json.loads((moved / "classifier.json").read_text())
+    (moved / "classifier.json").write_text(
+        json.dumps(about | {"threshold": {"positive": "spam", "at": 1e-4}})
+    )
+    strict = replace(classifier, threshold=Threshold(positive="spam", at=1e-4))
+    assert replace(classifier, threshold=None).predict(LINES) != strict.predict(LINES)
+    check_printed(answer(strict, LINES), printed(moved, LINES), LINES)
+    assert answers_otherwise(strict, moved, "answer[at]:.4f", "answer.max():.4f")
+    assert answers_otherwise(
+        strict, moved, "for text in sys.stdin]", "for text in sys.stdin.read().splitlines()]"
+    )
+    assert answers_otherwise(strict, moved, "if is_blank(text):", "if not text:")
+
+
+def answers_otherwise(classifier: TextClassifier, folder: Path, right: str, wrong: str) -> bool:
+    """Whether a script with this change is noticed."""
+    script = (folder / "predict.py").read_text()
+    assert right in script
+    (folder / "predict.py").write_text(script.replace(right, wrong))
+    try:
+        check_printed(answer(classifier, LINES), printed(folder, LINES), LINES)
+    except UserError:
+        return True
+    finally:
+        (folder / "predict.py").write_text(script)
+    return False
 
 
 def test_any_batch_and_length_give_the_same_answer(kept, checkpoint, file, tmp_path) -> None:
