@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -39,7 +40,8 @@ _KINDS: dict[Any, Kind] = {
     **{int | None: "int", float | None: "float"},
 }
 _RECIPE: dict[str, Kind] = {
-    name: _KINDS.get(field.annotation, "text") for name, field in Recipe.model_fields.items()
+    **{name: _KINDS.get(field.annotation, "text") for name, field in Recipe.model_fields.items()},
+    "train_name": "text",
 }
 _RUN: dict[str, Kind] = {
     **dict.fromkeys(("study", "run_id", "recipe_id", "rows"), "text"),
@@ -163,7 +165,10 @@ def _prefixed(prefix: str, columns: Mapping[str, Kind], part: object | None) -> 
 
 
 def _recipe_cell(recipe: Recipe, name: str) -> Any:
-    value = recipe.train_name if name == "train" else getattr(recipe, name)
+    value = getattr(recipe, name)
+    if name == "train":  # a method with its fields, as two of one name are two recipes
+        written = recipe.model_dump(mode="json", include={name})[name]
+        return written if isinstance(written, str) else json.dumps(written)
     if value is None or _RECIPE[name] != "text":
         return value
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -16,6 +17,7 @@ from bench.report import export as module
 from bench.report.columns import PREDICTIONS, RUNS, Table
 from bench.report.export import Format, export
 from gptcore.errors import UserError
+from gptcore.recipe import make_recipe
 
 FORMATS: list[Format] = ["parquet", "csv"]
 
@@ -58,12 +60,32 @@ def test_a_run_is_a_row_with_its_record_s_values(
         assert row["test_accuracy"] == record.metrics.test.accuracy
         assert row["cost_marginal_s"] == record.cost.marginal_s
         assert row["recipe_lr"] == record.recipe.lr
-        assert row["recipe_train"] == record.recipe.train_name
+        assert row["recipe_train"] == row["recipe_train_name"] == record.recipe.train
         assert row["seed_split"] == record.seeds.split
         assert row["in_report"]
         assert row["status"] == "done"
         assert pd.isna(row["reason"])
     assert set(found["rows"]) == {"baseline,ignore-index", "first-token", "mean-pooling", "mean-real"}
+
+
+def test_methods_of_one_name_are_told_apart_by_their_fields(
+    tmp_path: Path, study: Study, records: list[Record]
+) -> None:
+    trains: list[dict[str, Any]] = [
+        *({"method": "prefix", "n": n} for n in (3, 30)),
+        *({"method": "dora", "rank": rank} for rank in (4, 64)),
+        *({"method": "lora", "rank": 8, "top": top} for top in (1, 2)),
+    ]
+    recipes = [make_recipe({"train": train}) for train in trains]
+    save_study(tmp_path, study)
+    for recipe in recipes:
+        names = {"recipe_id": recipe.id, "run_id": f"{recipe.id}-s0"}
+        save_record(tmp_path, records[0].model_copy(update={"recipe": recipe, **names}))
+    found = exported(tmp_path, RUNS, "csv", tmp_path)
+    written = sorted(map(json.loads, found["recipe_train"]), key=str)
+    assert written == sorted((recipe.choices()["train"] for recipe in recipes), key=str)
+    assert len({str(train) for train in written}) == len(trains)
+    assert {name.split("-")[0] for name in found["recipe_train_name"]} == {"prefix", "dora", "lora"}
 
 
 @pytest.mark.parametrize("to", FORMATS)
