@@ -46,7 +46,7 @@ def recommend(
             search.run()
         except KeyboardInterrupt:
             interrupted = True
-    answer = _answer(search, opened, file)
+    answer = _answer(search, opened, file, options)
     if answer is None:
         echo("interrupted before the first run had finished: the same command continues")
         raise Exit(130)
@@ -56,7 +56,7 @@ def recommend(
         raise Exit(130)
 
 
-def _answer(search: Search, opened: Opened, file: str) -> Answer | None:
+def _answer(search: Search, opened: Opened, file: str, options: RecommendOptions) -> Answer | None:
     from bench.recommend.answer import Answer, expected
 
     choice, results = search.ledger.choice, search.ledger.results
@@ -73,6 +73,7 @@ def _answer(search: Search, opened: Opened, file: str) -> Answer | None:
         budget_s=opened.budget_s,
         ended=search.ended,
         file=file,
+        reading=options.arguments(),
     )
 
 

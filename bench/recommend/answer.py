@@ -147,7 +147,8 @@ def expected(recipe_id: str, records: Sequence[Record]) -> Expected | None:
 class Answer:
     """Everything that the page says.
 
-    left_out: rows that did not run, and why; ended: why the search ended, in a few words; file: as in the command.
+    left_out: rows that did not run, and why; ended: why the search ended, in a few words; file: as in the command,
+    and reading: its options that say how the file is read.
     """
 
     data: str
@@ -160,6 +161,7 @@ class Answer:
     budget_s: float
     ended: str
     file: str
+    reading: Sequence[str] = ()
 
     @property
     def without_gpt(self) -> list[RowResult]:

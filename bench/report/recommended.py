@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shlex import quote
+from shlex import join
 
 from bench.evidence.pareto import Candidate
 from bench.evidence.results import RowResult
@@ -122,7 +122,8 @@ def what(recipe: Recipe) -> str:
 
 def how_to_fit(answer: Answer) -> str:
     """The command that trains and keeps it."""
-    return f"python -m gptcore fit {quote(sanitize(answer.file))} --recipe best --out my-classifier"
+    words = [answer.file, *answer.reading, "--recipe", "best", "--out", "my-classifier"]
+    return f"python -m gptcore fit {join(map(sanitize, words))}"
 
 
 ROW_HEADERS = (

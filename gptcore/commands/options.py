@@ -61,6 +61,15 @@ class FileOptions:
             test=self.test,
         )
 
+    def arguments(self) -> list[str]:
+        """The words of a command line that say the same; options with their default are left out."""
+        words: list[str] = []
+        for field in fields(FileOptions):
+            value = getattr(self, field.name)
+            if value != field.default:
+                words += [f"--{field.name.replace('_', '-')}", *([] if value is True else [str(value)])]
+        return words
+
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
     """The command as typer can read it: every dataclass among its parameters is replaced by its fields.

@@ -36,8 +36,9 @@ class DataOf(BaseModel):
         """Raises UserError where the data at hand are others."""
         if fingerprint != self.fingerprint:
             raise UserError(
-                f"--recipe {where}: it was chosen for other data ({self.name}): run `python -m bench recommend` on "
-                "this file, or remove the table [data] from best.toml to use it nevertheless"
+                f"--recipe {where}: it was chosen for other data ({self.name}), or with other options to read them: "
+                "give the same options, run `python -m bench recommend` on this file, or remove the table [data] from "
+                "best.toml to use it nevertheless"
             )
 
 
@@ -69,7 +70,8 @@ def last_recommended(fingerprint: str, name: str) -> Path:
         others = map(_read, sorted((cache_dir() / _POINTERS).glob("*.json")))
         if any(other.get("name") == name for other in others):
             raise UserError(
-                f"--recipe {BEST}: the last recommendation for {name} was for other rows: {remedy}"
+                f"--recipe {BEST}: the last recommendation for {name} was for other rows, or read with other options "
+                f"(--group-column, --text-column, --test ...): give the same options, or {remedy}"
             )
         raise UserError(f"--recipe {BEST}: nothing has been recommended for {name}: {remedy}")
     path = Path(folder) / FILE

@@ -1,17 +1,22 @@
 """The words of a recommendation: what is shown, what is ruled out, and what is open, said as such."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from typer import Typer
+from typer.testing import CliRunner
 
 from bench.evidence.scheme import with_looks
 from bench.recommend.answer import Answer, Expected, choose
 from bench.recommend.curve import Curve, Doubling, Point
+from bench.recommend.options import RecommendOptions
 from bench.report.recommended import answer_lines, answer_markdown, facts, headline
 from bench.report.recommended_page import answer_page, curve_marks
+from gptcore.commands.options import FileOptions, with_options
 from gptcore.recipe import Recipe
 
 TFIDF = Recipe(model="tfidf")
@@ -167,3 +172,34 @@ def test_names_from_files_are_escaped(answer) -> None:
     assert "<i>" not in page + text
     assert "\x1b" not in page + text + "".join(answer_lines(found))
     assert "Left out: lora needs" in said(found)["budget"]
+
+
+def test_the_command_that_trains_it_reads_the_file_in_the_same_way(answer) -> None:
+    options = RecommendOptions(
+        group_column="user id", no_header=True, separator=";", test=Path("rest.csv"), budget="2h", limit=9
+    )
+    rows = ("tfidf", TFIDF, 61, 0.1), ("all-layers", ALL, 60, 50.0)
+    shown = said(answer(*rows, reading=options.arguments()))["train it"]
+    assert shown == (
+        "python -m gptcore fit 'a|b.csv' --separator ';' --no-header --group-column 'user id' --test rest.csv "
+        "--recipe best --out my-classifier"
+    )
+    assert said(answer(*rows))["train it"].startswith("python -m gptcore fit 'a|b.csv' --recipe best")
+
+
+def test_all_reading_options_come_back_from_their_words() -> None:
+    changed = {
+        field.name: {"no_header": True, "validation": Path("v"), "test": Path("t")}.get(field.name, "a b")
+        for field in fields(FileOptions)
+    }
+    called: list[FileOptions] = []
+    app = Typer(add_completion=False)
+
+    @app.command()
+    @with_options
+    def command(options: FileOptions) -> None:
+        called.append(options)
+
+    options = FileOptions(**changed)
+    assert CliRunner().invoke(app, options.arguments()).exit_code == 0
+    assert called == [options]

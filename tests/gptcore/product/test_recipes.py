@@ -105,7 +105,7 @@ def test_best_is_the_last_recommendation_for_the_same_data(tmp_path: Path) -> No
 @pytest.mark.usefixtures("cache")
 def test_a_recommendation_for_other_data_is_refused(tmp_path: Path) -> None:
     path = write_recommended(tmp_path, RECIPES[0], OF, "")
-    with pytest.raises(UserError, match=r"it was chosen for other data \(a\.csv\): run"):
+    with pytest.raises(UserError, match=r"it was chosen for other data \(a\.csv\), or with other options"):
         find_recipe(str(path), lambda: OTHER)
     path.write_text(path.read_text().replace("[data]", "[date]"))
     with pytest.raises(UserError, match="must hold one table"):
