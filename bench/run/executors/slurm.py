@@ -161,8 +161,11 @@ class SlurmExecutor:
         return grouped(runs, predictions, self._at_a_time)
 
     def room(self) -> int:
-        """As many as one array takes: Slurm has them wait."""
-        return LARGEST_ARRAY - len(self._flying)
+        """As many as one array takes: Slurm has them wait. While one is out, as many as may go at a time.
+
+        Each array's limit is its own, so that many small ones beside a large one would pass it.
+        """
+        return (self._at_a_time if self._flying else LARGEST_ARRAY) - len(self._flying)
 
     def submit(self, jobs: Sequence[Job], seen: Mapping[str, Record]) -> None:
         """One array."""

@@ -1,0 +1,95 @@
+"""Jobs as Slurm's, with a stand-in for submitit whose tasks end as a test says. No process, no Slurm."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from bench.run.executors import slurm
+from bench.run.executors.base import Job, JobEnded
+from bench.run.executors.slurm import Slurm, SlurmExecutor
+from bench.run.executors.slurm_task import Task
+from bench.run.worker import SessionSpec
+from bench.study.plan import PlannedRun
+from gptcore.data.datasets import Dataset
+from gptcore.recipe import Recipe, Seeds
+
+DATA = Dataset.from_texts([f"text {i}" for i in range(20)], ["ham", "spam"] * 10)
+JOBS = [
+    Job(seed, (PlannedRun(("tfidf",), Recipe(model="tfidf"), seed, Seeds(), "todo"),)) for seed in range(9)
+]
+
+
+@dataclass
+class Submitted:
+    """A job as submitit has it."""
+
+    task: Task
+    state: str = "RUNNING"
+    error: Exception | None = None
+
+    def done(self) -> bool:
+        return self.state != "RUNNING"
+
+    def exception(self) -> Exception | None:
+        return self.error
+
+    def result(self) -> None: ...
+    def cancel(self) -> None: ...
+
+
+@dataclass
+class Cluster:
+    """An executor as submitit has it."""
+
+    submitted: list[Submitted] = field(default_factory=list)
+
+    def update_parameters(self, **_: object) -> None: ...
+
+    def batch(self) -> nullcontext[None]:
+        return nullcontext()
+
+    def submit(self, task: Task) -> Submitted:
+        self.submitted.append(Submitted(task))
+        return self.submitted[-1]
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    cluster = Cluster()
+    monkeypatch.setitem(sys.modules, "submitit", SimpleNamespace(AutoExecutor=lambda **_: cluster))
+    monkeypatch.setattr(slurm, "require", lambda *_: None)
+    return cluster
+
+
+@pytest.fixture
+def executor(cluster: Cluster, tmp_path: Path) -> Iterator[SlurmExecutor]:
+    assert cluster.submitted == []
+    spec = SessionSpec(DATA, "fast", "float32", "cpu", jobs=2)
+    with Slurm(["time=9"], cluster="local").open(spec, tmp_path, None) as executor:
+        yield executor
+
+
+def test_beside_a_large_array_no_more_go_than_may_at_a_time(
+    executor: SlurmExecutor, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slurm, "LARGEST_ARRAY", 5)
+    assert executor.room() == 5
+    executor.submit(JOBS[:5], {})
+    rooms = []
+    for task in cluster.submitted[:4]:
+        rooms.append(executor.room())
+        task.state = "COMPLETED"
+        assert [event for _, event in executor.events(0)] == [JobEnded()]
+    assert max(rooms) <= 0  # the array itself has at least two at a time
+    assert executor.room() == 1
+    executor.submit(JOBS[5:6], {})
+    assert executor.room() == 0
+    for task in cluster.submitted:
+        task.state = "COMPLETED"
+    assert len(executor.events(0)) == 2
+    assert executor.room() == 5
