@@ -45,6 +45,12 @@ def describe_environment(device: str, dtype: str, threads: int, jobs: int = 1) -
     )
 
 
+def unknown_environment(dtype: str, threads: int, jobs: int) -> Environment:
+    """The code as it is now, on a machine that nothing is known of: it was lost before it could say."""
+    here = describe_environment("unknown", dtype, threads, jobs)
+    return here.model_copy(update={"cpu": "unknown", "platform": "unknown", "memory_bytes": 0})
+
+
 _DECIDE_TIMES = {
     "device": "device",
     "cpu": "processor",

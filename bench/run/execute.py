@@ -16,6 +16,7 @@ from typing import Protocol
 from bench.records.record import Record
 from bench.records.store import find_record, save_record
 from bench.run.claims import Claims
+from bench.run.environment import unknown_environment
 from bench.run.executors.base import (
     Began,
     CannotWork,
@@ -224,7 +225,9 @@ class _Driver:
         run, *others = left
         if others:
             self._waiting.appendleft(tuple(others))
-        if not self._try_again(run, job, lost.reason, lost.out_of_memory):
+        if self._try_again(run, job, lost.reason, lost.out_of_memory):
+            return
+        if self._claim(run):  # where workers save records, it may have one
             self._end(run, self._failed(run, lost.reason), save=True)
 
     def _try_again(self, run: PlannedRun, job: Job, reason: str, out_of_memory: bool) -> bool:
@@ -239,10 +242,10 @@ class _Driver:
         return True
 
     def _failed(self, run: PlannedRun, reason: str) -> Record:
-        environment = self.executor.environment
-        if environment is None:
-            raise UserError(f"no worker can start: {reason}")
         spec = self.executor.spec
+        environment = self.executor.environment or unknown_environment(
+            spec.precision, spec.threads or 1, spec.jobs
+        )
         return record_without_outcome(
             *(run, "failed", reason),
             engine=spec.engine,

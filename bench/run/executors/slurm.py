@@ -49,7 +49,7 @@ from gptcore.recipe import Recipe
 from gptcore.result import Epoch
 
 FOLDER = "slurm"  # in the study's
-LOST = "its job ended before it did (Slurm's sacct says why)"
+NO_MEMORY = "OUT_OF_MEMORY"  # a state of Slurm's
 LARGEST_ARRAY = 1000  # Slurm's own limit, unless a site has changed it
 POLL_S = 0.2
 
@@ -219,6 +219,8 @@ class SlurmExecutor:
 def _end(task: Any) -> Event:
     """What the end of a submitit job means."""
     if task.exception() is not None:
-        return JobLost(LOST)
+        state = task.state.partition(" ")[0]  # "CANCELLED by" is followed by somebody's number
+        reason = f"its Slurm job ended before it did (state {state}): its log is in {FOLDER}/ in the study's folder"
+        return JobLost(reason, out_of_memory=state == NO_MEMORY)
     error = task.result()
     return JobEnded() if error is None else CannotWork(error)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.records.record import Record
+from bench.records.record import Environment, Record
 from bench.records.store import load_records, save_record
 from bench.run import execute as module
 from bench.run.execute import execute
@@ -39,7 +39,7 @@ class Study:
         self.status = "done"
         self.jobs: list[Job] = []
         self.shares_folder = False
-        self.environment = toy_record().environment
+        self.environment: Environment | None = toy_record().environment
         self.spec = SessionSpec(Dataset.from_texts(*TEXTS), "fast", "float32", "cpu")
         self.lost: list[JobLost] = []  # what happens to the next jobs, the last first
         self.memory: list[int | None] = []  # what jobs have asked for
@@ -80,6 +80,7 @@ class Study:
         run = job.runs[0]
         began = [Began(run.run_id)] * (not self.lost or self.lost[-1] != BEFORE)
         if self.lost:
+            self.during(run)
             return [(job.number, event) for event in (*began, self.lost.pop())]
         done = [event for run in job.runs for event in (Began(run.run_id), self.run(run))]
         return [(job.number, event) for event in (*done, JobEnded())]
@@ -241,6 +242,29 @@ def test_a_run_that_loses_machine_after_machine_fails(study: Study) -> None:
     failed = load_records(study.folder)[planned(0).run_id]
     assert (failed.reason, failed.environment) == (LOST.reason, study.environment)
     assert list((study.folder / "locks").iterdir()) == []
+
+
+def test_a_run_whose_lost_machines_nobody_knows_fails_and_the_others_go_on(study: Study) -> None:
+    study.shares_folder, study.environment = True, None
+    study.lost = [LOST] * module.LOST_TRIES
+    assert study.go(planned(0), planned(1)) == ["failed", "done"]
+    failed = load_records(study.folder)[planned(0).run_id]
+    assert (failed.reason, failed.environment.cpu, failed.environment.device) == (
+        LOST.reason,
+        "unknown",
+        "unknown",
+    )
+
+
+def test_a_run_that_was_lost_once_its_record_was_there_has_not_failed(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOST_TRIES", 1)
+    study.shares_folder, study.lost = True, [LOST]
+    of_a_worker = study.record(0, reason="by a worker")
+    study.during = lambda _run: save_record(study.folder, of_a_worker) and None
+    assert study.go(planned(0)) == ["done"]
+    assert load_records(study.folder)[of_a_worker.run_id] == of_a_worker
 
 
 def test_without_memory_a_run_is_tried_once_more_with_twice_as_much(study: Study) -> None:

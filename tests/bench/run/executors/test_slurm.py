@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from bench.run.executors import slurm
-from bench.run.executors.base import Job, JobEnded
+from bench.run.executors.base import Job, JobEnded, JobLost
 from bench.run.executors.slurm import Slurm, SlurmExecutor
 from bench.run.executors.slurm_task import Task
 from bench.run.worker import SessionSpec
@@ -93,3 +93,18 @@ def test_beside_a_large_array_no_more_go_than_may_at_a_time(
         task.state = "COMPLETED"
     assert len(executor.events(0)) == 2
     assert executor.room() == 5
+
+
+@pytest.mark.parametrize(
+    ("state", "no_memory"), [("OUT_OF_MEMORY", True), ("TIMEOUT", False), ("CANCELLED by 1000", False)]
+)
+def test_a_job_without_a_result_is_lost_and_its_state_says_why(
+    executor: SlurmExecutor, cluster: Cluster, state: str, no_memory: bool
+) -> None:
+    executor.submit(JOBS[:1], {})
+    cluster.submitted[0].state, cluster.submitted[0].error = state, RuntimeError("no output")
+    ((number, event),) = executor.events(0)
+    assert number == JOBS[0].number
+    assert isinstance(event, JobLost)
+    assert event.out_of_memory is no_memory
+    assert f"(state {state.removesuffix(' by 1000')})" in event.reason
