@@ -2,11 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SEEDS ?= 1
 
 .PHONY: bench quick test check slow benchmarks regress clean
 
 bench: $(VENV)/installed
-	$(BIN)/python -m bench run --matrix full --jobs auto --out results/bench
+	$(BIN)/python -m bench run --matrix full --seeds $(SEEDS) --jobs auto --out results/bench
 
 quick: $(VENV)/installed
 	$(BIN)/python -m bench run --matrix quick --seeds 1

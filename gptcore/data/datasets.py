@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gptcore.data.checks import copies, leak_warning, n_seen
 from gptcore.data.fingerprints import of_source, of_splits
-from gptcore.data.labels import class_order, class_warnings, label_indices
+from gptcore.data.labels import label_indices
 from gptcore.data.named import NAMED
-from gptcore.data.named.base import NamedData
 from gptcore.data.options import ReadOptions
+from gptcore.data.source import Source, named_source, table_source
 from gptcore.data.splits import Cut, cut, limited
 from gptcore.errors import UserError, closest
 from gptcore.paths import path_kind
@@ -21,8 +21,6 @@ from gptcore.paths import path_kind
 if TYPE_CHECKING:
     import numpy as np
 
-    from gptcore.data.splits import Parts
-    from gptcore.data.tables import Table
 
 DATASETS = {name: data.line for name, data in NAMED.items()}
 PUBLISHED_SEED = 123
@@ -41,28 +39,6 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.texts)
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """N labelled texts before they are split; a dataset keeps its own, to be split with other seeds.
-
-    parts: which part each belongs to, where that is given; published: labels and seed -> the parts, where a published
-    study says how to cut; groups: of each, whose rows never stand in two parts; limit: training texts that are kept for
-    a first look, and the same share of other parts; folds: whether five split seeds in a row test every text once.
-    """
-
-    name: str
-    texts: Sequence[str]
-    labels: Sequence[str]
-    label_names: tuple[str, ...]
-    parts: Sequence[str] | None = None
-    published: Callable[[Sequence[str], int], Parts] | None = None
-    limit: int | None = None
-    folds: bool = False
-    groups: Sequence[str] | None = None
-    notes: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +143,7 @@ class Dataset:
         from gptcore.data.memory import table_of
 
         table = table_of(name, {"train": (texts, labels), "validation": validation, "test": test})
-        return _of_table(name, table, split_seed)
+        return split_source(table_source(name, table), split_seed)
 
 
 def load_dataset(
@@ -195,7 +171,7 @@ def load_dataset(
             raise UserError(
                 f"dataset {name_or_path}: columns, splits and formats can be named for a file only"
             )
-        return split_source(replace(_named(data, options.data_path), limit=options.limit), split_seed)
+        return split_source(replace(named_source(data, options.data_path), limit=options.limit), split_seed)
     if options.data_path is not None:
         raise UserError(
             f"--data-path {options.data_path}: it is for data sets with a name, and --data names a file already"
@@ -204,47 +180,15 @@ def load_dataset(
         from gptcore.data.hub import parse_hub_name, read_hub_table
 
         hub_name = parse_hub_name(name_or_path)
-        return _of_table(hub_name.repo, read_hub_table(hub_name, options), split_seed, options.limit)
+        return split_source(
+            table_source(hub_name.repo, read_hub_table(hub_name, options), options.limit), split_seed
+        )
     path = Path(name_or_path)
     if isinstance(name_or_path, str) and not path.suffix and len(path.parts) <= 1 and path_kind(path) is None:
         raise UserError(f"unknown dataset {name_or_path!r}, and no such file: {closest(name_or_path, NAMED)}")
     from gptcore.data.tables import read_tables
 
-    return _of_table(path.name, read_tables(path, options), split_seed, options.limit)
-
-
-def _named(data: NamedData, path: Path | None) -> Source:
-    from gptcore.data.named.load import load_named
-
-    found = load_named(data, path)
-    label_names = data.label_names or tuple(sorted(set(found.labels)))
-    once = {name: name for name in label_names}  # one string a class, not one a row
-    return Source(
-        data.name,
-        found.texts,
-        [once[label] for label in found.labels],
-        label_names,
-        parts=found.parts,
-        published=data.published,
-        notes=found.notes,
-    )
-
-
-def _of_table(name: str, table: Table, split_seed: int, limit: int | None = None) -> Dataset:
-    label_names = class_order(table.labels, table.class_names)
-    once = {name: name for name in label_names}  # one string a class, not one a row
-    source = Source(
-        name=name,
-        texts=table.texts,
-        labels=[once[label] for label in table.labels],
-        label_names=label_names,
-        parts=table.parts,
-        groups=table.groups,
-        notes=table.notes,
-        warnings=(*table.warnings, *class_warnings(table.labels)),
-        limit=limit,
-    )
-    return split_source(source, split_seed)
+    return split_source(table_source(path.name, read_tables(path, options), options.limit), split_seed)
 
 
 def split_source(source: Source, split_seed: int) -> Dataset:

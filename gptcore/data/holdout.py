@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gptcore.data.checks import normalised
-from gptcore.data.datasets import Dataset, Source, Split, split_source
+from gptcore.data.datasets import Dataset, Split, split_source
+from gptcore.data.source import Source
 from gptcore.errors import UserError
 
 if TYPE_CHECKING:
