@@ -84,7 +84,7 @@ def no_report(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     reported: list[int] = []
 
-    def count(folder: Path, _study: object, records: list[object], _margin: float) -> Path:
+    def count(folder: Path, _study: object, records: list[object], *_asked: object) -> Path:
         reported.append(len(records))
         return folder / "report.md"
 

@@ -99,7 +99,7 @@ def test_both_ways_in_the_upper_half_as_two_models_of_transformers(family: str) 
         if hasattr(module, "is_causal"):
             module.is_causal = False
     upper.config.is_causal = False
-    block = upper.get_submodule(backbone._path)[half]
+    block = upper.get_submodule(backbone.path)[half]
     block.register_forward_pre_hook(
         lambda _module, args, kwargs: with_states(args, kwargs, states), with_kwargs=True
     )
