@@ -17,7 +17,7 @@ from bench.recommend.race import may_win, next_steps
 from bench.recommend.state import Clock, save_state
 from bench.recommend.workers import Workers
 from bench.records.record import Record
-from bench.records.store import save_study
+from bench.records.store import find_record, save_study
 from bench.run.execute import Listener, execute
 from bench.run.executors.base import Executor
 from bench.run.study_run import TOGETHER, make_seeds
@@ -187,8 +187,10 @@ class Search:
         executor: Executor,
         listener: Listener,
     ) -> None:
-        for record in execute([run], folder, records, executor, listener):
-            records[record.run_id] = record
+        execute([run], folder, records, executor, listener)
+        record = find_record(folder, run.run_id)  # what `execute` returns has no predictions
+        if record is not None:
+            records[run.run_id] = record
         self._save()
 
     def _fits(self, runs: Sequence[PlannedRun], follows: Follows | None = None) -> bool:

@@ -73,6 +73,7 @@ def _outcomes(out: Path) -> dict[str, tuple[str, list[int] | None]]:
     return {run_id: of(record) for run_id, record in load_records(out).items()}
 
 
+@pytest.mark.slow
 def test_two_jobs_leave_what_one_leaves(tmp_path: Path, texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     one, two = tmp_path / "one", tmp_path / "two"

@@ -111,6 +111,7 @@ def answers_otherwise(classifier: TextClassifier, folder: Path, right: str, wron
     return False
 
 
+@pytest.mark.slow
 def test_any_batch_and_length_give_the_same_answer(kept, checkpoint, file, tmp_path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     folder = kept(model=str(checkpoint("llama", around=True)), attention="native", train="last_block")
