@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import uuid
 from collections.abc import Iterator
@@ -49,7 +50,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def cannot_write(path: Path, error: OSError, remedy: str = REMEDY) -> UserError:
-    """What to say where the system refuses to write."""
+    """What to say where the system refuses to write. remedy: unless the error itself has another."""
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        remedy = "allow more open files, see ulimit -n"
     return UserError(f"cannot write {path} ({error.strerror or error}): {remedy}")
 
 

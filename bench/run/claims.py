@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, ExitStack
+import resource
+import sys
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 
 from bench.records.events import EventLog, RunLog, worker_name
 from gptcore.locks import lock
+
+SPARE_FILES = 256  # of a process: for workers, records, reports, libraries
+FILES_A_CLAIM = 2  # its lock, and its log while it goes on
+
+
+def most_claims() -> int:
+    """How many runs one process may claim at a time: each keeps files open.
+
+    Raises the limit of open files as far as the system lets this process, which is often far above where it begins.
+    """
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with suppress(ValueError, OSError):  # a system may have lowered what it allows since
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if most == resource.RLIM_INFINITY:
+        return sys.maxsize
+    return max(1, (most - SPARE_FILES) // FILES_A_CLAIM)
 
 
 class Claims:
     """A context manager: at its end every claim is given up."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder, self._most = folder, most_claims()
         self._locks: dict[str, AbstractContextManager[bool]] = {}
         self._logs: dict[str, tuple[RunLog, ExitStack]] = {}
 
@@ -26,6 +45,10 @@ class Claims:
 
     def __contains__(self, run_id: str) -> bool:
         return run_id in self._locks
+
+    def may_take(self, run_id: str) -> bool:
+        """Whether a run is claimed, or one more claim is within the limit of open files."""
+        return run_id in self._locks or len(self._locks) < self._most
 
     def take(self, run_id: str) -> bool:
         """Whether a run is claimed now; where not, another process has it. Raises UserError as `lock` does."""

@@ -145,8 +145,8 @@ class _Driver:
             self._waiting.extend(self.executor.group(self._theirs, self.predictions))
             self._theirs, self._looked = [], now
         jobs: list[Job] = []
-        while self._waiting and len(jobs) < room:
-            if claimed := [run for run in self._waiting.popleft() if self._claim(run)]:
+        while self._waiting and len(jobs) < room and self.claims.may_take(self._waiting[0][0].run_id):
+            if claimed := self._claimed(self._waiting.popleft()):
                 jobs.append(Job(next(_numbers), tuple(claimed), self._needs(claimed)))
         for job in jobs:
             self._flying[job.number] = job, {run.run_id: run for run in job.runs}
@@ -154,6 +154,17 @@ class _Driver:
             self._slots[job.number] = next(slot for slot in count() if slot not in taken)
         if jobs:
             self.executor.submit(jobs, self.seen)
+
+    def _claimed(self, runs: tuple[PlannedRun, ...]) -> list[PlannedRun]:
+        """Those of the runs that are to be done here; what may not be claimed yet goes on waiting."""
+        claimed = []
+        for i, run in enumerate(runs):
+            if not self.claims.may_take(run.run_id):
+                self._waiting.appendleft(runs[i:])
+                break
+            if self._claim(run):
+                claimed.append(run)
+        return claimed
 
     def _claim(self, run: PlannedRun) -> bool:
         """Whether a run is to be done here; where not, another is at it, or its record is there.

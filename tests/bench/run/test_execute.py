@@ -7,6 +7,7 @@ import pytest
 
 from bench.records.record import Environment, Record
 from bench.records.store import load_records, save_record
+from bench.run import claims
 from bench.run import execute as module
 from bench.run.execute import execute
 from bench.run.executors.base import Began, CannotWork, Ended, Event, Job, JobEnded, JobLost, Refused
@@ -283,6 +284,20 @@ def test_a_killed_worker_s_run_is_tried_once_more_and_its_record_kept(study: Stu
     study.status, study.kills = "failed", True
     assert study.go(planned(0)) == ["failed"]
     assert study.heard == ["start 0", "retry 0: ", "start 0", "failed 0"]
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_no_more_runs_are_claimed_than_files_can_be_open(
+    study: Study, monkeypatch: pytest.MonkeyPatch, together: bool
+) -> None:
+    monkeypatch.setattr(claims, "most_claims", lambda: 3)
+    monkeypatch.setattr(study, "room", lambda: 100)
+    study.together, study.lost = together, [LOST] * 3  # and what is tried again keeps its claim
+    claimed: list[int] = []
+    study.during = lambda _run: claimed.append(len(list((study.folder / "locks").iterdir())))
+    assert study.go(*map(planned, range(8))) == ["done"] * 8
+    assert max(claimed) == 3
+    assert list((study.folder / "locks").iterdir()) == []
 
 
 def test_where_no_worker_can_start_the_study_ends_and_gives_up_its_claims(study: Study) -> None:
