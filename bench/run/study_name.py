@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from gptcore.backbones.checkpoints import is_local_folder
+from gptcore.backbones.checkpoints import folder_label, is_local_folder
 from gptcore.backbones.hub import split_revision
 
 
@@ -37,9 +36,7 @@ def study_name(
 
 
 def _model_name(model: str) -> str:
-    """Of a checkpoint's folder the name and a digest of the whole path, as many checkpoints are called "final"."""
     if is_local_folder(model):
-        path = Path(model).resolve()
-        return f"{path.name}-{hashlib.sha256(str(path).encode()).hexdigest()[:6]}"
+        return folder_label(model)
     repo, revision = split_revision(model)
     return Path(repo).name + (f"@{revision.replace('/', '-')}" if revision else "")

@@ -17,6 +17,7 @@ from bench.records.study import Row
 from bench.study.matrix import Matrix
 from bench.study.plan import choose_models
 from bench.study.resolve import Resolved, has_own_model, resolve
+from gptcore.backbones.checkpoints import folder_label, is_local_folder
 from gptcore.backbones.hub import split_revision
 from gptcore.errors import UserError
 from gptcore.paths import path_kind
@@ -97,12 +98,18 @@ def resolve_on(
 
 
 def _labels(models: Sequence[str]) -> list[str]:
-    """Each model in row names: its name, or the last part of its path or hub id where that says which it is."""
+    """Each model in row names: its name, or the last part of its path or hub id where that says which it is.
+
+    Never a whole path: row names go into reports and to trackers.
+    """
     short = []
     for model in models:
         repo, revision = split_revision(model)
         short.append(Path(repo).name + (f"@{revision}" if revision else ""))
-    labels = [name if short.count(name) == 1 else model for name, model in zip(short, models, strict=True)]
+    labels = [
+        name if short.count(name) == 1 else folder_label(model) if is_local_folder(model) else model
+        for name, model in zip(short, models, strict=True)
+    ]
     if twice := next((label for label in labels if labels.count(label) > 1), None):
         raise UserError(f"--models: {twice} is there twice: name each model once")
     return labels

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from bench.records.record import Record
+from gptcore.backbones.checkpoints import folder_label, is_local_folder
+from gptcore.backbones.hub import split_revision
 
 Value = str | int | float | bool
 
@@ -61,9 +62,12 @@ def tracked(record: Record, study: str, rows: tuple[str, ...]) -> TrackedRun:
 
 
 def _model(model: str) -> str:
-    """Its name; of a path only the last part, as paths name users."""
-    path = Path(model).expanduser()
-    return path.name if path.is_absolute() or model.startswith(("~", ".")) else model
+    """Its name; of a path only the last part and a digest, as paths name users."""
+    repo, _ = split_revision(model)
+    is_path = (
+        model.startswith(("/", "~", ".")) or repo.count("/") > 1
+    )  # a folder, also where it is gone by now
+    return folder_label(model) if is_path or is_local_folder(model) else model
 
 
 def _metrics(record: Record) -> dict[str, float]:

@@ -5,6 +5,7 @@ Imports no torch, so that planning can say what is at hand without loading it.
 
 from __future__ import annotations
 
+import hashlib
 from importlib import resources
 from pathlib import Path
 
@@ -72,6 +73,12 @@ def is_hub_id(name: str) -> bool:
 def is_local_folder(name: str) -> bool:
     """Whether a model's name means a folder on this machine."""
     return not is_known(name) and is_folder(name)
+
+
+def folder_label(path: str) -> str:
+    """Of a checkpoint's folder the name and a digest of the whole path, as many checkpoints are called "final"."""
+    whole = Path(path).resolve()
+    return f"{whole.name}-{hashlib.sha256(str(whole).encode()).hexdigest()[:6]}"
 
 
 def not_a_model(name: str) -> str:

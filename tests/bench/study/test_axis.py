@@ -145,6 +145,20 @@ def test_names_are_short_where_they_say_which_model_it_is() -> None:
         resolve_on(one, ["micro", "bundled"])
 
 
+def test_names_of_two_folders_hold_no_path(tmp_path: Path) -> None:
+    folders = [tmp_path / user / "final" for user in ("ann", "bob")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        config = {"n_layer": 1, "n_head": 1, "n_embd": 8, "n_positions": 16, "vocab_size": 9}
+        (folder / "config.json").write_text(json.dumps({"model_type": "gpt2", **config}))
+    one = Matrix.model_validate({"name": "toy"})
+    first, second, hub = (row.name for row in resolve_on(one, [*map(str, folders), "c/final"]).rows)
+    assert first.startswith("final-")
+    assert second.startswith("final-")
+    assert first != second
+    assert hub == "c/final: baseline"
+
+
 def test_rows_that_a_model_cannot_do_are_excluded_with_the_reason(tmp_path: Path) -> None:
     folder = tmp_path / "toy-bert"
     folder.mkdir()

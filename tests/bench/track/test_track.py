@@ -72,6 +72,24 @@ def test_no_message_output_or_path_is_copied(studies: Any, study: Any) -> None:
     assert not any(word in copy for word in ("secret", "private", "ann", failed.environment.cpu))
 
 
+def test_the_path_of_a_folder_is_not_copied_where_it_reads_like_a_hub_id(
+    records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("ann/final", "bob/final"):
+        (tmp_path / folder).mkdir(parents=True)
+
+    def sent(model: str) -> object:
+        record = records[0].model_copy(update={"recipe": Recipe(model=model)})
+        return tracked(record, "study", ("baseline",)).params["model"]
+
+    hub = "owner/name@refs/pr/1"
+    names = [str(sent(model)) for model in ("ann/final", "bob/final", "gone/from/here", hub)]
+    assert [name.partition("-")[0] for name in names] == ["final", "final", "here", hub]
+    assert names[0] != names[1]
+    assert sent("ann/final") == sent(str(tmp_path / "ann" / "final"))
+
+
 def test_runs_of_this_process_are_copied_once_they_end(records: list[Record]) -> None:
     kept, listener = Kept(), Silent()
     log, warned = tracking(mlflow=kept)
