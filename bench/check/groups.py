@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bench.check.finding import N_SHOWN, Finding, Sample
-from gptcore.data.checks import is_blank
-from gptcore.data.groups import straddling
+from gptcore.data.checks import copies, is_blank
+from gptcore.data.groups import PART_THEM, components, joined_by, straddling
+from gptcore.data.splits import TEST_FRACTION
 
 
 def check_groups(sample: Sample, named: str | None) -> list[Finding]:
@@ -25,6 +26,7 @@ def check_groups(sample: Sample, named: str | None) -> list[Finding]:
         elif column == named:
             title = f"{len(counts):,} groups in {column!r}, {several:,} of them in several rows: each stays in one part"
             findings.append(Finding("note", title, _largest(sample, groups, counts)))
+            findings += _joined(sample, groups)
         else:
             findings.append(
                 Finding(
@@ -58,6 +60,19 @@ def _given(sample: Sample, column: str, groups: Sequence[str], parts: Sequence[s
         examples,
         "move all rows of a value into one part, or accuracy on new ones is likely to be lower",
     )
+
+
+def _joined(sample: Sample, groups: Sequence[str]) -> list[Finding]:
+    """Groups that copies of a text join, so that they stay in one part as well."""
+    firsts = copies(sample.texts)
+    joined = joined_by(sample.texts, firsts, groups)
+    if not joined:
+        return []
+    largest = max(Counter(components(firsts, groups)).values()) / len(sample)
+    title = (
+        f"{joined}: copies stay together, and the largest set of joined groups has {largest:.0%} of the rows"
+    )
+    return [Finding("warning" if largest > TEST_FRACTION else "note", title, (), PART_THEM)]
 
 
 def _largest(sample: Sample, groups: Sequence[str], counts: Counter[str]) -> tuple[str, ...]:

@@ -207,7 +207,7 @@ def split_source(source: Source, split_seed: int) -> Dataset:
             source.label_names,
             source.parts,
             split_seed,
-            copies(source.texts),
+            source.texts,
             source.groups,
         )
     warnings: tuple[str, ...] = ()

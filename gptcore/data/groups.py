@@ -6,10 +6,14 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from gptcore.data.checks import shortened
 from gptcore.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
+
+# What parts groups that copies of a text join
+PART_THEM = "keep one row of a text that several groups have"
 
 
 def components(copies: Sequence[int], groups: Sequence[str]) -> list[int]:
@@ -31,6 +35,24 @@ def components(copies: Sequence[int], groups: Sequence[str]) -> list[int]:
             low, high = sorted((root(at), root(other)))
             parent[high] = low
     return [root(at) for at in range(len(groups))]
+
+
+def joined_by(texts: Sequence[str], copies: Sequence[int], groups: Sequence[str]) -> str:
+    """Which text joins the most groups, as its copies stay together; "" where no text stands in two groups.
+
+    texts, groups: (N,); copies: (N,) the first row with the same text.
+    """
+    having: dict[int, set[str]] = {}
+    for first, group in zip(copies, groups, strict=True):
+        having.setdefault(first, set()).add(group)
+    joining = [first for first, found in having.items() if len(found) > 1]
+    if not joining:
+        return ""
+    most = max(joining, key=lambda first: len(having[first]))
+    text = f"{len(having[most]):,} groups are joined by the text {shortened(texts[most].strip())}"
+    if (n_others := len(joining) - 1) == 0:
+        return text
+    return f"{text}, others by {n_others:,} more {'text' if n_others == 1 else 'texts'}"
 
 
 def grouped_parts(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from gptcore.data.groups import check_whole, components, grouped_parts
+from gptcore.data.checks import copies
+from gptcore.data.groups import PART_THEM, check_whole, components, grouped_parts, joined_by
 from gptcore.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,12 +32,12 @@ def cut(
     label_names: tuple[str, ...],
     given: Sequence[str] | None,
     seed: int,
-    copies: Sequence[int],
+    texts: Sequence[str],
     together: Sequence[str] | None = None,
 ) -> Cut:
     """Cut N rows into their parts.
 
-    labels: (N,) int64; given: (N,) part of each row, or None for none; copies: (N,) the first row with the same text;
+    labels: (N,) int64; given: (N,) part of each row, or None for none; texts: (N,), whose copies stay together;
     together: (N,) group of each row, of which no two parts have rows, or None for none. Raises UserError where a part
     or a class in it would be empty.
     """
@@ -47,16 +48,19 @@ def cut(
             f"{name}: all {len(labels)} rows have the label {label_names[0]!r}: "
             "add rows with another label, or name another label column"
         )
-    groups = np.asarray(copies, dtype=np.int64)
+    firsts_of = copies(texts)
+    groups = np.asarray(firsts_of, dtype=np.int64)
+    joined = None
     if together is not None:
-        groups = np.asarray(components(copies, together), dtype=np.int64)
+        groups = np.asarray(components(firsts_of, together), dtype=np.int64)
+        joined = joined_by(texts, firsts_of, together)
         if given is not None:
             check_whole(name, together, given)
     if given is not None:
-        return _as_given(name, labels, label_names, given, seed, groups, together is not None)
+        return _as_given(name, labels, label_names, given, seed, groups, joined)
     _require_three(name, labels, label_names)
     if together is not None:
-        return _grouped(name, labels, label_names, groups, seed, len(set(together)))
+        return _grouped(name, labels, label_names, groups, seed, len(set(together)), joined or "")
     firsts = np.unique(groups)
     n_copies = len(labels) - len(firsts)
     if not n_copies:
@@ -69,9 +73,15 @@ def cut(
 
 
 def _grouped(
-    name: str, labels: np.ndarray, label_names: tuple[str, ...], groups: np.ndarray, seed: int, n_groups: int
+    name: str,
+    labels: np.ndarray,
+    label_names: tuple[str, ...],
+    groups: np.ndarray,
+    seed: int,
+    n_groups: int,
+    joined: str,
 ) -> Cut:
-    """Groups whole. Raises UserError where a class stands in too few of them."""
+    """Groups whole. joined: see `joined_by`. Raises UserError where a class stands in too few of them."""
     import numpy as np
 
     shares = (1 - VALIDATION_FRACTION - TEST_FRACTION, VALIDATION_FRACTION, TEST_FRACTION)
@@ -81,12 +91,17 @@ def _grouped(
             n = len(np.unique(groups[labels == missing[0]]))
             raise UserError(
                 f"{name}: no {part} row would have the label {label_names[missing[0]]!r}, whose rows stand in {n:,} of "
-                f"{n_groups:,} groups that stay whole: add groups, or leave out --group-column"
+                f"{n_groups:,} groups that stay whole{_because(joined)}: add groups, or leave out --group-column"
             )
     train, validation, test = parts
     shown = ", ".join(f"{len(rows) / len(labels):.0%}" for rows in parts)
     told = f"{n_groups:,} groups stay whole: {shown} of the rows train, validate and test"
-    return Cut((train, validation, test), notes=(told,))
+    return Cut((train, validation, test), notes=(told, *([f"{joined}: {PART_THEM}"] if joined else [])))
+
+
+def _because(joined: str) -> str:
+    """What joins groups, and what to do about it, as a part of an error."""
+    return f" ({joined}: {PART_THEM})" if joined else ""
 
 
 def with_copies(parts: Sequence[np.ndarray], groups: np.ndarray) -> Parts:
@@ -175,9 +190,9 @@ def _as_given(
     given: Sequence[str],
     seed: int,
     groups: np.ndarray,
-    whole: bool,
+    joined: str | None,
 ) -> Cut:
-    """whole: whether groups are more than copies, and must never be divided."""
+    """joined: None where groups are copies alone; else they must never be divided, and it is what `joined_by` says."""
     import numpy as np
 
     found = np.array(given)
@@ -200,8 +215,8 @@ def _as_given(
         train = np.random.RandomState(0).permutation(train)
         told = "train, validation and test rows are given: no seed splits them anew"
         return Cut((train, validation, test), NAMES, (told,))
-    if whole:
-        train, validation = _groups_without_validation(name, labels, train, groups, random)
+    if joined is not None:
+        train, validation = _groups_without_validation(name, labels, train, groups, random, joined)
     else:
         train, validation = _without_validation(name, labels, random.permutation(train), groups)
     told = (
@@ -212,15 +227,20 @@ def _as_given(
 
 
 def _groups_without_validation(
-    name: str, labels: np.ndarray, rows: np.ndarray, groups: np.ndarray, random: np.random.RandomState
+    name: str,
+    labels: np.ndarray,
+    rows: np.ndarray,
+    groups: np.ndarray,
+    random: np.random.RandomState,
+    joined: str,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cut whole groups off train rows. Raises UserError where train would lose a class, or validation be empty."""
     shares = (1 - VALIDATION_FRACTION, VALIDATION_FRACTION)
     train, validation = (rows[part] for part in grouped_parts(labels[rows], groups[rows], shares, random))
     if not len(validation) or set(labels[train].tolist()) != set(labels[rows].tolist()):
         raise UserError(
-            f"{name}: the train rows have too few groups to cut validation rows off: give validation rows, add groups, "
-            "or leave out --group-column"
+            f"{name}: the train rows have too few groups to cut validation rows off{_because(joined)}: give validation "
+            "rows, add groups, or leave out --group-column"
         )
     return train, validation
 

@@ -116,6 +116,14 @@ def test_groups_of_a_test_file_and_without_parts(tmp_path) -> None:
     assert "1 of 2 test rows" in finding.title
     named = found(path, "40 groups in 'user', 40 of them in several rows", ReadOptions(group_column="user"))
     assert named.level == "note"
+    glued = write(
+        tmp_path / "glued.csv",
+        [*rows, *(("ok", "ham", f"u{i}") for i in range(26))],
+        ("text", "label", "user"),
+    )
+    joined = found(glued, "26 groups are joined by the text 'ok'", ReadOptions(group_column="user"))
+    assert joined.level == "warning"
+    assert joined.remedy == "keep one row of a text that several groups have"
     gap = write(tmp_path / "gap.csv", [*rows, ("no user here", "ham", "")], ("text", "label", "user"))
     finding = found(gap, "1 rows have no value in 'user'", ReadOptions(group_column="user"))
     assert (finding.level, "line 122" in finding.examples[0]) == ("problem", True)

@@ -176,3 +176,19 @@ def test_the_column_must_be_there_and_free(tmp_path: Path) -> None:
         load_dataset(path, group_column="user").with_folds()
     with pytest.raises(UserError, match="columns, splits and formats can be named for a file only"):
         load_dataset("sms-spam", group_column="user")
+
+
+def test_a_text_that_joins_groups_is_named(tmp_path: Path) -> None:
+    rows = [(f"text {i}", "ab"[i // 5 % 2], f"u{i // 5}") for i in range(200)]
+    plain = load_dataset(write(tmp_path / "a.csv", rows), group_column="user")
+    assert not any("joined" in note for note in plain.notes)
+    few = [*rows, *(("ok", "a", f"u{2 * i}") for i in range(3)), ("yes", "a", "u8"), ("Yes ", "a", "u10")]
+    data = load_dataset(write(tmp_path / "b.csv", few), group_column="user")
+    joined = "3 groups are joined by the text 'ok', others by 1 more text: keep one row of a text that"
+    assert any(joined in note for note in data.notes)
+    glued = write(tmp_path / "c.csv", [*rows, *(("ok", "b", f"u{i}") for i in range(40))])
+    with pytest.raises(UserError, match=r"stay whole \(40 groups are joined by the text 'ok': keep one row"):
+        load_dataset(glued, group_column="user")
+    test = write(tmp_path / "test.csv", [("new", "a", "v"), ("newer", "b", "w")])
+    with pytest.raises(UserError, match=r"validation rows off \(40 groups are joined by the text 'ok'"):
+        load_dataset(glued, group_column="user", test=test)
