@@ -43,6 +43,17 @@ def replacing(path: Path, remedy: str = REMEDY) -> Iterator[Path]:
         raise cannot_write(path, error, remedy) from error
 
 
+def usual_mode(*paths: Path) -> None:
+    """Give files the mode of any new file: some libraries write theirs for the owner alone. Raises OSError."""
+    for path in paths:
+        new = path.with_name(f".{uuid.uuid4().hex}.new")
+        new.touch()
+        try:
+            path.chmod(new.stat().st_mode)
+        finally:
+            new.unlink()
+
+
 def sync_folder(folder: Path) -> None:
     """Wait until a folder of files is on the disk, so that it may be moved to its place. Raises OSError."""
     for path in (*folder.iterdir(), folder):

@@ -24,7 +24,7 @@ from gptcore.backbones.gpt2_config import read_config
 from gptcore.backbones.safetensors_header import TensorInfo
 from gptcore.backbones.tensor_names import match_tensors
 from gptcore.errors import UserError
-from gptcore.files import replacing, write_whole
+from gptcore.files import replacing, usual_mode, write_whole
 
 # GPT-2's checkpoints keep these as Conv1D: (in, out), the transpose of nn.Linear.
 _CONV1D = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
@@ -90,6 +90,7 @@ def save_gpt(gpt: GPT, folder: Path, dtype: torch.dtype = torch.float32) -> None
     tensors = {name: tensor.to(dtype) for name, tensor in checkpoint_tensors(gpt).items()}
     with replacing(folder / WEIGHT_FILES[0]) as part:
         save_file(tensors, part, metadata={"format": "pt"})
+        usual_mode(part)
     write_whole(folder / "config.json", json.dumps(hf_config(gpt.config), indent=2) + "\n")
 
 

@@ -16,7 +16,7 @@ from gptcore.export.hf import HF
 from gptcore.export.onnx import ONNX
 from gptcore.export.peft import PEFT
 from gptcore.extras import require
-from gptcore.files import cannot_write
+from gptcore.files import cannot_write, usual_mode
 from gptcore.product.answers import answer
 from gptcore.product.folder import check_target
 from gptcore.product.report import read_report
@@ -50,6 +50,7 @@ def export(folder: Path, data: Dataset, to: FormatName, out: Path) -> int:
     part = out.with_name(f".{out.name}.{uuid.uuid4().hex}.part")
     try:
         made.write(classifier, part)
+        usual_mode(*(path for path in part.rglob("*") if path.is_file()))
         check_probabilities(classifier, expected, made.probabilities(part, texts), texts)
         if made.printed and printed:
             check_printed(printed, made.printed(part, lines), lines)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from gptcore.backbones.base import Backbone
 from gptcore.errors import UserError
+from gptcore.files import usual_mode
 from gptcore.methods.adapter import Adapter
 from gptcore.methods.targets import is_target, unmatched
 
@@ -172,6 +173,7 @@ def save_adapter(backbone: Backbone, folder: Path) -> None:
     }
     folder.mkdir(parents=True, exist_ok=True)
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / ADAPTER_FILE)
+    usual_mode(folder / ADAPTER_FILE)
     config = {
         "peft_type": "LORA",
         "r": rank,

@@ -40,6 +40,7 @@ def test_transformers_opens_it_with_the_same_answers(kept, file, tmp_path, choic
     done = CliRunner().invoke(app, ["export", str(folder), "--data", str(file), "--out", str(out)])
     assert done.exit_code == 0, done.output
     assert "verified: 24 of 24 predictions equal" in done.output
+    assert {path.stat().st_mode for path in out.iterdir()} == {file.stat().st_mode}
     classifier = TextClassifier.load(folder)
     assert classifier.temperature != 1
     expected = np.log(classifier.predict_proba(TEXTS))
