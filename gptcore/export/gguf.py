@@ -7,8 +7,10 @@ these architectures, so the head is a file of its own: `head.safetensors`, tenso
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +74,7 @@ def probabilities(folder: Path, texts: Sequence[str]) -> np.ndarray:
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
     head = load_file(folder / HEAD)
-    with quiet():
+    with quiet(), redirect_stderr(io.StringIO()):  # its GGUF reader has a bar of its own
         # Given, as theirs leaves out what a GGUF file says of GPT-2's context and of Qwen's heads.
         config = AutoConfig.from_pretrained(folder)
         model: Any = AutoModel.from_pretrained(

@@ -36,8 +36,9 @@ def check(folder: Path, file: Path, out: Path) -> TextClassifier:
     ],
     ids=str,
 )
-def test_a_gpt_gives_the_same_answers(kept, file, tmp_path, choices) -> None:
+def test_a_gpt_gives_the_same_answers(kept, file, tmp_path, choices, capfd) -> None:
     classifier = check(kept(**choices), file, tmp_path / "gguf")
+    assert "it/s" not in capfd.readouterr().err
     about = json.loads((tmp_path / "gguf" / "classifier.json").read_text())
     assert about["labels"] == list(classifier.labels)
     metadata, tensors = open_gguf(tmp_path / "gguf" / "model.gguf")
