@@ -18,6 +18,7 @@ from gptcore.locks import is_held
 from gptcore.paths import path_kind
 
 MOST_NAMED = 5  # conflicts in one message
+LONGEST_VALUE = 40  # characters of a value that is shown
 _FROM_MANIFEST = (
     "matrix",
     "engine",
@@ -123,7 +124,9 @@ def _merged(studies: dict[Path, Study]) -> Study:
     for folder, study in others:
         for field in _FROM_MANIFEST:
             if getattr(study, field) != getattr(merged, field):
-                raise _not_one(first_folder, folder, f"{field} differs")
+                values = [str(getattr(each, field)) for each in (merged, study)]
+                shown = f" ({' and '.join(values)})" if max(map(len, values)) <= LONGEST_VALUE else ""
+                raise _not_one(first_folder, folder, f"{field} differs{shown}")
         if study.dataset.source_fingerprint != merged.dataset.source_fingerprint:
             raise _not_one(first_folder, folder, f"data {merged.dataset.name} and {study.dataset.name}")
         shorter, longer = sorted((merged.seeds, study.seeds), key=len)
@@ -160,4 +163,7 @@ def _each_once(ours: Iterable[str], theirs: Iterable[str]) -> list[str]:
 
 
 def _not_one(first: Path, folder: Path, what: str) -> UserError:
-    return UserError(f"{first} and {folder} are not parts of one study: {what}")
+    return UserError(
+        f"{first} and {folder} are not parts of one study: {what}; collect them into two folders, or run one of them "
+        "again as the other was"
+    )

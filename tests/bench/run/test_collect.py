@@ -95,7 +95,8 @@ def test_parts_of_other_studies_are_refused(tmp_path: Path, study: Study, few: l
     a = part(tmp_path / "a", study, few)
     other_row = study.rows[1].model_copy(update={"weight": 2.0})
     contradictions: list[tuple[dict[str, Any], str]] = [
-        ({"engine": "plain"}, "engine differs"),
+        ({"engine": "plain"}, r"engine differs \(fast and plain\); collect them into two folders"),
+        ({"metric": "macro-f1"}, r"metric differs \(accuracy and macro-f1\)"),
         ({"seeds": study.seeds[1:]}, "seeds differ"),
         ({"rows": [study.rows[0], other_row]}, "row 'first-token' differs"),
         (
