@@ -10,7 +10,7 @@ from typer import Argument, Option, echo
 
 def export_records(
     studies: Annotated[list[Path], Argument(help="study folders, such as results/embedded")],
-    out: Annotated[Path, Option(help="the file to write; an earlier one is replaced")],
+    out: Annotated[Path, Option(help="the file to write; it must not exist")],
     to: Annotated[Literal["parquet", "csv"], Option(help="format of the file")] = "parquet",
     predictions: Annotated[
         bool,

@@ -22,13 +22,13 @@ BATCH_ROWS = 50_000
 def export(studies: Iterable[Path], table: Table, to: Format, out: Path) -> int:
     """Write the rows of all records of some studies' folders; returns their number.
 
-    The file is replaced once it is complete. Raises UserError for a folder without a study, a damaged record, no
-    records at all, a file that cannot be written, and for Parquet without pyarrow.
+    The file appears once it is complete. Raises UserError where it is there already, for a folder without a study, a
+    damaged record, no records at all, a file that cannot be written, and for Parquet without pyarrow.
     """
     if to == "parquet":
         require("pyarrow", "export-records --to parquet", "parquet")
-    if out.is_dir():
-        raise UserError(f"--out {out} is a folder: name a file")
+    if out.exists() or out.is_symlink():
+        raise UserError(f"--out {out} exists: remove it or name another file")
     folders = list(studies)
     for folder in folders:
         load_study(folder)  # said before anything is read

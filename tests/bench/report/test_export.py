@@ -41,6 +41,8 @@ def exported(folder: Path, table: Table, to: Format, tmp_path: Path) -> pd.DataF
     pytest.importorskip("pyarrow", reason="the extra [parquet] is not installed")
     out = tmp_path / f"table.{to}"
     n = export([folder], table, to, out)
+    with pytest.raises(UserError, match="exists: remove it"):
+        export([folder], table, to, out)
     found = read(out)
     assert len(found) == n
     assert list(found.columns) == list(table.columns)
@@ -169,7 +171,7 @@ def test_what_cannot_be_exported_is_said_and_nothing_is_written(
     save_study(tmp_path / "empty", study)
     with pytest.raises(UserError, match="nothing to export"):
         export([tmp_path / "empty"], RUNS, "csv", out)
-    with pytest.raises(UserError, match="is a folder"):
+    with pytest.raises(UserError, match=r"--out .* exists: remove it or name another"):
         export([folder], RUNS, "csv", tmp_path)
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(UserError, match=r"\[parquet\]"):
