@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from bench.check.finding import N_SHOWN, Finding, Sample, quoted
 from bench.check.near import N_GRAM, THRESHOLD, near_pairs
 from gptcore.data.checks import copies, normalised
+from gptcore.wording import pluralise
 
 
 def check_duplicates(sample: Sample, firsts: Sequence[int]) -> list[Finding]:
@@ -23,7 +24,7 @@ def check_duplicates(sample: Sample, firsts: Sequence[int]) -> list[Finding]:
         findings.append(
             Finding(
                 "warning" if n >= 0.01 * len(sample) else "note",
-                f"{n:,} rows repeat the text of another, but for case and blanks",
+                pluralise(n, "row repeats", "rows repeat") + " the text of another, but for case and blanks",
                 tuple(_several(sample, rows) for rows in repeated[:N_SHOWN]),
                 "copies are kept in one part of a split; remove them if a text counts once",
             )
@@ -32,7 +33,7 @@ def check_duplicates(sample: Sample, firsts: Sequence[int]) -> list[Finding]:
         findings.append(
             Finding(
                 "problem",
-                f"{len(contradicting):,} texts stand under more than one label",
+                pluralise(len(contradicting), "text stands", "texts stand") + " under more than one label",
                 tuple(_several(sample, rows) for rows in contradicting[:N_SHOWN]),
                 "decide on one label for each, or remove them: nothing can be right about both",
             )
@@ -93,10 +94,10 @@ def _near(sample: Sample, different: Sequence[int]) -> list[Finding]:
     findings = [
         Finding(
             "warning" if n_rows >= 0.01 * n else "note",
-            f"{n_rows:,} texts nearly repeat another, in {n_groups:,} groups {how}: a split may part them, and "
-            "accuracy then looks too high",
+            f"{n_rows:,} texts nearly repeat another, in {pluralise(n_groups, 'group')} {how}: a split may part them, "
+            "and accuracy then looks too high",
             tuple(_pair(sample, a, b) for a, b in rows[:N_SHOWN]),
-            "keep one of each group, or keep a group in one part with --split-column",
+            "keep one of each group, or name a column with the group of each row with --group-column",
         )
     ]
     apart = [(a, b) for a, b in rows if sample.labels[a] != sample.labels[b]]
@@ -104,7 +105,8 @@ def _near(sample: Sample, different: Sequence[int]) -> list[Finding]:
         findings.append(
             Finding(
                 "warning",
-                f"{len(apart):,} pairs of near duplicates have different labels",
+                pluralise(len(apart), "pair of near duplicates has", "pairs of near duplicates have")
+                + " different labels",
                 tuple(_pair(sample, a, b) for a, b in apart[:N_SHOWN]),
                 "read both texts: is one label wrong?",
             )

@@ -9,6 +9,7 @@ from bench.check.finding import N_SHOWN, Finding, Sample
 from gptcore.data.checks import copies, is_blank
 from gptcore.data.groups import PART_THEM, components, joined_by, straddling
 from gptcore.data.splits import TEST_FRACTION
+from gptcore.wording import pluralise
 
 
 def check_groups(sample: Sample, named: str | None) -> list[Finding]:
@@ -55,8 +56,8 @@ def _given(sample: Sample, column: str, groups: Sequence[str], parts: Sequence[s
     )
     return Finding(
         "problem",
-        f"{len(apart):,} values of {column!r} have rows in several of the given parts; {n_seen:,} of {n_test:,} test "
-        "rows belong to one of them",
+        f"{pluralise(len(apart), 'value')} of {column!r} {'has' if len(apart) == 1 else 'have'} rows in several of the "
+        f"given parts; {n_seen:,} of {n_test:,} test rows belong to one of them",
         examples,
         "move all rows of a value into one part, or accuracy on new ones is likely to be lower",
     )
@@ -83,7 +84,7 @@ def _largest(sample: Sample, groups: Sequence[str], counts: Counter[str]) -> tup
 def _missing(sample: Sample, column: str, missing: Sequence[int]) -> Finding:
     return Finding(
         "problem",
-        f"{len(missing):,} rows have no value in {column!r}",
+        pluralise(len(missing), "row has", "rows have") + f" no value in {column!r}",
         tuple(sample.show(at) for at in missing[:N_SHOWN]),
         "give each such row a value of its own: training refuses the file until then",
     )

@@ -10,6 +10,7 @@ from bench.check.finding import N_SHOWN, Finding, Sample, quoted
 from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
 from gptcore.backbones.config import REGISTRY
 from gptcore.errors import UserError
+from gptcore.wording import pluralise
 
 SHORT = 3  # letters and digits, below which a text says next to nothing
 RARE_SCRIPT = 0.05  # share of the texts, below which a script looks out of place
@@ -84,7 +85,7 @@ def _scripts(sample: Sample) -> list[Finding]:
     return [
         Finding(
             "warning",
-            f"scripts: {shown}; {len(odd):,} texts are mostly in a rare one",
+            f"scripts: {shown}; {pluralise(len(odd), 'text is', 'texts are')} mostly in a rare one",
             tuple(f"{of_text[at]}, {sample.show(at)}" for at in odd[:N_SHOWN]),
             "are they meant to be there? A model learns nothing from a handful",
         )

@@ -15,6 +15,7 @@ from bench.records.record import Record
 from bench.report.text import sanitize
 from bench.study.plan import PlannedRun
 from gptcore.result import Epoch
+from gptcore.wording import pluralise
 
 REPORT_EVERY = 10  # times what it takes to write one
 
@@ -68,7 +69,7 @@ class StudyProgress:
         assert record.metrics is not None
         assert record.cost is not None
         accuracy, took = record.metrics.test.accuracy, record.cost.marginal_s
-        return f"  {100 * accuracy:5.1f}% test  {took:6.1f} s  {safe(self.name_of(run))}"
+        return f"  {100 * accuracy:5.1f}% test accuracy  {took:6.1f} s  {safe(self.name_of(run))}"
 
     def retry(self, run: PlannedRun, reason: str) -> None:
         """A run has lost its worker, and is tried again."""
@@ -84,7 +85,7 @@ class StudyProgress:
 
     def wait(self, runs: Sequence[PlannedRun]) -> None:
         """Other processes are doing all remaining runs."""
-        self.live.update(Text(f"waiting for another process to finish {len(runs)} runs"))
+        self.live.update(Text(f"waiting for another process to finish {pluralise(len(runs), 'run')}"))
 
     def seed(self, seed_index: int) -> None:
         """Every row has finished this seed: rewrite the report with what is known so far.

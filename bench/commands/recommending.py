@@ -15,6 +15,7 @@ from bench.recommend.state import Clock
 from bench.records.record import Record
 from bench.report.text import margin_text, sanitize
 from bench.study.plan import PlannedRun
+from gptcore.wording import pluralise
 
 
 class SearchProgress(StudyProgress):
@@ -29,7 +30,7 @@ class SearchProgress(StudyProgress):
         recipe = run.recipe
         parts = [", ".join(run.rows)]
         if recipe.trainer == "network":
-            parts.append(f"lr = {recipe.lr:g}, {recipe.epochs} epochs")
+            parts.append(f"lr = {recipe.lr:g}, {pluralise(recipe.epochs, 'epoch')}")
         if recipe.train_size is not None:
             parts.append(f"{recipe.train_size:,} texts")
         return f"{', '.join(parts)}, seed {run.seed_index}"
@@ -43,9 +44,8 @@ class SearchProgress(StudyProgress):
         else:
             what = "test" if self.title == "the test part" else "held-out"
             accuracy = record.metrics.test.accuracy
-        return (
-            f"  {100 * accuracy:5.1f}% {what:<10}  {record.cost.marginal_s:6.1f} s  {safe(self.name_of(run))}"
-        )
+        took = record.cost.marginal_s
+        return f"  {100 * accuracy:5.1f}% {what + ' accuracy':<20}  {took:6.1f} s  {safe(self.name_of(run))}"
 
     def _eta(self) -> str:
         left = max(0.0, self.clock.left_s)

@@ -10,10 +10,10 @@ from typer import Exit, echo
 from bench.commands.live import StudyProgress
 from bench.commands.progress import console, safe, show_trials
 from bench.records.record import Record
-from bench.report.text import pluralise
 from bench.run.study_run import StudyRun
 from bench.run.tune import FOLDER, run_trials
 from bench.study.plan import PlannedRun
+from gptcore.wording import pluralise
 
 
 class TrialProgress(StudyProgress):
@@ -26,14 +26,14 @@ class TrialProgress(StudyProgress):
     def name_of(self, run: PlannedRun) -> str:
         """The row and the values that are tried."""
         values = ", ".join(f"{field}={getattr(run.recipe, field)}" for field in self.fields)
-        return f"{', '.join(run.rows)} with {values}, {run.recipe.epochs} epochs"
+        return f"{', '.join(run.rows)} with {values}, {pluralise(run.recipe.epochs, 'epoch')}"
 
     def done(self, run: PlannedRun, record: Record) -> str:
         """Its accuracy and its time."""
         assert record.metrics is not None
         assert record.cost is not None
         accuracy, took = record.metrics.validation.accuracy, record.cost.marginal_s
-        return f"  {100 * accuracy:5.1f}% validation  {took:6.1f} s  {safe(self.name_of(run))}"
+        return f"  {100 * accuracy:5.1f}% validation accuracy  {took:6.1f} s  {safe(self.name_of(run))}"
 
 
 def tune(study_run: StudyRun, timeout_s: float | None) -> StudyRun:

@@ -89,7 +89,8 @@ def _lines(found: Snapshot) -> Iterator[tuple[int, str]]:
     yield from _section("workers", [_worker(worker) for worker in found.workers if worker.n_ended])
     n_seeds = len(study.seeds)
     rows = [
-        f"{100 * row.accuracy:5.1f}% test  {row.n_done} of {n_seeds} seeds  {row.name}" for row in found.rows
+        f"{100 * row.accuracy:5.1f}% test accuracy  {row.n_done} of {n_seeds} seeds  {row.name}"
+        for row in found.rows
     ]
     yield from _section("best so far (means over finished seeds; `report` says what is decided)", rows)
     yield from _section("failed", [f"{name}: {reason}" for name, reason in found.failed])

@@ -20,11 +20,11 @@ from bench.report.text import (
     MISSING,
     escape,
     join,
-    pluralise,
 )
 from bench.report.units import Unit, unit_of
 from gptcore.errors import UserError
 from gptcore.files import write_whole
+from gptcore.wording import pluralise
 
 _NOT_COMPARED = {"Study", "Runs", "Note"}  # facts that always differ, or that other facts already cover
 _HOW_TO_READ = """\

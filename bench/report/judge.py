@@ -16,7 +16,8 @@ from bench.evidence.published_visible import Pairing, Visible, harshest, kindest
 from bench.evidence.results import Results
 from bench.published.figures import FigureTable
 from bench.published.judged import single_run_table
-from bench.report.text import MISSING, escape, join, pluralise, points_between
+from bench.report.text import MISSING, escape, join, points_between
+from gptcore.wording import pluralise
 
 _STANDINGS: tuple[Standing, ...] = ("stands", "depends", "does not stand", "not decidable")
 _IN_A_COUNT: dict[Standing, tuple[str, str]] = {

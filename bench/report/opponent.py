@@ -10,8 +10,9 @@ from tabulate import tabulate
 
 from bench.records.opponent import THEIRS, OpponentRow, OpponentStudy, Their, opponent_path
 from bench.records.speed import Taken
-from bench.report.text import escape, pluralise, seconds
+from bench.report.text import escape, seconds
 from gptcore.files import write_whole
+from gptcore.wording import pluralise
 
 # Row -> what is compared and the least ratio, against the faster of their precisions
 GOALS: dict[str, tuple[tuple[str, float], ...]] = {
@@ -51,8 +52,9 @@ def _what(study: OpponentStudy) -> str:
         if name in place.versions
     )
     return (
-        f"{escape(study.dataset)}, {study.n_train:,} training texts, {study.rows[0].recipe.epochs} epochs, random "
-        f"weights (they do not affect time). {escape(place.processor)}; {versions}.\n\n"
+        f"{escape(study.dataset)}, {study.n_train:,} training texts, "
+        f"{pluralise(study.rows[0].recipe.epochs, 'epoch')}, random weights (they do not affect time). "
+        f"{escape(place.processor)}; {versions}.\n\n"
         "*Theirs*: AutoModelForSequenceClassification, every batch padded to its longest row, the same optimiser, "
         "order and batch size, no dropout, peft for LoRA, batches of 32 for predictions, "
         f"{_in_words(study)}; a test holds its losses to the engine's. "

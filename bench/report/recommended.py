@@ -16,12 +16,12 @@ from bench.report.text import (
     interval,
     margin_text,
     percent,
-    pluralise,
     points_between,
     sanitize,
     seconds,
 )
 from gptcore.recipe import Recipe
+from gptcore.wording import pluralise
 
 _WIDTH = 13
 

@@ -14,7 +14,8 @@ from bench.records.record import Curves, Record
 from bench.report.forest import CALLS, forest_of
 from bench.report.plots.limits import curves_title, first_curves, first_panels
 from bench.report.plots.style import BASELINE, FAMILIES, OTHER, Family, family
-from bench.report.text import interval, percent, pluralise, sanitize, seconds
+from bench.report.text import interval, percent, sanitize, seconds
+from gptcore.wording import pluralise
 
 Shape = Literal["up", "down", "square", "left", "right", "circle-hollow", "up-hollow", "down-hollow"]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from bench.evidence.results import Results, RowResult
 from bench.evidence.serving import served_rows, serving_of
 from bench.report.tables import section
-from bench.report.text import MISSING, count, escape, file_size, pluralise, seconds
+from bench.report.text import MISSING, count, escape, file_size, seconds
 from gptcore.result import ServingCost
+from gptcore.wording import pluralise
 
 NOT_MEASURED = "not measured"
 HOW_TO_READ = """\

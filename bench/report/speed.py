@@ -12,9 +12,10 @@ from tabulate import tabulate
 from bench.records.record import Environment
 from bench.records.speed import EndToEnd, EngineName, RowSpeed, SpeedStudy
 from bench.records.store import save_speed, speed_path
-from bench.report.text import escape, memory, pluralise, seconds
+from bench.report.text import escape, memory, seconds
 from gptcore.files import write_whole
 from gptcore.recipe import Recipe
+from gptcore.wording import pluralise
 
 ENGINES: tuple[EngineName, ...] = ("plain", "fast")
 SEEDS = (1, 3, 5, 10)
@@ -123,8 +124,8 @@ def _what(study: SpeedStudy) -> str:
     place = study.environment
     rates = ", ".join(f"{rate / 1e9:.0f} GFLOP/s in {name}" for name, rate in study.rates.items())
     return (
-        f"{escape(study.dataset)}, {study.n_train:,} training texts, {study.epochs} epochs, random weights (they "
-        f"do not affect time). {escape(place.processor)}; a large matrix product reaches {rates}. "
+        f"{escape(study.dataset)}, {study.n_train:,} training texts, {pluralise(study.epochs, 'epoch')}, random "
+        f"weights (they do not affect time). {escape(place.processor)}; a large matrix product reaches {rates}. "
         f"Fast engine in {study.precision}, plain in float32. Both engines were timed in turn in one process, "
         f"{pluralise(study.pairs, 'pair')} per row; a ratio is the median of its pairs.\n\n"
         "**Times of whole runs are extrapolated from slices**: plain from "

@@ -119,11 +119,6 @@ def count(value: float | None) -> str:
     return f"{value:.0f}"
 
 
-def pluralise(n: int, noun: str) -> str:
-    """A number and a noun whose plural ends in s: 1 seed, 3 seeds."""
-    return f"{n} {noun}" + ("" if n == 1 else "s")
-
-
 def memory(n_bytes: int | None) -> str:
     """Bytes in MiB or GiB."""
     if n_bytes is None:

@@ -48,10 +48,10 @@ def found(path: Path, text: str, options: ReadOptions | None = None) -> Finding:
         ),
         ([("!?", "ham")], "fewer than 3 letters or digits", "warning", "line 122"),
         ([("привет как дела", "ham")], "mostly in a rare one", "warning", "line 122"),
-        ([("A  copied text", "ham"), ("a copied TEXT", "ham")], "1 rows repeat the text", "note", "line 122"),
+        ([("A  copied text", "ham"), ("a copied TEXT", "ham")], "1 row repeats the text", "note", "line 122"),
         (
             [("a copied text", "ham"), ("a copied text", "spam")],
-            "1 texts stand under more",
+            "1 text stands under more",
             "problem",
             "line 122",
         ),
@@ -61,7 +61,7 @@ def found(path: Path, text: str, options: ReadOptions | None = None) -> Finding:
                 ("this text is nearly the same as that one", "ham"),
                 ("this text is nearly the same as that on", "spam"),
             ],
-            "pairs of near duplicates have different labels",
+            "near duplicates has different labels",
             "warning",
             "line 122",
         ),
@@ -96,7 +96,7 @@ def test_groups_that_given_parts_divide_are_a_problem(tmp_path) -> None:
     rows = [(text, label, f"u{i % 40}", parts[i % 10]) for i, (text, label) in enumerate(good_rows())]
     rows.append(("one more text", "ham", "u3", "test"))
     path = write(tmp_path / "reviews.csv", rows, ("text", "label", "who", "split"))
-    finding = found(path, "1 values of 'who'", ReadOptions(split_column="split", group_column="who"))
+    finding = found(path, "1 value of 'who' has rows", ReadOptions(split_column="split", group_column="who"))
     assert finding.level == "problem"
     assert "1 of 25 test rows belong to one of them" in finding.title
     assert finding.examples == ("line 5: 'u3' has rows in test and train",)
@@ -112,7 +112,7 @@ def test_groups_of_a_test_file_and_without_parts(tmp_path) -> None:
     test = write(
         tmp_path / "test.csv", [("t 1", "ham", "u1"), ("t 2", "spam", "new")], ("text", "label", "user")
     )
-    finding = found(path, "1 values of 'user'", ReadOptions(test=test))
+    finding = found(path, "1 value of 'user' has rows", ReadOptions(test=test))
     assert "1 of 2 test rows" in finding.title
     named = found(path, "40 groups in 'user', 40 of them in several rows", ReadOptions(group_column="user"))
     assert named.level == "note"
@@ -125,7 +125,7 @@ def test_groups_of_a_test_file_and_without_parts(tmp_path) -> None:
     assert joined.level == "warning"
     assert joined.remedy == "keep one row of a text that several groups have"
     gap = write(tmp_path / "gap.csv", [*rows, ("no user here", "ham", "")], ("text", "label", "user"))
-    finding = found(gap, "1 rows have no value in 'user'", ReadOptions(group_column="user"))
+    finding = found(gap, "1 row has no value in 'user'", ReadOptions(group_column="user"))
     assert (finding.level, "line 122" in finding.examples[0]) == ("problem", True)
 
 

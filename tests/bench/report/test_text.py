@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.report import text
+from gptcore.wording import pluralise
 
 
 @given(st.text())
@@ -43,7 +44,8 @@ def test_figures() -> None:
     assert [text.memory(n) for n in (512 * 2**20, 3 * 2**29, None)] == ["512 MiB", "1.50 GiB", "–"]
     assert text.interval((0.919, 0.9701)) == "91.9 to 97.0"
     assert text.superscript(12) == "¹²"
-    assert [text.pluralise(n, "seed") for n in (0, 1, 2)] == ["0 seeds", "1 seed", "2 seeds"]
+    assert [pluralise(n, "seed") for n in (0, 1, 2)] == ["0 seeds", "1 seed", "2 seeds"]
+    assert pluralise(1000, "text stands", "texts stand") == "1,000 texts stand"
 
 
 def test_words() -> None:
