@@ -14,7 +14,7 @@ from bench.records.study import Row, Study
 from bench.run.same_study import difference
 from gptcore.errors import UserError
 from gptcore.files import write_whole
-from gptcore.locks import is_held
+from gptcore.locks import is_held, lock
 from gptcore.paths import path_kind
 
 MOST_NAMED = 5  # conflicts in one message
@@ -47,24 +47,30 @@ class _Found:
     status: Status
     data: str
     result: str
+    content: str  # digest of the file
 
 
 def collect(folders: Sequence[Path], out: Path) -> Collected:
     """Merge the records and manifests of some folders into the study at `out`, whose own records come first.
 
+    They are read also where `out` has no manifest yet, as it may be that of a run or a merge that was interrupted.
+
     Records of one run are equal where data and test predictions are: the first is kept, its times with it. A run that
     is done anywhere stands for one that failed or was skipped elsewhere. Raises UserError, before anything is written,
     where the folders are not of one study, where two records of one run conflict, and where a process is at a run.
+    Where a run begins or changes while records are written, it raises UserError too: the same call goes on from there.
     """
-    sources = list(dict.fromkeys([*([out] if path_kind(out / "study.json") else []), *folders]))
-    studies = {folder: load_study(folder) for folder in sources}
-    study = _merged(studies).model_copy(update={"name": out.name})
+    parts = list(dict.fromkeys([*([out] if path_kind(out / "study.json") else []), *folders]))
+    study = _merged({folder: load_study(folder) for folder in parts}).model_copy(update={"name": out.name})
     kept: dict[str, _Found] = {}
+    there: dict[str, _Found] = {}
     conflicts: list[str] = []
     n_duplicates = n_replaced = 0
-    for folder in sources:
+    for folder in dict.fromkeys([out, *parts]):
         for path in sorted((folder / "runs").glob("*.json")):
             found = _read(path, folder, study)
+            if folder == out:
+                there[path.stem] = found
             other = kept.get(path.stem)
             if other is None:
                 kept[path.stem] = found
@@ -84,11 +90,27 @@ def collect(folders: Sequence[Path], out: Path) -> Collected:
         )
     new = {name: found for name, found in kept.items() if found.path != record_path(out, name)}
     if busy := next((name for name in new if is_held(out, name)), None):
-        raise UserError(f"a process is at run {busy} in {out}: collect when it has ended")
+        raise _busy(busy, out)
     for name, found in new.items():
-        write_whole(record_path(out, name), found.path.read_bytes())
+        _write(out, name, found, there.get(name))
     save_study(out, study)
     return Collected(len(kept), len(new), n_duplicates, n_replaced)
+
+
+def _write(out: Path, name: str, found: _Found, before: _Found | None) -> None:
+    """Copy a record while no process can be at its run. before: what is there. Raises UserError where one changed."""
+    path = record_path(out, name)
+    with lock(out, name) as is_ours:
+        if not is_ours:
+            raise _busy(name, out)
+        now = _digest_of(path) if path_kind(path) else None
+        if now != (before and before.content) or _digest_of(found.path) != found.content:
+            raise UserError(f"run {name} has changed meanwhile: it was not copied to {out}: collect again")
+        write_whole(path, found.path.read_bytes())
+
+
+def _busy(name: str, out: Path) -> UserError:
+    return UserError(f"a process is at run {name} in {out}: collect when it has ended")
 
 
 def _rank(found: _Found) -> int:
@@ -98,10 +120,18 @@ def _rank(found: _Found) -> int:
 
 def _read(path: Path, folder: Path, study: Study) -> _Found:
     """A record, checked against the study. Raises UserError."""
+    content = _digest_of(path)
     record = load_record(path)
     if record.status != "skipped" and (what := difference(record, study)):
         raise UserError(f"{folder} holds {what}: only parts of one study can be collected")
-    return _Found(path, record.status, _digest(_data(record)), _digest(_result(record)))
+    return _Found(path, record.status, _digest(_data(record)), _digest(_result(record)), content)
+
+
+def _digest_of(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _data(record: Record) -> object:

@@ -8,6 +8,7 @@ import pytest
 from bench.records.record import Record
 from bench.records.store import load_records, load_study, record_path, save_record, save_study
 from bench.records.study import Study
+from bench.run import collect as module
 from bench.run.collect import Collected, collect
 from gptcore.errors import UserError
 from gptcore.locks import lock
@@ -126,6 +127,44 @@ def test_a_run_that_a_process_is_at_is_left_alone(tmp_path: Path, study: Study, 
     with lock(tmp_path / "out", few[0].run_id), pytest.raises(UserError, match="a process is at run"):
         collect([a], tmp_path / "out")
     assert load_records(tmp_path / "out") == {}
+
+
+def test_records_of_a_folder_without_a_manifest_are_never_overwritten_unseen(
+    tmp_path: Path, study: Study, few: list[Record]
+) -> None:
+    assert few[0].test
+    a, out = part(tmp_path / "a", study, few), tmp_path / "out"
+    predicted = [1 - few[0].test.predicted[0], *few[0].test.predicted[1:]]
+    save_record(
+        out, few[0].model_copy(update={"test": few[0].test.model_copy(update={"predicted": predicted})})
+    )
+    before = everything(out)
+    with pytest.raises(UserError, match=f"{few[0].run_id}.*different test predictions"):
+        collect([a], out)
+    assert everything(out) == before
+    save_record(out, few[0])  # as after an interrupted merge
+    assert collect([a], out) == Collected(6, 5, 1, 0)
+
+
+def test_a_run_that_ends_meanwhile_is_not_replaced(
+    tmp_path: Path, study: Study, few: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, out = part(tmp_path / "a", study, few[:1]), tmp_path / "out"
+    own = few[0].model_copy(update={"notes": ["made here"]})
+
+    def is_held(*_: object) -> bool:  # the last look before records are written
+        save_record(out, own)
+        return False
+
+    monkeypatch.setattr(module, "is_held", is_held)
+    with pytest.raises(UserError, match="has changed meanwhile"):
+        collect([a], out)
+    assert load_records(out) == {own.run_id: own}
+
+    monkeypatch.setattr(module, "is_held", lambda *_: False)
+    b = part(tmp_path / "b", study, few[1:2])
+    with lock(out, few[1].run_id), pytest.raises(UserError, match="a process is at run"):
+        collect([b], out)
 
 
 def test_a_folder_without_a_study_or_with_a_damaged_record_is_named(
