@@ -15,7 +15,7 @@ from bench.evidence.scheme import with_looks
 from bench.recommend.options import RecommendOptions
 from bench.recommend.plan import LOOKS
 from bench.recommend.state import State, load_state
-from bench.records.facts import dataset_facts
+from bench.records.facts import dataset_facts, group_warning
 from bench.records.store import RESULTS
 from bench.records.study import Row, Study, TunedRow
 from bench.run.environment import has_cuda
@@ -121,6 +121,7 @@ class Opened:
             scheme=with_looks([], LOOKS),
             dataset=dataset_facts(self.dev),
             checkpoints=self.checkpoints,
+            warnings=list(group_warning(self.dev)),
             tuned=list(tuned),
             command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
         )

@@ -28,3 +28,13 @@ def dataset_facts(data: Dataset) -> DatasetFacts:
         limit=None if data.source is None else data.source.limit,
         splits="kfold" if data.source is not None and data.source.folds else "random",
     )
+
+
+def group_warning(data: Dataset) -> tuple[str, ...]:
+    """What verdicts leave out where rows belong to groups; nothing where they do not."""
+    if data.source is None or data.source.groups is None:
+        return ()
+    return (
+        "--group-column: texts of one group count as independent in verdicts, intervals and recommendations, which err "
+        "more often than stated where a row is lucky by group",
+    )

@@ -72,6 +72,7 @@ def facts(answer: Answer) -> list[tuple[str, str]]:
         ("a GPT?", _gpt(answer)),
         ("to ship", _ships(answer)),
         ("budget", _budget(answer)),
+        *(("warning", warning) for warning in answer.results.study.warnings),
         ("train it", how_to_fit(answer)),
     ]
 

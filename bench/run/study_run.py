@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.evidence.looks import repeated_looks
-from bench.records.facts import dataset_facts
+from bench.records.facts import dataset_facts, group_warning
 from bench.records.record import Record
 from bench.records.store import RESULTS, load_records
 from bench.records.study import Study
@@ -155,7 +155,7 @@ class Opened:
         options, judged, site, data, folder = self.options, self.judged, self.site, self.data, self.folder
         tuned = Tuning((), ()) if self.choosing is None else self.choosing.now()
         resolved = self.resolved({each.row: each.values for each in tuned.rows})
-        warnings = [*data.warnings, *resolved.warnings]
+        warnings = [*data.warnings, *group_warning(data), *resolved.warnings]
         seeds = make_seeds(self.looks[-1], self.vary)
         records = load_records(folder)
         study = Study(

@@ -118,6 +118,17 @@ def test_a_study_keeps_notes_and_warnings(odd_file: Path, tmp_path: Path) -> Non
     assert set(prepared.study.warnings) <= set(prepared.warnings)
 
 
+def test_a_study_of_groups_says_what_its_verdicts_leave_out(tmp_path: Path) -> None:
+    path = tmp_path / "groups.csv"
+    path.write_text(
+        "\n".join(["text,label,user", *(f"text {i},{'ab'[i % 2]},u{i // 4}" for i in range(120))])
+    )
+    told = "texts of one group count as independent in verdicts"
+    grouped = open_study(request(path, tmp_path / "out", group_column="user"))
+    assert any(told in warning for warning in grouped.study.warnings)
+    assert not any(told in warning for warning in open_study(request(path, tmp_path / "b")).study.warnings)
+
+
 def test_a_part_of_an_older_study_is_still_known_as_one(odd_file: Path, tmp_path: Path) -> None:
     whole = open_study(request(odd_file, tmp_path / "out"))
     facts = whole.study.dataset.model_copy(update={"label_counts": None, "n_test_seen": None})
