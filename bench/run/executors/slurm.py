@@ -125,7 +125,8 @@ class SlurmExecutor:
         try:
             self._submitit.update_parameters(**submitit_parameters(site.settings))
         except (TypeError, ValueError, NameError, AssertionError) as error:
-            raise UserError(f"--slurm: {error}") from error
+            first, *_ = str(error).splitlines()  # others list what there is
+            raise UserError(f"--slurm: {first}") from error
         self._name = uuid.uuid4().hex[:12]  # of what this process leaves in the folder
         self._where = where
         self._parcel: Path | None = None
@@ -168,7 +169,7 @@ class SlurmExecutor:
         return (self._at_a_time if self._flying else LARGEST_ARRAY) - len(self._flying)
 
     def submit(self, jobs: Sequence[Job], seen: Mapping[str, Record]) -> None:
-        """One array."""
+        """One array. Raises UserError where Slurm does not take it."""
         if self._parcel is None:
             self._parcel = self._where / f"{self._name}.pkl"
             write_whole(self._parcel, pickle.dumps(Parcel(self.spec, {}, code_digest())))
@@ -180,8 +181,14 @@ class SlurmExecutor:
             )
             for job in jobs
         ]
-        with self._submitit.batch():
-            submitted = [self._submitit.submit(task) for task in tasks]
+        try:
+            with self._submitit.batch():
+                submitted = [self._submitit.submit(task) for task in tasks]
+        except RuntimeError as error:  # submitit's own, with what sbatch has said
+            said = (str(error).splitlines() or ["it does not say why"])[-1]
+            raise UserError(
+                f"--executor slurm: Slurm takes no jobs ({said}): change --slurm, or try again"
+            ) from error
         for task, job, of_slurm in zip(tasks, jobs, submitted, strict=True):
             self._flying[job.number] = _Flight(job, of_slurm, Reader(task.told))
 

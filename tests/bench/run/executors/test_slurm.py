@@ -16,6 +16,7 @@ from bench.run.executors.slurm_task import Task
 from bench.run.worker import SessionSpec
 from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset
+from gptcore.errors import UserError
 from gptcore.recipe import Recipe, Seeds
 
 DATA = Dataset.from_texts([f"text {i}" for i in range(20)], ["ham", "spam"] * 10)
@@ -108,3 +109,20 @@ def test_a_job_without_a_result_is_lost_and_its_state_says_why(
     assert isinstance(event, JobLost)
     assert event.out_of_memory is no_memory
     assert f"(state {state.removesuffix(' by 1000')})" in event.reason
+
+
+def test_what_sbatch_refuses_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("submitit", reason="the extra [slurm] is not installed")
+    for name in ("sbatch", "srun"):
+        (tmp_path / name).write_text(
+            "#!/bin/sh\necho 'sbatch: error: first\nInvalid partition' >&2\nexit 1\n"
+        )
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    spec = SessionSpec(DATA, "fast", "float32", "cpu", jobs=2)
+    says = r"^--executor slurm: Slurm takes no jobs \(Invalid partition\): change --slurm, or try again$"
+    with (
+        Slurm(["time=9", "partition=none"]).open(spec, tmp_path, None) as executor,
+        pytest.raises(UserError, match=says),
+    ):
+        executor.submit(JOBS[:2], {})
