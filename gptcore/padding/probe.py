@@ -14,7 +14,8 @@ from gptcore.padding.model import Probed
 from gptcore.padding.report import SIDES, Cause, Outcome, PaddingReport, Side, Way
 
 BATCH = 8  # texts
-TOLERANCE = 1e-3  # of a logit, times the largest logit where that is above 1: rounding stays far below it
+TOLERANCE = 1e-3  # of the spread of a logit over the texts
+ROUNDING = 1e-5  # of the largest logit: what float32 may lose where all texts have nearly the same logits
 
 
 def probe(
@@ -34,12 +35,13 @@ def probe(
     if min(lengths, default=0) == 0:
         raise UserError(f"a text has no tokens: {model.name} cannot answer it; leave empty texts out")
     alone = _answers(model, [[row] for row in rows])
-    tolerance = TOLERANCE * max(1.0, float(alone.abs().max()))
-    outcomes = []
+    tolerance = _tolerance(alone)
+    outcomes: list[Outcome] = []
     for way in ways(sides):
         if progress is not None:
             progress(str(way))
-        outcomes.append(_outcome(model, rows, way, alone, tolerance))
+        flips = outcomes[0].n_flipped if outcomes else 0
+        outcomes.append(_outcome(model, rows, way, alone, tolerance, flips))
     return PaddingReport(
         model=model.name,
         n_texts=len(rows),
@@ -76,8 +78,9 @@ def _answers(model: Probed, batches: Sequence[Sequence[Sequence[int]]]) -> Tenso
 
 
 def _outcome(
-    model: Probed, rows: Sequence[Sequence[int]], way: Way, alone: Tensor, tolerance: float
+    model: Probed, rows: Sequence[Sequence[int]], way: Way, alone: Tensor, tolerance: float, flips: int
 ) -> Outcome:
+    """flips: of answers that are not due to padding."""
     batches = list(_batches(rows, way, model.more))
     try:
         found = torch.cat([_padded_answers(model, rows, way, batch, width) for batch, width in batches])
@@ -88,9 +91,10 @@ def _outcome(
         )
         return Outcome(way, 0, 0.0, refused, causes or (_unknown("the model gave no answer"),))
     difference = (found - alone).abs().max(dim=1).values.nan_to_num(nan=float("inf"))
-    n_flipped = int(_is_flipped(model, found, alone).sum())
+    flipped = _is_flipped(model, found, alone)
+    n_flipped = int(flipped.sum())
     largest = float(difference.max())
-    if largest <= tolerance:
+    if largest <= tolerance and n_flipped <= flips:
         return Outcome(way, n_flipped, largest, None)
     if way.side is None:
         told = Cause(
@@ -99,10 +103,21 @@ def _outcome(
             "look for chance in the model's code, or for an operation that depends on the batch",
         )
         return Outcome(way, n_flipped, largest, None, (told,))
+    if largest <= tolerance:
+        difference = difference.where(
+            flipped, -1.0
+        )  # a text whose answer changes, however little its logits do
     worst = int(difference.argmax())
+    tolerance = min(tolerance, float(difference[worst]) / 10)
     width = next(width for batch, width in batches if worst in batch)
     causes = causes_of(model, Padding(rows[worst], way.side, width), tolerance)
     return Outcome(way, n_flipped, largest, None, causes or (_unknown("no known cause was confirmed"),))
+
+
+def _tolerance(alone: Tensor) -> float:
+    """What logits (N, n_labels) may differ by."""
+    spread = float((alone.max(dim=0).values - alone.min(dim=0).values).max())
+    return max(TOLERANCE * spread, ROUNDING * float(alone.abs().max()))
 
 
 def _batches(rows: Sequence[Sequence[int]], way: Way, more: int) -> Iterator[tuple[tuple[int, ...], int]]:

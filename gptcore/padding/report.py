@@ -83,8 +83,12 @@ class PaddingReport:
         )
 
     def is_changed(self, found: Outcome) -> bool:
-        """Whether a way changes answers by more than rounding, or gives none."""
-        return found.refused is not None or found.largest > self.tolerance
+        """Whether a way gives none, logits that differ by more than rounding, or flips answers that did not flip
+        without padding.
+        """
+        without = [each.n_flipped for each in self.outcomes if each.way.side is None and each is not found]
+        flips = found.n_flipped > max(without, default=0)
+        return found.refused is not None or flips or found.largest > self.tolerance
 
     @property
     def is_clean(self) -> bool:
@@ -156,7 +160,7 @@ def as_markdown(report: PaddingReport) -> str:
     lines += [
         "",
         "Each text alone and without padding is the reference. Differences up to "
-        f"{report.tolerance:.2g} count as rounding.",
+        f"{report.tolerance:.2g} count as rounding where no answer flips.",
     ]
     return "\n".join(lines) + "\n"
 

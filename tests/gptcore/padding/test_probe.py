@@ -11,7 +11,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from gptcore.errors import UserError
 from gptcore.padding.model import Probed, padded
 from gptcore.padding.probe import probe
-from gptcore.padding.report import SIDES, PaddingReport, Side, as_json, as_markdown, as_text
+from gptcore.padding.report import SIDES, Outcome, PaddingReport, Side, Way, as_json, as_markdown, as_text
 
 PAD, CONTEXT = 1, 48
 SHAPE = {
@@ -164,6 +164,43 @@ def test_two_causes_at_once() -> None:
     report = probe(model, ROWS)
     assert names(report, "right") == {"no pad token"}
     assert names(report, "left") == {"no pad token", "attention mask ignored"}
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1e8])
+@pytest.mark.parametrize("offset", [0.0, 1.0])
+def test_the_size_of_logits_does_not_matter(scale: float, offset: float) -> None:
+    report = probe(toy("bert"), ROWS)
+    model = toy("bert")
+    head = model.model.classifier
+    with torch.no_grad():
+        head.weight *= scale
+        head.bias.copy_(head.bias * scale + offset * scale)
+    scaled = probe(model, ROWS)
+    assert (scaled.verdict, scaled.is_clean) == (report.verdict, False)
+    assert [found.n_flipped for found in scaled.outcomes] == [found.n_flipped for found in report.outcomes]
+    assert names(scaled, "left") == names(report, "left")
+    assert not scaled.changes("right")
+
+
+def test_a_model_that_hardly_tells_texts_apart_is_not_blamed_for_rounding() -> None:
+    model = toy("bert")
+    with torch.no_grad():
+        model.model.classifier.weight *= 1e-9
+        model.model.classifier.bias.copy_(torch.tensor([1.0, 2.0, 3.0]))
+    assert probe(model, ROWS).is_clean
+
+
+def test_a_flipped_answer_is_never_clean() -> None:
+    twice, right = Way(None, batched=True, longer=False), Way("right", batched=True, longer=False)
+
+    def report(*outcomes: Outcome) -> PaddingReport:
+        return PaddingReport("x", 3, 3, (1, 2), 2, "right", 1.0, (), outcomes)
+
+    flips = report(Outcome(twice, 0, 0.1, None), Outcome(right, 1, 0.1, None))
+    assert (flips.is_clean, flips.verdict) == (False, "answers change with padding on the right")
+    anyway = report(Outcome(twice, 1, 0.1, None), Outcome(right, 1, 0.1, None))
+    assert not anyway.is_clean
+    assert (anyway.changes(None), anyway.changes("right")) == (True, False)
 
 
 def test_answers_that_chance_changes() -> None:
