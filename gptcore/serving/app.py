@@ -77,7 +77,7 @@ class _Service:
         self.name, self.classifier, self.limits = name, classifier, limits
         self.batcher = Batcher(lambda texts: answers(classifier, texts), AT_A_TIME, limits.waiting)
         self.explain_costs = min(MOST_PIECES, limits.waiting)  # in texts
-        self.n_files = 0
+        self.n_files = self.n_uploads = 0
 
     async def predict(self, request: Request) -> Response:
         asked = await parsed(request, PredictRequest, self.limits)
@@ -92,11 +92,11 @@ class _Service:
         return _json(await self.batcher.alone(self.explain_costs, lambda: explanation(self.classifier, text)))
 
     async def predict_file(self, request: Request) -> Response:
+        content = await self._uploaded(request)
         if self.n_files >= self.limits.files:
             raise RefusedError(429, f"{self.n_files} files are being answered: try again later")
         self.n_files += 1
         try:
-            content = await body_of(request, self.limits)
             query = request.query_params
             return await answered_file(
                 content,
@@ -108,6 +108,16 @@ class _Service:
             )
         finally:
             self.n_files -= 1
+
+    async def _uploaded(self, request: Request) -> bytes:
+        """A file, whole. It takes a place among those that arrive, as a slow client must not keep others' answers."""
+        if self.n_uploads >= self.limits.uploads:
+            raise RefusedError(429, f"{self.n_uploads} files are arriving: try again later")
+        self.n_uploads += 1
+        try:
+            return await body_of(request, self.limits)
+        finally:
+            self.n_uploads -= 1
 
     async def health(self, _request: Request) -> Response:
         labels = list(self.classifier.labels)

@@ -13,8 +13,9 @@ MIB = 2**20
 class Limits:
     """body_bytes, texts, characters: of one request, and of each text in it; rows: of a file.
 
-    waiting: texts of all requests that are not answered yet; files: that are answered at a time; body_s: seconds that
-    the body of a request may take to arrive. Raises UserError where a request could never be accepted.
+    waiting: texts of all requests that are not answered yet; files: that are answered at a time; uploads: files that
+    arrive at a time; body_s: seconds that the body of a request may take to arrive. Raises UserError where a request
+    could never be accepted.
     """
 
     body_bytes: int = 10 * MIB
@@ -23,6 +24,7 @@ class Limits:
     rows: int = 50_000
     waiting: int = 4000
     files: int = 2
+    uploads: int = 16
     body_s: float = 30.0
 
     def __post_init__(self) -> None:

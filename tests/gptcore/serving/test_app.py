@@ -4,8 +4,10 @@ import csv
 import io
 import json
 import logging
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -181,6 +183,25 @@ def test_too_many_files(held: Any, serve: Any) -> None:
         assert (reply.status, "1 files are being answered" in reply.json["error"]) == (429, True)
         predictor.go.set()
         assert first.result().status == 200
+
+
+def test_a_file_that_does_not_arrive_keeps_no_other_from_its_answer(tfidf: Any, serve: Any) -> None:
+    idle = (
+        b"POST /predict-file HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+    )
+    with serve(tfidf, Limits(files=1, uploads=2)) as client, ExitStack() as stack:
+
+        def upload() -> None:
+            opened = stack.enter_context(socket.create_connection(("127.0.0.1", client.port), timeout=60))
+            opened.sendall(idle)
+            assert b"100 Continue" in opened.recv(100)  # now its body is awaited
+
+        upload()
+        assert client.ask("POST", "/predict-file", "text\nwin\n").status == 200
+        upload()
+        reply = client.ask("POST", "/predict-file", "text\nwin\n")
+        assert (reply.status, "2 files are arriving" in reply.json["error"]) == (429, True)
+        assert client.post("/predict", {"texts": ["win"]}).status == 200
 
 
 def test_a_body_that_does_not_arrive(tfidf: Any, serve: Any) -> None:
