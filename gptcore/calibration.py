@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 N_BINS = 10
 _TINY = 1e-12  # added before the logarithm, as scikit-learn does
 _LARGEST_LOG = 10.0  # the temperature lies between exp(-10) and exp(10)
+_NEAR_BOUND = 0.1  # a log-temperature so near to its bound is no estimate: the loss falls for ever
 
 
 def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float | None:
@@ -36,6 +37,26 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float | No
         loss, bounds=(-_LARGEST_LOG, _LARGEST_LOG), options={"xatol": 64 * np.finfo(np.float64).eps}
     )
     return float(np.exp(-found.x))
+
+
+def estimated_temperature(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, str | None]:
+    """(temperature, None), or (1, why these texts allow no estimate). Arguments as of `fit_temperature`."""
+    import numpy as np
+
+    found = fit_temperature(probabilities, labels)
+    if found is None:
+        return 1.0, "every validation text is answered right, so no temperature can be fitted: it stays 1"
+    if abs(np.log(found)) > _LARGEST_LOG - _NEAR_BOUND:
+        told = (
+            "say nothing of the labels, better than chance"
+            if found > 1
+            else "rank every label first, some in a tie"
+        )
+        return 1.0, (
+            f"the validation texts' probabilities {told}, so no temperature can be fitted: it stays 1, and "
+            "probabilities are not calibrated"
+        )
+    return found, None
 
 
 def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from gptcore.backbones.checkpoints import hub_repo, weights_source
 from gptcore.backbones.hub import split_revision
-from gptcore.product.report import FitReport
+from gptcore.product.report import Calibration, FitReport
 from gptcore.recipe import Recipe
 
 
@@ -78,12 +78,7 @@ def _body(name: str, recipe: Recipe, labels: Sequence[str], report: FitReport) -
             f"- Epochs: {report.epochs.chosen}, the lowest validation loss of {report.epochs.tried}; then trained on "
             "train and validation"
         )
-    lines += [
-        f"- Temperature: {calibration.temperature:.3f}, fitted on {calibration.n_texts:,} validation texts, with the "
-        "model before it learned from them too. Its log-loss on them "
-        f"{calibration.log_loss_before:.4f} before, {calibration.log_loss_after:.4f} after; calibration error "
-        f"{100 * calibration.error_before:.1f}% before, {100 * calibration.error_after:.1f}% after",
-    ]
+    lines.append(_temperature(calibration))
     if (costs := report.costs) is not None:
         lines.append(
             f"- Answers `{_line(costs.positive)}` from a probability of {costs.threshold:.4f}: a false one costs "
@@ -108,6 +103,20 @@ def _body(name: str, recipe: Recipe, labels: Sequence[str], report: FitReport) -
         lines += ["", "## Notes", "", *(f"- {_line(note)}" for note in report.notes)]
     versions = ", ".join(f"{library} {version}" for library, version in report.versions.items())
     return [*lines, "", f"Made with {versions}."]
+
+
+def _temperature(found: Calibration) -> str:
+    on = f"{found.n_texts:,} validation texts"
+    if found.temperature == 1:
+        return (
+            f"- Temperature: 1, which is not fitted (see the notes). Log-loss on {on} {found.log_loss_before:.4f}, "
+            f"calibration error {100 * found.error_before:.1f}%"
+        )
+    return (
+        f"- Temperature: {found.temperature:.3f}, fitted on {on}, with the model before it learned from them too. Its "
+        f"log-loss on them {found.log_loss_before:.4f} before, {found.log_loss_after:.4f} after; calibration error "
+        f"{100 * found.error_before:.1f}% before, {100 * found.error_after:.1f}% after"
+    )
 
 
 def _line(text: str) -> str:

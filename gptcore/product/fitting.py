@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gptcore.calibration import calibration_error, fit_temperature, tempered
+from gptcore.calibration import calibration_error, estimated_temperature, tempered
 from gptcore.classifier import TextClassifier, Threshold
 from gptcore.data.datasets import Dataset, Split
 from gptcore.data.subset import with_train_size
@@ -69,10 +69,8 @@ def fit_to_keep(
     learns_by_epochs = recipe.trainer == "network"
     first_recipe = recipe.model_copy(update={"restore_best": True}) if learns_by_epochs else recipe
     first = _fit(first_recipe, blind, seeds, device, _teller("choosing", progress))
-    temperature = fit_temperature(first.validation.probabilities, first.validation.labels)
-    notes = [*first.notes]
-    if temperature is None:
-        notes.append("every validation text is answered right, so no temperature can be fitted: it stays 1")
+    temperature, reason = estimated_temperature(first.validation.probabilities, first.validation.labels)
+    notes = (*first.notes, *([] if reason is None else [reason]))
     together = with_train_size(_with_validation(blind), recipe.train_size)
     if learns_by_epochs:
         assert first.best_epoch is not None
@@ -85,7 +83,7 @@ def fit_to_keep(
         assert isinstance(predictor, FeaturesPredictor | TfidfPredictor)
         refitted = predictor.refit(together.train.texts, together.train.labels)
         kept = replace(first.classifier, predictor=refitted)
-    kept = replace(kept, temperature=temperature or 1.0, threshold=threshold)
+    kept = replace(kept, temperature=temperature, threshold=threshold)
     calibrated = kept.calibrated(first.validation.probabilities)
     return Fitted(
         classifier=kept,
@@ -93,7 +91,7 @@ def fit_to_keep(
         calibration=_calibration(first.validation, kept.temperature),
         abstaining=abstaining(calibrated, kept.decide(calibrated), first.validation.labels),
         fit_s=time.perf_counter() - began,
-        notes=tuple(notes),
+        notes=notes,
     )
 
 

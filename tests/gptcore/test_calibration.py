@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 
-from gptcore.calibration import calibration_error, fit_temperature, tempered
+from gptcore.calibration import calibration_error, estimated_temperature, fit_temperature, tempered
 
 
 class Given(ClassifierMixin, BaseEstimator):
@@ -52,6 +52,22 @@ def test_it_lowers_the_loss_of_probabilities_that_are_too_sure() -> None:
     assert temperature > 2
     after = tempered(probabilities, temperature)
     assert calibration_error(after, labels) < calibration_error(probabilities, labels)
+
+
+def test_probabilities_that_say_nothing_fit_no_temperature() -> None:
+    labels = np.array([0, 1] * 10)
+    wrong = np.where(np.arange(20)[:, None] == 0, [[0.9, 0.1]], np.eye(2)[1 - labels] * 0.6 + 0.2)
+    temperature, reason = estimated_temperature(wrong, labels)
+    assert temperature == 1
+    assert reason is not None
+    assert "better than chance" in reason
+    assert fit_temperature(wrong, labels) == pytest.approx(
+        np.exp(10)
+    )  # as scikit-learn's, the end of its range
+    right = np.eye(2)[labels] * 0.6 + 0.2
+    assert estimated_temperature(right, labels) == (1, pytest.approx(estimated_temperature(right, labels)[1]))
+    some = np.where(np.arange(20)[:, None] < 6, wrong, right)
+    assert estimated_temperature(some, labels) == (fit_temperature(some, labels), None)
 
 
 def test_texts_that_are_all_right_fit_no_temperature() -> None:

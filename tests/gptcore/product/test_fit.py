@@ -191,5 +191,20 @@ def test_more_than_two_classes(tmp_path) -> None:
     assert json.loads((tmp_path / "mine" / "classifier.json").read_text())["temperature"] == 1
 
 
+def test_a_model_no_better_than_chance_keeps_temperature_1_and_says_so(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(folder_module, "verify_folder", lambda _folder, texts, *_: len(texts))
+    rng = np.random.default_rng(4)
+    texts = [f"{' '.join(rng.choice(list('abcdef'), 3))} {i}" for i in range(200)]
+    data = Dataset.from_texts(texts, ["x" if value < 0.5 else "y" for value in rng.random(200)])
+    against = replace(data, validation=Split(data.train.texts[:40], 1 - data.train.labels[:40]))
+    fitted = fit_to_keep(Recipe(model="tfidf"), against)
+    report = write_folder(tmp_path / "mine", fitted, against, 0, None).report
+    assert fitted.classifier.temperature == report.calibration.temperature == 1
+    assert "better than chance" in " ".join(report.notes)
+    card = (tmp_path / "mine" / "README.md").read_text()
+    assert "Temperature: 1, which is not fitted" in card
+    assert "better than chance" in card
+
+
 def test_recipes_are_listed() -> None:
     assert "nano" in CliRunner().invoke(app, ["recipes"]).output
