@@ -11,16 +11,29 @@ from gptcore.errors import UserError
 from gptcore.product.answers import Answers
 
 TOLERANCE = 1e-4  # of a probability; printed ones are rounded to as much
+LOGIT_TOLERANCE = 1e-4  # of a logit before the temperature, by the largest one where that is above 0.1
+SEEN = 1e-9  # a probability whose logarithm is exact enough to compare
 
 
 def check_probabilities(
-    classifier: TextClassifier, expected: np.ndarray, found: np.ndarray, texts: Sequence[str]
+    classifier: TextClassifier, own: np.ndarray, found: np.ndarray, texts: Sequence[str]
 ) -> None:
-    """expected, found: (N, n_labels) of N texts. Raises UserError where an answer or a probability differs."""
+    """Raises UserError where an answer, a probability or a logit differs.
+
+    own: of the predictor, without the temperature, found: of the export, with it; both (N, n_labels) of N texts.
+    """
+    expected = classifier.calibrated(own)
     same = classifier.decide(found) == classifier.decide(expected)
     difference = abs(found - expected).max(axis=1)
+    logits, theirs = _logits(own, own), classifier.temperature * _logits(found, own)
+    seen = (own > SEEN) & (found > 0)
+    of_logits = np.where(seen, abs(theirs - logits), 0).max(axis=1)
+    tolerance = LOGIT_TOLERANCE * max(0.1, abs(logits[seen]).max())
     _refuse(
-        same & (difference <= TOLERANCE), texts, f"largest difference of a probability: {max(difference):.2g}"
+        same & (difference <= TOLERANCE) & (of_logits <= tolerance),
+        texts,
+        f"largest difference of a probability: {max(difference):.2g}, of a logit before the temperature: "
+        f"{max(of_logits):.2g}",
     )
 
 
@@ -34,6 +47,12 @@ def check_printed(expected: Answers, found: Sequence[tuple[str, float]], lines: 
     difference = abs(np.array(printed) - expected.probabilities)
     same = np.array(labels) == np.array([_shown(label) for label in expected.labels])
     _refuse(same & (difference <= 2 * TOLERANCE), lines, "as its command prints them")
+
+
+def _logits(probabilities: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """(N, n_labels), less that of the label that is most probable in `own`."""
+    logits = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
+    return np.asarray(logits - np.take_along_axis(logits, own.argmax(axis=1)[:, None], axis=1))
 
 
 def _refuse(equal: np.ndarray, texts: Sequence[str], told: str) -> None:

@@ -12,9 +12,11 @@ from gptcore.errors import UserError
 from gptcore.export.agreement import check_printed, check_probabilities
 from gptcore.export.formats import ExportFormat, FormatName
 from gptcore.export.gguf import GGUF
+from gptcore.export.head import network_predictor
 from gptcore.export.hf import HF
 from gptcore.export.onnx import ONNX
 from gptcore.export.peft import PEFT
+from gptcore.export.tokenizer_json import special_text
 from gptcore.extras import require
 from gptcore.files import cannot_write, usual_mode
 from gptcore.product.answers import answer
@@ -44,14 +46,15 @@ def export(folder: Path, data: Dataset, to: FormatName, out: Path) -> int:
     classifier = TextClassifier.load(folder)
     if (reason := made.obstacle(classifier)) is not None:
         raise UserError(f"--to {to} cannot express this classifier: {reason}")
-    texts = data.test.texts
+    texts = [*data.test.texts, special_text(network_predictor(classifier).tokenizer)]
     lines = [*(text for text in texts if not {"\n", "\r"} & set(text)), *ODD_LINES]
-    expected, printed = classifier.predict_proba(texts), made.printed and answer(classifier, lines)
+    own = classifier.predictor.probabilities(texts)
+    printed = made.printed and answer(classifier, lines)
     part = out.with_name(f".{out.name}.{uuid.uuid4().hex}.part")
     try:
         made.write(classifier, part)
         usual_mode(*(path for path in part.rglob("*") if path.is_file()))
-        check_probabilities(classifier, expected, made.probabilities(part, texts), texts)
+        check_probabilities(classifier, own, made.probabilities(part, texts), texts)
         if made.printed and printed:
             check_printed(printed, made.printed(part, lines), lines)
         check_target(out)

@@ -8,6 +8,7 @@ from typing import Any
 from gptcore.backbones.gpt2_vocabulary import byte_symbols
 from gptcore.backbones.tokenizer_parts import added_token, bpe_model, byte_level
 from gptcore.data.hf_tokenizer import HFTokenizer
+from gptcore.data.prompted import PromptedTokenizer
 from gptcore.data.tiktoken_tokenizer import TiktokenTokenizer
 from gptcore.data.tokenizer import Tokenizer
 from gptcore.errors import UserError
@@ -35,8 +36,16 @@ def tokenizer_files(tokenizer: Tokenizer, length: int) -> dict[str, str]:
         "bos_token": pad,
         "clean_up_tokenization_spaces": False,
         "add_prefix_space": False,
+        "split_special_tokens": True,  # inside a text they are text
     }
     return {"tokenizer.json": content, "tokenizer_config.json": json.dumps(config, indent=1) + "\n"}
+
+
+def special_text(tokenizer: Tokenizer) -> str:
+    """A text that holds the names of the special tokens, which are no special tokens there."""
+    plain = tokenizer.plain if isinstance(tokenizer, PromptedTokenizer) else tokenizer
+    names = [plain.decode([token]) for token in (*plain.prefix, plain.pad_id, *plain.suffix)]
+    return " ".join(["a", *names, "b"])
 
 
 def _as_used(tokenizer: HFTokenizer) -> str:

@@ -17,7 +17,13 @@ from gptcore.export.gguf import probabilities
 pytest.importorskip("gguf")
 pytest.importorskip("transformers")
 
-TEXTS = ["win a free prize", "see you at home", "now " * 40, "caf\u00e9 \U0001f600 don't"]
+TEXTS = [
+    "win a free prize",
+    "see you at home",
+    "now " * 40,
+    "caf\u00e9 \U0001f600 don't",
+    "a <|endoftext|> b </s> c",
+]
 
 
 def check(folder: Path, file: Path, out: Path) -> TextClassifier:

@@ -1,6 +1,8 @@
 """What is exported opens in transformers with the same answers; what it cannot express is refused."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +24,15 @@ TEXTS = [
     "now " * 40,
     "caf\u00e9 \U0001f600 don't",
     "  two  blanks\n\nlines 12345",
+    "win <|endoftext|> now <|endoftext|>",
 ]
+
+
+def at_temperature(temperature: float, folder: Path) -> Path:
+    """A kept classifier with this temperature instead of its own."""
+    about = json.loads((folder / "classifier.json").read_text())
+    (folder / "classifier.json").write_text(json.dumps(about | {"temperature": temperature}))
+    return folder
 
 
 @pytest.mark.parametrize(
@@ -36,13 +46,13 @@ TEXTS = [
     ids=str,
 )
 def test_transformers_opens_it_with_the_same_answers(kept, file, tmp_path, choices) -> None:
-    folder, out = kept(**choices), tmp_path / "hf"
+    folder, out = at_temperature(1.7, kept(**choices)), tmp_path / "hf"
     done = CliRunner().invoke(app, ["export", str(folder), "--data", str(file), "--out", str(out)])
     assert done.exit_code == 0, done.output
     assert "verified: 24 of 24 predictions equal" in done.output
     assert {path.stat().st_mode for path in out.iterdir()} == {file.stat().st_mode}
     classifier = TextClassifier.load(folder)
-    assert classifier.temperature != 1
+    assert classifier.temperature == 1.7
     expected = np.log(classifier.predict_proba(TEXTS))
     tokenizer = AutoTokenizer.from_pretrained(out)
     model = AutoModelForSequenceClassification.from_pretrained(out).eval()
@@ -119,6 +129,33 @@ def test_a_disagreement_leaves_nothing(kept, file, tmp_path, monkeypatch) -> Non
 def test_other_data_is_refused(kept, file, tmp_path) -> None:
     with pytest.raises(UserError, match="is not the data that"):
         export(kept(train="last_layer"), load_dataset(file, split_seed=5), "hf", tmp_path / "hf")
+
+
+def test_what_a_temperature_hides_is_noticed(kept, file, tmp_path, monkeypatch) -> None:
+    folder, made = at_temperature(20_000.0, kept(train="last_layer")), export_module.FORMATS["hf"]
+    export(folder, load_dataset(file), "hf", tmp_path / "right")
+
+    def other(*asked: object) -> np.ndarray:
+        """Logits off by 1 percent of them, which are 1e-7 of a probability."""
+        powered = made.probabilities(*asked) ** 1.01
+        return powered / powered.sum(axis=1, keepdims=True)
+
+    monkeypatch.setitem(export_module.FORMATS, "hf", replace(made, probabilities=other))
+    with pytest.raises(UserError, match="of a logit before the temperature"):
+        export(folder, load_dataset(file), "hf", tmp_path / "hf")
+
+
+def test_a_tokenizer_that_reads_special_tokens_is_noticed(kept, file, tmp_path, monkeypatch) -> None:
+    folder, made = kept(train="last_layer"), export_module.FORMATS["hf"]
+
+    def write(classifier: TextClassifier, out: Path) -> None:
+        made.write(classifier, out)
+        path = out / "tokenizer_config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"split_special_tokens": False}))
+
+    monkeypatch.setitem(export_module.FORMATS, "hf", replace(made, write=write))
+    with pytest.raises(UserError, match=r"first not on 'a <\|endoftext\|> b'"):
+        export(folder, load_dataset(file), "hf", tmp_path / "hf")
 
 
 def test_the_tokenizer_gives_the_same_ids_for_any_text(tmp_path) -> None:

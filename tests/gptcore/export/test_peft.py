@@ -22,7 +22,13 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),  # peft, of layers it has no list of
 ]
 
-TEXTS = ["win a free prize", "see you at home", "now " * 40, "caf\u00e9 \U0001f600 don't"]
+TEXTS = [
+    "win a free prize",
+    "see you at home",
+    "now " * 40,
+    "caf\u00e9 \U0001f600 don't",
+    "a <|endoftext|> b </s> c",
+]
 GPT_METHODS: list[Any] = [
     {"train": "lora", "lora_rank": 2},
     pytest.param({"train": "rslora", "lora_rank": 2}, marks=pytest.mark.slow),
