@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from bench.run.snapshot import Current, Snapshot, Worker
+    from bench.run.snapshot import Current, Snapshot, Trials, Worker
 
 MOST_LINES = 8  # of each list
 
@@ -37,12 +37,13 @@ def watch(
     from rich.live import Live
 
     from bench.commands.progress import console
-    from bench.run.watch import Watcher, study_folder
+    from bench.run.snapshot import Trials
+    from bench.run.watch import Watcher, study_folder, trials_of
 
     watcher = Watcher(study_folder(study))
 
-    def look() -> Snapshot:
-        return watcher.look(datetime.now(UTC))
+    def look() -> Snapshot | Trials:
+        return trials_of(watcher.folder) or watcher.look(datetime.now(UTC))
 
     found = look()
     if once or not console.is_terminal:
@@ -50,7 +51,7 @@ def watch(
         return
     with Live(render(found), console=console, auto_refresh=False) as live:
         try:
-            while found.n_left or found.is_running:
+            while isinstance(found, Trials) or found.n_left or found.is_running:
                 time.sleep(every)
                 found = look()
                 live.update(render(found), refresh=True)
@@ -58,13 +59,28 @@ def watch(
             return
 
 
-def render(found: Snapshot) -> RenderableType:
+def render(found: Snapshot | Trials) -> RenderableType:
     """A snapshot as lines for the terminal."""
     from rich.text import Text
 
     from bench.report.text import sanitize
+    from bench.run.snapshot import Trials
 
-    return Text("\n".join(" " * indent + sanitize(line) for indent, line in _lines(found)))
+    lines = _of_trials(found) if isinstance(found, Trials) else _lines(found)
+    return Text("\n".join(" " * indent + sanitize(line) for indent, line in lines))
+
+
+def _of_trials(found: Trials) -> Iterator[tuple[int, str]]:
+    from gptcore.wording import pluralise
+
+    yield (
+        0,
+        f"{found.name}: values of its rows are being chosen, no run has begun: {pluralise(found.n_ended, 'trial')} "
+        f"ended, {len(found.current)} running",
+    )
+    if not found.current:
+        yield 0, "no process is at work: the command of the study resumes it"
+    yield from _section("running", list(found.current))
 
 
 def _lines(found: Snapshot) -> Iterator[tuple[int, str]]:

@@ -96,3 +96,12 @@ class Snapshot:
     def is_running(self) -> bool:
         """Whether someone is at it, as far as can be seen from here."""
         return any(run.is_alive for run in self.current)
+
+
+@dataclass(frozen=True)
+class Trials:
+    """A study before its manifest: values of its rows are being chosen. current: the trials that are held now."""
+
+    name: str
+    n_ended: int
+    current: tuple[str, ...]

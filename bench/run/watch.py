@@ -13,9 +13,12 @@ from bench.records.events import Ended, EpochEnded, Event, Started, read_events
 from bench.records.record import Status, run_id
 from bench.records.store import RESULTS, load_record, load_study
 from bench.records.study import Study
-from bench.run.snapshot import Current, Planned, RowState, Snapshot, Worker
+from bench.run.snapshot import Current, Planned, RowState, Snapshot, Trials, Worker
+from bench.run.tune import FOLDER as TUNING
 from gptcore.errors import UserError
 from gptcore.locks import is_held
+
+MANIFEST = "study.json"
 
 
 @dataclass(frozen=True)
@@ -201,19 +204,43 @@ def _since(then: datetime, now: datetime) -> float:
     return max(0.0, (now - then).total_seconds())
 
 
+def trials_of(folder: Path) -> Trials | None:
+    """The trials of a study that has no manifest yet; None where it has one, or no trials."""
+    where = folder / TUNING
+    if (folder / MANIFEST).exists() or not where.is_dir():
+        return None
+    held = (path.stem for path in sorted((where / "locks").glob("*.lock")) if is_held(where, path.stem))
+    return Trials(folder.name, len(list((where / "runs").glob("*.json"))), tuple(held))
+
+
 def study_folder(asked: Path | None) -> Path:
-    """The folder of a study by its path or its name in results/; None: the one that changed last. Raises UserError."""
-    if asked is not None:
-        return asked if asked.is_dir() or len(asked.parts) > 1 else RESULTS / asked
-    found = [path.parent for path in RESULTS.glob("*/study.json")]
-    if not found:
-        raise UserError(
-            f"no study in {RESULTS}: name a study folder, or start one with `python -m bench run`"
-        )
-    return max(found, key=_changed)
+    """The folder of a study by its path or its name in results/; None: the one that changed last.
+
+    Of a folder with several studies (`run --data a,b`) it is the one that changed last. Raises UserError.
+    """
+    if asked is None:
+        if not (found := _studies(RESULTS, "*", "*/*")):
+            raise UserError(
+                f"no study in {RESULTS}: name a study folder, or start one with `python -m bench run`"
+            )
+        return max(found, key=_changed)
+    is_name = not asked.is_dir() and (len(asked.parts) == 1 or (RESULTS / asked).is_dir())
+    folder = RESULTS / asked if is_name else asked
+    return folder if _is_study(folder) else max(_studies(folder, "*"), key=_changed, default=folder)
+
+
+def _is_study(folder: Path) -> bool:
+    """Whether a study has begun here, be it with its trials."""
+    return (folder / MANIFEST).exists() or (folder / TUNING).is_dir()
+
+
+def _studies(folder: Path, *below: str) -> list[Path]:
+    return [path for pattern in below for path in sorted(folder.glob(pattern)) if _is_study(path)]
 
 
 def _changed(folder: Path) -> float:
-    """When its manifest, records or events changed last."""
-    places = (folder / "study.json", folder / "runs", *(folder / "events").glob("*.jsonl"))
-    return max(path.stat().st_mtime for path in places if path.exists())
+    """When its manifest, records, trials or events changed last."""
+    parts = [folder / MANIFEST]
+    for where in (folder, folder / TUNING):
+        parts += [where / "runs", *(where / "events").glob("*.jsonl")]
+    return max((path.stat().st_mtime for path in parts if path.exists()), default=0.0)

@@ -33,3 +33,13 @@ def test_a_snapshot_is_plain_text(tmp_path: Path, study: Study, records: list[Re
 def test_a_folder_without_a_study_is_said(tmp_path: Path) -> None:
     answer = CliRunner().invoke(app, ["watch", str(tmp_path), "--once"])
     assert answer.exit_code != 0
+
+
+def test_trials_are_said_before_the_first_run(tmp_path: Path, records: list[Record]) -> None:
+    save_record(tmp_path / "mine" / "tuning", records[0])
+    answer = CliRunner().invoke(app, ["watch", str(tmp_path), "--once"])
+    assert answer.exit_code == 0, answer.output
+    assert answer.output.splitlines() == [
+        "mine: values of its rows are being chosen, no run has begun: 1 trial ended, 0 running",
+        "no process is at work: the command of the study resumes it",
+    ]

@@ -11,8 +11,8 @@ from bench.records.events import Ended, EpochEnded, EventLog, Started
 from bench.records.record import Record
 from bench.records.store import record_path, save_record, save_study
 from bench.records.study import Study
-from bench.run.snapshot import Snapshot
-from bench.run.watch import Watcher, study_folder
+from bench.run.snapshot import Snapshot, Trials
+from bench.run.watch import Watcher, study_folder, trials_of
 from gptcore.errors import UserError
 from gptcore.locks import is_held, lock
 
@@ -185,3 +185,31 @@ def test_the_study_that_changed_last_is_the_default(
     assert study_folder(None) == Path("results/new")
     assert study_folder(Path("old")) == Path("results/old")
     assert study_folder(tmp_path) == tmp_path
+
+
+def test_a_study_of_several_data_sets_lies_one_level_deeper(
+    tmp_path: Path, study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, at in (("old", 1), ("a-b/a", 2), ("a-b/b", 3)):
+        save_study(Path("results") / name, study)
+        os.utime(f"results/{name}/study.json", (at, at))
+    assert study_folder(None) == Path("results/a-b/b")
+    for asked in ("a-b", "results/a-b", "a-b/b"):
+        assert study_folder(Path(asked)) == Path("results/a-b/b")
+    assert study_folder(Path("a-b/a")) == Path("results/a-b/a")
+    assert study_folder(Path("old")) == Path("results/old")
+
+
+def test_trials_are_seen_before_the_study_has_a_manifest(
+    tmp_path: Path, study: Study, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = Path("results/mine")
+    assert trials_of(folder) is None
+    save_record(folder / "tuning", records[0])
+    with lock(folder / "tuning", records[1].run_id):
+        assert trials_of(study_folder(None)) == Trials("mine", 1, (records[1].run_id,))
+    assert trials_of(folder) == Trials("mine", 1, ())
+    save_study(folder, study)
+    assert trials_of(folder) is None
