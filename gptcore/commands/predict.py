@@ -13,6 +13,7 @@ from gptcore.commands.options import Device
 from gptcore.data.options import ReadOptions
 from gptcore.errors import UserError
 from gptcore.paths import path_kind
+from gptcore.wording import pluralise
 
 if TYPE_CHECKING:
     from gptcore.classifier import TextClassifier
@@ -78,15 +79,15 @@ def predict(
         raise UserError("--text-column, --encoding, --separator, --no-header and --prefix need --file")
     if round(100 * abstain) != 100 * abstain and abs(round(100 * abstain) - 100 * abstain) > 1e-9:
         raise UserError(f"--abstain {abstain:g}: use hundredths, such as 0.8 or 0.95")
-    classifier = load_classifier(folder, device)
-    if abstain:
-        echo(_bought(folder, abstain), err=True)
     if file is None or out is None:
+        classifier = _opened(folder, device, abstain)
         _print_answers(classifier, texts, long, abstain)
         return
-    from gptcore.product.stream import Request, predict_file
+    from gptcore.product.stream import Request, check_paths, predict_file
 
     request = Request(folder, file, out, options, long, abstain, prefix)
+    check_paths(request)
+    classifier = _opened(folder, device, abstain)
     counts = predict_file(classifier, request, lambda line: echo(line, err=True))
     for line in _summary(classifier, counts, long):
         echo(_printable(line))
@@ -102,6 +103,13 @@ def load_classifier(folder: Path, device: Device) -> TextClassifier:
 
         return TextClassifier.load(folder, "cuda" if torch.cuda.is_available() else "cpu")
     return TextClassifier.load(folder, device)
+
+
+def _opened(folder: Path, device: Device, abstain: float) -> TextClassifier:
+    classifier = load_classifier(folder, device)
+    if abstain:
+        echo(_bought(folder, abstain), err=True)
+    return classifier
 
 
 def _is_file(text: str) -> bool:
@@ -120,11 +128,15 @@ def _print_answers(
 ) -> None:
     from gptcore.product.answers import answer
 
+    n_cut = 0
     lines = iter(texts) if texts else (line.removesuffix("\n") for line in sys.stdin)
     while some := list(islice(lines, LINES_AT_A_TIME)):
         found = answer(classifier, some, long, abstain)
         for label, probability in zip(found.labels, found.probabilities, strict=True):
             echo(f"{_printable(label)}\t{probability:.4f}")
+        n_cut += int(found.cut.sum())
+    if n_cut and long != "window":
+        echo(_cut(classifier, n_cut, long), err=True)
 
 
 def _bought(folder: Path, abstain: float) -> str:
@@ -140,21 +152,31 @@ def _bought(folder: Path, abstain: float) -> str:
     )
 
 
-def _summary(classifier: TextClassifier, counts: Counts, long: str) -> list[str]:
+def _cut(classifier: TextClassifier, n: int, long: str) -> str:
+    """That texts are longer than a row, and what was read of them."""
     from gptcore.product.answers import tokens_read
 
+    longer = (
+        pluralise(n, "text is", "texts are") + f" longer than the {tokens_read(classifier)} tokens of a row"
+    )
+    if long == "window":
+        return f"{longer} (--long window)"
+    return f"{longer} and {'was' if n == 1 else 'were'} cut (--long window reads all of {'it' if n == 1 else 'them'})"
+
+
+def _summary(classifier: TextClassifier, counts: Counts, long: str) -> list[str]:
     shown = ", ".join(
         f"{label} {n:,}" for label, n in sorted(counts.labels.items(), key=lambda item: -item[1])
     )
-    lines = [f"{counts.rows:,} rows: {shown or 'no label'}"]
+    lines = [f"{pluralise(counts.rows, 'row')}: {shown or 'no label'}"]
     if counts.cut:
-        lines.append(
-            f"{counts.cut:,} texts are longer than the {tokens_read(classifier)} tokens of a row (--long {long})"
-        )
+        lines.append(_cut(classifier, counts.cut, long))
     if counts.blank:
-        lines.append(f"{counts.blank:,} rows have no text, and so no label")
+        lines.append(pluralise(counts.blank, "row has", "rows have") + " no text, and so no label")
     if counts.abstained:
-        lines.append(f"{counts.abstained:,} rows are left to people: too uncertain for a label")
+        lines.append(
+            pluralise(counts.abstained, "row is", "rows are") + " left to people: too uncertain for a label"
+        )
     return lines
 
 

@@ -24,6 +24,7 @@ from gptcore.classifier import DESCRIPTION, TENSORS, TextClassifier
 from gptcore.data.options import ReadOptions
 from gptcore.errors import UserError
 from gptcore.files import cannot_write, write_whole
+from gptcore.paths import path_kind
 from gptcore.product.answers import Answers, Long, answer, check_long
 from gptcore.product.row_files import Row, RowFile, open_rows
 
@@ -66,18 +67,25 @@ class _State(BaseModel):
     counts: Counts
 
 
-def predict_file(
-    classifier: TextClassifier, request: Request, progress: Callable[[str], None] | None = None
-) -> Counts:
-    """Write `request.out`. progress: called with a line now and then. Raises UserError."""
-    tell = progress or (lambda _: None)
-    check_long(classifier, request.long)
+def check_paths(request: Request) -> None:
+    """What can be said before anything is loaded. Raises UserError for no file, and for an output that is there."""
+    if path_kind(request.file) != "file":
+        raise UserError(f"--file {request.file}: no such file, name the one to classify")
     if request.out.exists():
         raise UserError(f"--out {request.out} exists: remove it or name another file")
     if request.out.suffix.lower() != request.file.suffix.lower():
         raise UserError(
             f"--out {request.out}: answers are written as {request.file.suffix}, like the file: name it so"
         )
+
+
+def predict_file(
+    classifier: TextClassifier, request: Request, progress: Callable[[str], None] | None = None
+) -> Counts:
+    """Write `request.out`. progress: called with a line now and then. Raises UserError."""
+    tell = progress or (lambda _: None)
+    check_long(classifier, request.long)
+    check_paths(request)
     file = open_rows(request.file, request.options)
     names = [request.prefix + name for name in ("label", "probability", "cut")]
     if clash := [name for name in names if name in file.columns]:

@@ -47,8 +47,11 @@ def test_other_columns_stay_and_three_are_added(spam_filter, tmp_path) -> None:
     for row, probabilities in zip(rows, classifier.predict_proba(TEXTS), strict=True):
         assert float(row["probability"]) == pytest.approx(probabilities.max() if row["text"] else 0, abs=1e-6)
     assert [row["cut"] for row in rows] == ["false"] * 4 + ["true"] + ["false"]
-    assert "1 rows have no text" in done.output
-    assert "1 texts are longer than the 9 tokens" in done.output
+    assert "1 row has no text" in done.output
+    assert (
+        "1 text is longer than the 9 tokens of a row and was cut (--long window reads all of it)"
+        in done.output
+    )
     assert {path.name for path in tmp_path.iterdir()} == {"in.csv", "out.csv"}
 
 
@@ -211,10 +214,12 @@ def test_json_lines_that_are_wrong(spam_filter, tmp_path, content, message) -> N
         (["--file", "in.csv", "--out", "o.tsv"], "answers are written as .csv"),
         (["--file", "in.csv", "--out", "in.csv"], "exists: remove it"),
         (["--file", "in.parquet", "--out", "o.parquet"], "must be .csv"),
+        (["--file", "nope.csv", "--out", "o.csv"], "no such file"),
     ],
 )
 def test_bad_commands_are_refused(spam_filter, tmp_path, monkeypatch, arguments, message) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.parquet").touch()
     write_csv(tmp_path / "in.csv")
     done = run(spam_filter, *arguments)
     assert isinstance(done.exception, UserError)
@@ -240,4 +245,20 @@ def test_standard_input_is_read_by_lines(spam_filter) -> None:
 def test_a_text_that_can_be_no_file_name_is_a_text(spam_filter, text) -> None:
     done = run(spam_filter, text)
     assert done.exit_code == 0
-    assert len(done.output.splitlines()) == 1
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_paths_are_checked_before_the_classifier_is_loaded(tmp_path) -> None:
+    done = run(tmp_path / "nowhere", "--file", tmp_path / "nope.csv", "--out", tmp_path / "o.csv")
+    assert "no such file" in str(done.exception)
+
+
+@pytest.mark.parametrize("long", ["head", "window"])
+def test_a_text_that_is_cut_is_said_on_standard_error(spam_filter, long) -> None:
+    texts = ["win a prize " * 40, "see you " * 40, "win"]
+    done = run(spam_filter, *texts, "--long", long)
+    assert len(done.stdout.splitlines()) == 3
+    said = "2 texts are longer than the 9 tokens of a row and were cut (--long window reads all of them)"
+    assert (said in done.stderr) == (long == "head")
+    read = CliRunner().invoke(app, ["predict", str(spam_filter), "--long", long], input="\n".join(texts))
+    assert (said in read.stderr) == (long == "head")
