@@ -51,15 +51,16 @@ def fit(
     if positive is not None and cost_false_positive is None:
         raise UserError(f"--positive {positive!r} needs --cost-false-positive")
     from gptcore.data.datasets import load_dataset
+    from gptcore.product.folder import check_target, write_folder
     from gptcore.product.recipes import find_recipe
 
+    check_target(out)
     read = cache(lambda: load_dataset(data, options.reading()))
     chosen = find_recipe(recipe, read)
     loaded = read()
     from gptcore.product.fitting import fit_to_keep, threshold_for_cost
-    from gptcore.product.folder import check_target, write_folder
+    from gptcore.product.report import majority_warning
 
-    check_target(out)
     threshold = (
         None
         if cost_false_positive is None
@@ -74,8 +75,12 @@ def fit(
     )
     fitted = fit_to_keep(chosen, loaded, seed, None if device == "auto" else device, threshold, _progress)
     written = write_folder(out, fitted, loaded, seed, cost_false_positive)
+    for note in fitted.notes:
+        _progress(f"note: {note}")
     for line in _summary(written.report):
         echo(_line(line))
+    if (warning := majority_warning(written.report)) is not None:
+        _progress(f"warning: {warning}")
     echo(_line(f'saved: {out}; use it: python -m gptcore predict {out} "some text"'))
 
 
@@ -84,7 +89,11 @@ def _progress(line: str) -> None:
 
 
 def _summary(report: FitReport) -> list[str]:
+    from gptcore.product.report import majority_line
+
     test, calibration, lines = report.test, report.calibration, []
+    if report.tokens_per_row is not None:
+        lines.append(f"a row has {report.tokens_per_row:,} tokens, and a longer text is cut to them")
     if report.epochs is not None:
         lines.append(f"epochs: {report.epochs.chosen} of {report.epochs.tried}, the lowest validation loss")
     losses = f"log-loss {calibration.log_loss_before:.4f} -> {calibration.log_loss_after:.4f}"
@@ -98,7 +107,8 @@ def _summary(report: FitReport) -> list[str]:
             f"{costs.test_cost:g}, without it {costs.test_cost_without:g} (in missed {costs.positive})"
         )
     lines.append(
-        f"test: {test.correct:,} of {test.n:,} right ({100 * test.accuracy:.1f}%), macro-F1 {test.macro_f1:.3f}"
+        f"test: {test.correct:,} of {test.n:,} right ({100 * test.accuracy:.1f}%), macro-F1 {test.macro_f1:.3f}; "
+        f"{majority_line(report)}"
     )
     return [*lines, f"verified: {report.n_verified:,} of {test.n:,} predictions equal"]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from gptcore.backbones.checkpoints import hub_repo, weights_source
 from gptcore.backbones.hub import split_revision
-from gptcore.product.report import Calibration, FitReport
+from gptcore.product.report import Calibration, FitReport, majority_line, majority_warning
 from gptcore.recipe import Recipe
 
 
@@ -73,6 +73,11 @@ def _body(name: str, recipe: Recipe, labels: Sequence[str], report: FitReport) -
         f"{data.n_test:,} for the test; SHA-256 `{data.fingerprint}`",
         f"- Classes: {', '.join(f'{_line(label)} {n:,}' for label, n in data.classes.items())}",
     ]
+    if report.tokens_per_row is not None:
+        lines.append(
+            f"- Reads the first {report.tokens_per_row:,} tokens of a text (special ones included), as in training; "
+            "`--long window` reads all of it"
+        )
     if report.epochs is not None:
         lines.append(
             f"- Epochs: {report.epochs.chosen}, the lowest validation loss of {report.epochs.tried}; then trained on "
@@ -90,7 +95,8 @@ def _body(name: str, recipe: Recipe, labels: Sequence[str], report: FitReport) -
         "## Test",
         "",
         f"On {test.n:,} texts that no choice has seen: {test.correct:,} right ({100 * test.accuracy:.1f}%), macro-F1 "
-        f"{test.macro_f1:.3f}, log-loss {test.log_loss:.4f}, calibration error {100 * test.calibration_error:.1f}%.",
+        f"{test.macro_f1:.3f}, log-loss {test.log_loss:.4f}, calibration error {100 * test.calibration_error:.1f}%. "
+        f"A{_line(majority_line(report))[1:]}.",
         "",
         "| True \\ answered | " + " | ".join(_line(label) for label in labels) + " |",
         "|:---|" + "---:|" * len(labels),
@@ -99,8 +105,8 @@ def _body(name: str, recipe: Recipe, labels: Sequence[str], report: FitReport) -
         f"| {_line(label)} | " + " | ".join(str(n) for n in row) + " |"
         for label, row in zip(labels, test.confusion, strict=True)
     ]
-    if report.notes:
-        lines += ["", "## Notes", "", *(f"- {_line(note)}" for note in report.notes)]
+    if notes := [*report.notes, *filter(None, [majority_warning(report)])]:
+        lines += ["", "## Notes", "", *(f"- {_line(note)}" for note in notes)]
     versions = ", ".join(f"{library} {version}" for library, version in report.versions.items())
     return [*lines, "", f"Made with {versions}."]
 

@@ -16,6 +16,7 @@ from gptcore.classifier import TextClassifier
 from gptcore.data.datasets import Dataset
 from gptcore.errors import UserError
 from gptcore.files import cannot_write, write_whole
+from gptcore.product.answers import tokens_read
 from gptcore.product.card import model_card
 from gptcore.product.fitting import Fitted
 from gptcore.product.report import REPORT, Costs, Data, FitReport, Metrics, class_sizes
@@ -62,6 +63,7 @@ def write_folder(folder: Path, fitted: Fitted, data: Dataset, seed: int, cost: f
         report = FitReport(
             data=_data(data),
             seed=seed,
+            tokens_per_row=tokens_read(fitted.classifier),
             epochs=fitted.epochs,
             calibration=fitted.calibration,
             abstaining=fitted.abstaining,

@@ -88,11 +88,15 @@ class Costs(_Part):
 
 
 class FitReport(_Part):
-    """All of it. versions: of Python and the libraries; n_verified: test predictions compared in a new process."""
+    """All of it. versions: of Python and the libraries; n_verified: test predictions compared in a new process.
+
+    tokens_per_row: what is read of a text; None where texts are read whole.
+    """
 
     format: int = FORMAT
     data: Data
     seed: int
+    tokens_per_row: int | None = None
     epochs: Choice | None
     calibration: Calibration
     abstaining: Abstaining
@@ -102,6 +106,32 @@ class FitReport(_Part):
     fit_s: float = Field(ge=0, allow_inf_nan=False)
     versions: dict[str, str]
     notes: tuple[str, ...] = ()
+
+    @property
+    def largest_class(self) -> tuple[str, int]:
+        """The largest class of the test part, and how many of its texts have it."""
+        sizes = [sum(row) for row in self.test.confusion]
+        return list(self.data.classes)[sizes.index(max(sizes))], max(sizes)
+
+    @property
+    def beats_largest_class(self) -> bool:
+        """Whether more test texts are answered right than by always answering the largest class."""
+        return self.test.correct > self.largest_class[1]
+
+
+def majority_line(report: FitReport) -> str:
+    """What the test accuracy is to be read beside."""
+    name, n = report.largest_class
+    return (
+        f"always answering {name!r} is right on {n:,} of {report.test.n:,} ({100 * n / report.test.n:.1f}%)"
+    )
+
+
+def majority_warning(report: FitReport) -> str | None:
+    """That the classifier is not worth more than a constant; None where it is, or where it weighs costs."""
+    if report.beats_largest_class or report.costs is not None:
+        return None
+    return f"the classifier is no better than its largest class: of the test texts, {majority_line(report)}"
 
 
 def read_report(folder: Path) -> FitReport:

@@ -14,6 +14,7 @@ from gptcore.cli import app
 from gptcore.data.datasets import Split
 from gptcore.errors import UserError
 from gptcore.product import folder as folder_module
+from gptcore.product.answers import tokens_read
 from gptcore.product.fitting import abstaining, fit_to_keep, threshold_for_cost
 from gptcore.product.folder import write_folder
 from gptcore.product.report import read_report
@@ -53,6 +54,11 @@ def test_a_file_becomes_a_verified_folder(reviews, recipe_file, tmp_path, choice
     assert sum(map(sum, report.test.confusion)) == n == len(data.test)
     assert report.data.fingerprint == data.fingerprint
     assert report.data.classes == {"ham": 60, "spam": 60}
+    assert "always answering 'ham' is right on" in done.output
+    if report.tokens_per_row is not None:
+        assert report.tokens_per_row == tokens_read(classifier)
+        assert f"a row has {report.tokens_per_row} tokens" in done.output
+        assert f"the first {report.tokens_per_row} tokens of a text" in (out / "README.md").read_text()
     if report.epochs is not None:
         losses = report.epochs.validation_losses
         assert losses[report.epochs.chosen - 1] == min(losses)
@@ -71,6 +77,8 @@ def test_the_card_has_front_matter_that_hubs_read(reviews, recipe_file, tmp_path
         "value": pytest.approx(read_report(tmp_path / "mine").test.accuracy, abs=1e-4),
     }
     assert "| ham |" in body
+    assert "Always answering 'ham' is right on" in body
+    assert "tokens of a text" not in body  # TF-IDF reads texts whole
 
 
 @pytest.mark.parametrize(
@@ -204,6 +212,25 @@ def test_a_model_no_better_than_chance_keeps_temperature_1_and_says_so(tmp_path,
     card = (tmp_path / "mine" / "README.md").read_text()
     assert "Temperature: 1, which is not fitted" in card
     assert "better than chance" in card
+
+
+def test_a_classifier_that_is_worth_no_more_than_a_constant_is_said_to_be(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(folder_module, "verify_folder", lambda _folder, texts, *_: len(texts))
+    path, out = tmp_path / "same.csv", tmp_path / "mine"
+    path.write_text("text,label\n" + "".join(f"same words {i},{'ab'[i % 4 == 0]}\n" for i in range(80)))
+    done = run_fit(path, "tfidf", out)
+    report = read_report(out)
+    assert report.test.correct <= report.largest_class[1]
+    assert "warning: the classifier is no better than its largest class" in done.stderr
+    assert "always answering 'a' is right on" in (out / "README.md").read_text().split("## Notes")[1]
+
+
+def test_what_fitting_remarks_is_shown(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(folder_module, "verify_folder", lambda _folder, texts, *_: len(texts))
+    path = tmp_path / "easy.csv"
+    path.write_text("text,label\n" + "".join(f"{('red', 'blue')[i % 2]} {i},{i % 2}\n" for i in range(80)))
+    done = run_fit(path, "tfidf", tmp_path / "mine")
+    assert "note: every validation text is answered right" in done.stderr
 
 
 def test_recipes_are_listed() -> None:
