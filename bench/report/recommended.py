@@ -8,6 +8,7 @@ from shlex import join
 from bench.evidence.pareto import Candidate
 from bench.evidence.results import RowResult
 from bench.recommend.answer import Answer, Choice
+from bench.report.recommended_curve import CURVE_HEADERS, curve_cells, labels_line
 from bench.report.text import (
     MISSING,
     count,
@@ -68,7 +69,7 @@ def facts(answer: Answer) -> list[tuple[str, str]]:
         ("why", why(answer)),
         ("accuracy", _accuracy(answer)),
         ("next better", _next_better(answer)),
-        ("more labels", _labels(answer)),
+        ("more labels", labels_line(answer)),
         ("a GPT?", _gpt(answer)),
         ("to ship", _ships(answer)),
         ("budget", _budget(answer)),
@@ -168,22 +169,6 @@ def _cells(choice: Choice, row: RowResult) -> list[str]:
     ]
 
 
-CURVE_HEADERS = ["Training texts", "Accuracy, %", "95% interval", "Seeds"]
-
-
-def curve_cells(answer: Answer) -> list[list[str]]:
-    """A line for each number of training texts, and one for twice as many as there are."""
-    cells = [
-        [f"{p.n_texts:,}", percent(p.accuracy), interval((p.low, p.high)), str(p.n_seeds)]
-        for p in answer.curve.points
-    ]
-    if (more := answer.curve.doubling) is not None:
-        now = more.accuracy - more.gain.mean
-        band = interval((max(0.0, now + more.gain.low), min(1.0, now + more.gain.high)))
-        cells.append([f"{more.n_texts:,} (extrapolated)", percent(more.accuracy), band, MISSING])
-    return cells
-
-
 HOW_TO_READ = (
     "Rows were chosen and compared on the rows outside the test part alone: each seed splits them anew into training "
     "texts, validation texts, which choose learning rates, epochs and penalties, and held-out texts, which compare "
@@ -226,26 +211,6 @@ def _next_better(answer: Answer) -> str:
     return (
         f"{one.result.name}: {size} on development rows, for {one.seconds / own_s:.3g} times the training time "
         f"({seconds(one.seconds)} s instead of {seconds(own_s)} s)"
-    )
-
-
-def _labels(answer: Answer) -> str:
-    points, more = answer.curve.points, answer.curve.doubling
-    if len(points) < 2:
-        return "no learning curve: too few texts, or the budget ended before it"
-    shown_points = ", ".join(f"{percent(p.accuracy, 1)}% with {p.n_texts:,}" for p in points)
-    if more is None:
-        return f"{shown_points} training texts; too little to extrapolate"
-    gain = more.gain
-    word = more.word(answer.results.margin)
-    verdict = {
-        "would help": "more labels would help",
-        "would not help": f"more labels would gain less than {margin_text(answer.results.margin)}",
-        "may help": "whether more labels would help cannot be told",
-    }[word]
-    return (
-        f"{verdict}: {shown_points} training texts, about {percent(more.accuracy, 1)}% with {more.n_texts:,} "
-        f"({points_between(gain.mean, gain.low, gain.high)} points)"
     )
 
 

@@ -15,16 +15,15 @@ from markupsafe import Markup
 from bench.recommend.answer import Answer
 from bench.report import series
 from bench.report.recommended import (
-    CURVE_HEADERS,
     HOW_TO_READ,
     ROW_HEADERS,
     answer_markdown,
-    curve_cells,
     facts,
     headline,
     how_to_fit,
     row_cells,
 )
+from bench.report.recommended_curve import CURVE_HEADERS, curve_cells
 from bench.report.text import percent, printable
 from gptcore.files import write_whole
 
