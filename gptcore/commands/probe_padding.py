@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from typer import Argument, Exit, Option, echo
 
 from gptcore.errors import UserError
+from gptcore.wording import pluralise
 
 SUFFIXES = (".md", ".json")
 
@@ -52,7 +53,7 @@ def probe_padding(
 
     probed, tokenizer = load_probed(model)
     rows, n_cut = token_rows(probed, tokenizer, some)
-    notes = [f"{n_cut:,} texts are cut to {probed.context} tokens"] if n_cut else []
+    notes = [f"{pluralise(n_cut, 'text is', 'texts are')} cut to {probed.context} tokens"] if n_cut else []
     sides = SIDES if side == "both" else (side,)
     report = probe(
         probed, rows, sides, n_read=n_read, notes=notes, progress=lambda line: echo(_line(line), err=True)

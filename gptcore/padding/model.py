@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from gptcore.backbones.checkpoint_files import CONFIG_FILE, is_file, is_folder, printable
+from gptcore.backbones.checkpoint_files import (
+    ADAPTER_CONFIG,
+    CONFIG_FILE,
+    WEIGHT_SOURCES,
+    is_file,
+    is_folder,
+    printable,
+)
 from gptcore.backbones.hf_load import quiet, require_transformers
 from gptcore.backbones.hub import download
 from gptcore.errors import UserError
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 OWN = "classifier.json"  # of a folder that `fit` wrote
+OTHERS = {"*.onnx": "an ONNX graph", "*.gguf": "a GGUF file", ADAPTER_CONFIG: "a PEFT adapter"}
 LIMITS = ("max_position_embeddings", "n_positions", "max_seq_len")  # what configs call their context
 LONGEST = 512  # tokens of a row at most, whatever the model can take: padding shows at any length
 MORE = 16  # tokens of padding beyond the longest text
@@ -70,9 +78,16 @@ def load_probed(name: str) -> tuple[Probed, PreTrainedTokenizerBase]:
     if folder is None and (Path(name).is_absolute() or name.startswith(".") or name.count("/") > 1):
         raise UserError(f"{name}: no such folder")
     folder = folder or download(name)
+    if not any(is_file(folder / file) for file in WEIGHT_SOURCES):
+        for pattern, what in OTHERS.items():
+            if next(folder.glob(pattern), None) is not None:
+                raise UserError(
+                    f"{folder} holds {what}, which transformers does not open as a whole: name a folder of "
+                    "`python -m gptcore export --to hf`"
+                )
     if is_file(folder / OWN):
         raise UserError(
-            f"{folder} is a classifier of `fit`: name what `python -m gptcore export {folder}` wrote"
+            f"{folder} is a classifier of `fit`: name what `python -m gptcore export {folder} --to hf` wrote"
         )
     if not is_file(folder / CONFIG_FILE):
         raise UserError(f"{folder} has no {CONFIG_FILE}: name a folder that save_pretrained() wrote")

@@ -60,7 +60,7 @@ def test_long_texts_are_cut_and_it_is_said(saved: Callable[..., str], tmp_path: 
     texts.write_text("now " * 100 + "\n\nsee you\n")
     code, output = run(saved(), "--texts", texts, "--side", "right")
     assert code == 0, output
-    assert "note: 1 texts are cut to 36 tokens" in output
+    assert "note: 1 text is cut to 36 tokens" in output
 
 
 @pytest.mark.parametrize(
@@ -72,6 +72,9 @@ def test_long_texts_are_cut_and_it_is_said(saved: Callable[..., str], tmp_path: 
         (["MODEL", "--text-column", "a"], "only a CSV, TSV or JSON Lines file has columns"),
         (["OWN"], "is a classifier of `fit`"),
         (["EMPTY"], "has no config.json"),
+        (["ONNX"], "holds an ONNX graph"),
+        (["GGUF"], "holds a GGUF file"),
+        (["PEFT"], "holds a PEFT adapter, which transformers does not open as a whole: name a folder of"),
     ],
 )
 def test_bad_input_is_one_line(
@@ -80,12 +83,19 @@ def test_bad_input_is_one_line(
     (tmp_path / "one.txt").write_text("a\n")
     for folder in ("own", "empty"):
         (tmp_path / folder).mkdir()
+    for folder, file in (("onnx", "model.onnx"), ("gguf", "model.gguf"), ("peft", "adapter_config.json")):
+        (tmp_path / folder).mkdir()
+        for name in (file, "classifier.json", "config.json"):
+            (tmp_path / folder / name).write_text("{}")
     (tmp_path / "own" / "classifier.json").write_text("{}")
     places = {
         "MODEL": saved(),
         **{
             name: str(tmp_path / path)
-            for name, path in (("ONE", "one.txt"), ("OWN", "own"), ("EMPTY", "empty"))
+            for name, path in (
+                *(("ONE", "one.txt"), ("OWN", "own"), ("EMPTY", "empty")),
+                *(("ONNX", "onnx"), ("GGUF", "gguf"), ("PEFT", "peft")),
+            )
         },
     }
     with pytest.raises(UserError, match=message):
