@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, median
 from typing import Literal
 
 from bench.evidence.accuracy import accuracy_interval
@@ -99,8 +99,8 @@ def _seconds(row: RowResult) -> float:
 class Expected:
     """The chosen recipe on the test part.
 
-    n_recipes: that have been tested on it in this folder, this one included; serving: of the run with the middle
-    latency, None where none measured it.
+    n_recipes: that have been tested on it in this folder, this one included; train_s: median, as the first
+    run starts cold; serving: of the run with the middle latency, None where none measured it.
     """
 
     accuracy: float
@@ -138,7 +138,7 @@ def expected(recipe_id: str, records: Sequence[Record]) -> Expected | None:
         n_seeds=len(own),
         majority=max(counts) / sum(counts),
         n_recipes=len({record.recipe_id for record in done}),
-        train_s=fmean(record.cost.standalone_s for record in own if record.cost),
+        train_s=median(record.cost.standalone_s for record in own if record.cost),
         serving=serving[len(serving) // 2] if serving else None,
     )
 

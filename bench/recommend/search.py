@@ -27,7 +27,8 @@ from gptcore.errors import UserError
 
 Listen = Callable[[str, Sequence[PlannedRun]], AbstractContextManager[Listener]]
 Follows = Callable[[RowCosts], float]
-OUT_OF_BUDGET = "the budget has ended"
+OUT_OF_BUDGET = "what is left of it has no room for more"
+NO_ROOM = "has no room in what is left of the budget"
 NO_MORE = f"every row is decided, no longer worth a look, or had its {LOOKS[-1]} seeds"
 
 
@@ -45,7 +46,7 @@ class Search:
         """Rows that are not in the answer, and why."""
         results = self.ledger.results
         done = {row.name for row in results.finished} if results else set()
-        unfinished = {name: OUT_OF_BUDGET for name in self.ledger.names if name not in done}
+        unfinished = {name: NO_ROOM for name in self.ledger.names if name not in done}
         return unfinished | self._left_out | self.ledger.failed
 
     def run(self) -> None:
@@ -66,7 +67,7 @@ class Search:
         """Rows without values to choose first, then the others; returns why it ends."""
         tuned = [name for name in plan.rows if plan.n_values > 1 and self.ledger.tunes(name)]
         if not self._reach([name for name in plan.rows if name not in tuned], LOOKS[0]):
-            return OUT_OF_BUDGET
+            return self._no_room([name for name in plan.rows if name not in tuned], LOOKS[0])
         for name in tuned:
             self._tune(name)
         self._first_look()
@@ -76,8 +77,17 @@ class Search:
                 return OUT_OF_BUDGET if self.left_out.keys() & self.opened.state.forecast.keys() else NO_MORE
             fits = next((s for s in steps if self._fits(self.ledger.missing(s.rows, s.seeds))), None)
             if fits is None or not self._reach(fits.rows, fits.seeds):
-                break
+                step = fits or steps[-1]  # the least that would be a step
+                return self._no_room(step.rows, step.seeds)
         return OUT_OF_BUDGET
+
+    def _no_room(self, names: Sequence[str], seeds: int) -> str:
+        """What is not done for want of time, and the budget that would be enough."""
+        runs, costs = self.ledger.missing(names, seeds), self.ledger.costs
+        if not runs:
+            return OUT_OF_BUDGET
+        needs = self.clock.spent_s + self.ledger.seconds(runs, costs) + self._follows(runs)(costs)
+        return f"{OUT_OF_BUDGET}: {seeds} seeds of {', '.join(names)} need --budget {_option(needs)}"
 
     def _planned(self) -> Plan:
         """Forecast what is not known yet, and plan."""

@@ -8,6 +8,7 @@ from shlex import join
 from bench.evidence.pareto import Candidate
 from bench.evidence.results import RowResult
 from bench.recommend.answer import Answer, Choice
+from bench.recommend.plan import LOOKS
 from bench.report.recommended_curve import CURVE_HEADERS, curve_cells, labels_line
 from bench.report.text import (
     MISSING,
@@ -93,12 +94,22 @@ def why(answer: Answer) -> str:
         )
     blocked = [one for name in choice.within[choice.best.name].blocked_by if (one := _found(choice, name))]
     if not blocked:
-        return f"the most accurate of {n} rows so far; after correction for all rows nothing is ruled out yet"
+        return (
+            f"the most accurate of {n} rows so far; after correction for all rows nothing is ruled out yet; "
+            f"{_what_helps(answer)}"
+        )
     listed = "; ".join(f"{one.result.name} {_against(one)}" for one in blocked)
     return (
         f"the most accurate of {n} rows so far; being better by more than {margin} is not ruled out for "
-        f"{pluralise(len(blocked), 'row')}: {listed}"
+        f"{pluralise(len(blocked), 'row')}: {listed}; {_what_helps(answer)}"
     )
+
+
+def _what_helps(answer: Answer) -> str:
+    """To tell rows apart. Rows get at most so many seeds, whatever the budget."""
+    has_all = all(len(row.done) >= LOOKS[-1] for row in answer.results.finished)
+    seeds = "" if has_all else "more seeds (a longer --budget), "
+    return f"what would help: {seeds}more labelled texts, or a larger --margin"
 
 
 def _beside_best(choice: Choice) -> str:
@@ -240,7 +251,7 @@ def _ships(answer: Answer) -> str:
         size += f" ({file_size(cost.with_base_bytes)} with its model)"
     return (
         f"{size}; {seconds(1000 * cost.latency_p50_s)} ms for one text (median), {count(cost.texts_per_s)} texts a "
-        f"second in one call; trained in {seconds(found.train_s)} s"
+        f"second in one call; trained in {seconds(found.train_s)} s (median)"
     )
 
 

@@ -37,6 +37,7 @@ def labels_line(answer: Answer) -> str:
         "may help": "whether more labels would help cannot be told",
     }[word]
     return (
-        f"{verdict}: {shown_points} training texts, about {percent(more.accuracy, 1)}% with {more.n_texts:,} "
+        f"{verdict}: {shown_points} training texts; the curve through these goes from "
+        f"{percent(more.accuracy - gain.mean, 1)}% to about {percent(more.accuracy, 1)}% with {more.n_texts:,} "
         f"({points_between(gain.mean, gain.low, gain.high)} points)"
     )
