@@ -12,7 +12,8 @@ from gptcore.product.answers import Answers
 
 TOLERANCE = 1e-4  # of a probability; printed ones are rounded to as much
 LOGIT_TOLERANCE = 1e-4  # of a logit before the temperature, by the largest one where that is above 0.1
-SEEN = 1e-9  # a probability whose logarithm is exact enough to compare
+SEEN = 1e-6  # a probability whose logarithm is exact enough to compare
+ROUNDING = 2**-23  # of a probability, as scikit-learn gives them of float32 features
 
 
 def check_probabilities(
@@ -27,13 +28,13 @@ def check_probabilities(
     difference = abs(found - expected).max(axis=1)
     logits, theirs = _logits(own, own), classifier.temperature * _logits(found, own)
     seen = (own > SEEN) & (found > 0)
-    of_logits = np.where(seen, abs(theirs - logits), 0).max(axis=1)
-    tolerance = LOGIT_TOLERANCE * max(0.1, abs(logits[seen]).max())
+    of_logits = np.where(seen, abs(theirs - logits), 0)
+    allowed = LOGIT_TOLERANCE * max(0.1, abs(logits[seen]).max()) + ROUNDING / np.maximum(own, SEEN)
     _refuse(
-        same & (difference <= TOLERANCE) & (of_logits <= tolerance),
+        same & (difference <= TOLERANCE) & (of_logits <= allowed).all(axis=1),
         texts,
         f"largest difference of a probability: {max(difference):.2g}, of a logit before the temperature: "
-        f"{max(of_logits):.2g}",
+        f"{of_logits.max():.2g}",
     )
 
 
