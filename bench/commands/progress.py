@@ -26,6 +26,7 @@ from bench.study.forecast import Prediction, refuse_too_large
 from bench.study.plan import PlannedRun, downloads
 from gptcore.backbones.checkpoints import download_bytes
 from gptcore.result import CutTexts
+from gptcore.wording import pluralise
 
 if TYPE_CHECKING:
     from bench.run.doctor import Check
@@ -47,14 +48,15 @@ def show_messages(study_run: StudyRun) -> None:
         console.print(safe(message))
     show_warnings(study_run.warnings)
     up_to, at_most = ("up to ", "at most ") if study_run.until_decided else ("", "")
+    size = f"{pluralise(len(study.rows), 'row')} x {up_to}{pluralise(len(study.seeds), 'seed')}"
     console.print(
-        f"study {safe(study.name)}: {len(study.rows)} rows x {up_to}{len(study.seeds)} seeds on {safe(data.name)} "
+        f"study {safe(study.name)}: {size} on {safe(data.name)} "
         f"({data.n_train:,} / {data.n_validation:,} / {data.n_test:,} texts) -> {safe(study_run.folder)}"
     )
     show_classes(study_run.data)
     counts = Counter(run.state for run in study_run.plan)
     console.print(
-        f"{at_most}{counts['todo']} runs to do, {counts['done']} done, {counts['blocked']} cannot run here"
+        f"{at_most}{pluralise(counts['todo'], 'run')} to do, {counts['done']} done, {counts['blocked']} cannot run here"
     )
     if counts["failed"]:
         console.print(f"[red]{counts['failed']} failed before[/] (--retry-failed re-runs them)")
@@ -72,8 +74,8 @@ def show_trials(study_run: StudyRun) -> None:
         return
     rows = {row for trial in study_run.trials for row in trial.rows}
     console.print(
-        f"choosing {safe(', '.join(study_run.tune.fields))} of {len(rows)} rows on validation data first: "
-        f"{len(study_run.trials)} trials, then the better half of each row's for twice as many epochs "
+        f"choosing {safe(', '.join(study_run.tune.fields))} of {pluralise(len(rows), 'row')} on validation data first: "
+        f"{pluralise(len(study_run.trials), 'trial')}, then the better half of each row's for twice as many epochs "
         "(--tune off leaves it out)"
     )
 
@@ -214,7 +216,7 @@ def show_total(
         total = duration(max(sum(seconds) / jobs, max(seconds)))
         parts.append(f"about {total}{at_a_time}, at most {memory / 1e9:.1f} GB of memory")
     if len(known) < len(todo):
-        parts.append(f"{len(todo) - len(known)} runs of unknown time")
+        parts.append(pluralise(len(todo) - len(known), "run") + " of unknown time")
     size = sum(n_bytes or 0 for n_bytes in weights.values())
     unknown = [model for model, n_bytes in weights.items() if n_bytes is None]
     parts.append(f"{_bytes(size)} to download" if size else "nothing to download")

@@ -109,7 +109,7 @@ def _what_helps(answer: Answer) -> str:
     """To tell rows apart. Rows get at most so many seeds, whatever the budget."""
     has_all = all(len(row.done) >= LOOKS[-1] for row in answer.results.finished)
     seeds = "" if has_all else "more seeds (a longer --budget), "
-    return f"what would help: {seeds}more labelled texts, or a larger --margin"
+    return f"what would help: {seeds}more labelled texts, or a larger --margin (with another --out)"
 
 
 def _beside_best(choice: Choice) -> str:

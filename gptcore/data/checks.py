@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 
 from gptcore.data.columns import RawTable
+from gptcore.wording import pluralise
 
 Place = Callable[[int], tuple[str, str]]  # of the row at an index: its file, and "line 12" or the like
 LONG_SPAN = 5  # lines of the file that one text may take before that is odd
@@ -51,11 +52,10 @@ def blank_before_quote(table: RawTable, columns: Iterable[Sequence[object]]) -> 
     if not found:
         return ()
     first = f"{table.unit} {table.numbers[found[0]]}"
-    rows = (
-        "1 row has a cell that begins" if len(found) == 1 else f"{len(found):,} rows have a cell that begins"
-    )
+    rows = pluralise(len(found), "row has", "rows have")
     return (
-        f"{rows} with a blank before a quote, the first at {first}: the quotes are kept; remove the blank",
+        f"{rows} a cell that begins with a blank before a quote, the first at {first}: the quotes are kept; "
+        "remove the blank",
     )
 
 
@@ -72,7 +72,7 @@ def line_breaks(
     if not broken:
         return (), ()
     first = table.numbers[broken[0]]
-    texts_hold = "1 text holds" if len(broken) == 1 else f"{len(broken):,} texts hold"
+    texts_hold = pluralise(len(broken), "text holds", "texts hold")
     notes = (f"{texts_hold} line breaks, the first at {table.unit} {first}",)
     long = [at for at in broken if table.spans and table.spans[at] > LONG_SPAN]
     if not long:
@@ -95,7 +95,7 @@ def contradictions(texts: Sequence[str], labels: Sequence[str], place: Place) ->
     if not found:
         return ()
     text, at = next(iter(found.items()))
-    n = "1 text stands" if len(found) == 1 else f"{len(found):,} texts stand"
+    n = pluralise(len(found), "text stands", "texts stand")
     return (
         f"{n} under more than one label, such as {shortened(text)} at {_at(place, first[text])} "
         f"({labels[first[text]]!r}) and {_at(place, at)} ({labels[at]!r})",

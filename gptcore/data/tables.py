@@ -27,6 +27,7 @@ from gptcore.data.labels import label_name, mixed_types_warning, parse_label_nam
 from gptcore.data.options import ReadOptions
 from gptcore.data.structured import read_json, read_parquet
 from gptcore.errors import UserError
+from gptcore.wording import pluralise
 
 JOIN = "\n"  # between the texts of several columns
 PARTS = {
@@ -179,7 +180,7 @@ def texts_of(raw: RawTable, choice: Choice) -> tuple[list[object], tuple[str, ..
         whole.append(raw.separator.join([str(text), *map(str, rest)]))
     if not n:
         return texts, ()
-    rows = "1 row runs" if n == 1 else f"{n:,} rows run"
+    rows = pluralise(n, "row runs", "rows run")
     return whole, (f"{rows} over into columns without a name: joined to the text with {raw.separator!r}",)
 
 
@@ -272,7 +273,7 @@ def _unread(raw: RawTable, choice: Choice) -> tuple[tuple[str, ...], tuple[str, 
     filled = [at for at in unread if at and is_nameless(raw.columns[at]) and any(raw.cells(at))]
     if filled and raw.separator is not None:
         n = sum(any(cells) for cells in zip(*(raw.cells(at) for at in filled), strict=True))
-        rows = "1 row holds" if n == 1 else f"{n:,} rows hold"
+        rows = pluralise(n, "row holds", "rows hold")
         warnings.append(
             f"{rows} something in a column without a name, which is not read: does a text hold {raw.separator!r} "
             "and no double quotes around it?"

@@ -266,7 +266,7 @@ def test_plan_says_what_would_run_and_runs_nothing(bench: Bench, study: list[str
         (
             1,
             {"gpt2": 548_000_000},
-            "about 1.5 min, at most 3.0 GB of memory, 1 runs of unknown time, 548 MB to",
+            "about 1.5 min, at most 3.0 GB of memory, 1 run of unknown time, 548 MB to",
         ),
         (0, {"gpt2": 10**9, "own/toy": None}, "the weights of own/toy to download and 1.0 GB more"),
     ],
@@ -306,7 +306,7 @@ def test_only_skip_and_set_narrow_and_change(bench: Bench, study: list[str]) -> 
     assert "2 rows x 2 seeds" in only.words
     assert "last-layer" not in only.out
     skip = bench("plan", *study, "--skip", "tfidf", "--skip", "last-layer")
-    assert "1 rows x 2 seeds" in skip.words
+    assert "1 row x 2 seeds" in skip.words
     changed = bench("plan", *study, "--set", "train=last_layer")
     assert "row last-layer changes nothing" in changed.words
     assert "baseline, last-layer" in changed.words  # one run serves both
