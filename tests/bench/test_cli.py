@@ -755,6 +755,7 @@ def one_line(answer: Answer) -> str:
     return " ".join(answer.err.split())
 
 
+@pytest.mark.slow
 def test_speed_times_rows_and_adds_whole_ones_later(
     bench: Bench, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_process: type
 ) -> None:

@@ -98,6 +98,7 @@ def _least(ours: int, theirs: int, _n: int) -> tuple[int, int]:
     return (0, apart) if apart else (1, 2)
 
 
+@pytest.mark.slow
 def test_no_pairing_makes_a_difference_fall_that_stands_or_rise_that_does_not() -> None:
     rng = np.random.default_rng(1)
     n, reference = 300, 270
