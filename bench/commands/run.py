@@ -16,7 +16,7 @@ from gptcore.commands.options import with_options
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bench.records.record import Record
+    from bench.records.record import Record, Status
     from bench.run.study_run import StudyRun
     from bench.study.plan import PlannedRun
 
@@ -111,15 +111,15 @@ def _run_one(
         write_report = partial(write_report_of, study_run.folder, margin)
         tracking = Tracking(trackers, study_run.study.name, lambda line: show_warnings([line]))
 
-        def do_all(runs: Sequence[PlannedRun], seen: Mapping[str, Record]) -> list[Record]:
+        def do_all(runs: Sequence[PlannedRun], seen: Mapping[str, Record]) -> dict[str, Status]:
             with show_progress(runs, write_report, study_run.jobs) as progress:
                 listener = Tracked(progress, tracking)
                 return execute(runs, study_run.folder, seen, executor, listener, predictions)
 
         schedule = schedule_of(study_run, planned_runs, predictions)
         try:
-            records = follow(schedule, study_run, share, do_all, write_report)
-            failed |= any(record.status == "failed" for record in records)
+            ended = follow(schedule, study_run, share, do_all, write_report)
+            failed |= "failed" in ended.values()
             results = results_so_far(study_run, load_records(study_run.folder), share)
             show_result(schedule.ended(results))
         except KeyboardInterrupt:

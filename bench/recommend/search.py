@@ -198,8 +198,7 @@ class Search:
         listener: Listener,
     ) -> None:
         execute([run], folder, records, executor, listener)
-        record = find_record(folder, run.run_id)  # what `execute` returns has no predictions
-        if record is not None:
+        if (record := find_record(folder, run.run_id)) is not None:
             records[run.run_id] = record
         self._save()
 

@@ -13,7 +13,7 @@ from math import inf
 from pathlib import Path
 from typing import Protocol
 
-from bench.records.record import Record
+from bench.records.record import Record, Status
 from bench.records.store import find_record, save_record
 from bench.run.claims import Claims
 from bench.run.environment import unknown_environment
@@ -78,15 +78,15 @@ def execute(
     listener: Listener,
     predictions: Mapping[str, Prediction] | None = None,
     patient: bool = True,
-) -> list[Record]:
+) -> dict[str, Status]:
     """Do what is to do of a plan, together with any other process that is at the same folder.
 
     seen: run id -> record, as the plan knew them; predictions: run id -> what it will take. Each record is saved as
     soon as it is there. A run that another process is at is left to it, and done here if that process ends without a
-    record, unless not `patient`. A run that loses its worker is tried again, and then a failed record. Returns the
-    records of all that was to do, without predictions and curves, which only their files keep. Raises UserError where
-    the folder cannot be written or no worker can start, and RefusedRunError at the end where a run was refused: it
-    leaves no record, the others are done.
+    record, unless not `patient`. A run that loses its worker is tried again, and then a failed record. Returns how all
+    that was to do has ended, by run id: records are in the folder, and thousands of them are not kept in memory. Raises
+    UserError where the folder cannot be written or no worker can start, and RefusedRunError at the end where a run was
+    refused: it leaves no record, the others are done.
     """
     todo = [run for run in plan if run.state in ("todo", "blocked")]
     with Claims(folder) as claims:
@@ -94,7 +94,7 @@ def execute(
         driver.go(patient)
     if driver.refused:
         raise driver.refused[0]
-    return driver.records
+    return driver.ended
 
 
 class _Driver:
@@ -111,7 +111,7 @@ class _Driver:
     ) -> None:
         self.folder, self.claims, self.seen, self.executor = claims.folder, claims, seen, executor
         self.listener, self.predictions = listener, predictions
-        self.records: list[Record] = []
+        self.ended: dict[str, Status] = {}  # by run id
         self.refused: list[RefusedRunError] = []
         self._waiting = deque(executor.group(todo, predictions))
         self._theirs: list[PlannedRun] = []  # runs that others are at, as far as known
@@ -269,7 +269,7 @@ class _Driver:
             save_record(self.folder, record)
             if log := self.claims.log(run.run_id):
                 log.status = record.status
-        self.records.append(record.model_copy(update={"test": None, "curves": None}))
+        self.ended[run.run_id] = record.status
         self.listener.end(run, record)
         self._count(run)
 

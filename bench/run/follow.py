@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 
 from bench.evidence.results import Results, collect
-from bench.records.record import Record
+from bench.records.record import Record, Status
 from bench.records.store import load_records, save_study
 from bench.records.study import Study
 from bench.run.schedule import FixedSeeds, Schedule, UntilDecided
@@ -14,7 +14,7 @@ from bench.run.study_run import StudyRun
 from bench.study.forecast import Prediction
 from bench.study.plan import PlannedRun
 
-Do = Callable[[Sequence[PlannedRun], Mapping[str, Record]], list[Record]]
+Do = Callable[[Sequence[PlannedRun], Mapping[str, Record]], Mapping[str, Status]]
 
 
 def schedule_of(
@@ -29,23 +29,23 @@ def schedule_of(
 
 def follow(
     schedule: Schedule, study_run: StudyRun, margin: float | None, do: Do, on_look: Callable[[], object]
-) -> list[Record]:
-    """Do what the schedule asks for until it is finished; returns the records of these runs.
+) -> dict[str, Status]:
+    """Do what the schedule asks for until it is finished; returns how these runs have ended, by run id.
 
     margin: share; None: the design's. do: does some runs, given the records that are there; on_look: called when
     rows have reached a look, and others are still to. The manifest is written before runs that it does not have.
     """
-    made: list[Record] = []
+    ended: dict[str, Status] = {}
     records: Mapping[str, Record] = study_run.records
     results = results_so_far(study_run, records, margin)
     while runs := schedule.next(results):
         save_study(study_run.folder, manifest_so_far(study_run, records.values(), runs))
-        made += do(runs, records)
+        ended |= do(runs, records)
         records = load_records(study_run.folder)
         before, results = results, results_so_far(study_run, records, margin)
         if study_run.until_decided and _looks(results) > _looks(before):
             on_look()
-    return made
+    return ended
 
 
 def _looks(results: Results) -> int:

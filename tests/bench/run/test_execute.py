@@ -62,7 +62,7 @@ class Study:
     def go(self, *plan: PlannedRun) -> list[str]:
         """The statuses of what was to do."""
         seen = load_records(self.folder)
-        return [record.status for record in execute(plan, self.folder, seen, self, self)]
+        return list(execute(plan, self.folder, seen, self, self).values())
 
     # an executor: one job at a time
 
@@ -272,11 +272,12 @@ def test_without_memory_a_run_is_tried_once_more_with_twice_as_much(study: Study
     plan = [planned(0), planned(1)]
     found = {run.run_id: Prediction(1.0, 100) for run in plan}
     study.lost = [NO_MEMORY]
-    records = execute(plan, study.folder, {}, study, study, found)
-    assert [record.status for record in records] == ["done", "done"]
+    ended = execute(plan, study.folder, {}, study, study, found)
+    assert list(ended.values()) == ["done", "done"]
     assert study.memory == [100, 200, 100]
     study.lost, study.memory = [NO_MEMORY, NO_MEMORY], []
-    (record,) = execute([planned(2)], study.folder, {}, study, study, {planned(2).run_id: Prediction(1.0, 7)})
+    execute([planned(2)], study.folder, {}, study, study, {planned(2).run_id: Prediction(1.0, 7)})
+    record = load_records(study.folder)[planned(2).run_id]
     assert (record.status, record.reason, study.memory) == ("failed", "out of memory", [7, 14])
 
 

@@ -140,13 +140,13 @@ def test_records_are_those_of_one_process(
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf-secret-of-the-driver")
     heard = Heard()
-    records = execute(PLAN, study, {}, executor, heard)
+    ended = execute(PLAN, study, {}, executor, heard)
     session = open_session(data, "fast", "float32", "cpu")
     expected = {run.run_id: outcome(run_one(run, session)) for run in PLAN}
     found = load_records(study)
     assert {run_id: outcome(record) for run_id, record in found.items()} == expected
-    assert sorted(record.run_id for record in records) == sorted(found)
-    assert {record.environment.threads for record in records} == {1}
+    assert ended == {run_id: record.status for run_id, record in found.items()}
+    assert {record.environment.threads for record in found.values()} == {1}
     assert list((study / "locks").iterdir()) == []
     for run in PLAN[:4]:
         done = [f"start {run.run_id}", *([f"epoch {run.run_id}"] * (run.recipe.trainer == "network"))]
@@ -169,9 +169,8 @@ def test_what_is_done_is_not_done_again(executor: Executor, study: Path) -> None
 
 def test_a_failing_run_is_a_record_and_the_others_go_on(executor: Executor, study: Path) -> None:
     plan = [planned(FAILS), planned(TFIDF)]
-    records = {record.run_id: record for record in execute(plan, study, {}, executor, Heard())}
-    failed, done = (records[run.run_id] for run in plan)
-    assert (failed.status, done.status) == ("failed", "done")
+    assert execute(plan, study, {}, executor, Heard()) == {plan[0].run_id: "failed", plan[1].run_id: "done"}
+    failed = load_records(study)[plan[0].run_id]
     assert (failed.reason or "").startswith("FloatingPointError: the training loss is nan")
     assert failed.output_tail
 
@@ -192,7 +191,8 @@ def test_forecasts_are_made_where_runs_are_done(executor: Executor) -> None:
 
 def test_a_run_that_takes_too_long_fails(site: Site, spec: SessionSpec, tmp_path: Path) -> None:
     with site.open(spec, tmp_path, 2.0) as executor:
-        (record,) = execute([planned(LONG)], tmp_path, {}, executor, Heard())
+        execute([planned(LONG)], tmp_path, {}, executor, Heard())
+    (record,) = load_records(tmp_path).values()
     assert (record.status, record.reason) == ("failed", "timeout: stopped, as it was not done after 2 s")
 
 
@@ -223,8 +223,7 @@ def test_a_killed_worker_is_tried_again(site: Site, spec: SessionSpec, tmp_path:
     long = planned(HEAD.model_copy(update={"epochs": 500}))
     heard = Heard(kill_once)
     with site.open(spec, tmp_path, None) as executor:
-        (record,) = execute([long], tmp_path, {}, executor, heard)
-    assert record.status == "done"
+        assert execute([long], tmp_path, {}, executor, heard) == {long.run_id: "done"}
     assert len([said for said in heard.said if said.startswith(f"start {long.run_id}")]) == 2
     assert [said for said in heard.said if "retry" in said] == [f"retry {long.run_id}: {KILLED}"]
     assert {run_id: found.status for run_id, found in load_records(tmp_path).items()} == {long.run_id: "done"}
@@ -234,10 +233,11 @@ def test_a_killed_worker_is_tried_again(site: Site, spec: SessionSpec, tmp_path:
 def test_a_run_that_is_killed_again_and_again_fails(site: Site, spec: SessionSpec, tmp_path: Path) -> None:
     heard = Heard(lambda epoch: kill_workers() if epoch.epoch == 1 else None)
     with site.open(spec, tmp_path, None) as executor:
-        (record,) = execute([planned(LONG)], tmp_path, {}, executor, heard)
+        execute([planned(LONG)], tmp_path, {}, executor, heard)
+        (record,) = load_records(tmp_path).values()
         assert (record.status, record.reason) == ("failed", KILLED)
-        (other,) = execute([planned(TFIDF)], tmp_path, {}, executor, Heard())
-    assert other.status == "done"
+        ended = execute([planned(TFIDF)], tmp_path, {}, executor, Heard())
+    assert list(ended.values()) == ["done"]
 
 
 # submitit's stand-in for a cluster does not wait for the processes that it cancels

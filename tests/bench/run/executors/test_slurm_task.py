@@ -79,7 +79,7 @@ def test_a_task_that_is_started_again_tells_again_and_the_driver_hears_each_run_
     heard = Teller(tmp_path / "heard.jsonl")
     done = execute(RUNS, tmp_path, {}, Instant(twice, shares_folder=True), heard)  # type: ignore[arg-type]
     names = [run.run_id for run in RUNS]
-    assert [record.run_id for record in done] == sorted(load_records(tmp_path)) == begun == names
+    assert list(done) == sorted(load_records(tmp_path)) == begun == names
     assert [each.kind for each in Reader(told).more()] == ["began", "ended"] * 2 + ["ended"] * 2
     assert [each.kind for each in Reader(heard.path).more()] == ["began", "ended"] * 2
 
