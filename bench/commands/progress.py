@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from bench.run.executors.base import Executor
     from gptcore.data.datasets import Dataset
 
+QUIET_S = 20  # between two lines of progress in a file
+
 console = Console(highlight=False)
 
 
@@ -113,9 +115,22 @@ def show_classes(data: Dataset) -> None:
 
 @contextmanager
 def show_probes() -> Iterator[Callable[[int, int], None]]:
-    """A status line while recipes are timed; call it with the number done and the total."""
+    """A status line while recipes are timed; call it with the number done and the total.
+
+    Where the output is a file, a line now and then.
+    """
+    told = time.monotonic()
     with console.status("timing a few real steps") as status:
-        yield lambda done, n: status.update(f"timing a few real steps of recipe {done + 1} of {n}")
+
+        def on_probe(done: int, n: int) -> None:
+            nonlocal told
+            line = f"timing a few real steps of recipe {done + 1} of {n}"
+            status.update(line)
+            if not console.is_terminal and time.monotonic() - told > QUIET_S:
+                told = time.monotonic()
+                console.print(f"  {line}")
+
+        yield on_probe
 
 
 @contextmanager

@@ -23,7 +23,8 @@ from gptcore.training.probe import SliceSize, probe
 from gptcore.training.stand_in import slice_of
 from gptcore.training.transformers_loop import AT_A_TIME, TransformersLoop
 
-SIZE = SliceSize(batches=2, evaluated=AT_A_TIME, stand_in=False)  # a batch of theirs without gradients
+# evaluated: a batch of theirs without gradients
+SIZE = SliceSize(batches=2, evaluated=AT_A_TIME, stand_in=False, positions=None)
 OnTimed = Callable[[str, float], None]  # what is being timed; the share done, from 0 to 1
 _PHASES = ("trunk", "train", "evaluate")
 

@@ -29,12 +29,12 @@ ENGINES: tuple[EngineName, ...] = ("fast", "plain")
 # The plain engine's slices are small because they are slow; its first epoch warms up, the second is timed.
 SLICES: dict[EngineName, dict[str, SliceSize]] = {
     "plain": {
-        "gpt2": SliceSize(batches=1, evaluated=8, stand_in=False),
-        "bundled": SliceSize(batches=4, evaluated=32, stand_in=False),
+        "gpt2": SliceSize(batches=1, evaluated=8, stand_in=False, positions=None),
+        "bundled": SliceSize(batches=4, evaluated=32, stand_in=False, positions=None),
     },
     "fast": {
-        "gpt2": SliceSize(batches=2, evaluated=16, stand_in=False),
-        "bundled": SliceSize(batches=16, evaluated=64, stand_in=False),
+        "gpt2": SliceSize(batches=2, evaluated=16, stand_in=False, positions=None),
+        "bundled": SliceSize(batches=16, evaluated=64, stand_in=False, positions=None),
     },
 }
 END_TO_END_PAIRS = 3  # of slices of a row that is then timed end to end

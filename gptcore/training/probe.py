@@ -47,13 +47,24 @@ class SliceSize:
     """How much of the data a probe fits. batches: of training, at least; the second epoch's are timed.
 
     evaluated: texts of validation and of test; stand_in: whether fewer blocks may stand for a large model; counted:
-    texts of each split for TF-IDF, which is cheap and whose time is not in proportion to the texts.
+    texts of each split for TF-IDF, which is cheap and whose time is not in proportion to the texts; positions: of
+    tokens in a split of the slice, at most (None: no limit). Where rows are long, batches have fewer of them.
     """
 
     batches: int = 4
     evaluated: int = 32
     stand_in: bool = True
     counted: int = 2000
+    positions: int | None = 16_384
+
+    def rows(self, batch_size: int, fewest_batches: int, positions_per_row: float) -> tuple[int, int, int]:
+        """Rows of a training batch, batches of an epoch, rows of each other split."""
+        n_batches = max(self.batches, fewest_batches)
+        if self.positions is None:
+            return batch_size, n_batches, self.evaluated
+        most = max(1, int(self.positions / positions_per_row))
+        rows = max(1, min(batch_size, most // n_batches))
+        return rows, max(fewest_batches, min(n_batches, most // rows)), min(self.evaluated, most)
 
 
 WARM_UP_SIZE = SliceSize(batches=1, evaluated=1, counted=50)  # enough to load and compile what a run needs
@@ -181,30 +192,32 @@ def take_sample(
     inputs = prepare_inputs(
         data,
         recipe,
-        engine.layout(recipe, config),
+        layout := engine.layout(recipe, config),
         config,
         tokenise(data, recipe.model, recipe.method.n_prompt)[0],
     )
     small = stand_in(config, recipe) if size.stand_in else config
     # On a GPU the steps of the second epoch, which is timed, should be recorded ones.
     n_steps = WARM_UP + 1 if torch.device(device).type == "cuda" else 1
-    n_train = recipe.batch_size * max(size.batches, n_steps * recipe.accumulation)
-    part = slice_of(data, n_train, size.evaluated, size.evaluated)
+    lengths = inputs.train.lengths
+    per_row = _positions(lengths, inputs.train.width, layout) / len(lengths)
+    batch_size, n_batches, evaluated = size.rows(recipe.batch_size, n_steps * recipe.accumulation, per_row)
+    part = slice_of(data, batch_size * n_batches, evaluated, evaluated)
     with tempfile.TemporaryDirectory(prefix="gptcore-probe-") as folder:
         write_stand_in(Path(folder), small, recipe.model)
         context = inputs.tokens_per_row or recipe.context
-        changes = {"model": folder, "context": context, "epochs": 2}
+        changes = {"model": folder, "context": context, "epochs": 2, "batch_size": batch_size}
         cheap = _on_slice(_cheap(recipe)).model_copy(update=changes)
         result = fit(cheap, part, 0, fresh, device)
         batch_s = _batch_seconds(result, len(part.train))
-        if result.epochs and (epoch_s := batch_s * _batches(len(part.train), recipe)) < SHORT_S:
+        if result.epochs and (epoch_s := batch_s * _batches(len(part.train), cheap)) < SHORT_S:
             # What an epoch takes beside its batches would count for too much. Equal texts cost no trunk.
             times = min(MOST_TIMES, 1 + int(SHORT_S / epoch_s))
             longer = fit(cheap, repeated(part, times), 0, fresh, device)
             batch_s = _batch_seconds(longer, times * len(part.train))
     return Sample(
         *(recipe, Engine(engine.name, engine.precision), config, small, result.phases, result.inputs),
-        *(len(part.train), batch_s, len(result.epochs)),
+        *(len(part.train), batch_s * recipe.batch_size / batch_size, len(result.epochs)),
     )
 
 

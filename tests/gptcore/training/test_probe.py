@@ -25,7 +25,7 @@ from gptcore.training.evaluate import evaluate
 from gptcore.training.fit import fit
 from gptcore.training.inputs import prepare_inputs
 from gptcore.training.padding import other_paddings
-from gptcore.training.probe import cost_id, probe, take_sample
+from gptcore.training.probe import SliceSize, cost_id, probe, take_sample
 
 TOY = ModelConfig(d_model=16, n_layer=4, n_head=2, context=32, vocab_size=8192, tokenizer="embedded")
 RECIPE = Recipe(model="toy", weights="random", batch_size=2, epochs=3)
@@ -69,6 +69,37 @@ def test_a_slice_has_texts_of_every_length(data: Dataset) -> None:
     assert lengths[-1] >= everyone[-len(everyone) // 8]
     by_text = dict(zip(data.train.texts, data.train.labels, strict=True))
     assert [by_text[text] for text in part.train.texts] == part.train.labels.tolist()
+
+
+@pytest.mark.parametrize(
+    ("positions_per_row", "fewest_batches", "expected"),
+    [
+        (120, 1, (8, 4, 32)),  # the published study: 8 rows to a batch, 4 batches, 32 texts evaluated
+        (1024, 1, (4, 4, 16)),
+        (8192, 1, (1, 2, 2)),
+        (100_000, 1, (1, 1, 1)),
+        (100_000, 8, (1, 8, 1)),  # gradients are accumulated over 8 batches: a step has no fewer
+    ],
+)
+def test_a_slice_of_long_rows_has_fewer(
+    positions_per_row: float, fewest_batches: int, expected: tuple[int, int, int]
+) -> None:
+    assert SliceSize().rows(8, fewest_batches, positions_per_row) == expected
+    assert SliceSize(positions=None).rows(8, fewest_batches, positions_per_row) == (
+        8,
+        max(4, fewest_batches),
+        32,
+    )
+
+
+def test_smaller_batches_are_scaled_to_the_recipes_own(data: Dataset) -> None:
+    recipe = RECIPE.model_copy(update={"batch_size": 8, "context": "model", "train": "all"})
+    sample = take_sample(recipe, data, Engine("plain"), "cpu", SliceSize(positions=4 * 32))
+    assert sample is not None
+    assert sample.n_train == 4  # rows of 32 columns, one to a batch
+    assert sample.of(data).phases["train"] == pytest.approx(
+        sample.batch_s * (len(data.train) // 8) * recipe.epochs
+    )
 
 
 def test_a_checkpoints_own_tokenizer_is_used(data: Dataset, tmp_path: Path) -> None:
