@@ -68,6 +68,9 @@ class Trial(_Part):
         default=None, description="of the validation part, mean of the trials' seeds"
     )
     log_loss: float | None = None
+    score: float | None = Field(
+        default=None, description="the same by the study's metric where it is not accuracy; higher is better"
+    )
 
 
 class TunedRow(_Part):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from bench.evidence.metric import ACCURACY, METRICS
 from bench.evidence.results import Results
 from bench.records.study import Trial, TunedRow
 from bench.report.tables import section
-from bench.report.text import MISSING, escape, percent
+from bench.report.text import escape
+from bench.report.units import Unit, unit_of
 from bench.report.values import shown
 
 _HOW_TO_READ = """\
 Every row had the same number of trials, on seeds that the study does not use. They saw no text of the test part: the \
 validation part of their own splits stood in for it. All values were tried with fewer epochs first, and the better \
-half went on; in parentheses, the last accuracy on validation data in % and the epochs it took."""
+half went on; in parentheses, the last {score} on validation data and the epochs it took."""
 
 
 def tuning_section(results: Results) -> list[str]:
@@ -19,20 +21,21 @@ def tuning_section(results: Results) -> list[str]:
     tuned = results.study.tuned
     if not tuned:
         return []
-    rows = [[escape(each.row), escape(shown(each.values)), escape(_tried(each))] for each in tuned]
+    unit = unit_of(METRICS[results.study.metric])
+    rows = [[escape(each.row), escape(shown(each.values)), escape(_tried(each, unit))] for each in tuned]
     return [
         section(results, "Values chosen for each row", ["Row", "Chosen", "Tried"], rows, "lll"),
-        _HOW_TO_READ,
+        _HOW_TO_READ.format(score="accuracy in %" if unit.metric is ACCURACY else unit.metric.title),
     ]
 
 
-def _tried(tuned: TunedRow) -> str:
+def _tried(tuned: TunedRow, unit: Unit) -> str:
     """Every choice with its last trial, in the order in which they were first tried."""
     last: dict[str, Trial] = {shown(trial.values): trial for trial in tuned.trials}
     order = dict.fromkeys(shown(trial.values) for trial in tuned.trials)
-    return "; ".join(f"{values} ({_outcome(last[values])})" for values in order)
+    return "; ".join(f"{values} ({_outcome(last[values], unit)})" for values in order)
 
 
-def _outcome(trial: Trial) -> str:
-    found = MISSING if trial.accuracy is None else percent(trial.accuracy, 1)
+def _outcome(trial: Trial, unit: Unit) -> str:
+    found = unit.bare(trial.accuracy if trial.score is None else trial.score)
     return f"{found}, {trial.epochs} epoch{'s' * (trial.epochs > 1)}"

@@ -242,9 +242,10 @@ def _open(options: RunOptions, judged: LookOptions, site: Site) -> Opened:
     folder = options.out or RESULTS / own_name
     check_folder(folder)
     on = StudyOn(data.source_fingerprint, options.engine, checkpoints_of(resolved.rows) if tune else {})
-    choosing = (
-        None if tune is None else Choosing(folder, resolved.rows, tune, FIRST_SEED, on, options.retry_failed)
-    )
+    choosing = None
+    if tune is not None:
+        metric = metric_of(folder, options.metric, load_records(folder))
+        choosing = Choosing(folder, resolved.rows, tune, FIRST_SEED, on, options.retry_failed, metric)
     about_data = (resolved, data, folder, choosing)
     return Opened(options, judged, site, (*accepted, why), matrix, models, vary, looks, *about_data)
 

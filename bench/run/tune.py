@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from bench.evidence.metric import METRICS
+from bench.records.metric_names import MetricName
 from bench.records.record import Record
 from bench.records.store import load_records, load_study
 from bench.records.study import Row, TunedRow
@@ -26,7 +28,7 @@ class Choosing:
     """The choice of values for the rows of a study in its folder, from trials that are done rung by rung.
 
     rows: as the matrix has them; retry_failed: do again, once, the trials that had failed when this was made, also
-    those of a choice that no run of the study has been done with.
+    those of a choice that no run of the study has been done with; metric: what decides.
     """
 
     def __init__(
@@ -37,10 +39,12 @@ class Choosing:
         first_seed: int,
         study_on: StudyOn,
         retry_failed: bool = False,
+        metric: MetricName = "accuracy",
     ) -> None:
         self.folder, self.rows, self.tune, self.study_on = folder, rows, tune, study_on
         self.seeds = trial_seeds(tune, first_seed)
         self._retried = retry_failed
+        self._score = None if metric == "accuracy" else METRICS[metric].score
         there = load_records(folder / FOLDER) if retry_failed else {}
         self.again = {run_id: record for run_id, record in there.items() if record.status == "failed"}
 
@@ -53,7 +57,8 @@ class Choosing:
         records = self._records()
         left = {run_id: record for run_id, record in records.items() if record != self.again.get(run_id)}
         fixed = self._fixed()
-        found = tuning([row for row in self.rows if row.name not in fixed], self.tune, self.seeds, left)
+        rows = [row for row in self.rows if row.name not in fixed]
+        found = tuning(rows, self.tune, self.seeds, left, self._score)
         by_name = fixed | {tuned.row: tuned for tuned in found.rows}
         return Tuning(found.todo, tuple(by_name[row.name] for row in self.rows if row.name in by_name))
 

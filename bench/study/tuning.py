@@ -8,7 +8,7 @@ many, and so on; the last ones train for all epochs. The validation part alone d
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from statistics import mean
@@ -20,6 +20,8 @@ from bench.study.matrix import Tune
 from bench.study.plan import PlannedRun
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe, Seeds
+
+Score = Callable[[Record], float | None]  # of a trial on the texts that stand in for the test part
 
 KEPT = 2  # one candidate in so many goes on to the next rung
 
@@ -74,10 +76,16 @@ def rungs(n_candidates: int, epochs: int) -> list[tuple[int, int]]:
     return list({epochs: (n, epochs) for n, epochs in reversed(found)}.values())[::-1]
 
 
-def tuning(rows: Iterable[Row], tune: Tune, seeds: Sequence[Seeds], records: Mapping[str, Record]) -> Tuning:
+def tuning(
+    rows: Iterable[Row],
+    tune: Tune,
+    seeds: Sequence[Seeds],
+    records: Mapping[str, Record],
+    score: Score | None = None,
+) -> Tuning:
     """How far the tuning of the rows has come. records: of the trials, by run id.
 
-    Raises UserError where every trial of a row has failed.
+    score: what decides, the higher the better; None: accuracy. Raises UserError where every trial of a row has failed.
     """
     todo: dict[str, PlannedRun] = {}
     chosen: list[TunedRow] = []
@@ -96,7 +104,9 @@ def tuning(rows: Iterable[Row], tune: Tune, seeds: Sequence[Seeds], records: Map
             ]
             if pending:
                 break
-            of_rung = [_trial(c, r, epochs, seeds, records) for c, r in zip(left, shortened, strict=True)]
+            of_rung = [
+                _trial(c, r, epochs, seeds, records, score) for c, r in zip(left, shortened, strict=True)
+            ]
             trials += of_rung
             ranked = sorted(range(len(left)), key=lambda i: _rank(of_rung[i]))
             left = [left[i] for i in ranked if of_rung[i].accuracy is not None]
@@ -128,11 +138,17 @@ def _runs(row: str, recipe: Recipe, seeds: Sequence[Seeds]) -> list[PlannedRun]:
 
 
 def _trial(
-    candidate: Candidate, recipe: Recipe, epochs: int, seeds: Sequence[Seeds], records: Mapping[str, Record]
+    candidate: Candidate,
+    recipe: Recipe,
+    epochs: int,
+    seeds: Sequence[Seeds],
+    records: Mapping[str, Record],
+    score: Score | None,
 ) -> Trial:
     found = [records[run_id(recipe, i)] for i in range(len(seeds))]
     validation = [record.metrics.validation for record in found if record.metrics is not None]
-    if len(validation) < len(found):
+    scores = [] if score is None else [value for record in found if (value := score(record)) is not None]
+    if len(validation) < len(found) or (score is not None and len(scores) < len(found)):
         return Trial(values=dict(candidate.values), epochs=epochs)
     losses = [part.log_loss for part in validation if part.log_loss is not None]
     return Trial(
@@ -140,13 +156,14 @@ def _trial(
         epochs=epochs,
         accuracy=mean(part.accuracy for part in validation),
         log_loss=mean(losses) if len(losses) == len(validation) else None,
+        score=mean(scores) if scores else None,
     )
 
 
 def _rank(trial: Trial) -> tuple[float, float]:
-    """Sort key: the most accurate first, the lower loss in a tie; a failed one last."""
-    accuracy = -math.inf if trial.accuracy is None else trial.accuracy
-    return -accuracy, math.inf if trial.log_loss is None else trial.log_loss
+    """Sort key: the highest score (accuracy, unless another was asked for) first, the lower loss in a tie."""
+    score = trial.accuracy if trial.score is None else trial.score
+    return math.inf if score is None else -score, math.inf if trial.log_loss is None else trial.log_loss
 
 
 def _reason(recipes: Iterable[Recipe], seeds: Sequence[Seeds], records: Mapping[str, Record]) -> str:

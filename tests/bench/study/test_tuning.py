@@ -4,8 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sklearn.metrics import f1_score
 
-from bench.records.record import Metrics, Record, SplitMetrics
+from bench.evidence.metric import METRICS
+from bench.records.record import Metrics, Predictions, Record, SplitMetrics
 from bench.records.study import Row
 from bench.study.matrix import Tune, load_matrix
 from bench.study.resolve import resolve
@@ -95,6 +97,33 @@ def test_a_failed_trial_is_never_chosen_and_all_failed_is_an_error(toy_record: M
     assert tuning(ROWS[:1], tune, SEEDS, one_failed).rows[0].values == {"lr": 1e-3}
     with pytest.raises(UserError, match="row 'baseline': every trial failed: loss is nan"):
         tuning(ROWS[:1], tune, SEEDS, failed)
+
+
+def test_another_metric_than_accuracy_decides_where_it_is_asked_for(toy_record: MakeRecord) -> None:
+    tune = Tune.model_validate({"lr": [1e-4, 1e-3]})
+    labels = [0] * 8 + [1] * 2
+    predicted = {1e-4: [0] * 10, 1e-3: [0] * 5 + [1] * 5}  # 8 right of one class; 7 right of both
+    records = {}
+    for run in tuning(ROWS[:1], tune, SEEDS, {}).todo:
+        record = finished(toy_record, run.recipe, 80 if run.recipe.lr == 1e-4 else 70)
+        test = Predictions(labels=labels, predicted=predicted[run.recipe.lr], probabilities=[[0.5, 0.5]] * 10)
+        records[run.run_id] = record.model_copy(update={"test": test})
+    assert tuning(ROWS[:1], tune, SEEDS, records).rows[0].values == {"lr": 1e-4}
+    chosen = tuning(ROWS[:1], tune, SEEDS, records, METRICS["macro-f1"].score).rows[0]
+    assert chosen.values == {"lr": 1e-3}
+    assert [trial.score for trial in chosen.trials] == pytest.approx(
+        [f1_score(labels, predicted[lr], average="macro") for lr in (1e-4, 1e-3)]
+    )
+
+
+def test_a_trial_without_the_metric_is_never_chosen(toy_record: MakeRecord) -> None:
+    tune = Tune.model_validate({"lr": [1e-4, 1e-3]})
+    runs = tuning(ROWS[:1], tune, SEEDS, {}).todo
+    records = {
+        run.run_id: finished(toy_record, run.recipe, 99 if run.recipe.lr == 1e-4 else 1) for run in runs
+    }
+    score = lambda record: None if record.recipe.lr == 1e-4 else 0.1  # noqa: E731
+    assert tuning(ROWS[:1], tune, SEEDS, records, score).rows[0].values == {"lr": 1e-3}
 
 
 def test_several_seeds_count_by_their_mean(toy_record: MakeRecord) -> None:
