@@ -258,13 +258,14 @@ def show_plan(plan: Sequence[PlannedRun], predictions: Mapping[str, Prediction])
         states = Counter(run.state for run in runs)
         state = ", ".join(f"{n} {name}" for name, n in states.items())
         reason = next((run.reason for run in runs if run.reason), None)
-        forecast = [found for run in runs if (found := predictions.get(run.run_id))]
-        needs = max((found.mem_bytes for found in forecast), default=None)
+        forecast = [(run.state, found) for run in runs if (found := predictions.get(run.run_id))]
+        needs = max((found.mem_bytes for _, found in forecast), default=None)
+        seconds = [found.seconds for run_state, found in forecast if run_state == "todo"]
         table.add_row(
             safe(", ".join(rows)),
             str(len(runs)),
-            duration(forecast[0].seconds) if forecast else "",
-            duration(sum(found.seconds for found in forecast)) if forecast else "",
+            duration(seconds[0]) if seconds else "",
+            duration(sum(seconds)) if seconds else "",
             f"{needs / 1e9:.1f} GB" if needs else "",
             safe(state + (f": {reason}" if reason else "")),
         )

@@ -35,11 +35,13 @@ def forecast_here(
     session: Session,
     on_probe: Callable[[str, int, int], None],
     without: Set[str] = frozenset(),
+    free_bytes: int | None = None,
 ) -> dict[str, Prediction]:
     """Run id -> prediction of the runs that are to do, except those whose recipe could not be probed.
 
-    on_probe(kind, done, n): called before a kind of recipe (`cost_id`) is timed. without: kinds to leave out.
-    Forecasts hold for runs in this process.
+    on_probe(kind, done, n): called before a kind of recipe (`cost_id`) is timed. without: kinds to leave out;
+    free_bytes: of a kind that needs more the memory alone is forecast, as its runs will be refused. Forecasts hold for
+    runs in this process.
     """
     data, engine, device = session.data, session.engine, session.device
     recipes = {run.recipe.id: run.recipe for run in plan if run.state == "todo"}
@@ -51,7 +53,7 @@ def forecast_here(
 
     def sample_of(kind: str, size: SliceSize = SliceSize()) -> Sample | None:
         try:
-            return take_sample(kinds[kind], data, engine, device, size, tokenise)
+            return take_sample(kinds[kind], data, engine, device, size, tokenise, free_bytes)
         except Exception as error:  # the run itself will report the error
             log.info("no probe of %s: %s", kinds[kind].id, error)
             return None

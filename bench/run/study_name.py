@@ -1,4 +1,4 @@
-"""What a study is called where the user does not say. Imports no torch."""
+"""What a study is called where the user does not say, and whether it can go there. Imports no torch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 from gptcore.backbones.checkpoints import folder_label, is_local_folder
 from gptcore.backbones.hub import split_revision
+from gptcore.errors import UserError
+from gptcore.paths import path_kind
 
 
 def study_name(
@@ -40,3 +42,9 @@ def _model_name(model: str) -> str:
         return folder_label(model)
     repo, revision = split_revision(model)
     return Path(repo).name + (f"@{revision.replace('/', '-')}" if revision else "")
+
+
+def check_folder(folder: Path) -> None:
+    """Raises UserError where results cannot go into `folder`."""
+    if path_kind(folder) == "file":
+        raise UserError(f"--out {folder} is a file: name a folder, or a name that is free")

@@ -29,7 +29,7 @@ from bench.run.same_study import (
     reported_study,
     unknown_checkpoints,
 )
-from bench.run.study_name import study_name
+from bench.run.study_name import check_folder, study_name
 from bench.run.tune import Choosing, trial_data
 from bench.run.worker import SessionSpec
 from bench.study.axis import choose_all, resolve_on
@@ -41,7 +41,6 @@ from gptcore.backbones.checkpoints import checkpoint_reachable
 from gptcore.backbones.convert.terms import accept_terms
 from gptcore.data.datasets import Dataset, load_dataset
 from gptcore.errors import UserError
-from gptcore.paths import path_kind
 from gptcore.recipe import Seeds
 
 FIRST_SEED = 123  # of the published study; further seeds count on from it
@@ -116,6 +115,7 @@ class StudyRun:
             baseline=self.study.row(self.study.baseline).recipe,
             jobs=self.jobs,
             threads=self.site.threads(self.jobs),
+            free_bytes=self.free_bytes // self.sharing,
         )
 
 
@@ -233,8 +233,8 @@ def _open(options: RunOptions, judged: LookOptions, site: Site) -> Opened:
     if tune is not None:
         data = data.with_fixed_test()
     check_training_parts(resolved.rows, data)
-    varies = () if vary == TOGETHER else vary
-    own_name = study_name(matrix.name, models, data.name, options.engine, varies, options.limit)
+    series = () if vary == TOGETHER else vary
+    own_name = study_name(matrix.name, models, data.name, options.engine, series, options.limit)
     if options.splits != "random":
         own_name += f"-{options.splits}"
     if matrix.tune is not None and tune is None:
@@ -287,12 +287,6 @@ def make_seeds(n: int, vary: tuple[Series, ...]) -> list[Seeds]:
         for i in range(1, n)
     ]
     return seeds
-
-
-def check_folder(folder: Path) -> None:
-    """Raises UserError where results cannot go into `folder`."""
-    if path_kind(folder) == "file":
-        raise UserError(f"--out {folder} is a file: name a folder, or a name that is free")
 
 
 def split_names(values: Collection[str]) -> list[str]:

@@ -33,7 +33,7 @@ class SessionSpec:
     """The arguments of a worker's session, see `runner.open_session`.
 
     jobs: workers at a time; threads: of each, None for as many as torch likes; measures_serving: whether trained
-    classifiers are timed.
+    classifiers are timed; free_bytes: a run that needs more is refused, None for no limit.
     """
 
     data: Dataset
@@ -46,6 +46,7 @@ class SessionSpec:
     jobs: int = 1
     threads: int | None = None
     measures_serving: bool = True
+    free_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,11 @@ def work(spec: SessionSpec, connection: Connection, output: Connection) -> None:
         task = asked.get()
         if isinstance(task, ForecastTask):
             predictions = forecast_here(
-                task.plan, session, lambda *at: connection.send(ForecastProgress(*at)), task.without
+                task.plan,
+                session,
+                lambda *at: connection.send(ForecastProgress(*at)),
+                task.without,
+                spec.free_bytes,
             )
             connection.send(predictions)
         else:

@@ -149,11 +149,11 @@ class Sample:
             phases | {"tokenise": tokenise_s},
             trunk_need(self.recipe, inputs, self.config, self.engine),
             inputs.train.width,
-            self._own_bytes(inputs, len(data.label_names)),
+            self.own_bytes(inputs, len(data.label_names)),
             _cut(inputs, self.recipe, self.config),
         )
 
-    def _own_bytes(self, inputs: Inputs, n_classes: int) -> int:
+    def own_bytes(self, inputs: Inputs, n_classes: int) -> int:
         """What the run adds to its process, trunks left out."""
         assert self.config is not None
         n_used = None
@@ -178,8 +178,12 @@ def take_sample(
     device: str,
     size: SliceSize = SliceSize(),
     tokenise: Tokenise = timed_tokenise,
+    free_bytes: int | None = None,
 ) -> Sample | None:
-    """Fit a slice of `data`; None where the model's shape is not known. Raises UserError as `probe` does."""
+    """Fit a slice of `data`; None where the model's shape is not known. Raises UserError as `probe` does.
+
+    free_bytes: a recipe that needs more is not fitted, and has no seconds.
+    """
     fresh = Engine(engine.name, engine.precision)
     data = with_train_size(data, recipe.train_size)
     if recipe.backbone is None:
@@ -196,6 +200,9 @@ def take_sample(
         config,
         tokenise(data, recipe.model, recipe.method.n_prompt)[0],
     )
+    untimed = Sample(recipe, fresh, config, config, {}, inputs, len(data.train), 0.0, 0)
+    if free_bytes is not None and untimed.own_bytes(inputs, len(data.label_names)) > free_bytes:
+        return untimed
     small = stand_in(config, recipe) if size.stand_in else config
     # On a GPU the steps of the second epoch, which is timed, should be recorded ones.
     n_steps = WARM_UP + 1 if torch.device(device).type == "cuda" else 1

@@ -183,6 +183,20 @@ def test_rows_that_are_wider_in_another_split_take_longer(
     assert module._scaled(narrow, wide)["train"] == pytest.approx(steps * wider)
 
 
+def test_a_recipe_that_needs_more_memory_than_is_free_is_not_fitted(
+    data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed = take_sample(RECIPE, data, Engine(), "cpu")
+    assert timed is not None
+    needed = timed.of(data).own_bytes
+    monkeypatch.setattr(module, "fit", lambda *_: pytest.fail("it was fitted"))
+    untimed = take_sample(RECIPE, data, Engine(), "cpu", free_bytes=needed - 1)
+    assert untimed is not None
+    found = untimed.of(data)
+    assert found.phases.keys() == {"tokenise"}
+    assert found.own_bytes == needed
+
+
 def test_a_sample_tells_of_every_split(data: Dataset) -> None:
     sample = take_sample(RECIPE, data, Engine(), "cpu")
     assert sample is not None
