@@ -61,12 +61,15 @@ def run(
     from bench.run.keep import check_names
     from bench.run.several import each_data
     from bench.run.study_run import open_study, split_names
+    from bench.run.together import check_nproc
     from bench.track.track import check_trackers
 
     trackers = check_trackers(split_names(track or []))
     of_each, whole = each_data(options, looks)
     with site_of(where, looks) as site:
         study_runs = [open_study(one, looks, site) for one in of_each]  # what is wrong with any is said first
+        for study_run in study_runs:
+            check_nproc(where.nproc, study_run, options, verify)
         kept = split_names(keep or [])
         check_names(kept, [row.name for row in study_runs[0].study.rows])
         codes = [_run_one(study_run, verify, timeout, kept, trackers, margin) for study_run in study_runs]

@@ -180,7 +180,8 @@ class Cost(_Part):
     """The cost of a run. Phases add up to `marginal_s`; `other` is time outside all phases."""
 
     phases: dict[str, Seconds] = Field(
-        description="seconds by phase: load, tokenise, trunk, train, evaluate, other"
+        description="seconds by phase: load, tokenise, trunk, train, evaluate, other; start, where several "
+        "processes had to be"
     )
     marginal_s: Seconds = Field(
         ge=1e-6, description="time of the run in this study, which reuses work of earlier runs"
@@ -189,7 +190,9 @@ class Cost(_Part):
         ge=1e-6, description="time of the run on its own: marginal_s plus the time of the reused trunk"
     )
     process_mem_bytes: int | None = Field(
-        ge=0, description="highest resident memory (GPU: allocated) of the whole process during the run"
+        ge=0,
+        description="highest resident memory (GPU: allocated) of the whole process during the run; of the one "
+        "that took most where several computed it",
     )
     added_mem_bytes: Count | None = Field(
         default=None, description="its rise above the run's start; null in records of schema 1 and 2"
@@ -223,6 +226,9 @@ class Environment(_Part):
     cpu: str
     threads: int
     jobs: int = Field(default=1, ge=1, description="runs at a time on this machine, each with its threads")
+    nproc: int = Field(
+        default=1, ge=1, description="processes that computed the run together, each with its threads"
+    )
     memory_bytes: int
     dtype: str
     python: str
@@ -235,12 +241,14 @@ class Environment(_Part):
     def processor(self) -> str:
         """Its name, and how runs used its cores."""
         at_a_time = f", {self.jobs} runs at a time" if self.jobs > 1 else ""
-        return f"{self.cpu}, {self.threads} thread{'s' * (self.threads > 1)}{at_a_time}"
+        together = f" in each of {self.nproc} processes" if self.nproc > 1 else ""
+        return f"{self.cpu}, {self.threads} thread{'s' * (self.threads > 1)}{together}{at_a_time}"
 
     @property
-    def machine(self) -> tuple[str, str, int, int, float]:
-        """Identity of the machine for comparing times: device, processor, threads, jobs, memory in GiB."""
-        return self.device, self.cpu, self.threads, self.jobs, round(self.memory_bytes / 2**30, 1)
+    def machine(self) -> tuple[str, str, int, int, int, float]:
+        """Identity of the machine for comparing times: device, processor, threads, jobs, nproc, memory in GiB."""
+        memory = round(self.memory_bytes / 2**30, 1)
+        return self.device, self.cpu, self.threads, self.jobs, self.nproc, memory
 
 
 class Record(_Part):

@@ -57,7 +57,7 @@ _COST: dict[str, Kind] = {
 }
 _PLACE: dict[str, Kind] = {
     **dict.fromkeys(("device", "cpu", "dtype", "python", "platform", "git_sha"), "text"),
-    **{"threads": "int", "jobs": "int", "memory_bytes": "int", "git_dirty": "bool"},
+    **{"threads": "int", "jobs": "int", "nproc": "int", "memory_bytes": "int", "git_dirty": "bool"},
 }
 _DATA: dict[str, Kind] = {
     **dict.fromkeys(("name", "fingerprint", "source_fingerprint"), "text"),

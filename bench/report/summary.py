@@ -14,7 +14,7 @@ from bench.report.text import changes, sanitize
 from gptcore.files import write_whole
 from gptcore.result import ServingCost
 
-PHASES = ("load", "tokenise", "trunk", "train", "evaluate", "other")
+PHASES = ("start", "load", "tokenise", "trunk", "train", "evaluate", "other")
 _FORMULA = tuple("=+-@＝＋－＠")  # full-width ones too, which East Asian spreadsheets accept
 
 

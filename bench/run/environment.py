@@ -27,14 +27,17 @@ _CGROUP = Path("/sys/fs/cgroup")
 _COMMAND_LIMIT_S = 10
 
 
-def describe_environment(device: str, dtype: str, threads: int, jobs: int = 1) -> Environment:
-    """The machine and the code as they are now. device, dtype, threads: as the run uses them; jobs: runs at a time."""
+def describe_environment(device: str, dtype: str, threads: int, jobs: int = 1, nproc: int = 1) -> Environment:
+    """The machine and the code as they are now. device, dtype, threads: as the run uses them; jobs: runs at a time;
+    nproc: processes of a run.
+    """
     sha, dirty = git_state(CHECKOUT)
     return Environment(
         device=device,
         cpu=_cpu_name(),
         threads=threads,
         jobs=jobs,
+        nproc=nproc,
         memory_bytes=psutil.virtual_memory().total,
         dtype=dtype,
         python=platform.python_version(),
@@ -57,6 +60,7 @@ _DECIDE_TIMES = {
     "dtype": "precision",
     "threads": "threads",
     "jobs": "jobs",
+    "nproc": "processes per run",
 }
 
 

@@ -11,6 +11,7 @@ from bench.evidence.pareto import weigh
 from bench.evidence.results import Results, RowResult
 from bench.records.record import Record
 from bench.run.environment import has_cuda
+from bench.run.together import fit_and_save_together
 from gptcore.data.datasets import Dataset
 from gptcore.errors import UserError, closest
 
@@ -46,22 +47,29 @@ def keep(name: str, results: Results, data: Dataset, folder: Path, device: str) 
     The seed with the highest validation accuracy is used, so the choice never sees the test part. Raises UserError if
     the row has no finished run, or if the classifier cannot be saved.
     """
-    from gptcore.engine.engine import Engine
-    from gptcore.training.fit import fit
-
     row = _row(name, results)
     if not row.done:
         raise UserError(f"--keep {name}: {row.name} has no finished run ({row.reason})")
     record = max(row.done, key=_on_validation)
-    # The same precision as in the record, to get the same classifier.
-    engine = Engine(record.engine, "bfloat16" if record.environment.dtype == "bfloat16" else "float32")
-    fitted = fit(record.recipe, data.with_split(record.seeds.split), record.seeds, engine, device)
     target = folder / FOLDER / record.recipe_id
-    fitted.classifier.save(target)
-    predicted = fitted.test.predicted.tolist()
+    do = _fit_and_save if record.environment.nproc == 1 else fit_and_save_together
+    predicted = do(record, data, device, target)
     recorded = record.test.predicted if record.test else []
     equal = sum(a == b for a, b in zip(predicted, recorded, strict=False))
     return Kept(row.name, target, equal, len(predicted))
+
+
+def _fit_and_save(record: Record, data: Dataset, device: str, folder: Path) -> list[int]:
+    """Fit a finished run again and save its classifier; its test predictions. Raises UserError."""
+    from gptcore.engine.engine import Engine
+    from gptcore.training.fit import fit
+
+    # The same precision as in the record, to get the same classifier.
+    engine = Engine(record.engine, "bfloat16" if record.environment.dtype == "bfloat16" else "float32")
+    fitted = fit(record.recipe, data.with_split(record.seeds.split), record.seeds, engine, device)
+    fitted.classifier.save(folder)
+    predicted: list[int] = fitted.test.predicted.tolist()
+    return predicted
 
 
 def _row(name: str, results: Results) -> RowResult:

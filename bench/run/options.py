@@ -133,6 +133,15 @@ class WhereOptions:
             "the study's folder on a shared file system"
         ),
     ] = "local"
+    nproc: Annotated[
+        int,
+        Option(
+            min=1,
+            max=1024,
+            help="divide the model of a run among so many processes of this machine, on GPUs one each: for models that "
+            "do not fit one GPU",
+        ),
+    ] = 1
     address: Annotated[
         str | None,
         Option(help="with --executor ray: HOST:PORT of a cluster, or auto; default: this machine alone"),

@@ -54,7 +54,7 @@ class Session:
 
     checkpoints: model -> SHA-256 over its checkpoint's files, as the study was opened with them; baseline: of the
     study, as whose model reads the texts TF-IDF is also tried on them; jobs: sessions at a time on this machine;
-    measures_serving: whether trained classifiers are timed.
+    measures_serving: whether trained classifiers are timed; nproc: processes that compute a run together.
     """
 
     data: Dataset
@@ -65,6 +65,7 @@ class Session:
     baseline: Recipe | None = None
     jobs: int = 1
     measures_serving: bool = True
+    nproc: int = 1
     _split_seed: int | None = field(default=None, init=False, repr=False)  # whose trunks are kept
 
     def split(self, split_seed: int) -> Dataset:
@@ -85,20 +86,24 @@ def open_session(
     baseline: Recipe | None = None,
     jobs: int = 1,
     measures_serving: bool = True,
+    nproc: int = 1,
 ) -> Session:
     """A session with a new engine; the plain one is always float32, `auto` probes the machine once."""
     chosen: Precision = "float32"
     if engine == "fast" and precision != "float32":
         chosen = probe_precision(torch.device(device)) if precision == "auto" else "bfloat16"
     return Session(
-        *(data, Engine(engine, chosen), device, verify, checkpoints or {}, baseline, jobs, measures_serving)
+        *(data, Engine(engine, chosen), device, verify, checkpoints or {}, baseline, jobs, measures_serving),
+        nproc=nproc,
     )
 
 
 def environment_of(session: Session) -> Environment:
     """Where the runs of a session run."""
     return describe_environment(
-        _device_name(session.device), session.engine.precision, torch.get_num_threads(), session.jobs
+        *(_device_name(session.device), session.engine.precision, torch.get_num_threads()),
+        jobs=session.jobs,
+        nproc=session.nproc,
     )
 
 

@@ -165,7 +165,9 @@ class _Worker:
         self._interrupted = interrupted
         self._streams = [self.connection, self._output, interrupted]
         self.tail = Tail()
-        self.process = context.Process(target=work, args=(spec, far_end, output), daemon=True)
+        # A daemon may not start processes; a worker that does ends with its connection all the same.
+        daemon = spec.nproc == 1
+        self.process = context.Process(target=work, args=(spec, far_end, output), daemon=daemon)
         # Ctrl-C reaches every process of a terminal; the worker leaves the answer to the supervisor.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:

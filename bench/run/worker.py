@@ -33,7 +33,8 @@ class SessionSpec:
     """The arguments of a worker's session, see `runner.open_session`.
 
     jobs: workers at a time; threads: of each, None for as many as torch likes; measures_serving: whether trained
-    classifiers are timed; free_bytes: a run that needs more is refused, None for no limit.
+    classifiers are timed; free_bytes: a run that needs more is refused, None for no limit; nproc: processes that compute
+    a run together, each with `threads`.
     """
 
     data: Dataset
@@ -47,6 +48,7 @@ class SessionSpec:
     threads: int | None = None
     measures_serving: bool = True
     free_bytes: int | None = None
+    nproc: int = 1
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ def work(spec: SessionSpec, connection: Connection, output: Connection) -> None:
             baseline=spec.baseline,
             jobs=spec.jobs,
             measures_serving=spec.measures_serving,
+            nproc=spec.nproc,
         )
     except UserError as error:
         connection.send(Refused(str(error)))
@@ -127,13 +130,16 @@ def work(spec: SessionSpec, connection: Connection, output: Connection) -> None:
             )
             connection.send(predictions)
         else:
-            connection.send(_answer(task, session, connection))
+            connection.send(_answer(task, spec, session, connection))
 
 
-def _answer(run: PlannedRun, session: Session, connection: Connection) -> Record | Refused:
-    from bench.run.runner import run_one
+def _answer(run: PlannedRun, spec: SessionSpec, session: Session, connection: Connection) -> Record | Refused:
+    from bench.run.runner import environment_of, run_one
+    from bench.run.together import run_together
 
     try:
+        if spec.nproc > 1:
+            return run_together(run, spec, environment_of(session), connection.send)
         return run_one(run, session, connection.send)
     except RefusedRunError as error:
         return Refused(str(error))

@@ -20,9 +20,9 @@ FLOATS_PER_POSITION = 24  # times the width: a block's norms, q, k, v, their pad
 
 def positions_at_a_time(classifier: Classifier) -> int:
     """Positions of a batch without gradients: few on a CPU, on a GPU as many as a share of its free memory holds."""
-    device = classifier.device
-    if device.type != "cuda":
-        return rows.POSITIONS_AT_A_TIME
+    device, n = classifier.device, classifier.n_processes
+    if device.type != "cuda" or n > 1:  # whose free memory differs
+        return rows.POSITIONS_AT_A_TIME * n
     bytes_per_position = 4 * FLOATS_PER_POSITION * classifier.backbone.info.width
     fitting = int(MEMORY_SHARE * free_bytes(device) / bytes_per_position)
     return min(MOST_POSITIONS, max(rows.POSITIONS_AT_A_TIME, fitting))
@@ -56,7 +56,7 @@ def _fits(classifier: Classifier, part: Tensor, run: Callable[[Tensor], None]) -
     try:
         run(part)
     except torch.OutOfMemoryError:
-        if len(part) == 1:
+        if len(part) == 1 or classifier.n_processes > 1:  # the others would go on without it
             raise
         classifier.positions_processed = before
         return False

@@ -42,6 +42,7 @@ class Classifier(nn.Module):
         self.precision = precision
         self.adapter = Adapter()
         self.positions_processed = 0  # that went through at least one block, hidden padding not counted
+        self.n_processes = 1  # that share it: all must call it with the same rows, equally often
         self.n_classes = n_classes
         info = backbone.info
         self.head = new_head(head, info.width, n_classes, info.head_activation, generator)

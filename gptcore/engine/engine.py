@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
@@ -13,6 +13,9 @@ from gptcore.backbones.info import BackboneInfo
 from gptcore.engine.layout import Layout, Precision, exact_layout, plain_layout
 from gptcore.engine.trunk_cache import TrunkStore
 from gptcore.recipe import Recipe
+
+if TYPE_CHECKING:
+    from gptcore.engine.classifier import Classifier
 
 EngineName = Literal["fast", "plain"]
 PRODUCT = (1024, 768, 3072)  # (m, k) x (k, n): the first half of GPT-2's MLP on a batch of 1,024 tokens
@@ -42,6 +45,10 @@ class Engine:
         """Which part of the rows this engine computes for that recipe on a model of that kind."""
         lay_out = exact_layout if self.name == "fast" else plain_layout
         return lay_out(recipe, info.abilities)
+
+    def place(self, classifier: Classifier, device: torch.device) -> None:
+        """Put a classifier where it computes, in place."""
+        classifier.to(device)
 
 
 def probe_precision(device: torch.device) -> Precision:

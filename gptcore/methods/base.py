@@ -39,8 +39,9 @@ class Method(BaseModel):
     """One way of fine-tuning. Its fields are its TOML schema, and its dump is its identity.
 
     kind: its name in a recipe; trains_embedding: whether the token embedding learns; adds_keys: whether it puts keys
-    and values of its own into the blocks' attention; trainer: who fits it, a training loop or a logistic regression on
-    what the frozen backbone makes of the texts.
+    and values of its own into the blocks' attention; shards: whether several processes that share its model were
+    compared with one; trainer: who fits it, a training loop or a logistic regression on what the frozen backbone makes
+    of the texts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -48,6 +49,7 @@ class Method(BaseModel):
     kind: ClassVar[str]
     trains_embedding: ClassVar[bool] = False
     adds_keys: ClassVar[bool] = False
+    shards: ClassVar[bool] = False
     trainer: ClassVar[Literal["network", "features"]] = "network"
 
     @property

@@ -43,6 +43,7 @@ class All(Method):
 
     kind: ClassVar[str] = "all"
     trains_embedding: ClassVar[bool] = True
+    shards: ClassVar[bool] = True
 
     def frozen_below(self, n_blocks: int) -> int:
         """No block stays as it is."""

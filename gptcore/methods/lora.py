@@ -29,6 +29,7 @@ class Lora(Method):
     """
 
     kind: ClassVar[str] = "lora"
+    shards: ClassVar[bool] = True
 
     rank: int = Field(default=16, ge=1)
     alpha: float = Field(default=16, gt=0)

@@ -103,7 +103,7 @@ def start(task: Task) -> Start:
         fingerprint, config = weights_fingerprint(backbone), json.loads(backbone.info.identity)
         n_classes = len(task.data.label_names)
         classifier = build_classifier(backbone, n_classes, task.recipe, task.engine, task.seeds.init)
-        classifier.to(task.device)
+        task.engine.place(classifier, task.device)
         n_total = sum(p.numel() for p in classifier.parameters())
         n_trained = sum(p.numel() for p in classifier.trained_parameters())
     with task.phases("tokenise"):

@@ -213,6 +213,8 @@ class _Loop:
                 total, correct = self._gradients(parts)
                 break
             except torch.OutOfMemoryError:
+                if self.classifier.n_processes > 1:  # the others would go on without it
+                    raise
                 self.classifier.positions_processed = counted
                 self._halve_micro_batch(parts)
         if self.recipe.clip_norm is not None:

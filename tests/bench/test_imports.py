@@ -113,7 +113,9 @@ TORCH_FREE = [
     "gptcore.serving.requests",
     "gptcore.serving.run",
     "gptcore.serving.schema",
+    "gptcore.training.distributed",
     "gptcore.training.fits",
+    "gptcore.training.shardable",
 ]
 # Of bench, nothing else: what does the runs, what times real steps, and the gate that runs a study.
 MAY_LOAD_TORCH = {

@@ -15,7 +15,11 @@ def site_of(options: WhereOptions, looks: LookOptions) -> Site:
     if options.slurm and options.executor != "slurm":
         raise UserError(f"--slurm {options.slurm[0]}: it is for --executor slurm: add that, or leave it out")
     if options.executor == "local":
-        return Here()
+        return Here(options.nproc)
+    if options.nproc > 1:
+        raise UserError(
+            f"--nproc {options.nproc}: it is for --executor local: leave it out with --executor {options.executor}"
+        )
     if looks.budget is not None:
         raise UserError(
             f"--budget {looks.budget}: it counts the time of one machine: leave it out with --executor "

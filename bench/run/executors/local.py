@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
@@ -26,6 +27,10 @@ class Here:
 
     sharing = True
 
+    def __init__(self, nproc: int = 1) -> None:
+        """nproc: processes that compute a run together."""
+        self.nproc = nproc
+
     def __enter__(self) -> Self:
         return self
 
@@ -40,12 +45,17 @@ class Here:
         return free_memory_bytes(device)
 
     def n_jobs(self, asked: str, recipes: Iterable[Recipe], device: str) -> int:
-        """As --jobs says."""
+        """As --jobs says; one where several processes compute it."""
+        if self.nproc > 1:
+            if asked not in ("auto", "1"):
+                raise UserError(f"--jobs {asked}: one run at a time with --nproc {self.nproc}: leave it out")
+            return 1
         return n_jobs(asked, recipes, device)
 
     def threads(self, jobs: int) -> int | None:
         """The cores, divided."""
-        return n_threads() // jobs if jobs > 1 else None
+        n = jobs * self.nproc
+        return n_threads() // n if n > 1 else None
 
     def open(
         self,
@@ -54,6 +64,8 @@ class Here:
         timeout_s: float | None,
     ) -> LocalExecutor:
         """`spec.jobs` worker processes."""
+        if self.nproc > 1:
+            spec = replace(spec, nproc=self.nproc, precision="float32", measures_serving=False)
         return LocalExecutor(spec, timeout_s)
 
 
@@ -91,7 +103,9 @@ class LocalExecutor:
     def forecast(
         self, plan: Sequence[PlannedRun], on_probe: Callable[[int, int], None]
     ) -> dict[str, Prediction]:
-        """Measured by the first worker."""
+        """Measured by the first worker; of runs that several processes compute nothing is known before."""
+        if self.spec.nproc > 1:
+            return {}
         return self._supervisors[0].forecast(plan, on_probe)
 
     def group(

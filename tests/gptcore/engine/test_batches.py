@@ -53,6 +53,17 @@ def test_halves_from_where_memory_ran_out(classifier):
     assert classifier.positions_processed == 18  # what was given up is not counted
 
 
+def test_one_of_several_processes_never_takes_fewer(classifier, monkeypatch):
+    def run(_index: Tensor) -> None:
+        raise torch.OutOfMemoryError("no room")
+
+    classifier.n_processes = 2
+    with pytest.raises(torch.OutOfMemoryError, match="no room"):
+        run_batches(classifier, torch.arange(6).split(3), run)
+    monkeypatch.setattr(type(classifier), "device", property(lambda _self: torch.device("cuda")))
+    assert positions_at_a_time(classifier) == 2 * batching.POSITIONS_AT_A_TIME  # whatever is free there
+
+
 def test_a_single_row_that_is_too_much_is_an_error(classifier):
     def run(_index: Tensor) -> None:
         raise torch.OutOfMemoryError("no room")

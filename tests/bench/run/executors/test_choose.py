@@ -16,6 +16,9 @@ NO_LOOKS = LookOptions()
 
 def test_this_machine_unless_another_is_asked_for() -> None:
     assert isinstance(site_of(WhereOptions(), NO_LOOKS), Here)
+    divided = site_of(WhereOptions(nproc=2), NO_LOOKS)
+    assert isinstance(divided, Here)
+    assert divided.nproc == 2
 
 
 @pytest.mark.parametrize(
@@ -23,6 +26,8 @@ def test_this_machine_unless_another_is_asked_for() -> None:
     [
         (WhereOptions(address="head:6379"), NO_LOOKS, "--address head:6379: it is for --executor ray"),
         (WhereOptions(slurm=["time=3"]), NO_LOOKS, "--slurm time=3: it is for --executor slurm"),
+        (WhereOptions(executor="ray", nproc=2), NO_LOOKS, "--nproc 2: it is for --executor local"),
+        (WhereOptions(executor="slurm", nproc=2), NO_LOOKS, "--nproc 2: it is for --executor local"),
         (
             WhereOptions(executor="ray"),
             LookOptions(until_decided=True, budget="9m"),

@@ -1,0 +1,40 @@
+"""Saves a classifier whose weights are divided among processes: each writes its own, and one file is made of them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import torch.distributed as dist
+from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
+from torch.distributed.checkpoint.state_dict_saver import save
+
+from gptcore.classifier import DESCRIPTION, TENSORS, TextClassifier
+from gptcore.engine.sharded import Team
+from gptcore.files import write_whole
+from gptcore.training.predictors import NetworkPredictor
+
+PARTS = "parts"  # folder of a checkpoint of torch.distributed, while the one file is made of it
+WHOLE = "model-00001-of-00001.safetensors"  # as torch calls the one file
+
+
+def save_sharded(classifier: TextClassifier, folder: Path, team: Team) -> None:
+    """Write what `TextClassifier.save` writes, from all processes of a team: no process ever holds all of it.
+
+    Takes the room of two copies on the disk for a moment.
+    """
+    predictor, parts = classifier.predictor, folder / PARTS
+    assert isinstance(predictor, NetworkPredictor)
+    if team.rank == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / DESCRIPTION).unlink(missing_ok=True)  # half of a pair must not pass for a whole
+        shutil.rmtree(parts, ignore_errors=True)
+    dist.barrier()
+    learned = {name: p.detach() for name, p in predictor.network.named_parameters() if p.requires_grad}
+    writer = HuggingFaceStorageWriter(str(parts), save_distributed=True, enable_consolidation=True)
+    save(learned, storage_writer=writer)
+    if team.rank == 0:
+        (parts / WHOLE).replace(folder / TENSORS)
+        shutil.rmtree(parts)
+        write_whole(folder / DESCRIPTION, classifier.description())
+    dist.barrier()
