@@ -113,6 +113,7 @@ def test_few_positions_on_a_cpu(classifier, monkeypatch):
 def test_on_a_gpu_as_many_as_fit(classifier, monkeypatch, free_bytes, expected):
     on_gpu = SimpleNamespace(
         device=torch.device("cuda"),
+        n_processes=1,
         backbone=classifier.backbone,
     )
     monkeypatch.setattr(batches, "free_bytes", lambda _device: free_bytes)
