@@ -36,12 +36,14 @@ def recommend(
     from bench.recommend.state import Clock
     from bench.recommend.workers import Processes
 
-    opened = open_recommend(file, options, None if margin is None else margin / 100)
+    opened = open_recommend(file, options, margin)
     show_opened(opened)
     clock = Clock(opened.budget_s, opened.state.spent_s)
     interrupted = False
     with Processes(opened) as workers:
-        search = Search(opened, workers, clock, lambda title, runs: show_search(title, runs, clock))
+        search = Search(
+            opened, workers, clock, lambda title, runs: show_search(title, runs, clock, opened.metric)
+        )
         try:
             search.run()
         except KeyboardInterrupt:
@@ -66,7 +68,7 @@ def _answer(search: Search, opened: Opened, file: str, options: RecommendOptions
         data=opened.data.name,
         results=results,
         choice=choice,
-        expected=expected(choice.row.recipe_id, list(search.ledger.tests.values())),
+        expected=expected(choice.row.recipe_id, list(search.ledger.tests.values()), opened.metric),
         curve=search.ledger.curve(choice),
         left_out=search.left_out,
         spent_s=search.clock.spent_s,

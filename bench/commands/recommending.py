@@ -10,20 +10,24 @@ from rich.text import Text
 
 from bench.commands.live import StudyProgress
 from bench.commands.progress import console, duration, safe, show_data
+from bench.evidence.metric import ACCURACY, Metric
 from bench.recommend.opened import Opened
 from bench.recommend.state import Clock
 from bench.records.record import Record
-from bench.report.text import margin_text, sanitize
+from bench.report.text import sanitize
+from bench.report.units import unit_of
 from bench.study.plan import PlannedRun
 from gptcore.wording import pluralise
 
 
 class SearchProgress(StudyProgress):
-    """One line per run: its accuracy and its time; the live line says how much of the budget is left."""
+    """One line per run: its score and its time; the live line says how much of the budget is left."""
 
-    def __init__(self, title: str, planned: Sequence[PlannedRun], live: Live, clock: Clock) -> None:
+    def __init__(
+        self, title: str, planned: Sequence[PlannedRun], live: Live, clock: Clock, metric: Metric
+    ) -> None:
         super().__init__(planned, live, lambda: None)
-        self.title, self.clock = title, clock
+        self.title, self.clock, self.metric = title, clock, metric
 
     def name_of(self, run: PlannedRun) -> str:
         """The row, what is tried of it, and the seed."""
@@ -36,16 +40,17 @@ class SearchProgress(StudyProgress):
         return f"{', '.join(parts)}, seed {run.seed_index}"
 
     def done(self, run: PlannedRun, record: Record) -> str:
-        """The accuracy that this phase may look at."""
+        """The score that this phase may look at: values are chosen by accuracy, whatever the metric."""
         assert record.metrics is not None
         assert record.cost is not None
         if self.title.startswith("choosing"):
-            what, accuracy = "validation", record.metrics.validation.accuracy
+            what, metric = "validation", ACCURACY
+            score: float | None = record.metrics.validation.accuracy
         else:
-            what = "test" if self.title == "the test part" else "held-out"
-            accuracy = record.metrics.test.accuracy
-        took = record.cost.marginal_s
-        return f"  {100 * accuracy:5.1f}% {what + ' accuracy':<20}  {took:6.1f} s  {safe(self.name_of(run))}"
+            what, metric = "test" if self.title == "the test part" else "held-out", self.metric
+            score = metric.score(record)
+        took, shown = record.cost.marginal_s, unit_of(metric).short(score)
+        return f"  {shown:>6} {what + ' ' + metric.title:<20}  {took:6.1f} s  {safe(self.name_of(run))}"
 
     def _eta(self) -> str:
         left = max(0.0, self.clock.left_s)
@@ -56,14 +61,16 @@ class SearchProgress(StudyProgress):
 
 
 @contextmanager
-def show_search(title: str, runs: Sequence[PlannedRun], clock: Clock) -> Iterator[SearchProgress]:
+def show_search(
+    title: str, runs: Sequence[PlannedRun], clock: Clock, metric: Metric
+) -> Iterator[SearchProgress]:
     """A title, and the live line while runs go on."""
     left = duration(max(0.0, clock.left_s))
     if runs:
         console.print(f"{safe(title)}: {len(runs)} runs, {left} of the budget left")
     with Live(console=console, refresh_per_second=4, transient=True) as live:
         live.update(Text(sanitize(title)))
-        yield SearchProgress(title, runs, live, clock)
+        yield SearchProgress(title, runs, live, clock, metric)
 
 
 def show_opened(opened: Opened) -> None:
@@ -77,8 +84,9 @@ def show_opened(opened: Opened) -> None:
         f"{n:,} development rows, which each seed splits into {len(dev.train):,} to train, {len(dev.validation):,} to "
         f"validate and {len(dev.test):,} held out; {len(opened.data.test):,} test texts wait for the end"
     )
+    margin = unit_of(opened.metric).margin(opened.state.margin)
     console.print(
-        f"a loss of less than {margin_text(opened.state.margin)} counts as none (--margin changes it)"
+        f"rows are compared by {opened.metric.title}; a loss of less than {margin} counts as none (--margin changes it)"
     )
     for name, reason in opened.cannot.items():
         console.print(f"  skipped {safe(name)}: {safe(reason)}")

@@ -1,11 +1,11 @@
-"""The interval of a row's own accuracy, also of the few seeds or predictions that no variance is known of."""
+"""The interval of a row's own score: of its accuracy also where no variance is known, of few seeds or predictions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import fmean
 
-from bench.evidence.metric import ACCURACY
+from bench.evidence.metric import ACCURACY, Metric
 from bench.evidence.models import MIN_SEEDS
 from bench.evidence.score import score_interval
 from bench.evidence.stats import wilson
@@ -23,3 +23,8 @@ def accuracy_interval(records: Sequence[Record], level: float = 0.95) -> tuple[f
     if found is None:
         return wilson(fmean(test.accuracy for test in tests), min(test.n for test in tests), level)
     return found
+
+
+def interval_of(records: Sequence[Record], metric: Metric) -> tuple[float, float] | None:
+    """95% interval of the mean test score of finished runs of one row; None where a record lacks what it needs."""
+    return accuracy_interval(records) if metric is ACCURACY else score_interval(records, metric)

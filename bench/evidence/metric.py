@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -57,9 +58,18 @@ class Metric:
         found = self.answers_of(record)
         return None if found is None else float(found.values.mean())
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Between which every score lies."""
+        return (0.0, 1.0) if self.unit == "points" else (-inf, 0.0)
+
     def margin(self, shown: float | None) -> float | None:
         """A margin as options say it, in points or nats, as a difference of scores."""
         return shown if shown is None or self.unit == "nats" else shown / 100
+
+    def shown(self, margin: float) -> float:
+        """A margin as options say it."""
+        return margin if self.unit == "nats" else 100 * margin
 
 
 def _accuracy(test: Predictions, log_loss: float | None) -> Answers:  # noqa: ARG001 (as all metrics)

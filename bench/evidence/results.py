@@ -8,11 +8,10 @@ from statistics import fmean
 
 import numpy as np
 
-from bench.evidence.accuracy import accuracy_interval
+from bench.evidence.accuracy import accuracy_interval, interval_of
 from bench.evidence.design import design_of
 from bench.evidence.metric import ACCURACY, METRICS, Metric
 from bench.evidence.metrics import PredictionMetrics, metrics_of
-from bench.evidence.score import score_interval
 from bench.published.table import PublishedTable, load_table
 from bench.records.metric_names import MetricName
 from bench.records.record import Record
@@ -98,7 +97,7 @@ class RowResult:
         """The same of any metric; None also where a record lacks what it needs."""
         if metric is ACCURACY:
             return self.interval
-        return score_interval(self.done, metric) if self.done else None
+        return interval_of(self.done, metric) if self.done else None
 
     def seconds(self, of: str = "alone") -> list[float]:
         """Seconds of each finished run that has them.

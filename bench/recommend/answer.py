@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Literal
 
-from bench.evidence.accuracy import accuracy_interval
+import numpy as np
+
+from bench.evidence.accuracy import interval_of
 from bench.evidence.decide import ALPHA
+from bench.evidence.metric import ACCURACY, Metric
 from bench.evidence.models import MIN_SEEDS
 from bench.evidence.pareto import Candidate, weigh
 from bench.evidence.results import Results, RowResult
@@ -26,9 +29,9 @@ How = Literal["decided", "undecided", "few seeds", "only"]
 class Choice:
     """The row that is recommended, and how sure that is.
 
-    best: the most accurate row, the cheapest of equals; within: row -> what is known of its loss, the cheapest first;
-    against_best: row -> its comparison with `best`; seconds: row -> of training, mean over seeds. Empty where rows
-    cannot be compared.
+    best: the row with the best score, the cheapest of equals; within: row -> what is known of its loss, the cheapest
+    first; against_best: row -> its comparison with `best`; seconds: row -> of training, mean over seeds. Empty where
+    rows cannot be compared.
     """
 
     row: RowResult
@@ -38,6 +41,7 @@ class Choice:
     against_best: Mapping[str, Candidate]
     seconds: Mapping[str, float]
     margin: float
+    metric: Metric
 
     @property
     def is_decided(self) -> bool:
@@ -63,32 +67,42 @@ class Choice:
 
     @property
     def next_better(self) -> Candidate | None:
-        """The cheapest row that costs more and was more accurate, None where there is none."""
-        accuracy, cost = self.row.accuracy() or 0.0, self.seconds.get(self.row.name, 0.0)
+        """The cheapest row that costs more and had a better score, None where there is none."""
+        score, cost = score_of(self.row, self.metric), self.seconds.get(self.row.name, 0.0)
         dearer = [one for one in self.against_best.values() if one.seconds > cost]
-        better = [one for one in dearer if (one.result.accuracy() or 0.0) > accuracy]
+        better = [one for one in dearer if score_of(one.result, self.metric) > score]
         return min(better, key=lambda one: one.seconds, default=None)
 
 
 def choose(results: Results) -> Choice | None:
-    """The choice that the runs on development rows allow; None where none has finished."""
-    rows = sorted((row for row in results.finished if row.seconds()), key=_seconds)
+    """The choice that the runs on development rows allow; None where none has finished.
+
+    Rows without a score are left out: their records lack what the metric needs.
+    """
+    metric = results.metric
+    scored = [row for row in results.finished if row.seconds() and row.score(metric) is not None]
+    rows = sorted(scored, key=_seconds)
     if not rows:
         return None
     enough = [row for row in rows if len(row.done) >= MIN_SEEDS]
-    best = max(
-        enough or rows, key=lambda row: row.accuracy() or 0.0
-    )  # the first of equals, which is the cheapest
+    best = max(enough or rows, key=lambda row: score_of(row, metric))  # the first of equals is the cheapest
     seconds = {row.name: _seconds(row) for row in rows}
     if len(enough) < 2:
-        return Choice(best, "only" if len(rows) == 1 else "few seeds", best, {}, {}, seconds, results.margin)
+        how: How = "only" if len(rows) == 1 else "few seeds"
+        return Choice(best, how, best, {}, {}, seconds, results.margin, metric)
     found = within_margin(results)
     within = {row.name: found[row.name] for row in rows}
     tradeoff = weigh(results)
     against = {one.result.name: one for one in tradeoff.candidates} if tradeoff else {}
     chosen = next((row for row in rows if within[row.name].is_shown), None)
-    how: How = "undecided" if chosen is None else "decided"
-    return Choice(chosen or best, how, best, within, against, seconds, results.margin)
+    how = "undecided" if chosen is None else "decided"
+    return Choice(chosen or best, how, best, within, against, seconds, results.margin, metric)
+
+
+def score_of(row: RowResult, metric: Metric) -> float:
+    """The score of a row that has one; the worst of a row that has none."""
+    score = row.score(metric)
+    return metric.bounds[0] if score is None else score
 
 
 def _seconds(row: RowResult) -> float:
@@ -99,47 +113,50 @@ def _seconds(row: RowResult) -> float:
 class Expected:
     """The chosen recipe on the test part.
 
-    n_recipes: that have been tested on it in this folder, this one included; train_s: median, as the first
-    run starts cold; serving: of the run with the middle latency, None where none measured it.
+    score: by the metric that decided; constant: of who does not look at the text; n_recipes: that have been tested on
+    it in this folder, this one included; train_s: median, as the first run starts cold; serving: of the run with the
+    middle latency, None where none measured it.
     """
 
-    accuracy: float
+    score: float
     low: float
     high: float
     n_texts: int
     n_seeds: int
-    majority: float
+    constant: float
     n_recipes: int
     train_s: float
     serving: ServingCost | None
+    accuracy: float
 
     @property
-    def beats_majority(self) -> bool:
-        """Whether it is shown to beat always answering the largest class."""
-        return self.low > self.majority
+    def beats_constant(self) -> bool:
+        """Whether it is shown to beat who does not look at the text."""
+        return self.low > self.constant
 
 
-def expected(recipe_id: str, records: Sequence[Record]) -> Expected | None:
-    """records: of all runs that saw the test part; None where the recipe has none."""
+def expected(recipe_id: str, records: Sequence[Record], metric: Metric = ACCURACY) -> Expected | None:
+    """Of the runs that saw the test part; None where the recipe has none, or none that the metric can judge."""
     done = [record for record in records if record.status == "done" and record.metrics]
     own = [record for record in done if record.recipe_id == recipe_id]
-    if not own:
+    scores = [score for record in own if (score := metric.score(record)) is not None]
+    bounds = interval_of(own, metric) if own else None
+    if bounds is None:
         return None
-    accuracies = [record.metrics.test.accuracy for record in own if record.metrics]
-    low, high = accuracy_interval(own)
-    counts = own[0].dataset.test_label_counts
+    counts = np.array(own[0].dataset.test_label_counts)
     found = [record.cost.serving for record in own if record.cost and record.cost.serving]
     serving = sorted(found, key=lambda cost: cost.latency_p50_s)
     return Expected(
-        accuracy=fmean(accuracies),
-        low=low,
-        high=high,
+        score=fmean(scores),
+        low=bounds[0],
+        high=bounds[1],
         n_texts=own[0].dataset.n_test,
         n_seeds=len(own),
-        majority=max(counts) / sum(counts),
+        constant=metric.constant(counts[counts > 0] / counts.sum()),
         n_recipes=len({record.recipe_id for record in done}),
         train_s=median(record.cost.standalone_s for record in own if record.cost),
         serving=serving[len(serving) // 2] if serving else None,
+        accuracy=fmean(record.metrics.test.accuracy for record in own if record.metrics),
     )
 
 
@@ -165,6 +182,6 @@ class Answer:
 
     @property
     def without_gpt(self) -> list[RowResult]:
-        """The rows without a GPT that have run, the most accurate first."""
+        """The rows without a GPT that have run, the best first."""
         rows = [row for row in self.results.finished if row.row.recipe.backbone is None]
-        return sorted(rows, key=lambda row: -(row.accuracy() or 0.0))
+        return sorted(rows, key=lambda row: -score_of(row, self.results.metric))

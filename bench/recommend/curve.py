@@ -1,7 +1,8 @@
-"""Would more labels help? Accuracy over the number of training texts, and one doubling beyond them. Pure.
+"""Would more labels help? The score over the number of training texts, and one doubling beyond them. Pure.
 
-Errors of classifiers fall about as a power of the training texts (Hestness et al. 2017): for each seed a line is fitted
-to the logarithms. What seeds scatter makes the interval; that the law goes on to hold is taken for granted.
+Errors of classifiers, and their losses, fall about as a power of the training texts (Hestness et al. 2017): for each
+seed a line is fitted to the logarithms. What seeds scatter makes the interval; that the law goes on to hold is taken
+for granted.
 """
 
 from __future__ import annotations
@@ -12,22 +13,24 @@ from math import log2
 from statistics import fmean, variance
 from typing import Literal
 
-from bench.evidence.accuracy import accuracy_interval
+from bench.evidence.accuracy import interval_of
+from bench.evidence.metric import ACCURACY, Answers, Metric
 from bench.evidence.models import MIN_SEEDS
 from bench.evidence.student import Difference, Estimate
 from bench.records.record import Record
 
 FEWEST_TEXTS = 16
 FEWEST_A_CLASS = 2
+LEAST_LOSS = 1e-9  # nats
 Word = Literal["would help", "would not help", "may help"]
 
 
 @dataclass(frozen=True)
 class Point:
-    """Accuracy with so many training texts, mean over seeds, and its 95% interval."""
+    """The score with so many training texts, mean over seeds, and its 95% interval."""
 
     n_texts: int
-    accuracy: float
+    score: float
     low: float
     high: float
     n_seeds: int
@@ -35,11 +38,21 @@ class Point:
 
 @dataclass(frozen=True)
 class Doubling:
-    """What twice as many texts would give. gain: in accuracy, with its 95% interval."""
+    """What twice as many texts would give. gain: in the score, with its 95% interval."""
 
     n_texts: int
-    accuracy: float
+    score: float
     gain: Difference
+
+    @property
+    def now(self) -> float:
+        """The score with all texts, as the curve has it."""
+        return self.score - self.gain.mean
+
+    def interval(self, metric: Metric) -> tuple[float, float]:
+        """The score's 95% interval, within what is possible."""
+        least, most = metric.bounds
+        return max(least, self.now + self.gain.low), min(most, self.now + self.gain.high)
 
     def word(self, margin: float) -> Word:
         """Whether a gain is shown, or one of the margin is ruled out."""
@@ -62,48 +75,59 @@ def curve_sizes(n_train: int, n_classes: int, parts: Sequence[int]) -> list[int]
     return [size for size in sorted(round(n_train / each) for each in parts) if size >= least]
 
 
-def make_curve(runs: Mapping[int, Sequence[Record]]) -> Curve:
-    """runs: number of training texts -> finished runs of one recipe; the same seeds may be there for each."""
-    sizes = sorted(n for n, records in runs.items() if records)
+def make_curve(runs: Mapping[int, Sequence[Record]], metric: Metric = ACCURACY) -> Curve:
+    """runs: number of training texts -> finished runs of one recipe; the same seeds may be there for each.
+
+    Runs whose records lack what the metric needs are left out.
+    """
+    found = {
+        n: {
+            record.seed_index: (record, answers)
+            for record in records
+            if (answers := metric.answers_of(record)) is not None
+        }
+        for n, records in sorted(runs.items())
+    }
     points = []
-    for n in sizes:
-        low, high = accuracy_interval(runs[n])
-        points.append(Point(n, fmean(map(_accuracy, runs[n])), low, high, len(runs[n])))
-    return Curve(tuple(points), _doubling(runs, sizes))
+    for n, by_seed in found.items():
+        bounds = interval_of([record for record, _ in by_seed.values()], metric) if by_seed else None
+        if bounds is not None:
+            score = fmean(float(answers.values.mean()) for _, answers in by_seed.values())
+            points.append(Point(n, score, *bounds, len(by_seed)))
+    answers_of = {p.n_texts: {seed: a for seed, (_, a) in found[p.n_texts].items()} for p in points}
+    return Curve(tuple(points), _doubling(answers_of, metric))
 
 
-def _doubling(runs: Mapping[int, Sequence[Record]], sizes: Sequence[int]) -> Doubling | None:
+def _doubling(answers_of: Mapping[int, Mapping[int, Answers]], metric: Metric) -> Doubling | None:
+    """answers_of: number of texts, few first -> seed -> its answers."""
+    sizes = list(answers_of)
     if len(sizes) < 3:
         return None
-    by_seed = [{record.seed_index: record for record in runs[n]} for n in sizes]
-    seeds = sorted(set.intersection(*map(set, by_seed)))
+    seeds = sorted(set.intersection(*(set(by_seed) for by_seed in answers_of.values())))
     if len(seeds) < MIN_SEEDS:
         return None
     logs = [log2(n) for n in sizes]
+    best = metric.bounds[1]
     gains, twice = [], []
     for seed in seeds:
-        errors = [_error(of_size[seed]) for of_size in by_seed]
+        errors = [_error(of_size[seed], metric) for of_size in answers_of.values()]
         centre, level = fmean(logs), fmean(map(log2, errors))
         slope = sum((x - centre) * (log2(y) - level) for x, y in zip(logs, errors, strict=True)) / sum(
             (x - centre) ** 2 for x in logs
         )
         now = 2 ** (level + slope * (logs[-1] - centre))
-        then = min(1.0, now * 2**slope)
+        then = min(best - metric.bounds[0], now * 2**slope)
         gains.append(now - then)
-        twice.append(1 - then)
+        twice.append(best - then)
     # Seeds that agree to the last text do not make it certain.
-    least = (1 / sum(record.metrics.test.n for record in runs[sizes[-1]] if record.metrics)) ** 2
+    least = (1 / sum(answers.size for answers in answers_of[sizes[-1]].values())) ** 2
     estimate = Estimate(fmean(gains), max(variance(gains) / len(gains), least), len(gains) - 1)
     return Doubling(2 * sizes[-1], fmean(twice), estimate.interval())
 
 
-def _accuracy(record: Record) -> float:
-    assert record.metrics is not None  # a finished run has them
-    return record.metrics.test.accuracy
-
-
-def _error(record: Record) -> float:
-    """Share of wrong answers, which half an answer keeps above zero."""
-    assert record.metrics is not None
-    test = record.metrics.test
-    return (test.n - test.correct + 0.5) / (test.n + 1)
+def _error(answers: Answers, metric: Metric) -> float:
+    """How far from the best score; a share of wrong answers is kept above zero by half an answer."""
+    error = metric.bounds[1] - float(answers.values.mean())
+    if metric.unit == "nats":
+        return max(error, LEAST_LOSS)
+    return (answers.size * error + 0.5) / (answers.size + 1)

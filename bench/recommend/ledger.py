@@ -102,7 +102,8 @@ class Ledger:
         recipe, n_all = choice.row.row.recipe, len(self.opened.dev.train)
         ids = {n: _of_size(recipe, n).id for n in self.sizes} | {n_all: recipe.id}
         done = [r for r in self.runs.values() if r.status == "done" and r.seed_index < CURVE_SEEDS]
-        return make_curve({n: [r for r in done if r.recipe_id == each] for n, each in ids.items()})
+        runs = {n: [r for r in done if r.recipe_id == each] for n, each in ids.items()}
+        return make_curve(runs, self.opened.metric)
 
     # Runs that are to do
 

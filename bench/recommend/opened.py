@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from bench.evidence.design import design_of
+from bench.evidence.metric import ACCURACY, METRICS, Metric
 from bench.evidence.scheme import with_looks
+from bench.recommend.offered import about_weights, offered
 from bench.recommend.options import RecommendOptions
 from bench.recommend.plan import LOOKS
-from bench.recommend.state import State, load_state
+from bench.recommend.state import State, continued, load_state
 from bench.records.facts import dataset_facts, group_warning
 from bench.records.store import RESULTS
 from bench.records.study import Row, Study, TunedRow
-from bench.run.environment import has_cuda
+from bench.run.environment import free_memory_bytes, has_cuda
 from bench.run.jobs import choose_device
 from bench.run.looks import parse_budget
 from bench.run.same_study import checkpoints_of
@@ -47,7 +49,7 @@ class Opened:
     """A recommendation that can begin.
 
     data: with its test part; dev: the rows outside it, from which everything is chosen; rows: those that can run here;
-    cannot: other rows, and why; tune: the values that may be tried.
+    cannot: other rows, and why; tune: the values that may be tried; free_bytes: memory for one run.
     """
 
     folder: Path
@@ -60,6 +62,7 @@ class Opened:
     state: State
     budget_s: float
     device: str
+    free_bytes: int
     messages: tuple[str, ...]
 
     @property
@@ -71,6 +74,11 @@ class Opened:
     def test(self) -> Path:
         """Where the runs that saw the test part lie."""
         return self.folder / TEST
+
+    @property
+    def metric(self) -> Metric:
+        """By which rows are compared."""
+        return METRICS[self.state.metric]
 
     @property
     def checkpoints(self) -> dict[str, str]:
@@ -120,6 +128,7 @@ class Opened:
             rows=[row.model_copy(update={"changes": _changes(row.recipe, rows[0].recipe)}) for row in rows],
             seeds=seeds,
             scheme=with_looks([], LOOKS),
+            metric=self.state.metric,
             dataset=dataset_facts(self.dev),
             checkpoints=self.checkpoints,
             warnings=list(group_warning(self.dev)),
@@ -142,7 +151,7 @@ class Opened:
 def open_recommend(file: str, options: RecommendOptions, margin: float | None) -> Opened:
     """Load and check the data, resolve the rows, and look at what the folder holds. Raises UserError.
 
-    margin: share; None: the smallest usual one that the data can show.
+    margin: in points or nats, as the option has it; None: the smallest usual one that the data can show.
     """
     budget_s = parse_budget(options.budget)
     accepted = accept_terms(options.accept_licence)
@@ -154,29 +163,39 @@ def open_recommend(file: str, options: RecommendOptions, margin: float | None) -
     fingerprint = data.source_fingerprint
     if options.limit is not None:
         fingerprint = load_dataset(file, replace(reading, limit=None)).source_fingerprint
-    of = DataOf(name=data.name, fingerprint=fingerprint, limit=options.limit)
     matrix = load_matrix(MATRIX)
     assert matrix.tune is not None
     folder = options.out or RESULTS / f"recommend-{_folder_name(file, options.limit)}"
     check_folder(folder)
+    there = load_state(folder)
+    metric = METRICS[options.metric or (there.metric if there else ACCURACY.name)]
+    share = metric.margin(margin)
+    counts = dataset_facts(dev).label_counts or ()
     opened = Opened(
         folder=folder,
         data=data,
         dev=dev,
-        of=of,
-        rows=resolve(matrix, models).rows,
+        of=DataOf(name=data.name, fingerprint=fingerprint, limit=options.limit, metric=metric.name),
+        rows=offered(resolve(matrix, models).rows, counts, metric),
         cannot={},
         tune=matrix.tune,
-        state=State(data=data.name, fingerprint=data.source_fingerprint, models=models, margin=margin or 0.5),
+        state=State(
+            data=data.name,
+            fingerprint=data.source_fingerprint,
+            models=models,
+            margin=share or metric.margins[-1],
+            metric=metric.name,
+        ),
         budget_s=budget_s,
         device=device,
-        messages=(*accepted, why),
+        free_bytes=free_memory_bytes(device),
+        messages=(*accepted, why, *about_weights(counts, metric)),
     )
     opened = _without_impossible(opened)
     if margin is None:
-        shown = design_of(opened.study([row.name for row in opened.rows])).margin
+        shown = design_of(opened.study([row.name for row in opened.rows]), metric).margin
         opened = replace(opened, state=opened.state.model_copy(update={"margin": shown}))
-    return replace(opened, state=_continued(folder, opened.state, margin))
+    return replace(opened, state=continued(folder, there, opened.state, None if margin is None else share))
 
 
 def checked_development(data: Dataset) -> Dataset:
@@ -216,23 +235,6 @@ def _without_impossible(opened: Opened) -> Opened:
         for name in run.rows
     }
     return replace(opened, rows=tuple(row for row in opened.rows if row.name not in cannot), cannot=cannot)
-
-
-def _continued(folder: Path, state: State, margin: float | None) -> State:
-    """The state in the folder where there is one. Raises UserError where it is of something else."""
-    there = load_state(folder)
-    if there is None:
-        return state
-    what = None
-    if there.fingerprint != state.fingerprint:
-        what = f"a recommendation for other data ({there.data})"
-    elif there.models != state.models:
-        what = f"a recommendation on --models {there.models}"
-    elif margin is not None and there.margin != margin:
-        what = f"a recommendation with --margin {100 * there.margin:g}, which is fixed before the first run"
-    if what is not None:
-        raise UserError(f"{folder} holds {what}: choose another folder with --out")
-    return there
 
 
 def _key(recipe: Recipe, fields: Mapping[str, Any]) -> str:

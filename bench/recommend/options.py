@@ -8,6 +8,7 @@ from typing import Annotated
 
 from typer import Option
 
+from bench.records.metric_names import MetricName
 from bench.run.options import Device
 from gptcore.commands.options import FileOptions
 from gptcore.data.options import ReadOptions
@@ -28,8 +29,12 @@ class RecommendOptions(FileOptions):
             "hub id; auto: gpt2 if there is a CUDA GPU and the weights are available, else bundled"
         ),
     ] = "auto"
-    data_path: Annotated[
-        Path | None, Option(help="your own copy of a data set with a name: its folder, archive or file")
+    metric: Annotated[
+        MetricName | None,
+        Option(
+            help="decide by this metric; fixed before the first run. By macro-f1 and balanced-accuracy, rows that "
+            "weight classes take part where a class is small. Default: accuracy"
+        ),
     ] = None
     limit: Annotated[
         int | None,
@@ -46,4 +51,4 @@ class RecommendOptions(FileOptions):
 
     def reading(self) -> ReadOptions:
         """How to read the data. Raises UserError for an invalid value."""
-        return replace(super().reading(), data_path=self.data_path, limit=self.limit)
+        return replace(super().reading(), limit=self.limit)

@@ -22,6 +22,7 @@ from bench.run.execute import Listener, execute
 from bench.run.executors.base import Executor
 from bench.run.study_run import TOGETHER, make_seeds
 from bench.run.tune import FOLDER as TUNING
+from bench.study.forecast import Prediction, refuse_too_large
 from bench.study.plan import PlannedRun
 from gptcore.errors import UserError
 
@@ -97,7 +98,7 @@ class Search:
         missing.sort(key=lambda name: opened.row(name).recipe.backbone is not None)
         for group in (missing[:1], missing[1:]):
             if group:
-                state.forecast = state.forecast | self._forecast(group)
+                self._forecast(group)
                 self._plan()
         plan = self._plan()
         state.n_values = plan.n_values
@@ -107,6 +108,7 @@ class Search:
             for row in opened.rows
             if row.name not in state.forecast
         }
+        self._left_out |= self._too_large()
         for name, seconds in plan.left_out.items():
             self._left_out[name] = f"needs a budget of about {_option(seconds)}"
         self.ledger.names = plan.rows
@@ -115,10 +117,13 @@ class Search:
     def _plan(self) -> Plan:
         """Raises UserError where no row fits."""
         opened, costs, ledger = self.opened, self.ledger.costs, self.ledger
+        too_large = self._too_large()
+        if opened.state.forecast and len(too_large) == len(opened.rows):
+            raise UserError(f"no row can run here: {next(iter(too_large.values()))}: end other programs")
         epochs = {
             row.name: row.recipe.epochs if ledger.tunes(row.name) else 0
             for row in opened.rows
-            if row.name in costs
+            if row.name in costs and row.name not in too_large
         }
         begun = ledger.begun
         is_fixed = any(epochs.get(name) for name in begun)
@@ -134,11 +139,25 @@ class Search:
             )
         return plan
 
-    def _forecast(self, names: Sequence[str]) -> dict[str, float]:
-        seeds = make_seeds(1, TOGETHER)[0]
-        runs = [PlannedRun((name,), self.opened.row(name).recipe, 0, seeds, "todo") for name in names]
+    def _forecast(self, names: Sequence[str]) -> None:
+        """Time and memory of rows of which they are not known."""
+        state, runs = self.opened.state, self._first_runs(names)
         found = self._workers.development.forecast(runs, lambda _done, _n: None)
-        return {run.rows[0]: found[run.run_id].seconds for run in runs if run.run_id in found}
+        known = {run.rows[0]: found[run.run_id] for run in runs if run.run_id in found}
+        state.forecast = state.forecast | {name: one.seconds for name, one in known.items()}
+        state.mem_bytes = state.mem_bytes | {name: one.mem_bytes for name, one in known.items()}
+
+    def _too_large(self) -> dict[str, str]:
+        """Rows that need more memory than is free, and why."""
+        needs = self.opened.state.mem_bytes
+        runs = self._first_runs([row.name for row in self.opened.rows if row.name in needs])
+        predictions = {run.run_id: Prediction(0.0, needs[run.rows[0]]) for run in runs}
+        judged = refuse_too_large(runs, predictions, self.opened.free_bytes)
+        return {run.rows[0]: run.reason for run in judged if run.reason is not None}
+
+    def _first_runs(self, names: Sequence[str]) -> list[PlannedRun]:
+        seeds = make_seeds(1, TOGETHER)[0]
+        return [PlannedRun((name,), self.opened.row(name).recipe, 0, seeds, "todo") for name in names]
 
     def _tune(self, name: str) -> None:
         """Rung by rung; a row for which the time is too short, or whose trials all fail, is left out."""

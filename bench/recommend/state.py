@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from bench.evidence.metric import METRICS
+from bench.records.metric_names import MetricName
 from gptcore.errors import UserError, first_problem
 from gptcore.files import write_whole
 from gptcore.paths import path_kind
@@ -20,8 +22,9 @@ FORMAT = 1
 class State(BaseModel):
     """What is fixed before the first run, and what has been spent.
 
-    fingerprint: of the data, with its limit; margin: share; n_values: tried for each tuned row, 0 until the first
-    plan; forecast: row -> seconds of a whole run; spent_s: of all calls.
+    fingerprint: of the data, with its limit; margin: of scores; metric: that decides; n_values: tried for each tuned
+    row, 0 until the first plan; forecast: row -> seconds of a whole run; mem_bytes: row -> memory that its process
+    needs; spent_s: of all calls.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -30,9 +33,11 @@ class State(BaseModel):
     data: str
     fingerprint: str
     models: str
-    margin: float = Field(gt=0, lt=1)
+    margin: float = Field(gt=0, le=50)
+    metric: MetricName = "accuracy"
     n_values: int = Field(default=0, ge=0)
     forecast: dict[str, float] = {}
+    mem_bytes: dict[str, int] = {}
     spent_s: float = Field(default=0.0, ge=0, allow_inf_nan=False)
 
 
@@ -53,6 +58,28 @@ def load_state(folder: Path) -> State | None:
 def save_state(folder: Path, state: State) -> None:
     """Write it. Raises UserError where that cannot be done."""
     write_whole(folder / FILE, state.model_dump_json(indent=1) + "\n")
+
+
+def continued(folder: Path, there: State | None, state: State, margin: float | None) -> State:
+    """The state `there` in the folder, if any, else the new one. Raises UserError where it is of something else.
+
+    margin: of scores, None where any will do.
+    """
+    if there is None:
+        return state
+    what = None
+    if there.fingerprint != state.fingerprint:
+        what = f"a recommendation for other data ({there.data})"
+    elif there.models != state.models:
+        what = f"a recommendation on --models {there.models}"
+    elif there.metric != state.metric:
+        what = f"a recommendation by --metric {there.metric}, which is fixed before the first run"
+    elif margin is not None and there.margin != margin:
+        shown = METRICS[there.metric].shown(there.margin)
+        what = f"a recommendation with --margin {shown:g}, which is fixed before the first run"
+    if what is not None:
+        raise UserError(f"{folder} holds {what}: choose another folder with --out")
+    return there
 
 
 class Clock:

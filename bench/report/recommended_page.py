@@ -14,17 +14,12 @@ from markupsafe import Markup
 
 from bench.recommend.answer import Answer
 from bench.report import series
-from bench.report.recommended import (
-    HOW_TO_READ,
-    ROW_HEADERS,
-    answer_markdown,
-    facts,
-    headline,
-    how_to_fit,
-    row_cells,
-)
-from bench.report.recommended_curve import CURVE_HEADERS, curve_cells
-from bench.report.text import percent, printable
+from bench.report.recommended import answer_markdown, facts, headline, how_to_read
+from bench.report.recommended_command import how_to_fit
+from bench.report.recommended_curve import curve_cells, curve_headers, curve_title
+from bench.report.recommended_rows import row_cells, row_headers
+from bench.report.text import printable
+from bench.report.units import unit_of
 from gptcore.files import write_whole
 
 WIDTH, HEIGHT, EDGE = 640, 260, 48  # of the plot, in pixels
@@ -60,14 +55,15 @@ def answer_page(answer: Answer) -> str:
         headline=headline(answer),
         decided=answer.choice.is_decided,
         facts=facts(answer),
-        headers=["Row", *ROW_HEADERS],
+        headers=["Row", *row_headers(answer)],
         rows=row_cells(answer),
         left_out=answer.left_out,
         marks=curve_marks(answer),
         size=(WIDTH, HEIGHT, EDGE),
-        curve_headers=CURVE_HEADERS,
+        curve_title=curve_title(answer),
+        curve_headers=curve_headers(answer),
         curve=curve_cells(answer),
-        how_to_read=HOW_TO_READ,
+        how_to_read=how_to_read(answer),
         command=how_to_fit(answer),
         style=Markup(style),
         policy=f"{policy}; base-uri 'none'; form-action 'none'",
@@ -76,25 +72,24 @@ def answer_page(answer: Answer) -> str:
 
 def curve_marks(answer: Answer) -> list[Mark]:
     """The points of the learning curve in the plot, each doubling of the texts as far from the last; none below two."""
-    found = [(p.n_texts, p.accuracy, p.low, p.high, False) for p in answer.curve.points]
+    found = [(p.n_texts, p.score, p.low, p.high, False) for p in answer.curve.points]
     if (more := answer.curve.doubling) is not None:
-        now = more.accuracy - more.gain.mean
-        low, high = max(0.0, now + more.gain.low), min(1.0, now + more.gain.high)
-        found.append((more.n_texts, more.accuracy, low, high, True))
+        found.append((more.n_texts, more.score, *more.interval(answer.results.metric), True))
     if len(found) < 2:
         return []
+    unit = unit_of(answer.results.metric)
     first, last = log2(found[0][0]), log2(found[-1][0])
     bottom, top = min(one[2] for one in found), max(one[3] for one in found)
 
     def x(n: int) -> float:
         return round(EDGE + (log2(n) - first) / (last - first) * (WIDTH - 2 * EDGE), 1)
 
-    def y(accuracy: float) -> float:
-        return round(HEIGHT - EDGE - (accuracy - bottom) / max(top - bottom, 1e-9) * (HEIGHT - 2 * EDGE), 1)
+    def y(score: float) -> float:
+        return round(HEIGHT - EDGE - (score - bottom) / max(top - bottom, 1e-9) * (HEIGHT - 2 * EDGE), 1)
 
     return [
-        Mark(x(n), y(accuracy), y(low), y(high), f"{n:,}", f"{percent(accuracy, 1)}%", extrapolated)
-        for n, accuracy, low, high, extrapolated in found
+        Mark(x(n), y(score), y(low), y(high), f"{n:,}", unit.short(score), extrapolated)
+        for n, score, low, high, extrapolated in found
     ]
 
 

@@ -43,6 +43,15 @@ class Unit:
         figures = sorted(100 * x if self.name == "points" else -x for x in bounds)
         return f"{figures[0]:.{digits}f} to {figures[1]:.{digits}f}"
 
+    def short(self, score: float | None) -> str:
+        """A row's score with as many digits as a screen needs: 95.0%, 0.132 nats."""
+        return f"{percent(score, 1)}%" if self.name == "points" else self.score(score)
+
+    @property
+    def heading(self) -> str:
+        """The metric at the beginning of a line."""
+        return self.metric.title[0].upper() + self.metric.title[1:]
+
     @property
     def by(self) -> str:
         """Behind a heading: empty of accuracy, else " by macro-F1"."""
@@ -61,6 +70,11 @@ class Unit:
         return "Difference, points" if self.metric is ACCURACY else f"{self.difference}, {self.name}"
 
     @property
+    def own_column(self) -> str:
+        """The head of a column of scores, where it is said elsewhere on which texts."""
+        return f"{self.heading}, {'%' if self.name == 'points' else self.name}"
+
+    @property
     def score_column(self) -> str:
         """The head of a column of scores."""
         return f"Test {self.metric.title}, {'%' if self.name == 'points' else self.name}"
@@ -69,6 +83,11 @@ class Unit:
     def best(self) -> str:
         """A row with the best score, as an attribute: most accurate."""
         return "most accurate" if self.metric is ACCURACY else f"best by {self.metric.title}"
+
+    @property
+    def was_better(self) -> str:
+        """What a row with a better score did."""
+        return "was more accurate" if self.metric is ACCURACY else f"had a better {self.metric.title}"
 
     @property
     def is_better(self) -> str:

@@ -42,9 +42,6 @@ class DataOptions(FileOptions):
             help="a data set's name (see `list`), or a CSV, TSV, JSON or Parquet file; plan and run take several: a,b,c"
         ),
     ] = "sms-spam"
-    data_path: Annotated[
-        Path | None, Option(help="your own copy of a data set with a name: its folder, archive or file")
-    ] = None
     limit: Annotated[
         int | None,
         Option(min=1, help="a first look: so many training texts, and the same share of the other parts"),
@@ -52,7 +49,7 @@ class DataOptions(FileOptions):
 
     def reading(self) -> ReadOptions:
         """How to read the data. Raises UserError for an invalid value."""
-        return replace(super().reading(), data_path=self.data_path, limit=self.limit)
+        return replace(super().reading(), limit=self.limit)
 
 
 @dataclass(frozen=True, kw_only=True)

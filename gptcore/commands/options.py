@@ -45,6 +45,9 @@ class FileOptions:
     test: Annotated[Path | None, Option(help="file with the test rows; the data file then contains none")] = (
         None
     )
+    data_path: Annotated[
+        Path | None, Option(help="your own copy of a data set with a name: its folder, archive or file")
+    ] = None
 
     def reading(self) -> ReadOptions:
         """How to read the file. Raises UserError for an invalid value."""
@@ -59,6 +62,7 @@ class FileOptions:
             group_column=self.group_column,
             validation=self.validation,
             test=self.test,
+            data_path=self.data_path,
         )
 
     def arguments(self) -> list[str]:
@@ -66,8 +70,12 @@ class FileOptions:
         words: list[str] = []
         for field in fields(FileOptions):
             value = getattr(self, field.name)
-            if value != field.default:
-                words += [f"--{field.name.replace('_', '-')}", *([] if value is True else [str(value)])]
+            option = f"--{field.name.replace('_', '-')}"
+            if value is True:
+                words.append(option)
+            elif value != field.default:
+                text = str(value)
+                words += [f"{option}={text}"] if text.startswith("-") else [option, text]
         return words
 
 

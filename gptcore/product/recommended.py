@@ -24,13 +24,14 @@ _POINTERS = "recommended"
 
 class DataOf(BaseModel):
     """The data for which a recipe was chosen. fingerprint: `source_fingerprint` without a limit; limit: training texts
-    that were looked at, None for all."""
+    that were looked at, None for all; metric: by which it was chosen."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     fingerprint: str
     limit: int | None = None
+    metric: str = "accuracy"
 
     def check(self, fingerprint: str, where: str) -> None:
         """Raises UserError where the data at hand are others."""

@@ -1,6 +1,9 @@
 """`python -m bench recommend` from the command line to the files, and the recipe that `gptcore fit` then finds."""
 
+import json
 import re
+import shlex
+import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
@@ -10,6 +13,7 @@ import pytest
 
 from bench import cli
 from bench.recommend import workers
+from bench.report.recommended_command import shell_word
 from gptcore.cli import main as gptcore_main
 
 Command = Callable[..., tuple[int, str, str]]
@@ -36,9 +40,9 @@ def command(
 
         def __exit__(self, *_: object) -> None: ...
 
-    def call(*options: str, stop_at: int | None = None) -> tuple[int, str, str]:
+    def call(*options: str, stop_at: int | None = None, file: str = str(toy_csv)) -> tuple[int, str, str]:
         call.stop_at = stop_at
-        argv = ["bench", "recommend", str(toy_csv), "--models", "nano", "--margin", "5", *options]
+        argv = ["bench", "recommend", file, "--models", "nano", "--margin", "5", *options]
         monkeypatch.setattr(sys, "argv", argv)
         code = 0
         try:
@@ -99,6 +103,48 @@ def test_groups_are_a_warning_and_an_option_of_the_next_command(command: Command
     folder = tmp_path / "results" / "recommend-toy"
     for name in ("report.md", "report.html"):
         assert "texts of one group count as independent" in (folder / name).read_text()
+
+
+def test_the_command_that_is_shown_trains_on_a_file_that_is_read_oddly(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "it's; odd.txt"
+    lines = [f"{'Kauf' if i % 2 else 'Grüße'} Nr. {i}|{i % 2}|{i // 2}" for i in range(240)]
+    file.write_text("\n".join(["der Text|-k|$user", *lines, ""]), encoding="latin-1")
+    test = tmp_path / "the test part.txt"
+    test.write_text("der Text|-k|$user\nKauf|1|a\nGrüße|0|b\nKauf 2|1|c\nGrüße 2|0|d\n", encoding="latin-1")
+    options = {
+        **{"--text-column": "der Text", "--label-column": "-k", "--group-column": "$user"},
+        **{"--separator": "|", "--encoding": "latin-1", "--label-names": "0=kein Müll,1=Müll"},
+        "--test": test.name,
+    }
+    code, out, err = command(
+        *(f"{name}={value}" for name, value in options.items()), "--budget=60s", file=file.name
+    )
+    assert (code, err) == (0, "")
+    report = (tmp_path / "results" / "recommend-it's; odd" / "report.md").read_text()
+    (shown,) = (line.strip() for line in report.splitlines() if line.startswith("    python"))
+    assert shown in out
+    words = shlex.split(shown)
+    assert words[:4] == ["python", "-m", "gptcore", "fit"]
+    monkeypatch.setattr(sys, "argv", ["gptcore", *words[3:]])
+    monkeypatch.setattr("gptcore.product.folder.verify_folder", lambda _folder, texts, *_: len(texts))
+    assert gptcore_main_exit() == 0
+    found = capsys.readouterr()
+    assert "4 to test" in found.err
+    assert "saved: my-classifier" in found.out
+    content = json.loads((tmp_path / "my-classifier" / "classifier.json").read_text())
+    assert content["labels"] == ["kein Müll", "Müll"]
+
+
+@pytest.mark.parametrize("word", ["a b", "it's", "$x", "-k", "", "ä\t\n'\\$", "\u00a0", "\x1b[31m", "日本語"])
+def test_words_come_back_from_the_shell(word: str) -> None:
+    shown = shell_word(word)
+    assert shown.isprintable()
+    done = subprocess.run(
+        ["bash", "-c", f"printf %s {shown}"], capture_output=True, check=True, timeout=30, encoding="utf-8"
+    )
+    assert done.stdout == word
 
 
 def gptcore_main_exit() -> int:

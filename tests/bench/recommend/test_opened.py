@@ -61,7 +61,7 @@ def test_rows_and_margin_come_from_the_data(tmp_path: Path) -> None:
     assert opened.folder == Path("results/recommend-few")
     assert opened.numbers_of_values == [5, 3, 1]
     limited = open_recommend(
-        write(tmp_path, {"a": 400, "b": 400}), RecommendOptions(models="nano", limit=100), 0.03
+        write(tmp_path, {"a": 400, "b": 400}), RecommendOptions(models="nano", limit=100), 3.0
     )
     assert limited.folder == Path("results/recommend-few-limit100")
     assert limited.state.margin == 0.03

@@ -100,10 +100,10 @@ def test_a_power_law_is_continued_by_one_doubling(toy_record: Callable[..., Reco
     falling = {100: [320, 330, 315], 200: [240, 236, 244], 400: [178, 180, 175], 800: [133, 135, 130]}
     curve = make_curve(records(toy_record, falling))
     assert [point.n_texts for point in curve.points] == [100, 200, 400, 800]
-    assert curve.points[-1].low < curve.points[-1].accuracy < curve.points[-1].high
+    assert curve.points[-1].low < curve.points[-1].score < curve.points[-1].high
     assert curve.doubling is not None
     assert curve.doubling.n_texts == 1600
-    assert curve.doubling.accuracy == pytest.approx(0.9, abs=0.005)
+    assert curve.doubling.score == pytest.approx(0.9, abs=0.005)
     assert curve.doubling.gain.mean == pytest.approx(0.033, abs=0.005)
     assert curve.doubling.word(0.01) == "would help"
 

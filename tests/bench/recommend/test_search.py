@@ -134,7 +134,7 @@ def test_another_choice_is_a_second_look_at_the_test_part(recommend: Recommend) 
 
 @pytest.mark.parametrize(
     ("margin", "models", "message"),
-    [(0.01, "nano", "with --margin 5, which is fixed"), (None, "mini", "on --models nano")],
+    [(1.0, "nano", "with --margin 5, which is fixed"), (None, "mini", "on --models nano")],
 )
 def test_what_is_fixed_before_the_first_run_stays(
     recommend: Recommend, toy_csv: Path, tmp_path: Path, margin: float | None, models: str, message: str
