@@ -200,15 +200,16 @@ def warn_of_mixture(study_run: StudyRun, executor: Executor) -> None:
 
 def show_checks(checks: Iterable[Check]) -> list[str]:
     """Print each check of `doctor` as it finishes; return the statuses."""
-    colours = {"ok": "green", "warning": "yellow", "problem": "red"}
+    colours = {"ok": "green", "note": "cyan", "warning": "yellow", "problem": "red"}
     statuses: list[str] = []
     for check in checks:
         statuses.append(check.status)
         line = f"[{colours[check.status]}]{check.status:<8}[/] {safe(check.name)}: {safe(check.finding)}"
         console.print(line, soft_wrap=True)
-        if check.remedy and check.status != "ok":
+        if check.remedy and check.status not in ("ok", "note"):
             console.print(f"{'':8} -> {safe(check.remedy)}", soft_wrap=True)
-    console.print(f"{statuses.count('problem')} problems, {statuses.count('warning')} warnings")
+    problems, warnings = statuses.count("problem"), statuses.count("warning")
+    console.print(f"{pluralise(problems, 'problem')}, {pluralise(warnings, 'warning')}")
     return statuses
 
 

@@ -43,12 +43,12 @@ NO_MEMORY = 400 * 2**20  # Python, torch and the tokeniser need this before any 
 LITTLE_MEMORY, LITTLE_DISK = 2 * 2**30, 2**30  # bytes; below these, larger studies may fail
 NO_DISK = 50 * 2**20  # less than a report and its records need
 
-Status = Literal["ok", "warning", "problem"]
+Status = Literal["ok", "note", "warning", "problem"]
 
 
 @dataclass(frozen=True)
 class Check:
-    """One finding. A problem stops runs, a warning limits them; both have a remedy."""
+    """One finding. A problem stops runs, a warning limits them; both have a remedy. A note limits nothing."""
 
     name: str
     status: Status
@@ -203,13 +203,16 @@ def _sources() -> Iterator[Check]:
             yield Check("source", "ok", f"{asset.name} from {source}: reachable")
             continue
         cached = holds(cache_dir() / asset.name, asset)
+        finding = f"{asset.name} from {source}: not reachable ({reason})"
+        if cached:
+            yield Check("source", "note", f"{finding}; not needed, as the file is in the cache")
+            continue
         last = all(r is not None for (other, _), r in zip(sources, reasons, strict=True) if other is asset)
-        stops = last and not cached and asset is SMS_SPAM
         yield Check(
             "source",
-            "problem" if stops else "ok" if cached else "warning",
-            f"{asset.name} from {source}: {reason}" + (" (not needed: cached)" if cached else ""),
-            f"go online, or put the file at {cache_dir() / asset.name}" if last and not cached else "",
+            "problem" if last and asset is SMS_SPAM else "warning",
+            finding,
+            f"go online, or put the file at {cache_dir() / asset.name}" if last else "another source has it",
         )
 
 

@@ -10,7 +10,6 @@ import http.client
 import io
 import logging
 import os
-import subprocess
 import tempfile
 import time
 import urllib.error
@@ -21,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gptcore.data import pip
+from gptcore.data.network_errors import plain_reason
 from gptcore.data.sms_spam import rebuild_original
 from gptcore.errors import UserError
 from gptcore.files import write_whole
@@ -166,7 +166,7 @@ def fetch(asset: Asset) -> Path:
             content = source.read()
         # Whatever a source hands out, a proxy's login page or half an archive, the next source is tried.
         except Exception as error:
-            failures.append(f"{source}: {_one_line(error)}")
+            failures.append(f"{source}: {plain_reason(error)}")
             continue
         if (found := digest(content)) == asset.sha256 or asset.sha256 is None:
             write_whole(path, content, CACHE_REMEDY)
@@ -182,10 +182,8 @@ def unreachable(source: Url | Wheel) -> str | None:
     """Why a source does not answer, in a line; None where it does. Takes seconds at most, downloads nothing."""
     try:
         source.probe()
-    except subprocess.TimeoutExpired as error:
-        return f"no answer within {error.timeout:g} s"
     except Exception as error:  # whatever a proxy makes of it
-        return _one_line(error)
+        return plain_reason(error)
     return None
 
 
@@ -209,7 +207,7 @@ def _download(url: str, n_bytes: int = 0) -> bytes:
             asked = _pause_asked(error)
             if pause is None or asked is None or asked > PAUSE_LIMIT_S:
                 raise
-            log.info("%s: %s: trying again", url, _one_line(error))
+            log.info("%s: %s: trying again", url, plain_reason(error))
             time.sleep(max(pause, asked))
     raise AssertionError("the last try returns or raises")
 
@@ -266,7 +264,3 @@ def _zip_member(archive: bytes, name: str) -> bytes:
 def digest(content: bytes) -> str:
     """SHA-256 (hex) of a file's bytes."""
     return hashlib.sha256(content).hexdigest()
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

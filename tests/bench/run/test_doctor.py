@@ -79,6 +79,13 @@ def test_one_source_that_answers_is_enough(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.usefixtures("cached")
+def test_a_source_that_is_not_needed_is_no_limit_and_not_called_ok() -> None:
+    sources = found("source")
+    assert {check.status for check in sources} == {"note"}
+    assert all("not reachable (no network); not needed" in check.finding for check in sources)
+
+
+@pytest.mark.usefixtures("cached")
 @pytest.mark.parametrize(("free", "status"), [(10**8, "problem"), (10**9, "warning"), (10**11, "ok")])
 def test_memory(free: int, status: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "free_memory_bytes", lambda: free)
