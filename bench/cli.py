@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 
 import typer
@@ -22,8 +21,7 @@ from bench.commands.run import run
 from bench.commands.show import show
 from bench.commands.speed import speed
 from bench.commands.watch import watch
-from bench.report.text import sanitize
-from gptcore.errors import UserError
+from gptcore.commands.main import run_app
 
 app = typer.Typer(
     add_completion=False,
@@ -59,9 +57,4 @@ def main() -> None:
 
     Exit code 1: a run of the study failed, or none can be done on this machine.
     """
-    try:
-        app()
-    except UserError as error:
-        # Names and values from files may contain terminal control sequences.
-        typer.secho(f"error: {sanitize(error)}", fg="red", err=True)
-        sys.exit(2)
+    run_app(app)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 
 import typer
@@ -10,11 +9,11 @@ import typer
 from gptcore.commands.explain import explain
 from gptcore.commands.export import export
 from gptcore.commands.fit import fit
+from gptcore.commands.main import run_app
 from gptcore.commands.predict import predict
 from gptcore.commands.probe_padding import probe_padding
 from gptcore.commands.recipes import recipes
 from gptcore.commands.serve import serve
-from gptcore.errors import UserError
 
 app = typer.Typer(
     add_completion=False,
@@ -45,9 +44,4 @@ for command, example in EXAMPLES.items():
 
 def main() -> None:
     """Run the command line. Bad input prints one line and exits with code 2."""
-    try:
-        app()
-    except UserError as error:
-        message = "".join(c if c.isprintable() else " " for c in str(error))
-        typer.secho(f"error: {message}", fg="red", err=True)
-        sys.exit(2)
+    run_app(app)

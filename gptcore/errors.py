@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
+    from pydantic_core import ErrorDetails
 
 
 class UserError(Exception):
@@ -28,11 +29,69 @@ def first_problem(error: ValidationError, schema: type[BaseModel]) -> str:
     """pydantic's first complaint as one line: field, value, what is allowed."""
     problem = error.errors()[0]
     if not problem["loc"]:
-        return problem["msg"]
-    field = ".".join(str(part) for part in problem["loc"] if not str(part).startswith(("literal[", "int")))
+        return allowed([problem])
+    field = _field(problem)
     if problem["type"] == "extra_forbidden":
         return f"unknown field {field!r}; known fields: {', '.join(schema.model_fields)}"
     if problem["type"] == "missing":
         return f"{field} is missing"
-    more = "" if error.error_count() == 1 else f" (and {error.error_count() - 1} more)"
-    return f"{field} = {problem['input']!r}: {problem['msg']}{more}"
+    of_field = [one for one in error.errors() if _field(one) == field]
+    more = (
+        "" if len(of_field) == error.error_count() else f" (and {error.error_count() - len(of_field)} more)"
+    )
+    return f"{field} = {problem['input']!r}: {allowed(of_field)}{more}"
+
+
+def allowed(problems: Sequence[ErrorDetails]) -> str:
+    """What pydantic's complaints about one value allow, each in a field of a union, in plain words: use 1 or more."""
+    kinds = [_allowed(problem) for problem in problems]
+    known = [kind for kind in dict.fromkeys(kinds) if kind is not None]
+    if known:
+        return f"use {' or '.join(known)}"
+    return problems[0]["msg"].removeprefix("Value error, ")
+
+
+_ALLOWED = {
+    "finite_number": "a finite number",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_parsing_size": "a smaller whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "text",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "a table",
+    "model_type": "a table of fields",
+    "model_attributes_type": "a table of fields",
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "{ge} or more",
+    "less_than": "less than {lt}",
+    "less_than_equal": "{le} or less",
+    "literal_error": "{expected}",
+    "enum": "{expected}",
+    "too_short": "{min_length} or more entries",
+    "too_long": "{max_length} entries or fewer",
+    "string_too_short": "{min_length} or more characters",
+    "string_too_long": "{max_length} characters or fewer",
+}  # pydantic's kind of complaint -> what is allowed, with its context
+
+
+_KINDS = {"int", "float", "str", "bool"}
+_KINDS_OF = ("literal[", "constrained-", "function-", "tuple[", "list[")
+
+
+def _allowed(problem: ErrorDetails) -> str | None:
+    if (kind := _ALLOWED.get(problem["type"])) is None:
+        return None
+    context = problem.get("ctx", {})
+    return kind.format(**{k: f"{v:g}" if isinstance(v, float) else v for k, v in context.items()})
+
+
+def _field(problem: ErrorDetails) -> str:
+    """Its name, without the places that pydantic adds for the members of a union."""
+    parts = map(str, problem["loc"])
+    return ".".join(part for part in parts if part not in _KINDS and not part.startswith(_KINDS_OF))

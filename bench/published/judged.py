@@ -102,7 +102,7 @@ def _validated(raw: dict[str, Any], path: Path) -> FigureTable:
             known = ", ".join(field.alias or name for name, field in fields.items())
             raise UserError(f"{path}: unknown field {'.'.join(where)!r}; known fields: {known}") from error
         remedy = f": {_REMEDIES.get(where[-1], 'add it')}" if first["type"] == "missing" else ""
-        problem = first_problem(error, FigureTable).replace("Value error, ", "")
+        problem = first_problem(error, FigureTable)
         raise UserError(f"{path}: {problem}{remedy}") from error
 
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from bench.records.record import SCHEMA_VERSION, Record
 from bench.records.speed import SpeedStudy
 from bench.records.study import Study
-from gptcore.errors import UserError
+from gptcore.errors import UserError, allowed
 from gptcore.files import write_whole
 from gptcore.paths import path_kind
 
@@ -249,4 +249,4 @@ def _parse(raw: dict[str, Any], model: type[_Model], path: Path, remedy: str) ->
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{path} does not fit its schema ({field}: {first['msg']}): {remedy}") from error
+        raise UserError(f"{path} does not fit its schema ({field}: {allowed([first])}): {remedy}") from error

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.records.record import Environment
 from bench.records.store import dump_json
-from gptcore.errors import UserError
+from gptcore.errors import UserError, allowed
 from gptcore.files import write_whole
 from gptcore.recipe import Seeds
 
@@ -50,7 +50,9 @@ def load_baseline(path: Path) -> Baseline:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
-        raise UserError(f"--baseline {path} is not a baseline ({field}: {first['msg']}): {remedy}") from error
+        raise UserError(
+            f"--baseline {path} is not a baseline ({field}: {allowed([first])}): {remedy}"
+        ) from error
     except ValueError as error:
         raise UserError(f"--baseline {path} is damaged ({error}): {remedy}") from error
 

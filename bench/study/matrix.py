@@ -17,13 +17,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from bench.published.table import tables
 from gptcore.backbones.checkpoints import KNOWN_NAMES, is_known
 from gptcore.backbones.config import FAMILIES, FORMER_FAMILIES
-from gptcore.errors import UserError, closest
+from gptcore.errors import UserError, allowed, closest
 from gptcore.paths import path_kind
 from gptcore.recipe import Recipe, make_recipe
 
 MATRICES = Path(__file__).parents[1] / "matrices"  # the matrices that ship with the project
 DEFAULT_MODELS = {"bundled": "micro", "gpt2": "gpt2"}  # the baseline's model where a file names none
-_NAME = r"^\S(.*\S)?$"  # one line, nothing blank around it
+_NAME = r"^\S(.*\S)?$"
+_FILE_NAME = r"^[A-Za-z0-9][\w.-]*$"
+_NAMES = {
+    _NAME: "a name on one line, with nothing blank around it",
+    _FILE_NAME: "letters, digits, '.', '_' and '-', with a letter or digit first",
+}
 
 
 class _Part(BaseModel):
@@ -93,7 +98,7 @@ class Tune(BaseModel):
 class Matrix(_Part):
     """A validated matrix file: only combinations of values that no recipe allows can still fail."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$", description="by default the file's name")
+    name: str = Field(pattern=_FILE_NAME, description="by default the file's name")
     about: str = Field(default="", description="one line for `bench list`")
     published: str | None = Field(
         default=None, description="folder of bench/published with figures of its rows"
@@ -180,8 +185,10 @@ def _problem(error: ValidationError, raw: dict[str, Any]) -> str:
         return f"{place_text} is missing"
     value = repr(first["input"])
     value = value if len(value) <= 60 else value[:57] + "..."
+    if first["type"] == "string_pattern_mismatch":
+        return f"{place_text} = {value}: use {_NAMES[first['ctx']['pattern']]}"
     hint = " (a row begins with [[row]])" if place == ["row"] else ""
-    return f"{place_text} = {value}: {first['msg']}{hint}"
+    return f"{place_text} = {value}: {allowed([first])}{hint}"
 
 
 def _check_tables(matrix: Matrix, where: str) -> None:

@@ -23,7 +23,7 @@ from gptcore.backbones.checkpoint_files import (
     read_text,
 )
 from gptcore.backbones.config import ModelConfig
-from gptcore.errors import UserError
+from gptcore.errors import UserError, first_problem
 
 # Whole numbers: key -> field of ModelConfig, and the largest value that is believed.
 SIZES = {
@@ -140,8 +140,7 @@ def parse_config(raw: dict[str, Any], where: str) -> ModelConfig:
             tokenizer=raw.get("tokenizer", "gpt2"),
         )
     except ValidationError as error:  # n_head does not divide n_embd
-        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise UserError(f"{where}: {reason}") from error
+        raise UserError(f"{where}: {first_problem(error, ModelConfig)}") from error
 
 
 def _check_family(raw: dict[str, Any], where: str) -> None:

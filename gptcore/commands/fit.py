@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,24 +13,25 @@ from gptcore.commands.options import Device, FileOptions, with_options
 from gptcore.errors import UserError
 
 if TYPE_CHECKING:
+    from gptcore.classifier import Threshold
+    from gptcore.data.datasets import Dataset
     from gptcore.product.report import FitReport
+    from gptcore.recipe import Recipe
 
 
-@with_options
-def fit(
-    data: Annotated[
-        str, Argument(help="a CSV, TSV, JSON or Parquet file with labelled texts, or a data set's name")
-    ],
-    options: FileOptions,
+@dataclass(frozen=True, kw_only=True)
+class FitOptions:
+    """What is fitted, and where it goes. Each field's annotation is its help text."""
+
     recipe: Annotated[
         str,
         Option(
             help="a name, see `recipes`; a TOML file with a table [recipe]; best: what `python -m bench recommend` "
             "last chose for these data; or the folder of a recommendation"
         ),
-    ],
-    out: Annotated[Path, Option(help="folder for the classifier; it must not exist")],
-    seed: Annotated[int, Option(min=0, help="of the new head and the order of training")] = 0,
+    ]
+    out: Annotated[Path, Option(help="folder for the classifier; it must not exist")]
+    seed: Annotated[int, Option(min=0, help="of the new head and the order of training")] = 0
     cost_false_positive: Annotated[
         float | None,
         Option(
@@ -37,51 +39,68 @@ def fit(
             max=1000,
             help="two classes: how many missed positives one false positive costs; sets a threshold",
         ),
-    ] = None,
+    ] = None
     positive: Annotated[
         str | None, Option(help="the positive class of --cost-false-positive; default: the second label")
-    ] = None,
-    device: Device = "auto",
+    ] = None
+    device: Device = "auto"
+
+    def threshold(self, labels: tuple[str, ...]) -> Threshold | None:
+        """As its cost says; None without one. Raises UserError where the labels do not fit."""
+        from gptcore.product.fitting import threshold_for_cost
+
+        if self.cost_false_positive is None:
+            return None
+        return threshold_for_cost(self.cost_false_positive, self.positive, labels)
+
+
+@with_options
+def fit(
+    data: Annotated[
+        str, Argument(help="a CSV, TSV, JSON or Parquet file with labelled texts, or a data set's name")
+    ],
+    reading: FileOptions,
+    options: FitOptions,
 ) -> None:
     """Train a classifier on a labelled file and keep it in a folder.
 
     The validation part chooses the epochs and the temperature; then train and validation are trained on together. The
     test part is used once, at the end. The folder is opened again in a new process, and must answer the same.
     """
-    if positive is not None and cost_false_positive is None:
-        raise UserError(f"--positive {positive!r} needs --cost-false-positive")
+    if options.positive is not None and options.cost_false_positive is None:
+        raise UserError(f"--positive {options.positive!r} needs --cost-false-positive")
     from gptcore.data.datasets import load_dataset
-    from gptcore.product.folder import check_target, write_folder
+    from gptcore.product.folder import check_target
     from gptcore.product.recipes import find_recipe
 
-    check_target(out)
-    read = cache(lambda: load_dataset(data, options.reading()))
-    chosen = find_recipe(recipe, read)
-    loaded = read()
-    from gptcore.product.fitting import fit_to_keep, threshold_for_cost
+    check_target(options.out)
+    read = cache(lambda: load_dataset(data, reading.reading()))
+    chosen = find_recipe(options.recipe, read)
+    _fit_and_keep(chosen, read(), options)
+
+
+def _fit_and_keep(recipe: Recipe, data: Dataset, options: FitOptions) -> None:
+    from gptcore.product.fitting import fit_to_keep
+    from gptcore.product.folder import write_folder
     from gptcore.product.report import majority_warning
 
-    threshold = (
-        None
-        if cost_false_positive is None
-        else threshold_for_cost(cost_false_positive, positive, loaded.label_names)
-    )
-    for remark in (*loaded.notes, *(f"warning: {warning}" for warning in loaded.warnings)):
+    threshold = options.threshold(data.label_names)
+    for remark in (*data.notes, *(f"warning: {warning}" for warning in data.warnings)):
         _progress(remark)
-    echo(
-        f"{len(loaded.train):,} texts to train on, {len(loaded.validation):,} to validate, {len(loaded.test):,} to "
-        f"test; {len(loaded.label_names)} classes",
-        err=True,
+    _progress(
+        f"{len(data.train):,} texts to train on, {len(data.validation):,} to validate, {len(data.test):,} to test; "
+        f"{len(data.label_names)} classes"
     )
-    fitted = fit_to_keep(chosen, loaded, seed, None if device == "auto" else device, threshold, _progress)
-    written = write_folder(out, fitted, loaded, seed, cost_false_positive)
+    device = None if options.device == "auto" else options.device
+    fitted = fit_to_keep(recipe, data, options.seed, device, threshold, _progress)
+    written = write_folder(options.out, fitted, data, options.seed, options.cost_false_positive)
     for note in fitted.notes:
         _progress(f"note: {note}")
     for line in _summary(written.report):
         echo(_line(line))
     if (warning := majority_warning(written.report)) is not None:
         _progress(f"warning: {warning}")
-    echo(_line(f'saved: {out}; use it: python -m gptcore predict {out} "some text"'))
+    echo(_line(f'saved: {options.out}; use it: python -m gptcore predict {options.out} "some text"'))
 
 
 def _progress(line: str) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Argument, Option, echo
 
-from gptcore.commands.options import Device
+from gptcore.commands.options import Device, with_options
 from gptcore.data.options import ReadOptions
 from gptcore.errors import UserError
 from gptcore.paths import path_kind
@@ -22,76 +24,96 @@ if TYPE_CHECKING:
 LINES_AT_A_TIME = 1024
 
 
-def predict(
-    folder: Annotated[
-        Path, Argument(help="folder of a classifier, written by `fit` or `TextClassifier.save`")
-    ],
-    texts: Annotated[
-        list[str] | None, Argument(help="texts to classify; default: the lines of standard input")
-    ] = None,
+@dataclass(frozen=True, kw_only=True)
+class RowFileOptions:
+    """A file whose rows are to be answered, and how to read it. Each field's annotation is its help text."""
+
     file: Annotated[
         Path | None, Option(help="classify the rows of a CSV, TSV or JSON Lines file instead; needs --out")
-    ] = None,
-    out: Annotated[
-        Path | None, Option(help="with --file: the same rows with label, probability and cut")
-    ] = None,
+    ] = None
+    out: Annotated[Path | None, Option(help="with --file: the same rows with label, probability and cut")] = (
+        None
+    )
     text_column: Annotated[
         str | None,
         Option(help="column with the texts, if its name is not recognised; title,body joins several"),
-    ] = None,
-    encoding: Annotated[str | None, Option(help="file encoding, such as latin-1; default: UTF-8")] = None,
+    ] = None
+    encoding: Annotated[str | None, Option(help="file encoding, such as latin-1; default: UTF-8")] = None
     separator: Annotated[
         str | None, Option(help="column separator: one character, or tab; default: by file suffix")
-    ] = None,
+    ] = None
     no_header: Annotated[
         bool, Option("--no-header", help="the first line is data, not a header; columns are numbered from 1")
-    ] = False,
-    prefix: Annotated[str, Option(help="before the names of the new columns")] = "",
+    ] = False
+    prefix: Annotated[str, Option(help="before the names of the new columns")] = ""
+
+    def reading(self) -> ReadOptions:
+        """How to read the file. Raises UserError for an invalid value."""
+        return ReadOptions(
+            text_column=self.text_column,
+            encoding=self.encoding,
+            separator=self.separator,
+            header=not self.no_header,
+        )
+
+    def check(self, texts: Sequence[str]) -> None:
+        """Raises UserError for options that do not belong together, also with the texts that are given."""
+        if (self.file is None) != (self.out is None):
+            raise UserError("--file and --out belong together: name the file to read and the one to write")
+        if self.file is not None and texts:
+            raise UserError(f"give texts or --file {self.file}, not both")
+        if self.file is None and (self.reading() != ReadOptions() or self.prefix):
+            raise UserError("--text-column, --encoding, --separator, --no-header and --prefix need --file")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerOptions:
+    """How texts are answered."""
+
     long: Annotated[
         Literal["head", "head+tail", "window"],
         Option(
             help="what is read of a text that is too long: its first tokens, its first and last, or all of it in "
             "windows, whose probabilities are averaged"
         ),
-    ] = "head",
-    abstain: Annotated[
-        float, Option(min=0, max=1, help="no label below this probability; in hundredths")
-    ] = 0.0,
-    device: Device = "auto",
+    ] = "head"
+    abstain: Annotated[float, Option(min=0, max=1, help="no label below this probability; in hundredths")] = (
+        0.0
+    )
+    device: Device = "auto"
+
+    def check(self) -> None:
+        """Raises UserError for a threshold that validation data were not counted at."""
+        if abs(round(100 * self.abstain) - 100 * self.abstain) > 1e-9:
+            raise UserError(f"--abstain {self.abstain:g}: use hundredths, such as 0.8 or 0.95")
+
+
+@with_options
+def predict(
+    folder: Annotated[
+        Path, Argument(help="folder of a classifier, written by `fit` or `TextClassifier.save`")
+    ],
+    of_file: RowFileOptions,
+    how: AnswerOptions,
+    texts: Annotated[
+        list[str] | None, Argument(help="texts to classify; default: the lines of standard input")
+    ] = None,
 ) -> None:
     """Print the label of each text and its probability, or write them beside the rows of a file.
 
     A file is read row by row and keeps its other columns. If the command is interrupted, the same command resumes.
     """
-    if (file is None) != (out is None):
-        raise UserError("--file and --out belong together: name the file to read and the one to write")
-    if file is not None and texts:
-        raise UserError(f"give texts or --file {file}, not both")
+    of_file.check(texts or ())
+    how.check()
     for text in texts or ():
         if _is_file(text):
             raise UserError(
                 f"{text} is a file: to classify its rows use --file {text} --out answers{Path(text).suffix}"
             )
-    options = ReadOptions(
-        text_column=text_column, encoding=encoding, separator=separator, header=not no_header
-    )
-    if file is None and (options != ReadOptions() or prefix):
-        raise UserError("--text-column, --encoding, --separator, --no-header and --prefix need --file")
-    if round(100 * abstain) != 100 * abstain and abs(round(100 * abstain) - 100 * abstain) > 1e-9:
-        raise UserError(f"--abstain {abstain:g}: use hundredths, such as 0.8 or 0.95")
-    if file is None or out is None:
-        classifier = _opened(folder, device, abstain)
-        _print_answers(classifier, texts, long, abstain)
-        return
-    from gptcore.product.stream import Request, check_paths, predict_file
-
-    request = Request(folder, file, out, options, long, abstain, prefix)
-    check_paths(request)
-    classifier = _opened(folder, device, abstain)
-    counts = predict_file(classifier, request, lambda line: echo(line, err=True))
-    for line in _summary(classifier, counts, long):
-        echo(_printable(line))
-    echo(_printable(f"written: {out}"))
+    if of_file.file is None or of_file.out is None:
+        _print_answers(_opened(folder, how), texts, how)
+    else:
+        _answer_file(folder, of_file.file, of_file.out, of_file, how)
 
 
 def load_classifier(folder: Path, device: Device) -> TextClassifier:
@@ -105,10 +127,10 @@ def load_classifier(folder: Path, device: Device) -> TextClassifier:
     return TextClassifier.load(folder, device)
 
 
-def _opened(folder: Path, device: Device, abstain: float) -> TextClassifier:
-    classifier = load_classifier(folder, device)
-    if abstain:
-        echo(_bought(folder, abstain), err=True)
+def _opened(folder: Path, how: AnswerOptions) -> TextClassifier:
+    classifier = load_classifier(folder, how.device)
+    if how.abstain:
+        echo(_bought(folder, how.abstain), err=True)
     return classifier
 
 
@@ -120,23 +142,30 @@ def _is_file(text: str) -> bool:
         return False
 
 
-def _print_answers(
-    classifier: TextClassifier,
-    texts: list[str] | None,
-    long: Literal["head", "head+tail", "window"],
-    abstain: float,
-) -> None:
+def _answer_file(folder: Path, file: Path, out: Path, of_file: RowFileOptions, how: AnswerOptions) -> None:
+    from gptcore.product.stream import Request, check_paths, predict_file
+
+    request = Request(folder, file, out, of_file.reading(), how.long, how.abstain, of_file.prefix)
+    check_paths(request)
+    classifier = _opened(folder, how)
+    counts = predict_file(classifier, request, lambda line: echo(line, err=True))
+    for line in _summary(classifier, counts, how.long):
+        echo(_printable(line))
+    echo(_printable(f"written: {out}"))
+
+
+def _print_answers(classifier: TextClassifier, texts: list[str] | None, how: AnswerOptions) -> None:
     from gptcore.product.answers import answer
 
     n_cut = 0
     lines = iter(texts) if texts else (line.removesuffix("\n") for line in sys.stdin)
     while some := list(islice(lines, LINES_AT_A_TIME)):
-        found = answer(classifier, some, long, abstain)
+        found = answer(classifier, some, how.long, how.abstain)
         for label, probability in zip(found.labels, found.probabilities, strict=True):
             echo(f"{_printable(label)}\t{probability:.4f}")
         n_cut += int(found.cut.sum())
-    if n_cut and long != "window":
-        echo(_cut(classifier, n_cut, long), err=True)
+    if n_cut and how.long != "window":
+        echo(_cut(classifier, n_cut, how.long), err=True)
 
 
 def _bought(folder: Path, abstain: float) -> str:

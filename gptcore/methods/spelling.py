@@ -60,7 +60,7 @@ def known_method(train: Any) -> Train | Method:
     if isinstance(train, Method) or train in get_args(Train):
         return cast(Train | Method, train)
     names = ", ".join(repr(name) for name in (*get_args(Train), *_SHORT, *WITH_DEFAULTS))
-    raise ValueError(f"Input should be {names}, or a table {{ method = ... }}")
+    raise ValueError(f"use {names}, or a table {{ method = ... }}")
 
 
 def parse_method(table: Mapping[str, Any]) -> Method:

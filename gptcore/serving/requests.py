@@ -8,6 +8,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
+from gptcore.errors import allowed
 from gptcore.serving.limits import MIB, Limits
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -46,12 +47,12 @@ async def parsed(request: Request, model: type[Model], limits: Limits) -> Model:
     try:
         return model.model_validate_json(body, strict=True)
     except ValidationError as error:
-        found = error.errors(include_input=False, include_url=False)[0]
+        found = error.errors(include_url=False)[0]
         if found["type"] == "json_invalid":
             raise RefusedError(400, f"the body is not JSON: {found['msg']}") from None
         place = ".".join(map(str, found["loc"])) or "the body"
         expected = ", ".join(model.model_fields)
-        raise RefusedError(422, f"{place}: {found['msg']}; the keys are {expected}") from None
+        raise RefusedError(422, f"{place}: {allowed([found])}; the keys are {expected}") from None
 
 
 def check_texts(texts: list[str], limits: Limits) -> None:

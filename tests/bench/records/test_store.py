@@ -94,7 +94,7 @@ def test_no_study_says_how_to_get_one(tmp_path: Path) -> None:
         ),
         (
             lambda text: text.replace('"done"', '"finished"'),
-            r"does not fit its schema \(status: Input should",
+            r"does not fit its schema \(status: use 'done'",
         ),
         (
             lambda text: text.replace('"cpu": ', '"host": '),

@@ -68,7 +68,7 @@ def test_set_makes_a_row_pointless_and_says_so() -> None:
     ("overrides", "message"),
     [
         ({"learning_rate": 1}, "--set: unknown field 'learning_rate'"),
-        ({"lr": -1}, "--set: lr = -1: Input should be greater than 0"),
+        ({"lr": -1}, "--set: lr = -1: use more than 0"),
         ({"model": "nano"}, "--set model=nano: choose the model with --models"),
     ],
 )

@@ -1,0 +1,50 @@
+"""Runs a command line: what is wrong with it is one line, and exit code 2."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+from gptcore.errors import UserError, allowed
+
+if TYPE_CHECKING:
+    from typer import Typer
+
+UsageError: Any = typer.BadParameter.__base__  # of typer itself, or of the click that older versions stand on
+
+
+def run_app(app: Typer) -> NoReturn:
+    """Run it and exit: with code 2 after bad input, with that of `typer.Exit`, else with 0."""
+    try:
+        code = app(standalone_mode=False)
+    except UserError as error:
+        _refuse(str(error))
+    except UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # no arguments at all: the help is what to show
+            error.show()
+            sys.exit(2)
+        _refuse(usage_problem(error))
+    except typer.Abort:
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def usage_problem(error: Any) -> str:
+    """A wrong option or argument as one line: its name, the value, what is allowed, and where to read more."""
+    problems = getattr(error.__cause__, "errors", None)
+    hint = "" if error.ctx is None else f": see {error.ctx.command_path} --help"
+    if problems is None or getattr(error, "param", None) is None:
+        return f"{error.format_message().removesuffix('.')}{hint}"
+    found = problems()
+    value, name = found[0]["input"], error.param.get_error_hint().strip("'")
+    what = allowed(found).replace(f"{value!r} is not one of", "use one of").removesuffix(".")
+    return f"{name} {value}: {what}{hint}"
+
+
+def _refuse(message: str) -> NoReturn:
+    # Names and values from files may contain terminal control sequences.
+    line = "".join(c if c.isprintable() else " " for c in message)
+    typer.secho(f"error: {line.strip()}", fg="red", err=True)
+    sys.exit(2)

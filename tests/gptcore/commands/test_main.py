@@ -1,0 +1,81 @@
+"""What is wrong with a command line is one line that names the option, the value and what is allowed."""
+
+import re
+
+import pytest
+from typer import Exit, Typer
+
+from bench.cli import app as bench
+from gptcore.cli import app as gptcore
+from gptcore.commands.main import run_app
+from gptcore.errors import UserError
+
+
+def run(
+    app: Typer, words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> tuple[int, str, str]:
+    monkeypatch.setattr("sys.argv", ["program", *words])
+    with pytest.raises(SystemExit) as end:
+        run_app(app)
+    found = capsys.readouterr()
+    return int(end.value.code or 0), found.out, found.err
+
+
+@pytest.mark.parametrize(
+    ("app", "words", "said"),
+    [
+        (bench, ["plan", "--seeds", "0"], "--seeds 0: use 1 or more"),
+        (bench, ["plan", "--seeds", "x"], "--seeds x: use a whole number"),
+        (bench, ["run", "--margin", "x"], "--margin x: use a number"),
+        (bench, ["plan", "--metric", "f1"], "--metric f1: use one of 'accuracy', 'macro-f1', "),
+        (bench, ["recommend", "a.csv", "--margin", "99"], "--margin 99: use 50 or less"),
+        (bench, ["plan", "--nope"], "No such option: --nope"),
+        (bench, ["nope"], "No such command 'nope'"),
+        (bench, ["check"], "Missing argument 'file'"),
+        (bench, ["check", "a", "b"], "Got unexpected extra argument"),
+        (gptcore, ["fit", "a.csv", "--recipe", "nano"], "Missing option '--out'"),
+        (gptcore, ["predict", "a", "--abstain", "2"], "--abstain 2: use 1 or less"),
+    ],
+)
+def test_bad_options_are_one_line(app: Typer, words: list[str], said: str, monkeypatch, capsys) -> None:
+    code, out, err = run(app, words, monkeypatch, capsys)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: {said}")
+    assert len(err.splitlines()) == 1
+    assert err.endswith(" --help\n")
+
+
+@pytest.fixture
+def app() -> Typer:
+    made = Typer(add_completion=False, no_args_is_help=True, help="Does this.")
+
+    @made.command()
+    def end(code: int) -> None:
+        raise Exit(code)
+
+    @made.command()
+    def fail() -> None:
+        raise UserError("a  file\x1b[31m\nis red")
+
+    @made.command()
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    return made
+
+
+@pytest.mark.parametrize(("words", "code"), [(["end", "0"], 0), (["end", "3"], 3), (["stop"], 130)])
+def test_exit_codes(app: Typer, words: list[str], code: int, monkeypatch, capsys) -> None:
+    assert run(app, words, monkeypatch, capsys)[0] == code
+
+
+def test_an_error_from_a_file_is_one_line_without_control_characters(app: Typer, monkeypatch, capsys) -> None:
+    code, _, err = run(app, ["fail"], monkeypatch, capsys)
+    assert code == 2
+    assert err == "error: a  file [31m is red\n"
+
+
+def test_no_arguments_show_the_help(app: Typer, monkeypatch, capsys) -> None:
+    code, out, err = run(app, [], monkeypatch, capsys)
+    assert code == 2
+    assert re.search(r"Does this\.", out + err)
