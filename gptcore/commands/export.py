@@ -31,6 +31,9 @@ def export(
 
     The export is opened with that library and must give the same predictions of all test texts, or nothing is left.
     """
+    from gptcore.product.folder import check_target
+
+    check_target(out)  # before any data are read
     from gptcore.data.datasets import load_dataset
     from gptcore.export.export import export as export_folder
     from gptcore.product.report import read_report

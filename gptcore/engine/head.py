@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gptcore.backbones.info import HeadActivation
 
 HeadKind = Literal["linear", "mlp", "no_bias"]
-_ACTIVATIONS: dict[HeadActivation, Callable[[Tensor], Tensor]] = {
+ACTIVATIONS: dict[HeadActivation, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
     "relu": F.relu,
     "tanh": torch.tanh,
@@ -31,7 +31,7 @@ class MlpHead(nn.Module):
         super().__init__()
         self.dense = nn.Linear(width, width)
         self.out = nn.Linear(width, n_classes)
-        self._activate = _ACTIVATIONS[activation]
+        self._activate = ACTIVATIONS[activation]
 
     def forward(self, states: Tensor) -> Tensor:
         """(B, width) -> logits (B, n_classes)."""

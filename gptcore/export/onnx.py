@@ -31,10 +31,11 @@ from gptcore.data.tiktoken_tokenizer import GPT2_SPLIT_PATTERN, TiktokenTokenize
 from gptcore.data.tokenizer import Tokenizer
 from gptcore.engine.attention import RowAttention
 from gptcore.engine.classifier import positions_of, read_hidden
+from gptcore.engine.head import ACTIVATIONS
 from gptcore.engine.layout import Layout
 from gptcore.errors import UserError
 from gptcore.export.formats import ExportFormat
-from gptcore.export.head import LinearHead, exact, head_obstacle, linear_head, network_predictor
+from gptcore.export.head import NO_NETWORK, HeadLayers, exact, head_layers, network_predictor, predictor_of
 from gptcore.files import write_whole
 
 GRAPH, ABOUT, SCRIPT = "model.onnx", "classifier.json", "predict.py"
@@ -50,11 +51,13 @@ class Graph(nn.Module):
     """Tokens to logits. last_position: of a pad token that is read, where the layout keeps one."""
 
     def __init__(
-        self, backbone: Backbone, layout: Layout, head: LinearHead, last_position: int | None
+        self, backbone: Backbone, layout: Layout, head: HeadLayers, last_position: int | None
     ) -> None:
         super().__init__()
         self.backbone, self.layout, self.last_position = backbone, layout, last_position
-        self.weight, self.bias = nn.Parameter(head.weight.t()), nn.Parameter(head.bias)
+        self.weights = nn.ParameterList(layer.weight.t() for layer in head.layers)
+        self.biases = nn.ParameterList(layer.bias for layer in head.layers)
+        self.activate = None if head.activation is None else ACTIVATIONS[head.activation]
 
     def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
         """input_ids (B, T) int64, lengths (B,) int64 -> (B, n_labels) float32."""
@@ -67,13 +70,15 @@ class Graph(nn.Module):
         attend = RowAttention(self.layout.causal, real, None, positions, causal_below)
         hidden = self.backbone.run(rows, attend)
         # In float64, as scaled features may be large: the head is a small part of the work.
-        logits = read_hidden(self.layout, hidden, rows).double() @ self.weight + self.bias
-        return logits.float()
+        found = read_hidden(self.layout, hidden, rows).double() @ self.weights[0] + self.biases[0]
+        if self.activate is not None:
+            found = self.activate(found.float()).double() @ self.weights[1] + self.biases[1]
+        return found.float()
 
 
 def obstacle(classifier: TextClassifier) -> str | None:
-    """TF-IDF has no graph, and an MLP as a head none yet."""
-    return head_obstacle(classifier)
+    """TF-IDF has no graph."""
+    return NO_NETWORK if predictor_of(classifier) is None else None
 
 
 def write(classifier: TextClassifier, folder: Path) -> None:
@@ -82,7 +87,7 @@ def write(classifier: TextClassifier, folder: Path) -> None:
     predictor.network.adapter.merge()
     length = predictor.tokens_per_row
     last_position = length - 1 if layout.keep_one_pad else None
-    graph = Graph(predictor.network.backbone.cpu(), layout, linear_head(classifier), last_position)
+    graph = Graph(predictor.network.backbone.cpu(), layout, head_layers(classifier), last_position)
     folder.mkdir(parents=True)
     _export(graph.eval().requires_grad_(False), length, folder / GRAPH)
     files, about = _tokenizer(predictor.tokenizer)

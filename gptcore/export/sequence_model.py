@@ -35,15 +35,10 @@ def obstacle(classifier: TextClassifier) -> str | None:
     if not backbone.info.abilities.causal:
         return (
             "the class that transformers has for this architecture puts a pooler or a second layer before its head: "
-            "use --to onnx"
+            "use --to onnx, or fit it with head = 'mlp' for --to hf"
         )
-    if (reason := reading_obstacle(classifier)) is not None:
+    if (reason := reading_obstacle(classifier) or answer_obstacle(classifier)) is not None:
         return reason
-    if classifier.threshold is not None:
-        return (
-            f"it answers {classifier.threshold.positive!r} from a probability of {classifier.threshold.at:.4g}; "
-            "transformers always answers the most probable label: fit it without --cost-false-positive"
-        )
     if predictor.tokenizer.pad_id in predictor.tokenizer.suffix:
         return (
             "its texts end with the token that also fills up rows, which the head of transformers looks for"
@@ -57,6 +52,16 @@ def obstacle(classifier: TextClassifier) -> str | None:
     return None
 
 
+def answer_obstacle(classifier: TextClassifier) -> str | None:
+    """Why `transformers` would answer another label from the same logits; None where it would not."""
+    if classifier.threshold is None:
+        return None
+    return (
+        f"it answers {classifier.threshold.positive!r} from a probability of {classifier.threshold.at:.4g}; "
+        "transformers always answers the most probable label: fit it without --cost-false-positive"
+    )
+
+
 def reading_obstacle(classifier: TextClassifier) -> str | None:
     """Why a decoder's own forward pass, read at the last token of a text, is not this classifier; None where it is."""
     layout, recipe = exact(classifier), classifier.recipe
@@ -67,6 +72,12 @@ def reading_obstacle(classifier: TextClassifier) -> str | None:
             f"its head reads position = {recipe.position!r} of rows with padding = {recipe.padding!r}; the one of "
             "transformers reads the last token of the text: use position = 'last_real'"
         )
+    return method_obstacle(classifier)
+
+
+def method_obstacle(classifier: TextClassifier) -> str | None:
+    """Why no model of `transformers` has what the method has learned; None where one has."""
+    recipe = classifier.recipe
     if recipe.method.n_prompt:
         return (
             f"train = {recipe.train_name!r} puts vectors before a text, which no model of transformers does"
@@ -129,7 +140,9 @@ def sequence_model(classifier: TextClassifier, backbone: Backbone) -> PreTrained
         checkpoint_tensors(backbone) if isinstance(backbone, GPT) else inner(backbone).cpu().state_dict()
     )
     weights = {name: tensor for name, tensor in weights.items() if "lm_head" not in name}
-    model.base_model.load_state_dict(weights)
+    found = model.base_model.load_state_dict(weights, strict=False)
+    assert not found.unexpected_keys
+    assert all(name.startswith("pooler.") for name in found.missing_keys)  # it is of the head
     model.eval()
     return model
 

@@ -76,7 +76,7 @@ def test_transformers_opens_it_with_the_same_answers(kept, file, tmp_path, choic
         ({"position": "last", "attend_padding": False}, "position = 'last'"),
         ({"train": {"method": "prompt", "n": 2}}, "puts vectors before a text"),
         ({"attention": "bidirectional", "attend_padding": False}, "bidirectional"),
-        ({"position": "last_real", "head": "mlp"}, "head = 'mlp' cannot be exported yet"),
+        ({"position": "last_real", "head": "mlp"}, "head = 'mlp' has a hidden layer"),
         ({"cost": 5.0}, "always answers the most probable label"),
     ],
     ids=str,
@@ -111,10 +111,61 @@ def test_a_bias_that_has_no_place_is_refused_with_the_remedy(kept, checkpoint, f
         export(folder, load_dataset(file), "hf", tmp_path / "hf")
 
 
-def test_an_encoder_is_refused(kept, checkpoint, file, tmp_path) -> None:
-    folder = kept(model=str(checkpoint("bert", True)), attention="native", train="last_layer")
-    with pytest.raises(UserError, match="puts a pooler or a second layer before its head: use --to onnx"):
+ENCODER = {"attention": "native", "attend_padding": False, "position": "first", "head": "mlp"}
+
+
+@pytest.mark.parametrize(
+    ("family", "train"),
+    [
+        ("bert", "last_layer"),
+        ("distilbert", "lora"),
+        ("roberta", "last_block"),
+        *(
+            pytest.param(family, "last_layer", marks=pytest.mark.slow)
+            for family in ("xlm-roberta", "electra", "deberta-v2", "albert")
+        ),
+    ],
+)
+def test_encoders_with_the_head_of_their_class(kept, checkpoint, file, tmp_path, family, train) -> None:
+    folder = at_temperature(1.7, kept(model=str(checkpoint(family, True)), train=train, **ENCODER))
+    assert export(folder, load_dataset(file), "hf", tmp_path / "hf") == 24
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "hf").eval()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "hf")
+    rows = tokenizer(TEXTS, return_tensors="pt", padding=True, truncation=True)
+    with torch.no_grad():
+        logits = model(rows["input_ids"], attention_mask=rows["attention_mask"]).logits
+    expected = np.log(TextClassifier.load(folder).predict_proba(TEXTS))
+    np.testing.assert_allclose(logits.log_softmax(dim=1).numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("family", "changes", "reason"),
+    [
+        (
+            "bert",
+            {"head": "linear"},
+            "its head is one matrix, and that of bert .* a hidden layer of 16 with tanh",
+        ),
+        ("bert", {"train": "features"}, "a hidden layer of 100 with relu, and that of bert"),
+        ("bert", {"position": "mean_real"}, "its head reads position = 'mean_real' of rows"),
+        ("bert", {"attend_padding": True}, "attend_padding = true; the one of transformers reads the first"),
+        ("bert", {"attention": "causal", "position": "last_real"}, "its attention is causal"),
+        ("modernbert", {}, "the head of modernbert in transformers has more than two layers: use --to onnx"),
+    ],
+)
+def test_encoders_with_another_head_are_refused(
+    kept, checkpoint, file, tmp_path, family, changes, reason
+) -> None:
+    choices = {"train": "last_layer"} | ENCODER | changes
+    folder = kept(model=str(checkpoint(family, True)), **choices)
+    with pytest.raises(UserError, match=reason):
         export(folder, load_dataset(file), "hf", tmp_path / "hf")
+    assert not (tmp_path / "hf").exists()
+
+
+def test_a_folder_that_exists_is_refused_before_any_data_are_read(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["export", "none", "--data", "none.csv", "--out", str(tmp_path)])
+    assert "exists" in str(done.exception)
 
 
 def test_a_disagreement_leaves_nothing(kept, file, tmp_path, monkeypatch) -> None:

@@ -156,6 +156,12 @@ def test_every_kind_of_row_is_in_the_graph(kept, file, tmp_path, choices) -> Non
     check(kept(**choices), file, tmp_path / "onnx")
 
 
+@pytest.mark.parametrize("train", ["last_layer", pytest.param("features", marks=pytest.mark.slow)])
+def test_a_hidden_layer_in_the_head(kept, checkpoint, file, tmp_path, train) -> None:
+    model = {"model": str(checkpoint("bert", around=True)), "attention": "native", "attend_padding": False}
+    check(kept(**model, train=train, head="mlp", position="mean_real"), file, tmp_path / "onnx")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "family", ["gemma3_text", "qwen3", "bert", "roberta", "distilbert", "modernbert", "albert", "bloom"]
