@@ -18,6 +18,7 @@ FEWEST = 10  # n-grams of a text that is compared: of a shorter one, a single le
 MOST = 200  # n-grams kept of a longer text, chosen by their hash, so that the same ones of two texts are kept
 MOST_SHARED = 30  # texts with the same n-gram, beyond which only neighbours in the file are compared
 _PAIRS_AT_A_TIME = 50_000
+_TEXTS_AT_A_TIME = 1024  # whose n-grams are hashed together
 
 
 def near_pairs(texts: Sequence[str], threshold: float = THRESHOLD) -> np.ndarray:
@@ -29,7 +30,7 @@ def near_pairs(texts: Sequence[str], threshold: float = THRESHOLD) -> np.ndarray
     import numpy as np
     from scipy.sparse import csr_matrix
 
-    sets = [shingles(text) for text in texts]
+    sets = shingles(texts)
     used = np.array([at for at, found in enumerate(sets) if len(found) >= FEWEST], dtype=np.int64)
     if len(used) < 2:
         return np.empty((0, 2), dtype=np.int64)
@@ -58,20 +59,34 @@ def near_pairs(texts: Sequence[str], threshold: float = THRESHOLD) -> np.ndarray
     return np.concatenate(pairs) if pairs else np.empty((0, 2), dtype=np.int64)
 
 
-def shingles(text: str) -> np.ndarray:
-    """Hashes of a text's different n-grams, uint64, at most MOST of them."""
+def shingles(texts: Sequence[str]) -> list[np.ndarray]:
+    """Of each text the hashes of its different n-grams in ascending order, uint64, at most MOST of them."""
+    import numpy as np
+
+    sets = []
+    for begin in range(0, len(texts), _TEXTS_AT_A_TIME):
+        some = texts[begin : begin + _TEXTS_AT_A_TIME]
+        hashes, start = _hashes("".join(some)), 0
+        for text in some:
+            own = hashes[start : start + max(0, len(text) - N_GRAM + 1)]
+            own.sort()
+            is_new = np.ones(len(own), dtype=bool)
+            np.not_equal(own[1:], own[:-1], out=is_new[1:])
+            sets.append(own[is_new][:MOST])
+            start += len(text)
+    return sets
+
+
+def _hashes(text: str) -> np.ndarray:
+    """Of every n-gram of a text, in its order, uint64."""
     import numpy as np
 
     codes = np.frombuffer(text.encode("utf-32-le", "replace"), dtype=np.uint32).astype(np.uint64)
-    n = len(codes) - N_GRAM + 1
-    if n < 1:
-        return np.empty(0, dtype=np.uint64)
-    mixed = np.zeros(n, dtype=np.uint64)
+    mixed = np.zeros(max(0, len(codes) - N_GRAM + 1), dtype=np.uint64)
     for i in range(N_GRAM):
-        mixed = (mixed ^ codes[i : i + n]) * np.uint64(0x9E3779B97F4A7C15)
+        mixed = (mixed ^ codes[i : i + len(mixed)]) * np.uint64(0x9E3779B97F4A7C15)
         mixed ^= mixed >> np.uint64(29)
-    mixed.sort()
-    return np.asarray(mixed[np.append(True, mixed[1:] != mixed[:-1])][:MOST])
+    return mixed
 
 
 def _sharing(ids: np.ndarray, owners: np.ndarray, n: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,7 @@ def check_suspects(sample: Sample, firsts: Sequence[int]) -> list[Finding]:
 def out_of_fold(terms: Any, labels: np.ndarray) -> np.ndarray:
     """Probabilities (N, n_classes) of each text from a logistic regression that has not seen it."""
     import numpy as np
+    from joblib import parallel_config
     from sklearn.linear_model import SGDClassifier
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
@@ -57,7 +59,10 @@ def out_of_fold(terms: Any, labels: np.ndarray) -> np.ndarray:
         loss="log_loss", alpha=1 / (10 * n), max_iter=n_epochs, tol=None, average=True, random_state=0
     )
     folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=0)
-    return np.asarray(cross_val_predict(model, terms, labels, cv=folds, method="predict_proba"))
+    # In threads: the descent lets go of the interpreter's lock, and the texts are not copied for each fold.
+    with parallel_config(backend="threading", n_jobs=len(os.sched_getaffinity(0))):
+        found = cross_val_predict(model, terms, labels, cv=folds, method="predict_proba")
+    return np.asarray(found)
 
 
 def label_errors(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:

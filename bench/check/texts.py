@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from functools import cache
@@ -16,6 +17,7 @@ SHORT = 3  # letters and digits, below which a text says next to nothing
 RARE_SCRIPT = 0.05  # share of the texts, below which a script looks out of place
 N_LANGUAGE_TEXTS = 2000
 CUT_MATTERS = 0.01
+_ENOUGH = re.compile(rf"(?:[\W_]*+[^\W_]){{{SHORT}}}")
 
 
 def check_texts(sample: Sample) -> list[Finding]:
@@ -24,7 +26,7 @@ def check_texts(sample: Sample) -> list[Finding]:
 
 
 def _short(sample: Sample) -> list[Finding]:
-    short = [at for at, text in enumerate(sample.texts) if sum(map(str.isalnum, text[:200])) < SHORT]
+    short = [at for at, text in enumerate(sample.texts) if not _ENOUGH.match(text[:200])]
     if not short:
         return []
     share = f"{len(short):,} of {len(sample):,} texts have"
@@ -94,8 +96,11 @@ def _scripts(sample: Sample) -> list[Finding]:
 
 def script_of(text: str) -> str:
     """The script of most letters in a text, the first of equals; "" for a text without letters."""
-    counts = Counter(filter(None, map(_script, text[:500])))
-    return counts.most_common(1)[0][0] if counts else ""
+    counts: dict[str, int] = {}
+    for character, n in Counter(text[:500]).items():  # in the order of the text, each character once
+        if script := _script(character):
+            counts[script] = counts.get(script, 0) + n
+    return max(counts, key=counts.__getitem__) if counts else ""
 
 
 @cache

@@ -40,17 +40,16 @@ class SearchProgress(StudyProgress):
         return f"{', '.join(parts)}, seed {run.seed_index}"
 
     def done(self, run: PlannedRun, record: Record) -> str:
-        """The score that this phase may look at: values are chosen by accuracy, whatever the metric."""
+        """The score that this phase may look at. Values are chosen by validation accuracy, or by the metric."""
         assert record.metrics is not None
         assert record.cost is not None
-        if self.title.startswith("choosing"):
-            what, metric = "validation", ACCURACY
-            score: float | None = record.metrics.validation.accuracy
-        else:
-            what, metric = "test" if self.title == "the test part" else "held-out", self.metric
-            score = metric.score(record)
-        took, shown = record.cost.marginal_s, unit_of(metric).short(score)
-        return f"  {shown:>6} {what + ' ' + metric.title:<20}  {took:6.1f} s  {safe(self.name_of(run))}"
+        what, score = "held-out", self.metric.score(record)
+        if self.title == "the test part":
+            what = "test"
+        elif self.title.startswith("choosing") and self.metric is ACCURACY:
+            what, score = "validation", record.metrics.validation.accuracy
+        took, shown = record.cost.marginal_s, unit_of(self.metric).short(score)
+        return f"  {shown:>6} {what + ' ' + self.metric.title:<20}  {took:6.1f} s  {safe(self.name_of(run))}"
 
     def _eta(self) -> str:
         left = max(0.0, self.clock.left_s)

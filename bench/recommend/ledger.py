@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from bench.evidence.metric import ACCURACY
 from bench.evidence.results import Results, collect
 from bench.recommend.answer import Choice, choose
 from bench.recommend.costs import RowCosts, Took
@@ -51,8 +52,10 @@ class Ledger:
         tune = self.opened.values(self.opened.state.n_values)
         if tune is None:
             return Tuning((), ())
+        metric = self.opened.metric
+        score = None if metric is ACCURACY else metric.score  # on what the trial's own seed holds out
         try:
-            return tuning((self.opened.row(name),), tune, trial_seeds(tune, FIRST_SEED), self.trials)
+            return tuning((self.opened.row(name),), tune, trial_seeds(tune, FIRST_SEED), self.trials, score)
         except UserError as error:
             self.failed[name] = str(error)
             return None

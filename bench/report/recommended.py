@@ -110,11 +110,8 @@ def _beside_best(choice: Choice) -> str:
 def how_to_read(answer: Answer) -> tuple[str, ...]:
     """What tables and curve mean, a paragraph each."""
     metric = answer.results.metric
-    judged = (
-        ""
-        if metric is ACCURACY
-        else f" Rows are judged by {metric.title}; learning rates are chosen by accuracy."
-    )
+    judged = f" Rows are judged by {metric.title}, which also chooses learning rates, on texts of a seed of their own."
+    judged = "" if metric is ACCURACY else judged
     return (
         "Rows were chosen and compared on the rows outside the test part alone: each seed splits them anew into "
         "training texts, validation texts, which choose learning rates, epochs and penalties, and held-out texts, "
