@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
-import socket
 import ssl
 import subprocess
 import urllib.error
@@ -12,10 +10,10 @@ import urllib.error
 def plain_reason(error: Exception) -> str:
     """One line that says what a user can act on; the error's own words where nothing plainer is known."""
     if isinstance(error, urllib.error.HTTPError):
-        return f"the server answers {error.code} ({http.client.responses.get(error.code, 'unknown')})"
+        return f"the server answers {error.code} ({' '.join(error.reason.split())})"
     if isinstance(error, urllib.error.URLError) and isinstance(error.reason, Exception):
         return plain_reason(error.reason)
-    if isinstance(error, socket.gaierror):
+    if type(error).__name__ == "gaierror":  # of the module socket, which only downloads may import
         return "the name of its host cannot be looked up: no network, or no name server"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted here: {error.verify_message}"

@@ -30,7 +30,7 @@ NO_NAME = socket.gaierror(-2, "Name or service not known")
         (TimeoutError("not done after 60 s"), "not done after 60 s"),
         (
             urllib.error.HTTPError("http://localhost", 503, "busy", email.message.Message(), None),
-            "the server answers 503 (Service Unavailable)",
+            "the server answers 503 (busy)",
         ),
         (urllib.error.URLError("unknown url type"), "<urlopen error unknown url type>"),
         (OSError(101, "Network is unreachable"), "Network is unreachable"),
