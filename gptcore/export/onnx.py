@@ -73,7 +73,8 @@ class Graph(nn.Module):
         found = read_hidden(self.layout, hidden, rows).double() @ self.weights[0] + self.biases[0]
         if self.activate is not None:
             found = self.activate(found.float()).double() @ self.weights[1] + self.biases[1]
-        return found.float()
+        logits: Tensor = found.float()
+        return logits
 
 
 def obstacle(classifier: TextClassifier) -> str | None:
