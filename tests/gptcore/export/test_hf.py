@@ -118,7 +118,7 @@ ENCODER = {"attention": "native", "attend_padding": False, "position": "first", 
     ("family", "train"),
     [
         ("bert", "last_layer"),
-        ("distilbert", "lora"),
+        ("distilbert", {"method": "lora", "rank": 2, "targets": ["q_lin", "v_lin"]}),
         ("roberta", "last_block"),
         *(
             pytest.param(family, "last_layer", marks=pytest.mark.slow)
