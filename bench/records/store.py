@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
 from bench.records.record import SCHEMA_VERSION, Record
 from bench.records.speed import SpeedStudy
@@ -94,11 +95,25 @@ def save_record(folder: Path, record: Record) -> Path:
 
 def load_record(path: Path) -> Record:
     """One record. Raises UserError that names the file and the remedy if it is not a record."""
-    remedy = "move it away, and the run is repeated"
-    record = _parse(migrate(_read(path, remedy), path), Record, path, remedy)
+    record = _load_latest(path) or _load_any(path)
     if path.stem != record.run_id:
         raise UserError(f"{path} holds the record of {record.run_id}: give it that name or move it away")
     return record
+
+
+def _load_latest(path: Path) -> Record | None:
+    """A record of today's schema, read in one pass; None for any other file, which `_load_any` knows more about."""
+    try:
+        record = Record.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+    is_latest = record.schema_version == SCHEMA_VERSION and "schema_version" in record.model_fields_set
+    return record if is_latest else None
+
+
+def _load_any(path: Path) -> Record:
+    remedy = "move it away, and the run is repeated"
+    return _parse(migrate(_read(path, remedy), path), Record, path, remedy)
 
 
 def find_record(folder: Path, run_id: str) -> Record | None:
@@ -198,23 +213,17 @@ def dump_json(value: Any, indent: int = 0) -> str:
 
     A list of plain values is one line, a list of lists or objects has one line for each of them.
     """
-    pad = " " * (indent + 1)
+    pad = "\n" + " " * (indent + 1)
     if isinstance(value, dict) and value:
-        items = [f"{pad}{json.dumps(key)}: {dump_json(item, indent + 1)}" for key, item in value.items()]
-        return "{\n" + ",\n".join(items) + "\n" + " " * indent + "}"
-    if isinstance(value, list) and value and all(map(_is_numbers, value)):
-        # One call for all lines: a record has thousands. Without texts nothing else reads like a border of lists.
-        return (
-            "[\n" + pad + _line(value)[1:-1].replace("], [", "],\n" + pad + "[") + "\n" + " " * indent + "]"
-        )
-    if isinstance(value, list) and any(isinstance(item, list | dict) for item in value):
-        lines = [pad + _line(item) for item in value]
-        return "[\n" + ",\n".join(lines) + "\n" + " " * indent + "]"
+        lines = [f"{json.dumps(key)}: {dump_json(item, indent + 1)}" for key, item in value.items()]
+        return "{" + pad + f",{pad}".join(lines) + pad[:-1] + "}"
+    if isinstance(value, list) and not {list, dict}.isdisjoint(kinds := set(map(type, value))):
+        text = _line(value)[1:-1]  # one call for all lines: a record has thousands
+        border = "], [" if kinds == {list} else "}, {"
+        if len(kinds) > 1 or text.count(border) >= len(value):  # it is within a line too
+            return "[" + pad + f",{pad}".join(map(_line, value)) + pad[:-1] + "]"
+        return "[" + pad + text.replace(border, f"{border[0]},{pad}{border[-1]}") + pad[:-1] + "]"
     return _line(value)
-
-
-def _is_numbers(value: Any) -> bool:
-    return isinstance(value, list) and all(type(item) in (int, float) for item in value)
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
@@ -226,7 +235,7 @@ def _line(value: Any) -> str:
 
 def _to_text(model: BaseModel) -> str:
     # Through pydantic's own JSON, which turns what is not finite into null.
-    content = json.loads(model.model_dump_json())
+    content = from_json(model.model_dump_json())
     type(model).model_validate(content)  # what could not be read again is never written
     return dump_json(content) + "\n"
 
