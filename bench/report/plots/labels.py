@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 Point = tuple[float, float]
@@ -39,16 +41,27 @@ class Box(NamedTuple):
 
     def crosses(self, start: Point, end: Point) -> bool:
         """Whether a straight line touches the rectangle (Liang and Barsky 1984)."""
+        (x, y), (to_x, to_y) = start, end
+        # Nearly always the line lies wholly on one side.
+        if (x < self.x0 and to_x < self.x0) or (x > self.x1 and to_x > self.x1):
+            return False
+        if (y < self.y0 and to_y < self.y0) or (y > self.y1 and to_y > self.y1):
+            return False
         enter, leave = 0.0, 1.0
-        for axis, (low, high) in enumerate(((self.x0, self.x1), (self.y0, self.y1))):
-            move = end[axis] - start[axis]
-            if move == 0:
-                if not low <= start[axis] <= high:
-                    return False
-                continue
-            near, far = sorted(((low - start[axis]) / move, (high - start[axis]) / move))
-            enter, leave = max(enter, near), min(leave, far)
+        for a, b, low, high in ((x, to_x, self.x0, self.x1), (y, to_y, self.y0, self.y1)):
+            if a != b:
+                near, far = sorted(((low - a) / (b - a), (high - a) / (b - a)))
+                enter, leave = max(enter, near), min(leave, far)
         return enter <= leave
+
+
+@dataclass(frozen=True, eq=False)
+class Label:
+    """A place for the label of a point, and the line that leads to it."""
+
+    cost: float
+    box: Box
+    line: Line
 
 
 def place(
@@ -72,19 +85,21 @@ def place(
         # A line cannot keep off a point that all but coincides with its own.
         others = [dot for dot in dots if math.dist(point, dot.centre) > radius / 2]
         costs = [_cost(point, box, others, radius) for box in boxes]
-        candidates.append(sorted(zip(costs, boxes, strict=True), key=lambda pair: pair[0]))
+        labels = [Label(cost, box, (point, box.nearest(point))) for cost, box in zip(costs, boxes, strict=True)]
+        candidates.append(sorted(labels, key=lambda label: label.cost))
+    clash = cache(_clash)  # the attempts ask about the same pairs again and again
     order, rng = list(range(len(points))), random.Random(0)
     best, lowest = None, math.inf
     for attempt in range(1, ATTEMPTS + 1):
         # Labels close around a crowded point can wall it in: every other attempt leaves some good places.
         leave = (lambda: rng.random() < 0.1) if attempt % 2 == 0 else (lambda: False)
-        chosen = _greedy(points, candidates, order, leave)
+        chosen = _greedy(candidates, order, clash, leave)
         worst = next((index for index in order if index not in chosen), None)
         if worst is None:
-            cost = sum(cost for cost, _ in chosen.values())
+            cost = sum(label.cost for label in chosen.values())
             if cost < lowest:
-                best, lowest = [chosen[index][1] for index in range(len(points))], cost
-            worst = max(order, key=lambda index: chosen[index][0])
+                best, lowest = [chosen[index].box for index in range(len(points))], cost
+            worst = max(order, key=lambda index: chosen[index].cost)
         # Whoever fared worst comes early next time (Joslin and Clements 1999, "squeaky wheel").
         order.remove(worst)
         order.insert(rng.randrange(6), worst)
@@ -105,29 +120,31 @@ def _cost(point: Point, box: Box, others: Sequence[Box], radius: float) -> float
 
 
 def _greedy(
-    points: Sequence[Point],
-    candidates: Sequence[Sequence[tuple[float, Box]]],
+    candidates: Sequence[Sequence[Label]],
     order: Sequence[int],
+    clash: Callable[[Label, Label], bool],
     leave: Callable[[], bool],
-) -> dict[int, tuple[float, Box]]:
+) -> dict[int, Label]:
     """Each point's cheapest label that is free and not left; without the points after the first that has none."""
-    chosen: dict[int, tuple[float, Box]] = {}
-    lines: list[Line] = []
+    chosen: dict[int, Label] = {}
     for index in order:
-        for cost, box in candidates[index]:
-            line = (points[index], box.nearest(points[index]))
-            free = not any(box.overlaps(other) or other.crosses(*line) for _, other in chosen.values())
-            if (
-                free
-                and not any(box.crosses(*other) or _cross(line, other) for other in lines)
-                and not leave()
-            ):
-                chosen[index] = (cost, box)
-                lines.append(line)
+        for label in candidates[index]:
+            if not any(clash(other, label) for other in chosen.values()) and not leave():
+                chosen[index] = label
                 break
         else:
             break
     return chosen
+
+
+def _clash(one: Label, other: Label) -> bool:
+    """Whether two labels with their lines touch."""
+    return (
+        one.box.overlaps(other.box)
+        or one.box.crosses(*other.line)
+        or other.box.crosses(*one.line)
+        or _cross(one.line, other.line)
+    )
 
 
 def _cross(line: Line, other: Line) -> bool:
