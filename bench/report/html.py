@@ -87,7 +87,7 @@ def render(results: Results) -> str:
     verdicts, forest = judge(results), series.forest(results)
     serving = served_rows(results)
     plots = [plot for plot in (series.accuracy(results), series.accuracy_time(results)) if plot]
-    losses, validation = series.loss_curves(results), series.accuracy_curves(results)
+    panels = [series.accuracy_curves(results), series.loss_curves(results)]
     return page.get_template("report.html").render(
         results=results,
         study=results.study,
@@ -119,12 +119,10 @@ def render(results: Results) -> str:
         serving_headings=headings(serving),
         serving_note=f"{HOW_TO_READ} {shared_machine(results)}".strip(),
         plots=plots,
-        panels=[
-            (series.panels_title(results, "Validation accuracy, %, by epoch"), validation),
-            (series.panels_title(results, "Training loss, nats, by epoch"), losses),
-        ],
+        panels=panels,
         plot_data={
-            plot.name: asdict(plot) for plot in [*([forest] if forest else []), *plots, *losses, *validation]
+            plot.name: asdict(plot)
+            for plot in [*([forest] if forest else []), *plots, *panels[1].plots, *panels[0].plots]
         },
         families=series.KINDS,
         style=Markup(style),

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from statistics import fmean
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from bench.evidence.decide import Call
 from bench.evidence.pareto import weigh
 from bench.evidence.results import Results, RowResult
-from bench.records.record import Curves, Record
+from bench.report.curves import Curve, Drawn, curve_panels, training_loss, validation_accuracy
 from bench.report.forest import CALLS, forest_of
-from bench.report.plot_data import Axis, Line, Pairs, Plot, Point, Reference, Shape
-from bench.report.plots.limits import curves_title, first_curves, first_panels
+from bench.report.plot_data import Axis, Line, Plot, Point, Reference, Shape
 from bench.report.plots.style import BASELINE, FAMILIES, OTHER, Family, family
 from bench.report.text import interval, percent, sanitize, seconds
 from gptcore.wording import pluralise
@@ -24,6 +22,13 @@ _SHAPES: dict[Call, Shape] = {
     **{"better": "up", "worse": "down", "no difference": "square"},
     **{"undecided": "circle-hollow", "model better": "up-hollow", "model worse": "down-hollow"},
 }
+
+
+class Panels(NamedTuple):
+    """Small plots that share their axes."""
+
+    title: str
+    plots: list[Plot]
 
 
 def forest(results: Results) -> Plot | None:
@@ -121,66 +126,36 @@ def accuracy_time(results: Results) -> Plot | None:
     )
 
 
-def loss_curves(results: Results) -> list[Plot]:
+def loss_curves(results: Results) -> Panels:
     """One panel per row: training loss (nats) of every seed by epoch, over the baseline's."""
-
-    def points(curves: Curves) -> Pairs:
-        # Steps to an epoch, so that rows of different batch sizes share an axis.
-        steps = curves.epochs[0].step / curves.epochs[0].epoch if curves.epochs else 1
-        return [(round(point.step / steps, 4), round(point.loss, 4)) for point in curves.losses]
-
-    return _panels(results, "loss", "training loss, nats", points)
+    return _panels(results, training_loss, "loss", "Training loss, nats, by epoch", "training loss, nats")
 
 
-def accuracy_curves(results: Results) -> list[Plot]:
+def accuracy_curves(results: Results) -> Panels:
     """One panel per row: validation accuracy of every seed by epoch, over the baseline's."""
-
-    def points(curves: Curves) -> Pairs:
-        return [(float(point.epoch), _percent(point.validation_accuracy)) for point in curves.epochs]
-
-    return _panels(results, "validation", "validation accuracy, %", points)
+    title = "Validation accuracy, %, by epoch"
+    return _panels(results, validation_accuracy, "validation", title, "validation accuracy, %")
 
 
-def panels_title(results: Results, title: str) -> str:
-    """The title of one panel per row, which says so where not all rows or seeds are drawn."""
-    return first_panels(_with_curves(results), curves_title(title, len(results.study.seeds)))[1]
+def _panels(results: Results, drawn: Drawn, name: str, title: str, label: str) -> Panels:
+    def line(curve: Curve, kind: Literal["curve", "behind"], family: int, *of_run: str) -> Line:
+        return Line([(_rounded(x), _rounded(y)) for x, y in curve.points], kind, family, *of_run)
 
-
-def _with_curves(results: Results) -> list[RowResult]:
-    return [
-        row
-        for row in results.finished
-        if any(run.curves for run in row.done) and results.first_with_recipe(row) is row
+    shown, title = curve_panels(results, drawn, title)
+    plots = []
+    for i, panel in enumerate(shown):
+        kind = _family(results, panel.row)
+        behind = [line(curve, "behind", 0) for curve in panel.behind]
+        own = [line(one, "curve", kind, f"seed {one.run.seed_index}", one.run.run_id) for one in panel.curves]
+        plots.append((f"{name}-{i}", sanitize(panel.row.name), (*behind, *own)))
+    everything = [
+        pair for _, _, lines in plots for one in lines if one.kind == "curve" for pair in one.points
     ]
-
-
-def _panels(results: Results, name: str, label: str, points: Callable[[Curves], Pairs]) -> list[Plot]:
-    def curves(result: RowResult | None) -> list[tuple[Record, Pairs]]:
-        found = [(run, points(run.curves)) for run in (result.done if result else []) if run.curves]
-        return first_curves([(run, pairs) for run, pairs in found if pairs])
-
-    rows, _ = first_panels(_with_curves(results), "")
-    rows = [row for row in rows if curves(row)]
-    everything = [pair for row in rows for _, pairs in curves(row) for pair in pairs]
     if not everything:
-        return []
+        return Panels(title, [])
     (left, right), (low, high) = (_around(*values) for values in zip(*everything, strict=True))
-    panels = []
-    for i, row in enumerate(rows):
-        kind, baseline = _family(results, row), results.baseline_of(row)
-        behind = [Line(pairs, "behind", 0) for _, pairs in curves(baseline)] if row is not baseline else []
-        own = [Line(pairs, "curve", kind, f"seed {run.seed_index}", run.run_id) for run, pairs in curves(row)]
-        panels.append(
-            Plot(
-                f"{name}-{i}",
-                sanitize(row.name),
-                Axis("epoch", left, right),
-                Axis(label, low, high),
-                lines=(*behind, *own),
-                compact=True,
-            )
-        )
-    return panels
+    x, y = Axis("epoch", left, right), Axis(label, low, high)
+    return Panels(title, [Plot(key, row, x, y, lines=lines, compact=True) for key, row, lines in plots])
 
 
 def _family(results: Results, result: RowResult) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from statistics import fmean
 
 from matplotlib.figure import Figure
@@ -11,10 +11,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from bench.evidence.results import Results, RowResult
-from bench.records.record import Curves
+from bench.report.curves import Drawn, curve_panels, training_loss, validation_accuracy
 from bench.report.plots import style
 from bench.report.plots.canvas import SMALL, log_x, new_figure
-from bench.report.plots.limits import MOST_LABELS, curves_title, first_curves, first_panels
+from bench.report.plots.limits import MOST_LABELS
 from bench.report.plots.marks import (
     BEHIND,
     MAJORITY,
@@ -155,61 +155,40 @@ def model_size(results: Results, rows: Sequence[RowResult], title: str) -> Figur
 
 def loss_curves(results: Results, title: str) -> Figure:
     """One panel per row: training loss of every seed by epoch, over the baseline's."""
-
-    def points(curves: Curves) -> tuple[list[float], list[float]]:
-        # Steps to an epoch, so that rows of different batch sizes share an axis.
-        steps = curves.epochs[0].step / curves.epochs[0].epoch if curves.epochs else 1
-        return [p.step / steps for p in curves.losses], [p.loss for p in curves.losses]
-
-    return _small_multiples(results, title, points)
+    return _small_multiples(results, training_loss, title)
 
 
 def accuracy_curves(results: Results, title: str) -> Figure:
     """One panel per row: validation accuracy of every seed by epoch, over the baseline's."""
-
-    def points(curves: Curves) -> tuple[list[float], list[float]]:
-        epochs = curves.epochs
-        return [float(p.epoch) for p in epochs], [100 * p.validation_accuracy for p in epochs]
-
-    return _small_multiples(results, title, points, majority=True)
+    return _small_multiples(results, validation_accuracy, title, majority=True)
 
 
-def _small_multiples(
-    results: Results,
-    title: str,
-    points: Callable[[Curves], tuple[list[float], list[float]]],
-    majority: bool = False,
-) -> Figure:
-    def lines(result: RowResult | None) -> list[tuple[list[float], list[float]]]:
-        curves = [points(run.curves) for run in (result.done if result else []) if run.curves]
-        return first_curves([(x, y) for x, y in curves if x])
-
-    rows = [r for r in results.finished if lines(r) and results.first_with_recipe(r) is r]
-    rows, title = first_panels(rows, curves_title(title, len(results.study.seeds)))
+def _small_multiples(results: Results, drawn: Drawn, title: str, majority: bool = False) -> Figure:
+    shown, title = curve_panels(results, drawn, title)
     # Long names take wider panels.
-    wide = any(len(row.name) > _PANEL_NAME for row in rows)
-    n_columns = min(3 if wide else 5, len(rows))
-    n_lines = math.ceil(len(rows) / n_columns)
+    wide = any(len(panel.row.name) > _PANEL_NAME for panel in shown)
+    n_columns = min(3 if wide else 5, len(shown))
+    n_lines = math.ceil(len(shown) / n_columns)
     figure = new_figure(1.6 + (1.3 if n_columns > 3 else 1.8) * n_lines, title)
-    panels = figure.subplots(n_lines, n_columns, sharex=True, sharey=True, squeeze=False)
-    for axes, row in zip(panels.flat, rows, strict=False):
+    places = figure.subplots(n_lines, n_columns, sharex=True, sharey=True, squeeze=False)
+    for axes, panel in zip(places.flat, shown, strict=False):
         # The baseline is behind every other row, and stands out in its own panel.
-        if row is not (baseline := results.baseline_of(row)):
-            for x, y in lines(baseline):
-                axes.plot(x, y, **BEHIND)
-        for x, y in lines(row):
-            axes.plot(x, y, color=family_of(results, row).colour, linewidth=1.2)
+        for curve in panel.behind:
+            axes.plot(*zip(*curve.points, strict=True), **BEHIND)
+        for curve in panel.curves:
+            colour = family_of(results, panel.row).colour
+            axes.plot(*zip(*curve.points, strict=True), color=colour, linewidth=1.2)
         if majority:
             axes.axhline(100 * results.majority, **MAJORITY)
-        axes.set_title(name_of(row, 36 if wide else _PANEL_NAME), fontsize=SMALL, loc="left")
+        axes.set_title(name_of(panel.row, 36 if wide else _PANEL_NAME), fontsize=SMALL, loc="left")
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axes.grid()
-    for column in panels[:, len(rows) - (n_lines - 1) * n_columns :].T:
+    for column in places[:, len(shown) - (n_lines - 1) * n_columns :].T:
         column[-1].set_visible(False)
         column[-2].tick_params(labelbottom=True)
-    families = dict.fromkeys(family_of(results, row) for row in rows)
+    families = dict.fromkeys(family_of(results, panel.row) for panel in shown)
     handles = [Line2D([], [], color=kind.colour, label=kind.label) for kind in families]
-    if lines(results.baseline):
+    if any(panel.behind for panel in shown) or any(panel.row is results.baseline for panel in shown):
         handles.append(Line2D([], [], **BEHIND, label="baseline, for comparison"))
     if majority:
         handles.append(majority_handle(results))

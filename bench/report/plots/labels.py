@@ -85,7 +85,9 @@ def place(
         # A line cannot keep off a point that all but coincides with its own.
         others = [dot for dot in dots if math.dist(point, dot.centre) > radius / 2]
         costs = [_cost(point, box, others, radius) for box in boxes]
-        labels = [Label(cost, box, (point, box.nearest(point))) for cost, box in zip(costs, boxes, strict=True)]
+        labels = [
+            Label(cost, box, (point, box.nearest(point))) for cost, box in zip(costs, boxes, strict=True)
+        ]
         candidates.append(sorted(labels, key=lambda label: label.cost))
     clash = cache(_clash)  # the attempts ask about the same pairs again and again
     order, rng = list(range(len(points))), random.Random(0)

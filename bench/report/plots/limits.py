@@ -18,11 +18,6 @@ def first_panels(rows: list[_T], title: str) -> tuple[list[_T], str]:
     return rows[:MOST_PANELS], f"{title} (the first {MOST_PANELS} of {len(rows)} rows)"
 
 
-def first_curves(curves: list[_T]) -> list[_T]:
-    """The curves that are drawn of a row."""
-    return curves[:MOST_CURVES]
-
-
 def curves_title(title: str, n_seeds: int) -> str:
     """The title of curves, which says so where not every seed is drawn."""
     return title if n_seeds <= MOST_CURVES else f"{title} (the first {MOST_CURVES} of {n_seeds} seeds)"

@@ -53,7 +53,7 @@ def test_accuracy_against_time_and_the_rows_that_none_beats(results: Results) ->
 
 
 def test_curves_stand_over_the_baselines(results: Results) -> None:
-    for panels in (series.loss_curves(results), series.accuracy_curves(results)):
+    for _, panels in (series.loss_curves(results), series.accuracy_curves(results)):
         baseline, other = panels[0], panels[1]
         assert [line.kind for line in baseline.lines] == ["curve"] * 3
         assert [line.kind for line in other.lines] == ["behind"] * 3 + ["curve"] * 3
@@ -62,18 +62,18 @@ def test_curves_stand_over_the_baselines(results: Results) -> None:
     run = results.row("baseline").done[0]
     assert run.curves
     last = run.curves.epochs[-1]
-    line = series.accuracy_curves(results)[0].lines[0]
+    line = series.accuracy_curves(results).plots[0].lines[0]
     assert line.run == run.run_id
     assert line.points[-1] == (last.epoch, pytest.approx(100 * last.validation_accuracy, abs=1e-3))
     # Losses are by epoch, whatever the batch size: the last is at the end of the last epoch.
-    assert series.loss_curves(results)[0].lines[0].points[-1][0] == pytest.approx(last.epoch)
+    assert series.loss_curves(results).plots[0].lines[0].points[-1][0] == pytest.approx(last.epoch)
 
 
 def test_without_runs_there_is_nothing_to_draw(study: Study, records: list[Record]) -> None:
     nothing = collect(study, [])
     assert series.accuracy(nothing) is None
     assert series.accuracy_time(nothing) is None
-    assert series.loss_curves(nothing) == []
+    assert series.loss_curves(nothing).plots == []
     few = study.model_copy(update={"rows": [study.row("tf-idf")], "baseline": "tf-idf"})
     assert series.accuracy_time(collect(few, records)) is None
-    assert series.accuracy_curves(collect(few, records)) == []
+    assert series.accuracy_curves(collect(few, records)).plots == []
