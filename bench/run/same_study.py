@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,8 +54,9 @@ def check_same_study(folder: Path, study: Study, records: Mapping[str, Record]) 
     for record in records.values():
         if record.status != "skipped" and (what := difference(record, study)):
             raise UserError(f"{folder} holds {what}: choose another folder with --out")
-    if any(record.status == "done" for record in records.values()):
-        _check_weights(folder, study)
+    done = {record.recipe_id for record in records.values() if record.status == "done"}
+    if done:
+        _check_rows(folder, study, done)
 
 
 def difference(record: Record, study: Study) -> str | None:
@@ -88,17 +89,30 @@ def metric_of(folder: Path, asked: MetricName | None, records: Mapping[str, Reco
     return asked
 
 
-def _check_weights(folder: Path, study: Study) -> None:
-    """Weights divide the significance level between rows, so they may not be chosen after seeing results."""
+def _check_rows(folder: Path, study: Study, done: Collection[str]) -> None:
+    """A row with results keeps its recipe, or the report would lose them without a word.
+
+    Weights divide the significance level between rows, so they may not be chosen after seeing results. done: ids of
+    the recipes that have finished runs.
+    """
     try:
-        before = {row.name: row.weight for row in load_study(folder).rows}
-    except UserError:  # no manifest, or a damaged one: nothing is known of its weights
+        before = {row.name: row for row in load_study(folder).rows}
+    except UserError:  # no manifest, or a damaged one: nothing is known of its rows
         return
     for row in study.rows:
-        if row.weight != (was := before.get(row.name)):
+        was = before.get(row.name)
+        if row.weight != (weight := was.weight if was else None):
             raise UserError(
-                f"row {row.name!r}: weight = {_weight(row.weight)}, but {folder} has results with {_weight(was)}: "
+                f"row {row.name!r}: weight = {_weight(row.weight)}, but {folder} has results with {_weight(weight)}: "
                 "weights must be fixed before the first run: restore it, or choose another folder with --out"
+            )
+        if was and was.recipe.id in done and was.recipe.id != row.recipe.id:
+            matters = row.recipe.choices().keys() | was.recipe.choices().keys()
+            changed = row.recipe.differences(was.recipe)
+            name, (then, now) = next((name, each) for name, each in changed.items() if name in matters)
+            raise UserError(
+                f"row {row.name!r}: {name} = {now!r}, but {folder} has results of that row with {then!r}: restore it, "
+                "rename the row, or choose another folder with --out"
             )
 
 

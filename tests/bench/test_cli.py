@@ -610,9 +610,12 @@ def test_a_part_of_the_study_in_the_folder_leaves_it_whole(
     assert "the report still covers all of it (3 rows x 2 seeds)" in in_copy.words
     (tmp_path / "copy").rename(tmp_path / "study")
     changed = bench("run", *study, "--only", "tfidf", "--seeds", "1", "--set", "lr=1e-4")
-    assert "will cover only this study; other records there are kept" in changed.words
-    assert manifest.read_bytes() != whole
-    assert no_report == [3, 6, 6, 7]  # after the first seed, then at the end of each call
+    assert changed.code == 2
+    assert "row 'baseline': lr = 0.0001, but study has results of that row with 0.001" in one_line(changed)
+    assert manifest.read_bytes() == whole
+    longer = bench("plan", *study, "--only", "tfidf", "--seeds", "3")
+    assert "will cover only this study; other records there are kept" in longer.words
+    assert no_report == [3, 6, 6]  # after the first seed, then at the end of each call
 
 
 def test_seeds_that_have_grown_are_a_look_of_the_same_scheme(

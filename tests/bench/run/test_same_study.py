@@ -115,6 +115,27 @@ def test_weights_are_fixed_before_the_first_run(
     check_same_study(tmp_path, toy_study([base, new.model_copy(update={"weight": None})]), records)
 
 
+def test_a_row_with_results_keeps_its_recipe(
+    toy_study: Callable[..., Study], toy_record: MakeRecord, tmp_path: Path
+) -> None:
+    base = Row(name="base", recipe=Recipe())
+    row = Row(name="row", recipe=Recipe(epochs=3), against="base")
+    save_study(tmp_path, toy_study([base, row]))
+    records = {record.run_id: record for record in [toy_record(row.recipe)]}
+    other = row.model_copy(update={"recipe": Recipe(epochs=4, lora_rank=2)})
+    with pytest.raises(
+        UserError, match=r"row 'row': epochs = 4, but .* with 3: restore it, rename the row, or .*--out"
+    ):
+        check_same_study(tmp_path, toy_study([base, other]), records)
+    check_same_study(tmp_path, toy_study([base, other]), {})  # nothing has run yet
+    check_same_study(tmp_path, toy_study([base, other.model_copy(update={"name": "renamed"})]), records)
+    # No run of this row has finished, and a field that does not matter to it may change.
+    changed = base.model_copy(update={"recipe": Recipe(lr=1.0)})
+    check_same_study(tmp_path, toy_study([changed, row]), records)
+    same = row.model_copy(update={"recipe": Recipe(epochs=3, lora_rank=2)})
+    check_same_study(tmp_path, toy_study([base, same]), records)
+
+
 def test_the_metric_is_fixed_before_the_first_run(
     toy_study: Callable[..., Study], toy_record: MakeRecord, tmp_path: Path
 ) -> None:
