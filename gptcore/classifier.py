@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from gptcore.backbones.weights import weights_fingerprint
 from gptcore.calibration import tempered
@@ -22,6 +22,7 @@ from gptcore.engine.engine import Engine
 from gptcore.errors import UserError, first_problem
 from gptcore.files import write_whole
 from gptcore.recipe import Recipe
+from gptcore.schema import Part
 from gptcore.training.build import Base, build_backbone, build_classifier
 from gptcore.training.logistic import LogisticFit
 from gptcore.training.predictors import FeaturesPredictor, NetworkPredictor, Predictor, TfidfPredictor
@@ -34,19 +35,15 @@ TENSORS, DESCRIPTION = "classifier.safetensors", "classifier.json"
 FORMAT = 1  # of the two files: raise it with every change that an older version would misread
 
 
-class Threshold(BaseModel):
+class Threshold(Part):
     """Of two classes, `positive` is answered where its probability is at least `at`, and else the other one."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     positive: str
     at: float = Field(gt=0, lt=1)
 
 
-class Description(BaseModel):
+class Description(Part):
     """What `classifier.json` says."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: int
     recipe: Recipe

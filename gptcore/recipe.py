@@ -27,6 +27,7 @@ from gptcore.errors import UserError, first_problem
 from gptcore.methods.base import Method
 from gptcore.methods.lora import Lora, Scaling
 from gptcore.methods.spelling import METHOD_FIELDS, NAMED, Train, known_method, older_fields, spell_out
+from gptcore.schema import Part
 
 Position = Literal["first", "last", "last_real", "mean", "mean_real"]
 TFIDF = "tfidf"  # the `model` that is no GPT: TF-IDF and logistic regression, the baseline of any such table
@@ -229,10 +230,8 @@ class Recipe(BaseModel):
         return {name: (theirs[name], mine[name]) for name in mine if mine[name] != theirs[name]}
 
 
-class Seeds(BaseModel):
+class Seeds(Part):
     """What is random in a run: the new head's (and random weights') values, the order of training, the split."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     init: int = Field(default=123, ge=0)
     order: int = Field(default=123, ge=0)

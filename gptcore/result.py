@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from gptcore.recipe import Recipe, Seeds
+from gptcore.schema import Part
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,12 +26,6 @@ Count = Annotated[int, Field(ge=0, le=10**18)]
 Loss = Annotated[float, Field(ge=-1e39, le=1e39)]  # of float32
 
 CUT_SHARE = 0.01  # of the texts, from which on it is warned that they are cut
-
-
-class Part(BaseModel):
-    """A part of a record."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="null")
 
 
 class Epoch(Part):

@@ -8,6 +8,9 @@ from hypothesis import settings
 
 from gptcore.backbones.config import ModelConfig
 from gptcore.backbones.gpt import GPT
+from tests.browsing import browser
+
+__all__ = ["browser"]  # a fixture of the tests of pages
 
 torch.set_num_threads(1)  # toy tensors gain nothing from threads, and a busy machine makes them slow
 

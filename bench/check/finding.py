@@ -44,9 +44,3 @@ class Sample:
 def quoted(text: str, n: int = 60) -> str:
     """A text in quotes on one line, cut; what cannot be seen is escaped."""
     return repr(text if len(text) <= n else text[: n - 1] + "…")
-
-
-def rows(n: int, verb: str = "") -> str:
-    """1 row, or so many rows, with a verb in the right number: rows(2, "has|have")."""
-    one, _, many = verb.partition("|")
-    return f"{n:,} {'row' if n == 1 else 'rows'}" + (f" {one if n == 1 else many}" if verb else "")

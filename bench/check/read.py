@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.check.finding import N_SHOWN, Finding, Sample, rows
+from bench.check.finding import N_SHOWN, Finding, Sample
 from gptcore.data.checks import blank_before_quote, label_problem, line_breaks, text_problem
 from gptcore.data.columns import Choice, RawTable, choose_columns, is_nameless
 from gptcore.data.datasets import DATASETS, load_dataset
@@ -13,6 +13,7 @@ from gptcore.data.labels import label_name, mixed_types_warning, parse_label_nam
 from gptcore.data.options import ReadOptions
 from gptcore.data.tables import parts_of, read_raw, texts_of
 from gptcore.errors import UserError
+from gptcore.wording import pluralise
 
 GROUP_WORDS = (
     "user",
@@ -80,7 +81,7 @@ def _read(path: Path, options: ReadOptions, part: str | None) -> tuple[Sample, l
     findings = [
         Finding(
             "problem",
-            f"{rows(len(found), 'cannot|cannot')} be used: {problem}",
+            f"{pluralise(len(found), 'row')} cannot be used: {problem}",
             tuple(f"{where}{raw.unit} {raw.numbers[at]}" for at in found[:N_SHOWN]),
             "fix or remove them: training refuses the file until then",
         )

@@ -18,7 +18,7 @@ from bench.evidence.metric import METRICS
 from bench.records.facts import dataset_facts
 from bench.records.study import Study
 from bench.report.outlook import design_note
-from bench.report.text import class_counts, sanitize
+from bench.report.text import class_counts, file_size, sanitize
 from bench.report.units import unit_of
 from bench.run.environment import differences
 from bench.run.study_run import StudyRun
@@ -235,16 +235,12 @@ def show_total(
         parts.append(pluralise(len(todo) - len(known), "run") + " of unknown time")
     size = sum(n_bytes or 0 for n_bytes in weights.values())
     unknown = [model for model, n_bytes in weights.items() if n_bytes is None]
-    parts.append(f"{_bytes(size)} to download" if size else "nothing to download")
+    parts.append(f"{file_size(size)} to download" if size else "nothing to download")
     if unknown:
         parts[-1] = f"the weights of {', '.join(unknown)} to download" + (
-            f" and {_bytes(size)} more" if size else ""
+            f" and {file_size(size)} more" if size else ""
         )
     console.print(f"forecast for {len(todo)} runs: {safe(', '.join(parts))}")
-
-
-def _bytes(n: int) -> str:
-    return f"{n / 1e9:.1f} GB" if n >= 1e9 else f"{n / 1e6:.0f} MB"
 
 
 def show_plan(plan: Sequence[PlannedRun], predictions: Mapping[str, Prediction]) -> None:

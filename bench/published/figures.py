@@ -8,9 +8,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from gptcore.errors import closest
+from gptcore.schema import Part
 
 Metric = Literal["accuracy", "error", "matthews", "f1", "average"]
 UNKNOWN: Literal["unknown"] = "unknown"
@@ -27,10 +28,6 @@ def decimals(figure: Decimal) -> int:
     return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 def _whole(value: Any, remedy: str) -> Any:
     """A whole number of 1 to MOST_ITEMS, or "unknown". Raises ValueError."""
     is_whole = isinstance(value, int) and not isinstance(value, bool)
@@ -39,7 +36,7 @@ def _whole(value: Any, remedy: str) -> Any:
     raise ValueError(f"{remedy}, 1 to {MOST_ITEMS:,}, or {UNKNOWN!r} where the source does not say")
 
 
-class Column(_Part):
+class Column(Part):
     """What a figure is of: a metric on one set of test items."""
 
     name: str = Field(description="what the source calls it")
@@ -73,7 +70,7 @@ class Column(_Part):
         return -100 if self.metric == "matthews" else 0
 
 
-class Row(_Part):
+class Row(Part):
     """A row: its figure in each column, in percent, and how far it scatters."""
 
     figures: dict[str, Decimal] = Field(default={}, description="column -> figure, as the source prints it")
@@ -88,7 +85,7 @@ class Row(_Part):
         return value if value is None else _whole(value, "give the number of runs")
 
 
-class TableClaim(_Part):
+class TableClaim(Part):
     """A statement on how `row` stands to `against`."""
 
     id: str
@@ -105,14 +102,14 @@ class TableClaim(_Part):
     )
 
 
-class TableErratum(_Part):
+class TableErratum(Part):
     """Something that does not add up in the source and that its figures do not show."""
 
     rows: list[str]
     text: str
 
 
-class FigureTable(_Part):
+class FigureTable(Part):
     """A published table."""
 
     title: str

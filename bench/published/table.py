@@ -10,22 +10,19 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from bench.records.study import Published
 from gptcore.backbones.config import FAMILIES, REGISTRY
 from gptcore.errors import UserError
+from gptcore.schema import Part
 
 FOLDER = Path(__file__).parent
 FILES = ("figures.toml", "claims.toml", "errata.toml")
 Split = Literal["train", "validation", "test"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Claim(_Part):
+class Claim(Part):
     """A statement on how `row` stands to `against`."""
 
     id: str = Field(
@@ -40,14 +37,14 @@ class Claim(_Part):
     times: float | None = Field(default=None, description="stated size of a ratio of times, above 1")
 
 
-class Erratum(_Part):
+class Erratum(Part):
     """An inconsistency in the source that its figures do not show."""
 
     rows: list[str]
     text: str
 
 
-class PublishedTable(_Part):
+class PublishedTable(Part):
     """The files of one folder."""
 
     title: str = Field(description="what the table is")

@@ -15,18 +15,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 
 from gptcore.result import Epoch
+from gptcore.schema import Part
 
 FOLDER = "events"
 _TOKEN = uuid.uuid4().hex[:8]  # of this process; host names stay out of a study's folder
 RunId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$", max_length=255)]
 
 
-class _Event(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class _Event(Part):
     at: AwareDatetime = Field(description="UTC, by the worker's clock")
     run_id: RunId
 

@@ -6,21 +6,18 @@ from pathlib import Path
 from statistics import median
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from bench.records.record import Environment
 from bench.records.speed import Taken
 from gptcore.recipe import Recipe
+from gptcore.schema import Part
 
 Their = Literal["float32", "bfloat16"]  # precision of their loop
 THEIRS: tuple[Their, ...] = ("float32", "bfloat16")
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class OpponentRow(_Part):
+class OpponentRow(Part):
     """A recipe under the fast engine and in their loop: ours[i] and theirs[...][i] were taken in one round.
 
     Phases: trunk (ours alone), train and evaluate; loading and tokenising are the same work on both sides and left out.
@@ -56,7 +53,7 @@ class OpponentRow(_Part):
         return list(zip(self.ours, self.theirs[self.faster], strict=True))
 
 
-class OpponentStudy(_Part):
+class OpponentStudy(Part):
     """All rows of one model on one data set."""
 
     schema_version: Literal[1] = 1

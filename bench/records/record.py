@@ -12,14 +12,14 @@ from pydantic import Field, model_validator
 
 from gptcore.recipe import Recipe, Seeds
 from gptcore.result import Agreement, Count, Epoch, Loss, PaddingCheck, Seconds, ServingCost
-from gptcore.result import Part as _Part
+from gptcore.schema import Part
 
 SCHEMA_VERSION = 3
 
 Status = Literal["done", "failed", "skipped"]
 
 
-class DatasetFacts(_Part):
+class DatasetFacts(Part):
     """The data of a run."""
 
     name: str
@@ -56,7 +56,7 @@ class DatasetFacts(_Part):
         return self
 
 
-class InputFacts(_Part):
+class InputFacts(Part):
     """The texts as model input: tokens per padded row, truncated texts."""
 
     tokenizer: str
@@ -70,7 +70,7 @@ class InputFacts(_Part):
     n_truncated: int = Field(description="texts of the three splits that were truncated")
 
 
-class WeightsFacts(_Part):
+class WeightsFacts(Part):
     """Which weights a run started from."""
 
     source: str = Field(description="'bundled', a hub id, packages, a folder, or 'random'")
@@ -90,7 +90,7 @@ class WeightsFacts(_Part):
     )
 
 
-class SplitMetrics(_Part):
+class SplitMetrics(Part):
     """How well a split was predicted."""
 
     n: int = Field(ge=1)
@@ -99,7 +99,7 @@ class SplitMetrics(_Part):
     log_loss: Loss | None = Field(description="mean cross-entropy in nats")
 
 
-class Metrics(_Part):
+class Metrics(Part):
     """Metrics of the three splits after training."""
 
     train: SplitMetrics
@@ -107,7 +107,7 @@ class Metrics(_Part):
     test: SplitMetrics
 
 
-class Predictions(_Part):
+class Predictions(Part):
     """Per-example outcome on the test split, in the split's order."""
 
     labels: list[int]
@@ -154,14 +154,14 @@ class Predictions(_Part):
         return min(widths) if self.classes is None else inf  # the record knows how many there are
 
 
-class LossPoint(_Part):
+class LossPoint(Part):
     """Mean training loss over the steps since the point before."""
 
     step: int = Field(ge=1, le=10**12)
     loss: Loss
 
 
-class Curves(_Part):
+class Curves(Part):
     """Training curves."""
 
     losses: list[LossPoint]
@@ -169,14 +169,14 @@ class Curves(_Part):
     best_epoch: int | None = Field(description="epoch whose weights were kept, if best-epoch restore is on")
 
 
-class Parameters(_Part):
+class Parameters(Part):
     """Parameter counts."""
 
     total: Count
     trained: Count
 
 
-class Cost(_Part):
+class Cost(Part):
     """The cost of a run. Phases add up to `marginal_s`; `other` is time outside all phases."""
 
     phases: dict[str, Seconds] = Field(
@@ -209,7 +209,7 @@ class Cost(_Part):
     )
 
 
-class CutTextsCheck(_Part):
+class CutTextsCheck(Part):
     """TF-IDF fitted and tested on texts truncated as for a model of the study, at its context."""
 
     model: str
@@ -219,7 +219,7 @@ class CutTextsCheck(_Part):
     test: SplitMetrics
 
 
-class Environment(_Part):
+class Environment(Part):
     """Where a run ran. No environment variables, no host names, no paths."""
 
     device: str
@@ -251,7 +251,7 @@ class Environment(_Part):
         return self.device, self.cpu, self.threads, self.jobs, self.nproc, memory
 
 
-class Record(_Part):
+class Record(Part):
     """One run. `metrics`, `test`, `curves`, `cost` and `parameters` are null unless the status is done."""
 
     schema_version: int = SCHEMA_VERSION

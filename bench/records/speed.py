@@ -5,19 +5,16 @@ from __future__ import annotations
 from statistics import median
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from bench.records.record import Environment
 from gptcore.recipe import Recipe
+from gptcore.schema import Part
 
 EngineName = Literal["fast", "plain"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Taken(_Part):
+class Taken(Part):
     """One timing of a run: seconds by phase for the whole run, extrapolated if only a slice was timed."""
 
     phases: dict[str, float]
@@ -33,7 +30,7 @@ class Taken(_Part):
         return self.total_s - self.phases.get("trunk", 0.0)
 
 
-class EndToEnd(_Part):
+class EndToEnd(Part):
     """A run timed end to end. mem_bytes: peak resident memory (GPU: allocated) of its own process."""
 
     phases: dict[str, float]
@@ -45,7 +42,7 @@ class EndToEnd(_Part):
         return sum(self.phases.values())
 
 
-class RowSpeed(_Part):
+class RowSpeed(Part):
     """A row of the matrix under both engines, taken in turn: plain[i] and fast[i] are one pair.
 
     plain_flops: floating-point operations of the conventional loop. trunk_key: rows with the same one share
@@ -83,7 +80,7 @@ class RowSpeed(_Part):
         return [p.total_s / f.total_s for p, f in zip(self.plain, self.fast, strict=True)]
 
 
-class EndToEndRow(_Part):
+class EndToEndRow(Part):
     """A row timed end to end, once with each engine, and the times extrapolated from slices in the same call.
 
     This may take an hour or more, so it is kept when the rows are timed again, even on another machine.
@@ -110,7 +107,7 @@ class EndToEndRow(_Part):
         return self.fast if engine == "fast" else self.plain
 
 
-class SpeedStudy(_Part):
+class SpeedStudy(Part):
     """All timed rows, and those that show how cost grows. rates: FLOP/s of a large product by dtype.
 
     extra_rows: rows that are not part of the matrix. end_to_end: rows timed end to end, then or earlier.
@@ -126,10 +123,10 @@ class SpeedStudy(_Part):
     slices: dict[EngineName, str] = Field(description="the timed part of a run, in words")
     rates: dict[str, float]
     rows: list[RowSpeed]
-    extra_rows: list[RowSpeed] = []
-    by_length: list[RowSpeed] = []
-    by_model: list[RowSpeed] = []
-    end_to_end: list[EndToEndRow] = []
+    extra_rows: list[RowSpeed] = Field(default=[])
+    by_length: list[RowSpeed] = Field(default=[])
+    by_model: list[RowSpeed] = Field(default=[])
+    end_to_end: list[EndToEndRow] = Field(default=[])
     environment: Environment
     created_at: str
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from bench.records.metric_names import MetricName
 from bench.records.record import DatasetFacts, Record
 from gptcore.recipe import Recipe, Seeds
+from gptcore.schema import Part
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Published(_Part):
+class Published(Part):
     """What a published study reports for a row: accuracies in percent, minutes on an A100, one seed."""
 
     table: str = Field(default="llms_from_scratch", description="folder in bench/published with the figures")
@@ -27,7 +24,7 @@ class Published(_Part):
     minutes_a100: float
 
 
-class Row(_Part):
+class Row(Part):
     """A named recipe of a study."""
 
     name: str
@@ -52,14 +49,14 @@ class Row(_Part):
     )
 
 
-class PlannedLook(_Part):
+class PlannedLook(Part):
     """A number of seeds at which rows are judged, and the share of the error level that it may spend."""
 
     seeds: int = Field(ge=1)
     share: float = Field(gt=0, le=1)
 
 
-class Trial(_Part):
+class Trial(Part):
     """One choice of values, tried on validation data; without an accuracy where it failed."""
 
     values: dict[str, Any]
@@ -73,7 +70,7 @@ class Trial(_Part):
     )
 
 
-class TunedRow(_Part):
+class TunedRow(Part):
     """The values that were chosen for a row, and the trials that chose them.
 
     recipe_id: of the row as the matrix has it; grid: the values that there were.
@@ -86,7 +83,7 @@ class TunedRow(_Part):
     trials: list[Trial]
 
 
-class Study(_Part):
+class Study(Part):
     """A matrix resolved for one model family, one dataset and a list of seeds."""
 
     name: str

@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tabulate import tabulate
-
 from bench.evidence.between import RowBetween, compare_studies, margin_between
 from bench.evidence.decide import ALPHA
 from bench.evidence.metric import ACCURACY, Metric
@@ -15,6 +13,7 @@ from bench.evidence.ranks import MIN_DATASETS, MIN_ROWS, Ranks, rank_rows
 from bench.evidence.results import Results, collect
 from bench.records.metric_names import MetricName
 from bench.records.store import load_records, load_study
+from bench.report.table import markdown_table
 from bench.report.tables import facts_rows
 from bench.report.text import (
     MISSING,
@@ -103,7 +102,7 @@ def _differences(studies: Mapping[str, Results]) -> list[str]:
     same = [row[0] for row in rows if len(set(row[1:])) == 1]
     return [
         "## Differences",
-        _table(["", *map(escape, studies)], different, "l" * (1 + len(studies))) if different else "",
+        markdown_table(["", *map(escape, studies)], different, "l" * (1 + len(studies))) if different else "",
         f"The same in all: {join(name[:1].lower() + name[1:] for name in same)}." if same else "",
     ]
 
@@ -133,7 +132,7 @@ def _side_by_side(studies: Mapping[str, Results]) -> list[str]:
         column = column[0].lower() + column[1:]
         rows = [[escape(name), *(_score(results, name) for results in studies.values())] for name in names]
         headers = ["Row", *(f"{escape(label)}: {column} (95% interval)" for label in studies)]
-        parts.append(_table(headers, rows, "l" + "r" * len(studies)))
+        parts.append(markdown_table(headers, rows, "l" + "r" * len(studies)))
     else:
         parts.append("No row has finished in every study.")
     for label, results in studies.items():
@@ -156,7 +155,7 @@ def _against(first: str, reference: Results, label: str, results: Results) -> li
     timed = any(one.time for one in compared)
     margin = unit.margin(margin_between(results, reference))
     rows = [[*_line(one, margin, unit), *([_time(one)] if timed else [])] for one in compared]
-    table = _table([*headers, *(["Time, ratio"] if timed else [])], rows, "lrlrr"[: len(rows[0])])
+    table = markdown_table([*headers, *(["Time, ratio"] if timed else [])], rows, "lrlrr"[: len(rows[0])])
     note = (
         "" if timed else "Time ratios are omitted: the two studies were not run on the same kind of machine."
     )
@@ -233,7 +232,7 @@ def _ranks_text(ranks: Ranks) -> str:
 
 def _ranks_table(ranks: Ranks) -> str:
     rows = [[escape(name), f"{rank:.2f}"] for name, rank in ranks.average.items()]
-    return _table(["Row", "Average rank (1 is best)"], rows, "lr")
+    return markdown_table(["Row", "Average rank (1 is best)"], rows, "lr")
 
 
 def _diagram(ranks: Ranks, out: Path | None) -> str:
@@ -255,8 +254,3 @@ def _common(studies: Mapping[str, Results]) -> list[str]:
 def _is_first(results: Results, name: str) -> bool:
     row = results.row(name)
     return results.first_with_recipe(row) is row
-
-
-def _table(headers: list[str], rows: list[list[str]], align: str) -> str:
-    sides = ["right" if letter == "r" else "left" for letter in align]
-    return tabulate(rows, headers, tablefmt="pipe", disable_numparse=True, colalign=sides)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tabulate import tabulate
-
 from bench.evidence.claims import judge_published
 from bench.evidence.decide import ALPHA
 from bench.evidence.published_counts import counts_of
@@ -16,6 +14,7 @@ from bench.evidence.published_visible import Pairing, Visible, harshest, kindest
 from bench.evidence.results import Results
 from bench.published.figures import FigureTable
 from bench.published.judged import single_run_table
+from bench.report.table import markdown_table
 from bench.report.text import MISSING, escape, join, points_between
 from gptcore.wording import pluralise
 
@@ -92,7 +91,7 @@ def _differences(judged: JudgedTable) -> list[str]:
 
 
 def _table(rows: list[dict[str, str]]) -> str:
-    return tabulate(rows, headers="keys", tablefmt="pipe", disable_numparse=True)
+    return markdown_table(list(rows[0]), [list(row.values()) for row in rows])
 
 
 def _column(table: FigureTable, key: str | None) -> dict[str, str]:
@@ -242,7 +241,7 @@ def _ours(judged: JudgedTable, name: str, label: str, results: Results) -> list[
         title,
         f"{setting}: another model and other data than the source's unless they are the same. Corrected together with "
         "the study's verdicts.",
-        tabulate([_our_row(one) for one in found], headers, tablefmt="pipe", disable_numparse=True),
+        markdown_table(headers, [_our_row(one) for one in found]),
     ]
 
 

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from tabulate import tabulate
-
 from bench.records.opponent import THEIRS, OpponentRow, OpponentStudy, Their, opponent_path
 from bench.records.speed import Taken
+from bench.report.table import figures_table
 from bench.report.text import escape, seconds
 from gptcore.files import write_whole
 from gptcore.wording import pluralise
@@ -93,7 +92,7 @@ def _runs(study: OpponentStudy) -> str:
         ]
         for row in study.rows
     ]
-    return _table(headers, rows)
+    return figures_table(headers, rows)
 
 
 def _goals(study: OpponentStudy) -> str:
@@ -109,7 +108,7 @@ def _goals(study: OpponentStudy) -> str:
             rows.append(
                 [escape(row.row), what, f"{least:g}", f"{found:.1f}", "yes" if found >= least else "**no**"]
             )
-    return _table(["Row", "", "Goal, times", "Measured", "Met"], rows)
+    return figures_table(["Row", "", "Goal, times", "Measured", "Met"], rows)
 
 
 def _precisions(study: OpponentStudy) -> list[Their]:
@@ -122,8 +121,3 @@ def _median(taken: Sequence[Taken]) -> float:
 
 def _phase(row: OpponentRow, name: str) -> float:
     return median(taken.phases.get(name, 0.0) for taken in row.ours)
-
-
-def _table(headers: list[str], rows: list[list[str]]) -> str:
-    align = ["left", *["right"] * (len(headers) - 1)]
-    return tabulate(rows, headers, tablefmt="pipe", disable_numparse=True, colalign=align if rows else None)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tabulate import tabulate
-
 from bench.evidence.decide import ALPHA
 from bench.evidence.metric import METRICS
 from bench.evidence.overall import Overall, judge_overall
@@ -14,6 +12,7 @@ from bench.evidence.ranks import MIN_DATASETS
 from bench.evidence.results import Results, collect
 from bench.records.store import load_records, load_study
 from bench.report.compare import ranks_section
+from bench.report.table import markdown_table
 from bench.report.text import MISSING, escape
 from bench.report.units import Unit, unit_of
 from gptcore.errors import UserError
@@ -83,8 +82,7 @@ def _table(studies: Mapping[str, Results], rows: list[Overall], margin: float, u
     lines = [[*_of_row(row), *_by_data(studies, row, unit), *_overall(row, margin, unit)] for row in rows]
     if not lines:
         return "No row has three seeds on any data set yet."
-    sides = ["left"] * 2 + ["right"] * len(studies) + ["left"] + ["right"] * 4
-    return tabulate(lines, headers, tablefmt="pipe", disable_numparse=True, colalign=sides)
+    return markdown_table(headers, lines, "ll" + "r" * len(studies) + "lrrrr")
 
 
 def _of_row(row: Overall) -> list[str]:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from tabulate import tabulate
-
 from bench.records.record import Environment
 from bench.records.speed import EndToEnd, EngineName, RowSpeed, SpeedStudy
 from bench.records.store import save_speed, speed_path
+from bench.report.table import figures_table
 from bench.report.text import escape, memory, seconds
 from gptcore.files import write_whole
 from gptcore.recipe import Recipe
@@ -152,7 +151,7 @@ def _rows_table(study: SpeedStudy) -> str:
         ]
         for row in (*study.rows, *study.extra_rows)
     ]
-    return _table(headers, rows)
+    return figures_table(headers, rows)
 
 
 def _share(row: RowSpeed, study: SpeedStudy) -> str:
@@ -194,7 +193,7 @@ def _goals_table(study: SpeedStudy) -> str:
     lines.append(
         ["the whole matrix, one seed", "", f"{MATRIX_GOAL:g}", f"{ratio:.1f}", _met(ratio >= MATRIX_GOAL), ""]
     )
-    return _table(["Rows", "", "Goal, times", "Lowest", "Met", "Rows below it"], lines)
+    return figures_table(["Rows", "", "Goal, times", "Lowest", "Met", "Rows below it"], lines)
 
 
 def _against(rows: list[RowSpeed], least: float, value: Callable[[RowSpeed], float]) -> list[str]:
@@ -233,7 +232,7 @@ def _end_to_end(study: SpeedStudy) -> str:
     return (
         "Timed once with each engine. Memory: peak resident memory of a process for this run alone, torch included; – "
         "if the process did several. Error: that of the slices timed in the same call.\n\n"
-        + _table(headers, rows)
+        + figures_table(headers, rows)
     )
 
 
@@ -275,9 +274,4 @@ def _growth_table(title: str, rows: list[tuple[str, float, float]]) -> str:
     lines = [
         [escape(name), seconds(plain), seconds(fast), f"{plain / fast:.1f}"] for name, plain, fast in rows
     ]
-    return _table([title, "Plain, s", "Fast, s", "Plain / fast"], lines)
-
-
-def _table(headers: list[str], rows: list[list[str]]) -> str:
-    align = ["left", *["right"] * (len(headers) - 1)]
-    return tabulate(rows, headers, tablefmt="pipe", disable_numparse=True, colalign=align if rows else None)
+    return figures_table([title, "Plain, s", "Fast, s", "Plain / fast"], lines)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from statistics import fmean
 
-from tabulate import tabulate
-
 from bench.evidence.metric import ACCURACY
 from bench.evidence.results import Results
 from bench.records.record import Record
 from bench.records.study import Published
 from bench.report import describe
+from bench.report.table import markdown_table
 from bench.report.text import (
     MISSING,
     count,
@@ -30,12 +29,9 @@ def section(results: Results, title: str, headers: list[str], rows: list[list[st
 
     Cells must be escaped. `align` has one letter per column: r for figures, l for text.
     """
-    return "\n\n".join(filter(None, [f"## {title}", untrained_note(results), _table(headers, rows, align)]))
-
-
-def _table(headers: list[str], rows: list[list[str]], align: str) -> str:
-    sides = ["right" if letter == "r" else "left" for letter in align]
-    return tabulate(rows, headers, tablefmt="pipe", disable_numparse=True, colalign=sides)
+    return "\n\n".join(
+        filter(None, [f"## {title}", untrained_note(results), markdown_table(headers, rows, align)])
+    )
 
 
 def untrained_note(results: Results) -> str:
@@ -104,7 +100,9 @@ def rows_table(results: Results) -> str:
     for result, cells in zip(finished, rows, strict=True):
         model = result.row.recipe.model if result.row.matrix_row else "Rows about a model of their own"
         groups.setdefault(model, []).append(cells)
-    tables = [f"### {escape(model)}\n\n{_table(headers, rows, align)}" for model, rows in groups.items()]
+    tables = [
+        f"### {escape(model)}\n\n{markdown_table(headers, rows, align)}" for model, rows in groups.items()
+    ]
     return "\n\n".join(filter(None, ["## Results", untrained_note(results), *tables]))
 
 

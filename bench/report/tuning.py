@@ -6,9 +6,8 @@ from bench.evidence.metric import ACCURACY, METRICS
 from bench.evidence.results import Results
 from bench.records.study import Trial, TunedRow
 from bench.report.tables import section
-from bench.report.text import escape
+from bench.report.text import changes, escape
 from bench.report.units import Unit, unit_of
-from bench.report.values import shown
 
 _HOW_TO_READ = """\
 Every row had the same number of trials, on seeds that the study does not use. They saw no text of the test part: the \
@@ -22,7 +21,7 @@ def tuning_section(results: Results) -> list[str]:
     if not tuned:
         return []
     unit = unit_of(METRICS[results.study.metric])
-    rows = [[escape(each.row), escape(shown(each.values)), escape(_tried(each, unit))] for each in tuned]
+    rows = [[escape(each.row), escape(changes(each.values)), escape(_tried(each, unit))] for each in tuned]
     return [
         section(results, "Values chosen for each row", ["Row", "Chosen", "Tried"], rows, "lll"),
         _HOW_TO_READ.format(score="accuracy in %" if unit.metric is ACCURACY else unit.metric.title),
@@ -31,8 +30,8 @@ def tuning_section(results: Results) -> list[str]:
 
 def _tried(tuned: TunedRow, unit: Unit) -> str:
     """Every choice with its last trial, in the order in which they were first tried."""
-    last: dict[str, Trial] = {shown(trial.values): trial for trial in tuned.trials}
-    order = dict.fromkeys(shown(trial.values) for trial in tuned.trials)
+    last: dict[str, Trial] = {changes(trial.values): trial for trial in tuned.trials}
+    order = dict.fromkeys(changes(trial.values) for trial in tuned.trials)
     return "; ".join(f"{values} ({_outcome(last[values], unit)})" for values in order)
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from bench.records.study import Study
+from bench.report.text import changes
 
 
 def tuning_fact(study: Study) -> str | None:
     """One line about how the rows' values came about; None where there is nothing to say."""
     if study.tuned:
-        chosen = "; ".join(f"{each.row}: {shown(each.values)}" for each in study.tuned)
+        chosen = "; ".join(f"{each.row}: {changes(each.values)}" for each in study.tuned)
         return f"chosen on validation data for each row ({chosen})"
     rates: dict[str, set[float]] = {}
     kinds: dict[str, set[str]] = {}
@@ -21,12 +20,3 @@ def tuning_fact(study: Study) -> str | None:
     if any(len(kinds[model]) > 1 and len(rates[model]) == 1 for model in rates):
         return "not tuned: one learning rate for all rows of a model, which favours the methods it suits"
     return None
-
-
-def shown(values: dict[str, Any]) -> str:
-    """Fields and values, such as "lr = 0.001"."""
-    return ", ".join(f"{field} = {_value(value)}" for field, value in values.items())
-
-
-def _value(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -5,28 +5,25 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from bench.records.record import Environment
 from bench.records.store import dump_json
 from gptcore.errors import UserError, allowed
 from gptcore.files import write_whole
 from gptcore.recipe import Seeds
+from gptcore.schema import Part
 
 
-class BaselineRow(BaseModel):
+class BaselineRow(Part):
     """One row's test predictions, one list per seed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     recipe_id: str
     predicted: list[list[int]]
 
 
-class Baseline(BaseModel):
+class Baseline(Part):
     """The baseline of the gate. Written by `regress --update`, never by hand."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: int = Field(default=1, ge=1, le=1)
     dataset_fingerprint: str

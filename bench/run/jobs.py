@@ -9,8 +9,8 @@ from gptcore.backbones.checkpoints import known_config
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
 
-# A model with more parameters is taken to keep all cores of a machine busy by itself. A guess: with mini (4.3M) two runs
-# of one thread did 1.3 times the work of one run with two (docs/log.md), and no larger model was measured.
+# A model with more parameters is taken to keep all cores of a machine busy by itself. A guess: with mini (4.3M) two
+# runs of one thread did 1.3 times the work of one run with two (docs/log.md), and no larger model was measured.
 SMALL_MODEL_PARAMS = 30_000_000
 
 

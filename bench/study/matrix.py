@@ -20,6 +20,7 @@ from gptcore.backbones.config import FAMILIES, FORMER_FAMILIES
 from gptcore.errors import UserError, allowed, closest
 from gptcore.paths import path_kind
 from gptcore.recipe import Recipe, make_recipe
+from gptcore.schema import Part
 
 MATRICES = Path(__file__).parents[1] / "matrices"  # the matrices that ship with the project
 DEFAULT_MODELS = {"bundled": "micro", "gpt2": "gpt2"}  # the baseline's model where a file names none
@@ -31,11 +32,7 @@ _NAMES = {
 }
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Spec(_Part):
+class _Spec(Part):
     changes: dict[str, Any] = Field(default_factory=dict, alias="set", description="recipe fields")
     note: str | None = Field(default=None, description="a note for the reader, such as a quirk of the source")
 
@@ -62,7 +59,7 @@ class RowSpec(_Spec):
     )
 
 
-class Grid(_Part):
+class Grid(Part):
     """Every combination of the axes' values, less those that agree with all of one `exclude` rule."""
 
     axes: dict[str, list[Any]] = Field(min_length=1, description="recipe field -> its values")
@@ -95,7 +92,7 @@ class Tune(BaseModel):
         return dict(self.model_extra or {})
 
 
-class Matrix(_Part):
+class Matrix(Part):
     """A validated matrix file: only combinations of values that no recipe allows can still fail."""
 
     name: str = Field(pattern=_FILE_NAME, description="by default the file's name")

@@ -6,16 +6,14 @@ import tomllib
 from importlib import resources
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from gptcore.schema import Part
 
 Digest = str  # SHA-256, hex
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Terms(_Part):
+class Terms(Part):
     """Terms that a user has to accept before anything of a model is fetched."""
 
     title: str
@@ -23,7 +21,7 @@ class Terms(_Part):
     about: str
 
 
-class WheelRef(_Part):
+class WheelRef(Part):
     """One version of a package's wheel, with the SHA-256 and the size of the wheel itself."""
 
     requirement: str = Field(pattern=r"^[\w.-]+==[\w.]+$")
@@ -31,7 +29,7 @@ class WheelRef(_Part):
     n_bytes: int = Field(gt=0)
 
 
-class KnownFile(_Part):
+class KnownFile(Part):
     """A file whose bytes are known.
 
     hub: "owner/name", or "owner/name@revision", of a repository that has it, as `hub_file` if not by the same name;
@@ -46,7 +44,7 @@ class KnownFile(_Part):
     members: tuple[str, ...] = Field(min_length=1)
 
 
-class KnownModel(_Part):
+class KnownModel(Part):
     """A model known by name: read from the hub as it is there (`hub`), or made from known files (`convert`).
 
     terms: a key of TERMS; config: the content of config.json, where the files do not have it.
@@ -61,7 +59,7 @@ class KnownModel(_Part):
     convert: Literal["gguf", "onnx", "copy"] | None = None
     wheels: tuple[WheelRef, ...] = ()
     files: tuple[KnownFile, ...] = ()
-    config: dict[str, Any] = {}
+    config: dict[str, Any] = Field(default={})
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

@@ -10,13 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from gptcore.backbones.catalogue import CATALOGUE
 from gptcore.backbones.info import Abilities, HeadActivation
 from gptcore.errors import UserError
+from gptcore.schema import Part
 
 Activation = Literal[
     "gelu_new", "gelu", "relu", "relu6", "silu", "mish", "hardswish", "leaky_relu", "tanh", "sigmoid"
 ]
 
 
-class ModelConfig(BaseModel):
+class ModelConfig(Part):
     """Shape of a GPT-2 style decoder (Radford et al. 2019), in the field's usual names.
 
     Defaults are those shared by all four GPT-2 sizes. Raises pydantic's ValidationError on a bad value.
@@ -26,8 +27,6 @@ class ModelConfig(BaseModel):
     number of the block, counted from 1; tokenizer: "gpt2" and "embedded" (the bundled models') are vocabularies known
     by name, "own" lies in the checkpoint's folder.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     d_model: int = Field(gt=0)
     n_layer: int = Field(gt=0)

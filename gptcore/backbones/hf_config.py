@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from gptcore.backbones.families import FAMILIES, Family
 from gptcore.backbones.info import Abilities, HeadActivation
 from gptcore.errors import UserError
+from gptcore.schema import Part
 
 # The names by which architectures call the same number, the usual one first.
 _NAMES = {
@@ -50,14 +51,12 @@ _ROWS_DECIDE = ("dynamic", "longrope", "su")
 _VOLATILE = ("transformers_version", "_name_or_path", "_commit_hash")
 
 
-class HFConfig(BaseModel):
+class HFConfig(Part):
     """Shape of a model of `transformers`; see `gptcore.backbones.info.BackboneInfo`.
 
     raw: the config as canonical JSON; n_block_params, n_params: of the matrices alone, so a little too few;
     off: abilities of its family that a trial of the loaded model did not confirm.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model_type: str
     n_blocks: int = Field(gt=0)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from gptcore.backbones.base import Backbone
+from gptcore.backbones.checkpoint_files import ADAPTER_CONFIG
 from gptcore.backbones.checkpoints import checkpoint_folder, hub_repo
 from gptcore.backbones.convert.cache import conversion_of
 from gptcore.backbones.gpt import GPT
@@ -31,7 +32,7 @@ from gptcore.export.head import linear_head, network_predictor, predictor_of
 from gptcore.export.tokenizer_json import tokenizer_files
 from gptcore.files import write_whole
 from gptcore.methods.base import PeftForm
-from gptcore.methods.lora_layers import ADAPTER_CONFIG, LoRALinear
+from gptcore.methods.lora_layers import LoRALinear
 from gptcore.methods.peft_layers import NAME
 from gptcore.recipe import Recipe
 from gptcore.training.build import build_backbone, build_classifier

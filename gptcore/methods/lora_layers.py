@@ -1,11 +1,9 @@
-"""LoRA's layers (Hu et al. 2021): frozen, with a trained low-rank update, kept in PEFT's adapter layout on disk."""
+"""LoRA's layers (Hu et al. 2021): frozen, with a trained low-rank update."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -13,13 +11,8 @@ from torch import Tensor, nn
 
 from gptcore.backbones.base import Backbone
 from gptcore.errors import UserError
-from gptcore.files import usual_mode
 from gptcore.methods.adapter import Adapter
 from gptcore.methods.targets import is_target, unmatched
-
-ADAPTER_FILE, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
-# PEFT's variants of LoRA, which have other scales or ranks with the same tensor names.
-_VARIANTS = ("use_rslora", "use_dora", "rank_pattern", "alpha_pattern")
 
 
 class LoRALinear(nn.Module):
@@ -144,86 +137,3 @@ def merge_lora(backbone: Backbone) -> None:
     for name, lora in lora_layers(backbone).items():
         parent, _, attribute = name.rpartition(".")
         setattr(backbone.get_submodule(parent), attribute, lora.merged())
-
-
-def save_adapter(backbone: Backbone, folder: Path) -> None:
-    """Write the adapter as PEFT does for `transformers`' GPT-2: adapter_model.safetensors, adapter_config.json.
-
-    Raises UserError where there is none, or where biases have learned beside it.
-    """
-    from safetensors.torch import save_file
-
-    layers = lora_layers(backbone)
-    if not layers:
-        raise UserError("the model has no LoRA layers to save")
-    biases = [name for name, layer in layers.items() if getattr(layer.linear.bias, "requires_grad", False)]
-    if biases:
-        raise UserError(
-            f"the bias of {biases[0]} has learned too, and an adapter would leave it out: save the classifier, or "
-            "train with bias = 'none'"
-        )
-    some = next(iter(layers.values()))
-    rank = some.lora_A.shape[0]
-    tensors = {
-        f"base_model.model.transformer.{name}.lora_{part}.weight": getattr(layer, f"lora_{part}")
-        .detach()
-        .cpu()
-        for name, layer in layers.items()
-        for part in "AB"
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / ADAPTER_FILE)
-    usual_mode(folder / ADAPTER_FILE)
-    config = {
-        "peft_type": "LORA",
-        "r": rank,
-        "lora_alpha": some.scale * rank,  # PEFT divides by the rank
-        "lora_dropout": some.dropout.p,
-        "target_modules": sorted({name.split(".", 2)[2] for name in layers}),
-        "fan_in_fan_out": True,  # transformers keeps GPT-2's layers as Conv1D
-        "bias": "none",
-    }
-    (folder / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-
-
-def load_adapter(backbone: Backbone, folder: Path) -> None:
-    """Put an adapter in PEFT's layout on a GPT without one, in place.
-
-    Raises UserError where a file is missing or the adapter does not fit, naming the layer.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        config = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
-        if variants := [name for name in _VARIANTS if config.get(name)]:
-            raise UserError(
-                f"{folder}: {variants[0]} = {config[variants[0]]!r} is not supported, only plain LoRA"
-            )
-        tensors = load_file(folder / ADAPTER_FILE)
-        inject_lora(
-            backbone.blocks,
-            rank=int(config["r"]),
-            alpha=float(config["lora_alpha"]),
-            dropout=float(config["lora_dropout"]),
-            targets=list(config["target_modules"]),
-            scaling="alpha/rank",
-            generator=torch.Generator().manual_seed(0),  # overwritten below
-        )
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{folder} is not a LoRA adapter in PEFT's layout: {error}") from error
-    layers = lora_layers(backbone)
-    expected = {f"base_model.model.transformer.{name}.lora_{part}.weight" for name in layers for part in "AB"}
-    if odd := sorted(expected ^ set(tensors)):
-        raise UserError(f"{folder}: the adapter and the model do not have the same layers: {odd[0]}")
-    with torch.no_grad():
-        for name, layer in layers.items():
-            for part in "AB":
-                parameter = getattr(layer, f"lora_{part}")
-                tensor = tensors[f"base_model.model.transformer.{name}.lora_{part}.weight"]
-                if tensor.shape != parameter.shape:
-                    raise UserError(
-                        f"{folder}: lora_{part} of {name} is {tuple(tensor.shape)}, "
-                        f"expected {tuple(parameter.shape)}"
-                    )
-                parameter.copy_(tensor)

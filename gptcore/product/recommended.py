@@ -9,24 +9,23 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from gptcore.data.assets import cache_dir
 from gptcore.errors import UserError, first_problem
 from gptcore.files import write_whole
 from gptcore.model_defaults import model_defaults
 from gptcore.recipe import Recipe, make_recipe
+from gptcore.schema import Part
 
 BEST = "best"
 FILE = "best.toml"
 _POINTERS = "recommended"
 
 
-class DataOf(BaseModel):
+class DataOf(Part):
     """The data for which a recipe was chosen. fingerprint: `source_fingerprint` without a limit; limit: training texts
     that were looked at, None for all; metric: by which it was chosen."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     fingerprint: str

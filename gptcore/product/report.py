@@ -7,20 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from gptcore.errors import UserError, first_problem
+from gptcore.schema import Part
 
 REPORT = "fit.json"
 FORMAT = 1
 ABSTAIN_STEPS = 100  # thresholds of `Abstaining` are multiples of 1 / ABSTAIN_STEPS
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Data(_Part):
+class Data(Part):
     """What was read. classes: rows of each, in the order of the labels; fingerprints: as in `Dataset`."""
 
     name: str
@@ -33,7 +30,7 @@ class Data(_Part):
     classes: dict[str, int]
 
 
-class Choice(_Part):
+class Choice(Part):
     """Epochs that were tried, their validation losses (nats), and the number with the lowest. None without epochs."""
 
     tried: int
@@ -41,7 +38,7 @@ class Choice(_Part):
     validation_losses: tuple[float, ...]
 
 
-class Calibration(_Part):
+class Calibration(Part):
     """The temperature, and on the validation texts log-loss (nats) and calibration error before and after it."""
 
     temperature: float
@@ -52,7 +49,7 @@ class Calibration(_Part):
     error_after: float
 
 
-class Metrics(_Part):
+class Metrics(Part):
     """Of the untouched test part, as the classifier answers. confusion: [true][answered], in the labels' order."""
 
     n: int
@@ -64,7 +61,7 @@ class Metrics(_Part):
     confusion: tuple[tuple[int, ...], ...]
 
 
-class Abstaining(_Part):
+class Abstaining(Part):
     """Of validation texts, by threshold i / ABSTAIN_STEPS: those at least so sure, and those of them that are right."""
 
     n_texts: int
@@ -77,7 +74,7 @@ class Abstaining(_Part):
         return self.kept[place], self.correct[place]
 
 
-class Costs(_Part):
+class Costs(Part):
     """Why the threshold is where it is, and the cost on the test part with it and without, in missed positives."""
 
     false_positive: float
@@ -87,7 +84,7 @@ class Costs(_Part):
     test_cost_without: float
 
 
-class FitReport(_Part):
+class FitReport(Part):
     """All of it. versions: of Python and the libraries; n_verified: test predictions compared in a new process.
 
     tokens_per_row: what is read of a text; None where texts are read whole.

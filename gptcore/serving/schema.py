@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from gptcore.schema import Part
 
 
-class PredictRequest(_Part):
+class PredictRequest(Part):
     """Texts to classify."""
 
     texts: list[str]
 
 
-class ExplainRequest(_Part):
+class ExplainRequest(Part):
     """One text."""
 
     text: str
 
 
-class Answer(_Part):
+class Answer(Part):
     """Of one text. label: null, with probability 0, for a text without anything to see."""
 
     label: str | None
@@ -33,13 +31,13 @@ class Answer(_Part):
     cut: bool = Field(description="whether the text is longer than what the model reads")
 
 
-class PredictResponse(_Part):
+class PredictResponse(Part):
     """The answers in the order of the texts."""
 
     answers: list[Answer]
 
 
-class Word(_Part):
+class Word(Part):
     """text[begin:end] and how much it speaks for the label, in logits against the other."""
 
     text: str
@@ -48,7 +46,7 @@ class Word(_Part):
     weight: float
 
 
-class ExplainResponse(_Part):
+class ExplainResponse(Part):
     """The answer, and which words moved it."""
 
     answer: Answer
@@ -56,7 +54,7 @@ class ExplainResponse(_Part):
     words: list[Word]
 
 
-class Health(_Part):
+class Health(Part):
     """That the server answers, and how busy it is."""
 
     status: str
@@ -65,7 +63,7 @@ class Health(_Part):
     waiting: int = Field(description="texts that are not answered yet")
 
 
-class Problem(_Part):
+class Problem(Part):
     """Why there is no answer."""
 
     error: str

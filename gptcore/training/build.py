@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict
 
 from gptcore.backbones.base import Backbone
 from gptcore.backbones.checkpoints import checkpoint_folder, known_config
@@ -22,20 +21,19 @@ from gptcore.engine.layout import Precision
 from gptcore.engine.self_check import check_itself
 from gptcore.engine.trunk import compute_trunk
 from gptcore.recipe import Recipe
+from gptcore.schema import Part
 from gptcore.training.fits import check_fit
 from gptcore.training.inputs import Inputs, prepare_inputs
 from gptcore.training.task import Task
 
 
-class Base(BaseModel):
+class Base(Part):
     """The model that was started from.
 
     source: where its weights came from; fingerprint: SHA-256 over them; config: its
     shape, as equal weights with other heads are another model; init_seed: of weights that are random, and of
     what the method added; engine, precision: that it was trained with; tokenizer: its vocabulary's name and SHA-256.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str
     fingerprint: str

@@ -1,21 +1,17 @@
-"""Our LoRA against PEFT's on the same weights: outputs, gradients, an optimiser step, adapters on disk.
+"""Our LoRA against PEFT's on the same weights: outputs, gradients, an optimiser step.
 
 In float64, so that agreement is a matter of the formula and not of rounding.
 """
 
-import json
-
 import peft
 import pytest
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, get_peft_model
 
 from gptcore.backbones.gpt import GPT
 from gptcore.backbones.weights import load_gpt
 from gptcore.engine.engine import Engine
-from gptcore.errors import UserError
-from gptcore.methods.lora import Lora
-from gptcore.methods.lora_layers import inject_lora, load_adapter, lora_layers, save_adapter
+from gptcore.methods.lora_layers import inject_lora, lora_layers
 from gptcore.recipe import Recipe
 from gptcore.training.build import build_classifier
 
@@ -154,37 +150,6 @@ def test_targets_pick_the_layers_that_peft_picks(base, targets):
     assert our_adapters(ours).keys() == their_adapters(wrapped).keys()
 
 
-@pytest.mark.parametrize("scaling", ["alpha/rank", "alpha", "alpha/sqrt(rank)"])
-def test_our_adapter_loads_in_peft(tmp_path, base, tokens, scaling):
-    theirs, ours = base
-    inject(ours, scaling=scaling)
-    randomise_adapters(ours)
-    save_adapter(ours, tmp_path / "adapter")
-    wrapped = PeftModel.from_pretrained(theirs, tmp_path / "adapter").double()
-    torch.testing.assert_close(ours.double().lm_logits(tokens), wrapped(tokens).logits)
-
-
-@pytest.mark.parametrize("targets", [TARGETS, ["attn.c_attn", "mlp.c_proj"]])
-def test_pefts_adapter_loads_here(tmp_path, base, tokens, targets):
-    theirs, ours = base
-    wrapped = get_peft_model(theirs, peft_config(target_modules=targets)).double()
-    generator = torch.Generator().manual_seed(9)
-    with torch.no_grad():
-        for parameter in their_adapters(wrapped).values():
-            parameter.normal_(0.0, 0.3, generator=generator)
-    wrapped.save_pretrained(tmp_path / "adapter")
-    load_adapter(ours, tmp_path / "adapter")
-    torch.testing.assert_close(ours.double().lm_logits(tokens), wrapped(tokens).logits, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("kind", [{"use_rslora": True}, {"rank_pattern": {"c_fc": 2}}, {"bias": "all"}])
-def test_an_adapter_of_another_kind_is_refused(tmp_path, base, kind):
-    theirs, ours = base
-    get_peft_model(theirs, peft_config(**kind)).save_pretrained(tmp_path)
-    with pytest.raises(UserError, match=str(tmp_path)):
-        load_adapter(ours, tmp_path)
-
-
 def test_there_is_one_head_whatever_wraps_the_model(base):
     """The well-known mistake: `peft_model.base_model.lm_head = ...` adds a head beside the one that is used."""
     theirs, ours = base
@@ -202,19 +167,3 @@ def test_there_is_one_head_whatever_wraps_the_model(base):
     assert sum(p.numel() for p in classifier.parameters()) == body + n_adapters + 16 * 2 + 2
     trained = sum(p.numel() for p in classifier.parameters() if p.requires_grad)
     assert trained == n_adapters + 16 * 2 + 2
-
-
-def test_the_adapter_config_is_what_peft_reads(tmp_path, toy_gpt):
-    save_adapter(inject(toy_gpt()), tmp_path)
-    config = LoraConfig.from_pretrained(tmp_path)
-    assert (config.r, config.lora_alpha, config.lora_dropout) == (RANK, ALPHA, 0.0)
-    assert config.fan_in_fan_out
-    assert json.loads((tmp_path / "adapter_config.json").read_text())["peft_type"] == "LORA"
-
-
-def test_an_adapter_whose_biases_have_learned_is_not_written_without_them(toy_gpt, tmp_path) -> None:
-    gpt = toy_gpt()
-    Lora(rank=2, bias="lora_only").attach(gpt, torch.Generator().manual_seed(0))
-    with pytest.raises(UserError, match=r"the bias of .* has learned too, and an adapter would leave it out"):
-        save_adapter(gpt, tmp_path / "adapter")
-    assert not (tmp_path / "adapter").exists()

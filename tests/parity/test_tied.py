@@ -10,17 +10,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from gptcore.backbones.hf_config import parse_hf_config
 from gptcore.backbones.hf_load import load_hf
 from gptcore.backbones.weights import load_gpt, save_gpt
 from gptcore.engine.engine import Engine
-from gptcore.errors import UserError
-from gptcore.methods.lora_layers import inject_lora, load_adapter, lora_layers, merge_lora, save_adapter
+from gptcore.methods.lora_layers import inject_lora, lora_layers, merge_lora
 from gptcore.recipe import Recipe
 from gptcore.training.build import build_classifier
 from tests.parity.toys import VOCAB, save_toy, toy_backbone, toy_raw
@@ -118,50 +117,6 @@ def test_here_all_linear_leaves_the_output_layer_out_and_merging_the_embedding_a
         nn.init.normal_(layer.lora_B)
     merge_lora(backbone)
     assert torch.equal(backbone.embedding.weight, before)
-
-
-@pytest.fixture
-def adapted(toy_gpt, tmp_path):
-    """A GPT with an adapter, its checkpoint in `base` and its adapter in `adapter`."""
-    gpt = toy_gpt()
-    save_gpt(gpt, tmp_path / "base")
-    generator = torch.Generator().manual_seed(0)
-    kept = {"rank": 2, "alpha": 2, "dropout": 0.0, "scaling": "alpha/rank"}
-    inject_lora(gpt.blocks, **kept, targets=["all-linear"], generator=generator)
-    for layer in lora_layers(gpt).values():
-        nn.init.normal_(layer.lora_B)
-    save_adapter(gpt, tmp_path / "adapter")
-    return gpt
-
-
-def test_a_saved_adapter_holds_no_output_layer(adapted, tmp_path) -> None:
-    names = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
-    assert names
-    assert not any("lm_head" in name or "wte" in name for name in names)
-    model = AutoModelForCausalLM.from_pretrained(tmp_path / "base")
-    wrapped = PeftModel.from_pretrained(model, str(tmp_path / "adapter")).eval()
-    with torch.no_grad():
-        torch.testing.assert_close(wrapped(TOKENS).logits, adapted.lm_logits(TOKENS), atol=1e-4, rtol=1e-4)
-
-
-@pytest.mark.usefixtures("adapted")
-def test_elsewhere_an_adapter_of_the_inner_model_loads_nothing_into_a_causal_one_and_here_is_an_error(
-    tmp_path,
-) -> None:
-    config = LoraConfig(target_modules=["c_attn"], r=2, fan_in_fan_out=True)
-    inner = get_peft_model(AutoModel.from_pretrained(tmp_path / "base"), config)
-    for name, parameter in inner.named_parameters():
-        if "lora_B" in name:
-            nn.init.normal_(parameter)
-    inner.save_pretrained(tmp_path / "inner")
-    causal = AutoModelForCausalLM.from_pretrained(tmp_path / "base").eval()
-    with torch.no_grad():
-        expected = causal(TOKENS).logits
-        with pytest.warns(UserWarning, match="missing adapter keys"):
-            wrapped = PeftModel.from_pretrained(causal, str(tmp_path / "inner")).eval()
-        torch.testing.assert_close(wrapped(TOKENS).logits, expected)  # of the model without what was trained
-    with pytest.raises(UserError, match="the adapter and the model do not have the same layers"):
-        load_adapter(load_gpt(tmp_path / "base"), tmp_path / "inner")
 
 
 # The tie through training, saving and loading

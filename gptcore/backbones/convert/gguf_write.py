@@ -75,8 +75,7 @@ def write_gguf(
     how = WRITTEN[kind]
     writer = gguf.GGUFWriter(str(path), kind)
     own = {f"{kind}.{key}": value for key, value in how.metadata(config).items()}
-    for key, value in (own | dict(tokenizer)).items():
-        _add(writer, key, value)
+    add_metadata(writer, own | dict(tokenizer))
     for name, tensor in tensors.items():
         there = _name(how, name)
         writer.add_tensor(there, np.ascontiguousarray(how.values(there, tensor, config), dtype=np.float32))
@@ -86,18 +85,20 @@ def write_gguf(
     writer.close()
 
 
-def _add(writer: Any, key: str, value: Any) -> None:
-    match value:
-        case bool():
-            writer.add_bool(key, value)
-        case int():
-            writer.add_uint32(key, value)
-        case float():
-            writer.add_float32(key, value)
-        case str():
-            writer.add_string(key, value)
-        case _:
-            writer.add_array(key, value)
+def add_metadata(writer: Any, metadata: Mapping[str, Any]) -> None:
+    """Give a `gguf.GGUFWriter` each value under its key."""
+    for key, value in metadata.items():
+        match value:
+            case bool():
+                writer.add_bool(key, value)
+            case int():
+                writer.add_uint32(key, value)
+            case float():
+                writer.add_float32(key, value)
+            case str():
+                writer.add_string(key, value)
+            case _:
+                writer.add_array(key, value)
 
 
 def _name(how: Written, name: str) -> str:

@@ -1,22 +1,17 @@
 """The simulation of studies, shared by tests."""
 
 import gc
-import importlib.util
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from tests.bench.evidence import simulate
+
 
 @pytest.fixture(scope="session")
 def simulation() -> ModuleType:
-    """simulate.py, beside this file; pytest puts no folder of tests on the path."""
-    spec = importlib.util.spec_from_file_location("simulate", Path(__file__).with_name("simulate.py"))
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """Studies whose truth is known."""
+    return simulate
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """How often verdicts by other metrics than accuracy err where the truth is known: their table in docs/evidence.md."""
 
-import importlib.util
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -12,20 +10,14 @@ from bench.evidence.comparison import compare_answers
 from bench.evidence.decide import Decision, decide
 from bench.evidence.jackknife import balanced_accuracy_values, macro_f1_values
 from bench.evidence.metric import METRICS, size_of
+from tests.bench.evidence import simulate_metrics
 
 OTHERS = ["macro-f1", "balanced-accuracy", "log-loss"]
 
 
 @pytest.fixture(scope="session")
 def simulated() -> ModuleType:
-    """simulate_metrics.py, beside this file."""
-    path = Path(__file__).with_name("simulate_metrics.py")
-    spec = importlib.util.spec_from_file_location("simulate_metrics", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return simulate_metrics
 
 
 def studies(

@@ -8,7 +8,8 @@ from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
 from bench.evidence.metrics import calibration_error, metrics_of, reliability
-from bench.records.record import Metrics, Predictions, Record, SplitMetrics
+from bench.records.record import Predictions, Record
+from tests.bench.toys import make_metrics
 
 MakeRecord = Callable[..., Record]
 
@@ -29,9 +30,8 @@ def predictions(n: int, n_classes: int, seed: int = 0) -> Predictions:
 
 
 def record_of(make: MakeRecord, test: Predictions, names: tuple[str, ...]) -> Record:
-    split = SplitMetrics(n=len(test.labels), correct=0, accuracy=0.0, log_loss=0.25)
     dataset = make().dataset.model_copy(update={"label_names": names, "test_label_counts": (1,) * len(names)})
-    return make(test=test, dataset=dataset, metrics=Metrics(train=split, validation=split, test=split))
+    return make(test=test, dataset=dataset, metrics=make_metrics(len(test.labels), 0, 0.25))
 
 
 @pytest.mark.parametrize("names", [("a", "b"), ("a", "b", "c", "d")], ids=["two classes", "four classes"])

@@ -10,9 +10,10 @@ import pytest
 from bench.evidence.comparison import compare_rows
 from bench.evidence.results import Results, collect
 from bench.evidence.verdicts import judge
-from bench.records.record import Cost, Metrics, Predictions, Record, SplitMetrics
+from bench.records.record import Record
 from bench.records.study import Row, Study
 from gptcore.recipe import Recipe, Seeds
+from tests.bench.toys import make_outcome
 
 MakeRecord = Callable[..., Record]
 MakeStudy = Callable[..., Study]
@@ -49,16 +50,7 @@ def study_of(toy_record: MakeRecord, toy_study: MakeStudy) -> Callable[..., Resu
 
 
 def outcome(right: np.ndarray, seconds: float) -> dict[str, Any]:
-    n, correct = len(right), int(right.sum())
-    split = SplitMetrics(n=n, correct=correct, accuracy=correct / n, log_loss=None)
-    cost: dict[str, Any] = dict.fromkeys(["process_mem_bytes", "tokens_processed", "flops"])
-    return {
-        "test": Predictions(
-            labels=[0] * n, predicted=(1 - right).astype(int).tolist(), probabilities=[[0.5, 0.5]] * n
-        ),
-        "metrics": Metrics(train=split, validation=split, test=split),
-        "cost": Cost(phases={}, marginal_s=seconds, standalone_s=seconds, **cost),
-    }
+    return make_outcome(set(np.flatnonzero(right == 0).tolist()), len(right), seconds)
 
 
 def wrong_at(*positions: range, n: int = N) -> Right:

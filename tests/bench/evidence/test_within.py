@@ -1,8 +1,6 @@
 """A loss of more than the margin is seldom ruled out where there is one, and often where there is none."""
 
-import importlib.util
 from dataclasses import replace
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -17,16 +15,6 @@ from bench.evidence.within import Within, rule_out, within_margin
 MARGIN = 0.02
 N_TEST, N_SEEDS = 300, 10
 SCHEME = with_looks([], (3, 5, 10))
-
-
-@pytest.fixture(scope="module")
-def simulate() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("simulate", Path(__file__).with_name("simulate.py"))
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def judged(right: np.ndarray, examples: list[np.ndarray]) -> dict[str, Within]:

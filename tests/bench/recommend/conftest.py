@@ -18,26 +18,15 @@ from bench.recommend.options import RecommendOptions
 from bench.recommend.search import Search
 from bench.recommend.state import Clock
 from bench.records.facts import dataset_facts
-from bench.records.record import Cost, Environment, Metrics, Predictions, Record, SplitMetrics
+from bench.records.record import Environment, Metrics, Predictions, Record, SplitMetrics
 from bench.run.executors.base import Began, Ended, Event, Job, JobEnded
 from bench.run.worker import SessionSpec
 from bench.study.forecast import Prediction
 from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset
 from gptcore.recipe import Recipe
+from tests.bench.toys import ENVIRONMENT, make_cost, make_record, make_split
 
-ENVIRONMENT = Environment(
-    device="cpu",
-    cpu="a CPU",
-    threads=2,
-    memory_bytes=2**33,
-    dtype="float32",
-    python="3.11.0",
-    platform="Linux",
-    versions={},
-    git_sha=None,
-    git_dirty=None,
-)
 # Row -> (accuracy, seconds of a whole run)
 TRUTH = {
     "tfidf": (0.80, 1.0),
@@ -99,14 +88,10 @@ class World:
             for name, part in (("v", data.validation), ("t", data.test))
         )
         rows = data.test.rows
-        return Record(
-            run_id=run.run_id,
-            recipe_id=run.recipe.id,
-            recipe=run.recipe,
-            seed_index=run.seed_index,
+        return make_record(
+            run.recipe,
+            run.seed_index,
             seeds=run.seeds,
-            status="done",
-            engine="fast",
             dataset=dataset_facts(data),
             metrics=Metrics(
                 train=_metrics(data.train.labels.tolist(), data.train.labels.tolist()),
@@ -120,15 +105,7 @@ class World:
                 losses=[0.1 if a == b else 2.0 for a, b in zip(data.test.labels, test, strict=True)],
                 examples=None if rows is None else rows.tolist(),
             ),
-            cost=Cost(
-                phases={"train": seconds},
-                marginal_s=seconds,
-                standalone_s=seconds,
-                process_mem_bytes=None,
-                tokens_processed=None,
-                flops=None,
-            ),
-            environment=ENVIRONMENT,
+            cost=make_cost(seconds),
             created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 
@@ -139,8 +116,7 @@ def _answers(labels: list[int], errors: tuple[float, float], seed: str) -> list[
 
 
 def _metrics(labels: list[int], predicted: list[int]) -> SplitMetrics:
-    correct = sum(a == b for a, b in zip(labels, predicted, strict=True))
-    return SplitMetrics(n=len(labels), correct=correct, accuracy=correct / len(labels), log_loss=None)
+    return make_split(len(labels), sum(a == b for a, b in zip(labels, predicted, strict=True)))
 
 
 @dataclass

@@ -8,8 +8,9 @@ from bench.recommend.costs import RowCosts, Took, part
 from bench.recommend.curve import curve_sizes, make_curve
 from bench.recommend.plan import LOOKS, TEST_SEEDS, end_seconds, make_plan, tuning_seconds
 from bench.recommend.state import Clock
-from bench.records.record import Metrics, Predictions, Record, SplitMetrics
+from bench.records.record import Record
 from gptcore.recipe import Recipe
+from tests.bench.toys import make_outcome
 
 COSTS = RowCosts({"tfidf": 1.0, "block": 10.0, "all": 30.0})
 EPOCHS = {"all": 4, "block": 4, "tfidf": 0}
@@ -80,18 +81,8 @@ def records(
     """errors: number of training texts -> wrong answers of each seed."""
 
     def record(size: int, seed: int, wrong: int) -> Record:
-        metrics = SplitMetrics(n=n, correct=n - wrong, accuracy=1 - wrong / n, log_loss=None)
-        return make(
-            Recipe(train_size=size),
-            seed,
-            metrics=Metrics(train=metrics, validation=metrics, test=metrics),
-            test=Predictions(
-                labels=[0] * n,
-                predicted=[int(i < wrong) for i in range(n)],
-                probabilities=[[0.5, 0.5]] * n,
-                examples=[1000 * seed + i for i in range(n)],
-            ),
-        )
+        examples = [1000 * seed + i for i in range(n)]
+        return make(Recipe(train_size=size), seed, **make_outcome(range(wrong), n, examples=examples))
 
     return {size: [record(size, i, w) for i, w in enumerate(wrong)] for size, wrong in errors.items()}
 

@@ -2,15 +2,27 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from bench.records.lean import Lean
 from bench.records.record import Record
 from bench.records.store import load_records, save_record
 
 
+def listed(record: Record) -> Record:
+    """The same with lists for arrays, so that records can be compared."""
+    if record.test is None:
+        return record
+    arrays = {name: getattr(record.test, name) for name in ("probabilities", "losses")}
+    lists = {name: array.tolist() for name, array in arrays.items() if isinstance(array, np.ndarray)}
+    assert "probabilities" in lists
+    return record.model_copy(update={"test": record.test.model_copy(update=lists)})
+
+
 def test_only_later_losses_are_left_out(records: list[Record]) -> None:
     lean = Lean(n_curves=2)
     for record in records:
-        found = lean(record)
+        found = listed(lean(record))
         if record.seed_index < 2 or record.curves is None:
             assert found == record
         else:
@@ -28,4 +40,4 @@ def test_equal_parts_are_kept_once_and_others_as_they_are(tmp_path: Path, record
     assert second.test
     assert first.test.labels is second.test.labels
     assert first.recipe is second.recipe
-    assert (first, second) == (records[0], other)
+    assert (listed(first), listed(second)) == (records[0], other)

@@ -6,11 +6,12 @@ import pytest
 
 from bench.evidence.cut import cut_rows
 from bench.evidence.results import Results, collect
-from bench.records.record import CutTextsCheck, InputFacts, SplitMetrics
+from bench.records.record import CutTextsCheck, InputFacts
 from bench.records.study import Study
 from bench.report.cut import cut_sentences
 from bench.report.html import render
 from gptcore.result import CutTexts
+from tests.bench.toys import make_split
 
 ROWS = ("baseline", "first-token", "context-64", "tf-idf")
 
@@ -46,7 +47,7 @@ def test_rows_are_named_by_what_they_cut(study: Study, studies: ModuleType) -> N
 
 
 def test_tfidf_has_a_second_figure(study: Study, studies: ModuleType) -> None:
-    test = SplitMetrics(n=300, correct=123, accuracy=0.41, log_loss=0.7)
+    test = make_split(300, 123, 0.7)
     check = CutTextsCheck(model="micro", tokens=256, n_cut=747, n_texts=1494, test=test)
     results = make(study, studies, n_cut=747, check=check)
     whole = results.row("tf-idf").accuracy()

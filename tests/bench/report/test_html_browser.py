@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -14,14 +13,13 @@ from bench.evidence.results import collect
 from bench.records.store import record_path, save_record
 from bench.records.study import Study
 from bench.report.html import write_html
+from tests.browsing import note_complaints
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.browser
 
-QUIET = ["no-first-run", "disable-background-networking", "disable-component-update", "disable-sync"]
-FLAGS = [f"--{flag}" for flag in (*QUIET, "no-sandbox", "disable-gpu", "disable-quic")]
 ROWS = (
     "baseline",
     "first-token",
@@ -34,19 +32,6 @@ ROWS = (
     "tf-idf",
 )
 EVIL = '</script><script>alert(1)</script><img src="x" onerror="alert(2)">'
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["Browser"]:
-    """The Chromium of this machine, one for all tests."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        pytest.skip("no Chromium on this machine: apt-get install chromium")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -83,10 +68,7 @@ def page(browser: "Browser", folder: Path, complaints: list[str]) -> Iterator["P
         viewport={"width": 1600, "height": 1000}, color_scheme="light", reduced_motion="reduce"
     )
     page.set_default_timeout(5000)
-    page.on("console", lambda message: complaints.append(f"console: {message.text}"))
-    page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
-    page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
-    page.on("request", lambda request: complaints.append(f"request: {request.url}"))
+    note_complaints(page, complaints)
     url = (folder / "report.html").as_uri()
     page.goto(url)
     yield page

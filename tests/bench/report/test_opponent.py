@@ -5,22 +5,13 @@ from pathlib import Path
 import pytest
 
 from bench.records.opponent import OpponentRow, OpponentStudy, opponent_path
-from bench.records.record import Environment
 from bench.records.speed import Taken
 from bench.report.opponent import opponent_page, write_opponent
 from gptcore.recipe import Recipe
+from tests.bench.toys import ENVIRONMENT
 
-PLACE = Environment(
-    device="cpu",
-    cpu="a | processor",
-    threads=2,
-    memory_bytes=8 * 2**30,
-    dtype="bfloat16",
-    python="3.11",
-    platform="Linux",
-    versions={"torch": "2", "transformers": "5", "peft": "0.18"},
-    git_sha=None,
-    git_dirty=None,
+PLACE = ENVIRONMENT.model_copy(
+    update={"cpu": "a | processor", "versions": {"torch": "2", "transformers": "5", "peft": "0.18"}}
 )
 
 

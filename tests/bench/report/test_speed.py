@@ -6,25 +6,14 @@ from typing import Any
 
 import pytest
 
-from bench.records.record import Environment
 from bench.records.speed import EndToEnd, EndToEndRow, RowSpeed, SpeedStudy, Taken
 from bench.records.store import load_speed
 from bench.report.speed import GOALS, shared_total, speed_page, write_speed
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
+from tests.bench.toys import ENVIRONMENT
 
-PLACE = Environment(
-    device="cpu",
-    cpu="a | processor",
-    threads=2,
-    memory_bytes=8 * 2**30,
-    dtype="bfloat16",
-    python="3.11",
-    platform="Linux",
-    versions={"torch": "2"},
-    git_sha=None,
-    git_dirty=None,
-)
+PLACE = ENVIRONMENT.model_copy(update={"cpu": "a | processor", "dtype": "bfloat16"})
 
 
 def row(name: str, plain: list[float], fast: list[float], trunk: float = 0.0, **more: Any) -> RowSpeed:

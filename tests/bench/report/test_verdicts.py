@@ -7,10 +7,11 @@ import pytest
 
 from bench.evidence.results import Results, collect
 from bench.evidence.verdicts import judge
-from bench.records.record import Record, SplitMetrics
+from bench.records.record import Record
 from bench.records.study import Study
 from bench.report.verdicts import scatter_section, verdicts_section, warnings_section
 from gptcore.recipe import Seeds
+from tests.bench.toys import make_split
 
 
 def lines_of(section: str) -> dict[str, list[str]]:
@@ -70,7 +71,7 @@ def test_many_unsteady_rows_are_warned_of(study: Study, records: list[Record]) -
     def failing(record: Record) -> Record:
         if record.seed_index or record.test is None or record.metrics is None or record.status != "done":
             return record
-        test = SplitMetrics(n=300, correct=141, accuracy=0.47, log_loss=None)
+        test = make_split(300, 141)
         return record.model_copy(
             update={
                 "metrics": record.metrics.model_copy(update={"test": test}),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.records.record import Cost, Metrics, Record, SplitMetrics
+from bench.records.record import Record
 from bench.records.store import load_records, save_record, save_study
 from bench.records.study import Row, Study
 from bench.run.same_study import StudyOn
@@ -14,6 +14,7 @@ from bench.study.matrix import Tune
 from bench.study.plan import PlannedRun
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
+from tests.bench.toys import make_cost, make_metrics
 
 MakeRecord = Callable[..., Record]
 ROWS = [Row(name="baseline", recipe=Recipe(epochs=1))]
@@ -34,13 +35,8 @@ def save(folder: Path, make: MakeRecord, run: PlannedRun, correct: int | None, *
     if correct is None:
         save_record(folder / FOLDER, make(run.recipe, status="failed", reason="killed", **changes))
         return
-    part = SplitMetrics(n=100, correct=correct, accuracy=correct / 100, log_loss=0.5)
-    cost = Cost(
-        **{"phases": {"train": 30.0}, "marginal_s": 30.0, "standalone_s": 30.0},
-        **{"process_mem_bytes": 1, "tokens_processed": 1, "flops": 1.0},
-    )
-    metrics = Metrics(train=part, validation=part, test=part)
-    save_record(folder / FOLDER, make(run.recipe, metrics=metrics, cost=cost, **changes))
+    figures = {"metrics": make_metrics(100, correct, 0.5), "cost": make_cost(30.0)}
+    save_record(folder / FOLDER, make(run.recipe, **figures, **changes))
 
 
 def save_choice(folder: Path, chosen: Choosing, make_study: Callable[..., Study]) -> None:

@@ -10,19 +10,14 @@ from bench.run.costs import Costs
 from bench.study.forecast import Prediction
 from bench.study.plan import PlannedRun
 from gptcore.recipe import Recipe, Seeds
+from tests.bench.toys import make_cost
 
 BLOCK, HEAD, FIRST = Recipe(), Recipe(train="last_layer"), Recipe(padding="left")
 
 
 def cost(trunk: float, own: float, borrowed: float) -> Cost:
-    return Cost(
-        phases={"trunk": trunk, "train": own},
-        marginal_s=trunk + own,
-        standalone_s=trunk + own + borrowed,
-        process_mem_bytes=None,
-        tokens_processed=None,
-        flops=None,
-    )
+    phases = {"trunk": trunk, "train": own}
+    return make_cost(trunk + own, phases=phases, standalone_s=trunk + own + borrowed)
 
 
 def runs(*recipes: Recipe, seeds: int = 1) -> list[PlannedRun]:

@@ -8,7 +8,7 @@ import pytest
 
 from bench import cli
 from bench.evidence.regress import ALL_ROWS, Rounds
-from bench.records.record import Metrics, Predictions, Record, SplitMetrics
+from bench.records.record import Predictions, Record
 from bench.records.study import Row, Study
 from bench.run import gate, study_run
 from bench.run.baseline import Baseline, load_baseline, save_baseline
@@ -17,10 +17,10 @@ from gptcore.data.datasets import load_dataset
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe, Seeds
 from gptcore.training import loop as train
+from tests.bench.toys import make_metrics
 
 N = 300
 LABELS = [i % 2 for i in range(N)]
-SPLIT = SplitMetrics(n=N, correct=N, accuracy=1, log_loss=0)
 FIRST = Recipe(position="first")
 PLAIN = [Rounds("lora", [1.0] * 12, [1.0] * 12, [2.0] * 12)]
 
@@ -41,7 +41,7 @@ def records(toy_record: Callable[..., Record]) -> Callable[[int], list[Record]]:
             predicted = [1 - label if i < n_wrong else label for i, label in enumerate(LABELS)]
             halves = [[0.5, 0.5]] * len(LABELS)
             test = Predictions(labels=LABELS, predicted=predicted, probabilities=halves)
-            metrics = Metrics(train=SPLIT, validation=SPLIT, test=SPLIT)
+            metrics = make_metrics(N, N, 0)
             found += [toy_record(recipe, seed, test=test, metrics=metrics) for seed in (0, 1)]
         return found
 

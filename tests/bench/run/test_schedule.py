@@ -11,7 +11,7 @@ import pytest
 from bench.evidence.family import judge_family
 from bench.evidence.results import Results, collect
 from bench.evidence.scheme import with_looks
-from bench.records.record import Cost, Metrics, Predictions, Record, SplitMetrics
+from bench.records.record import Record
 from bench.records.study import Row, Study
 from bench.run.schedule import FixedSeeds, UntilDecided
 from bench.run.study_run import TOGETHER, make_seeds
@@ -19,6 +19,7 @@ from bench.study.forecast import Prediction
 from bench.study.plan import PlannedRun, make_plan
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
+from tests.bench.toys import make_outcome
 
 N = 300
 LOOKS = (3, 6, 12)
@@ -54,22 +55,7 @@ class Lab:
         random = np.random.default_rng([run.seed_index, *map(ord, run.recipe.id)])
         n_wrong = round(N * (1 - accuracy) + random.normal(0, 1.5))
         wrong = set(random.permutation(self.hard[: n_wrong + 6])[:n_wrong].tolist())
-        split = SplitMetrics(n=N, correct=N - n_wrong, accuracy=1 - n_wrong / N, log_loss=None)
-        figures: dict[str, Any] = {
-            "seeds": run.seeds,
-            "metrics": Metrics(train=split, validation=split, test=split),
-            "test": Predictions(
-                labels=[0] * N, predicted=[int(i in wrong) for i in range(N)], probabilities=[[0.5, 0.5]] * N
-            ),
-            "cost": Cost(
-                phases={"train": seconds},
-                marginal_s=seconds,
-                standalone_s=seconds,
-                process_mem_bytes=None,
-                tokens_processed=None,
-                flops=None,
-            ),
-        }
+        figures = {"seeds": run.seeds} | make_outcome(wrong, N, seconds)
         return self.toy_record(run.recipe, run.seed_index, **(figures | changes))
 
     def schedule(self, records: dict[str, Record], budget_s: float | None = None) -> UntilDecided:

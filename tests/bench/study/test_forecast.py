@@ -12,6 +12,7 @@ from gptcore.recipe import Recipe, Seeds
 from gptcore.result import CutTexts
 from gptcore.training.probe import Probe
 from gptcore.training.trunk_need import TrunkNeed
+from tests.bench.toys import make_cost
 
 BLOCK = Recipe(model="nano", train="last_block")  # three frozen blocks of four
 TWO_BLOCKS = Recipe(model="nano", train="last_two_blocks")
@@ -129,9 +130,7 @@ def test_what_does_not_fit_is_refused_and_says_how_much_it_needs() -> None:
 
 @pytest.fixture
 def cost() -> Cost:
-    return Cost(
-        phases={}, marginal_s=3, standalone_s=3, process_mem_bytes=1, tokens_processed=None, flops=None
-    )
+    return make_cost(3, process_mem_bytes=1)
 
 
 def test_a_record_keeps_what_was_forecast(toy_record: Callable[..., Record], cost: Cost) -> None:

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from bench.evidence.metric import METRICS
-from bench.records.record import Metrics, Predictions, Record, SplitMetrics
+from bench.records.record import Predictions, Record
 from bench.records.study import Row
 from bench.study.matrix import Tune, load_matrix
 from bench.study.resolve import resolve
@@ -15,6 +15,7 @@ from bench.study.tuning import candidates, rungs, seeds_of_trials, tuning
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
 from gptcore.training.loop import planned_steps
+from tests.bench.toys import make_metrics
 
 MakeRecord = Callable[..., Record]
 TUNE = Tune.model_validate({"lr": [1e-4, 1e-3, 1e-2, 1e-1]})
@@ -54,8 +55,7 @@ def test_seeds_of_trials_are_not_the_studys() -> None:
 
 
 def finished(make: MakeRecord, recipe: Recipe, correct: int, loss: float = 0.5) -> Record:
-    part = SplitMetrics(n=100, correct=correct, accuracy=correct / 100, log_loss=loss)
-    return make(recipe, metrics=Metrics(train=part, validation=part, test=part))
+    return make(recipe, metrics=make_metrics(100, correct, loss))
 
 
 def follow(make: MakeRecord, correct_of: Callable[[Recipe], int]):

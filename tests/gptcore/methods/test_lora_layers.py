@@ -1,15 +1,12 @@
 """LoRA layers: what they compute, what stays frozen, merging, and adapters on disk."""
 
-import json
-
 import pytest
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
 
 from gptcore.backbones.gpt import GPT
 from gptcore.errors import UserError
-from gptcore.methods.lora_layers import inject_lora, load_adapter, lora_layers, merge_lora, save_adapter
+from gptcore.methods.lora_layers import inject_lora, lora_layers, merge_lora
 
 TARGETS = ("c_attn", "c_proj", "c_fc")
 TOKENS = torch.randint(31, (4, 9), generator=torch.Generator().manual_seed(1))
@@ -120,50 +117,3 @@ def test_merging_keeps_the_outputs_and_does_it_once(toy_gpt, scaling):
     merge_lora(gpt)
     assert all(torch.equal(tensor, once[name]) for name, tensor in gpt.state_dict().items())
     assert torch.equal(gpt.h[0].attn.c_attn.bias, base.h[0].attn.c_attn.bias)
-
-
-@pytest.mark.parametrize("scaling", ["alpha/rank", "alpha"])
-@torch.no_grad()
-def test_an_adapter_comes_back_bit_for_bit(toy_gpt, tmp_path, scaling):
-    gpt = randomised(inject(toy_gpt(), scaling=scaling, dropout=0.25, targets=("c_attn", "mlp.c_proj")))
-    save_adapter(gpt, tmp_path)
-    back = toy_gpt()
-    load_adapter(back, tmp_path)
-    assert torch.equal(back.eval()(TOKENS), gpt.eval()(TOKENS))
-    assert lora_layers(back).keys() == lora_layers(gpt).keys()
-    layer = back.h[0].attn.c_attn
-    assert (layer.scale, layer.dropout.p) == (gpt.h[0].attn.c_attn.scale, 0.25)
-
-
-def test_a_model_without_adapters_has_none_to_save(toy_gpt, tmp_path):
-    with pytest.raises(UserError, match="no LoRA layers to save"):
-        save_adapter(toy_gpt(), tmp_path)
-
-
-def test_adapters_that_do_not_fit_are_refused(toy_gpt, tmp_path):
-    def refused(message: str, **shape: int) -> None:
-        with pytest.raises(UserError, match=message) as caught:
-            load_adapter(toy_gpt(**shape), tmp_path)
-        assert str(tmp_path) in str(caught.value)
-
-    refused("is not a LoRA adapter")
-    save_adapter(inject(toy_gpt()), tmp_path)
-    refused("do not have the same layers: base_model.*h.2", n_layer=2)
-    refused("do not have the same layers: base_model.*h.3", n_layer=4)
-    refused(r"lora_A of h.0.attn.c_attn is \(4, 16\), expected \(4, 32\)", d_model=32)
-
-    tensors = load_file(tmp_path / "adapter_model.safetensors")
-    save_file(tensors | {"head.weight": torch.ones(2, 16)}, tmp_path / "adapter_model.safetensors")
-    refused("do not have the same layers: head.weight")
-    save_file(tensors, tmp_path / "adapter_model.safetensors")
-
-    config = json.loads((tmp_path / "adapter_config.json").read_text())
-    for variant in ({"use_rslora": True}, {"alpha_pattern": {"c_fc": 3}}, {"use_dora": True}):
-        (tmp_path / "adapter_config.json").write_text(json.dumps(config | variant))
-        refused(f"{next(iter(variant))} = .* is not supported")
-    for content in ("{", "[]", json.dumps({"r": 4}), json.dumps(config | {"target_modules": None})):
-        (tmp_path / "adapter_config.json").write_text(content)
-        refused("is not a LoRA adapter in PEFT's layout")
-    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
-    (tmp_path / "adapter_model.safetensors").write_bytes(b"cut off")
-    refused("is not a LoRA adapter in PEFT's layout")

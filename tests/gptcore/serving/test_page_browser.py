@@ -1,7 +1,6 @@
 """The page at / in a real Chromium: it classifies, explains, answers a file, and asks no other server."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gptcore.serving.app import PAGE
+from tests.browsing import note_complaints
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-QUIET = ["no-first-run", "disable-background-networking", "disable-component-update", "disable-sync"]
-FLAGS = [f"--{flag}" for flag in (*QUIET, "no-sandbox", "disable-gpu", "disable-quic")]
 EVIL = '<img src=x onerror="alert(1)"> win </div><script>alert(2)</script>'
 
 
@@ -26,29 +24,13 @@ def test_the_page_names_no_other_place(client: Any) -> None:
     assert "default-src 'none'" in reply.headers["content-security-policy"]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator["Browser"]:
-    """The Chromium of this machine, one for all tests."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        pytest.skip("no Chromium on this machine: apt-get install chromium")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield started
-        started.close()
-
-
 @pytest.fixture
 def page(browser: "Browser", client: Any) -> Iterator["Page"]:
     """The page, open; afterwards there must be no complaint, and no request to another server."""
     complaints: list[str] = []
     page = browser.new_page(viewport={"width": 400, "height": 900})
     page.set_default_timeout(10_000)
-    page.on("console", lambda message: complaints.append(f"console: {message.text}"))
-    page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
-    page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
-    page.on("request", lambda request: complaints.append(f"request: {request.url}"))
+    note_complaints(page, complaints)
     page.goto(client.url)
     yield page
     page.close()

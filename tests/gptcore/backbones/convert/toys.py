@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from gptcore.backbones.convert.gguf_write import add_metadata
+
 LLAMA = {
     "vocab_size": 24,
     "hidden_size": 64,
@@ -184,20 +186,7 @@ def write_gguf(path, kind, metadata, model, names, stored, quantise):
         "mlp.down_proj": "ffn_down",
     } | names
     writer = gguf.GGUFWriter(str(path), kind)
-    for key, value in metadata.items():
-        match value:
-            case None:
-                continue
-            case bool():
-                writer.add_bool(key, value)
-            case int():
-                writer.add_uint32(key, value)
-            case float():
-                writer.add_float32(key, value)
-            case str():
-                writer.add_string(key, value)
-            case _:
-                writer.add_array(key, value)
+    add_metadata(writer, {key: value for key, value in metadata.items() if value is not None})
     for name, tensor in model.state_dict().items():
         if name == "lm_head.weight":
             continue
