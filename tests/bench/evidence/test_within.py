@@ -11,6 +11,7 @@ from bench.evidence.looks import Look
 from bench.evidence.metric import METRICS
 from bench.evidence.scheme import with_looks
 from bench.evidence.within import Within, rule_out, within_margin
+from tests.bench.evidence import simulate
 
 MARGIN = 0.02
 N_TEST, N_SEEDS = 300, 10
@@ -51,9 +52,7 @@ def judged(right: np.ndarray, examples: list[np.ndarray]) -> dict[str, Within]:
         ((-0.3, 0.18, 0.18), 0.3, 60),
     ],
 )
-def test_rows_that_lose_more_are_rarely_called_within(
-    simulate: ModuleType, shift, luck: float, n: int
-) -> None:
+def test_rows_that_lose_more_are_rarely_called_within(shift, luck: float, n: int) -> None:
     random = np.random.default_rng(5)
     truth = simulate.Truth(luck, 0.15, 0.2, shift=shift)
     accuracies = np.array([0.0, *simulate.true_differences(truth, len(shift))])
@@ -67,7 +66,7 @@ def test_rows_that_lose_more_are_rarely_called_within(
     assert wrong <= 0.05 * n + 3 * (0.05 * 0.95 * n) ** 0.5
 
 
-def test_equal_rows_are_often_shown_to_be_within(simulate: ModuleType) -> None:
+def test_equal_rows_are_often_shown_to_be_within() -> None:
     random = np.random.default_rng(6)
     truth = simulate.Truth(0.05, 0.1, 0.15, accuracy=0.95)
     found = 0
