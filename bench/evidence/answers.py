@@ -15,6 +15,13 @@ def correct(record: Record) -> np.ndarray:
     return np.equal(record.test.labels, record.test.predicted).astype(np.int64)
 
 
+def groups(records: Sequence[Record]) -> list[np.ndarray] | None:
+    """For each record (n,) numbers of the groups of its test texts; None where one does not say, or there are none."""
+    found = [record.test.groups for record in records if record.test is not None]
+    known = [np.array(one) for one in found if one is not None]
+    return known if len(known) == len(records) else None
+
+
 def examples(records: Sequence[Record]) -> list[np.ndarray]:
     """For each record (n,) numbers of its test examples, equal where two records saw the same one.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from bench.evidence.answers import groups
 from bench.evidence.comparison import compare_rows
 from bench.evidence.decide import Decision, decide
 from bench.evidence.metric import ACCURACY, Metric
@@ -63,7 +64,7 @@ def _unpaired(ours: RowResult, theirs: RowResult, metric: Metric) -> Difference 
     mine, other = ours.score(metric), theirs.score(metric)
     if mine is None or other is None:
         return None
-    if metric is ACCURACY:
+    if metric is ACCURACY and not (groups(ours.done) or groups(theirs.done)):
         return difference_of_shares(mine, _examples(ours), other, _examples(theirs))
     bounds = ours.interval_of(metric), theirs.interval_of(metric)
     return (

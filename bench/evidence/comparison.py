@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.evidence.answers import examples
+from bench.evidence.answers import examples, groups
 from bench.evidence.metric import ACCURACY, Metric
-from bench.evidence.models import MIN_SEEDS, p_texts, wins_and_losses
+from bench.evidence.models import MIN_SEEDS, p_groups, p_texts, wins_and_losses
 from bench.evidence.overdispersion import text_estimate
 from bench.evidence.paired import Paired, Ratio, pair, paired_ratio
 from bench.evidence.remember import remembered
@@ -46,8 +46,9 @@ class Comparison:
 
     @property
     def is_tested(self) -> bool:
-        """A row does not differ from its own recipe by construction; seeds that share values give no verdicts."""
-        return self.independent and not self.identical
+        """A row does not differ from its own recipe by construction; seeds that share values give no verdicts, and
+        neither do too few groups of texts."""
+        return self.independent and not self.identical and self.paired.has_enough_groups
 
     @property
     def is_of_recipes(self) -> bool:
@@ -83,7 +84,9 @@ def compare_rows(
         return None
     answers = [(metric.answers_of(mine), metric.answers_of(other)) for mine, other in pairs]
     known = [(mine, other) for mine, other in answers if mine is not None and other is not None]
-    if len(known) < len(pairs):
+    by_group = groups([mine for mine, _ in pairs])
+    some_grouped = any(mine.test is not None and mine.test.groups is not None for mine, _ in pairs)
+    if len(known) < len(pairs) or (some_grouped and by_group is None):
         return None
     costs = [
         (mine.cost.standalone_s, other.cost.standalone_s) for mine, other in pairs if mine.cost and other.cost
@@ -92,8 +95,9 @@ def compare_rows(
         [mine.values for mine, _ in known],
         [other.values for _, other in known],
         examples([mine for mine, _ in pairs]),
-        [mine.size for mine, _ in known],
+        [min(mine.size, other.size) for mine, other in known],
         metric,
+        by_group,
         time=paired_ratio([mine for mine, _ in costs], [other for _, other in costs]),
         identical=ours.recipe_id == theirs.recipe_id,
         independent=independent([mine.seeds for mine, _ in pairs]),
@@ -107,28 +111,35 @@ def compare_answers(
     shown: Sequence[np.ndarray],
     sizes: Sequence[float] | None = None,
     metric: Metric = ACCURACY,
+    groups: Sequence[np.ndarray] | None = None,
     *,
     time: Ratio | None = None,
     identical: bool = False,
     independent: bool = True,
     seconds: float | None = None,
 ) -> Comparison:
-    """Two rows by their answers to each example: ours, theirs, shown and sizes as in `pair`.
+    """Two rows by their answers to each example: ours, theirs, shown, sizes and groups as in `pair`.
 
     ours, theirs: for each seed the values of the metric (see `Answers`), of accuracy 1 where the row was right, else 0.
     """
-    paired = pair(ours, theirs, shown, sizes, metric.scale)
-    p, side = _sign_test(ours, theirs, shown) if metric is ACCURACY else _of_models(paired)
+    paired = pair(ours, theirs, shown, sizes, metric.scale, groups)
+    p, side = _sign_test(ours, theirs, shown, groups) if metric is ACCURACY else _of_models(paired)
     return Comparison(paired, p, side, time, identical, independent, seconds)
 
 
 def _sign_test(
-    ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray], shown: Sequence[np.ndarray]
+    ours: Sequence[np.ndarray],
+    theirs: Sequence[np.ndarray],
+    shown: Sequence[np.ndarray],
+    groups: Sequence[np.ndarray] | None,
 ) -> tuple[float, float]:
-    """P of no difference between the models and which side it is on, by the examples on which they differ."""
-    wins, losses = wins_and_losses(
-        [np.subtract(a, b, dtype=float) for a, b in zip(ours, theirs, strict=True)], shown
-    )
+    """P of no difference between the models and which side it is on, by the examples or groups on which they differ."""
+    differences = [np.subtract(a, b, dtype=float) for a, b in zip(ours, theirs, strict=True)]
+    if groups is not None:
+        ids = np.unique(np.concatenate(groups), return_inverse=True)[1]
+        sums = np.bincount(ids, np.concatenate(differences))
+        return p_groups(sums), float(sums.sum())
+    wins, losses = wins_and_losses(differences, shown)
     return p_texts(wins, losses), wins - losses
 
 
@@ -148,4 +159,5 @@ def _same_test(mine: Record, other: Record) -> bool:
         and mine.dataset.fingerprint == other.dataset.fingerprint
         and mine.test is not None
         and other.test is not None
+        and mine.test.groups == other.test.groups
     )

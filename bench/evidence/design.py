@@ -27,12 +27,14 @@ OF_EXAMPLES = 0.2  # share of the variance that lies in the examples and is the 
 
 @dataclass(frozen=True)
 class Design:
-    """n_examples: that a seed's test part counts as; overlap: as in Paired; n_comparisons: rows to be judged."""
+    """n_examples: that a seed's test part counts as; overlap: as in Paired; n_comparisons: rows to be judged;
+    n_groups: of the test part's texts, which are taken for independent: how they vary together shows afterwards."""
 
     n_examples: float
     overlap: float
     n_comparisons: int
     metric: Metric = ACCURACY
+    n_groups: int | None = None
 
     def visible_difference(self, n_seeds: int) -> float:
         """The smallest difference that a typical row would be called better or worse with (share).
@@ -94,4 +96,5 @@ def design_of(study: Study, metric: Metric = ACCURACY) -> Design:
         overlap=overlap * data.n_test / n_examples,
         n_comparisons=sum(len(pair) == 2 for pair in compared),
         metric=metric,
+        n_groups=data.n_test_groups,
     )

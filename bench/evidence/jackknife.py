@@ -2,7 +2,9 @@
 
 The values' mean is the metric itself, and their variance over the number of texts is its jackknife variance (Tukey
 1958; Efron and Stein 1981). So whatever is known of means over texts, of pairs of them and of texts that seeds share,
-holds for these metrics as well. Classes are those of the whole test part, also where one text was the only one of its.
+holds for these metrics as well. Where texts have groups, whole groups are left out: sums of the values by group, with
+the factor G / (G - 1), give the variance of that jackknife. Classes are those of the whole test part, also where a text
+or a group was the only one with one of them.
 """
 
 from __future__ import annotations
@@ -10,47 +12,61 @@ from __future__ import annotations
 import numpy as np
 
 
-def balanced_accuracy_values(labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """(n,) values whose mean is the mean recall of the classes that have examples. labels, predicted: (n,) int."""
-    cells, of_text, counts = _cells(labels, predicted)
-    truth, right = cells[:, 0], cells[:, 0] == cells[:, 1]
-    n_classes = len(np.unique(truth))
-    n_of, n_right = np.bincount(truth, counts), np.bincount(truth, counts * right)
+def balanced_accuracy_values(
+    labels: np.ndarray, predicted: np.ndarray, groups: np.ndarray | None = None
+) -> np.ndarray:
+    """(n,) values whose mean is the mean recall of the classes that have examples.
+
+    labels, predicted: (n,) int; groups: (n,), None: each text is left out by itself.
+    """
+    unit = _units(labels, groups)
+    right = labels == predicted
+    n_of, n_right = np.bincount(labels), np.bincount(labels, right)
+    n_classes = int((n_of > 0).sum())
     recall = n_right / np.maximum(n_of, 1)
-    without = (n_right[truth] - right) / np.maximum(n_of[truth] - 1, 1)
-    return _values(float(recall.sum()) / n_classes, (without - recall[truth]) / n_classes, of_text)
+    entries, at = _entries(unit, labels, len(n_of))
+    of, kind = np.divmod(entries, len(n_of))
+    n_left = n_of[kind] - np.bincount(at)
+    without = (n_right[kind] - np.bincount(at, right)) / np.maximum(n_left, 1)
+    changes = np.bincount(of, (without - recall[kind]) / n_classes)
+    return _values(float(recall.sum()) / n_classes, changes, unit)
 
 
-def macro_f1_values(labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """(n,) values whose mean is the mean F1 of the classes that are an example's or a prediction's."""
-    cells, of_text, counts = _cells(labels, predicted)
-    truth, said = cells[:, 0], cells[:, 1]
-    right = truth == said
-    size = int(cells.max()) + 1
-    hits = np.bincount(truth, counts * right, minlength=size)
-    both = np.bincount(truth, counts, minlength=size) + np.bincount(said, counts, minlength=size)
+def macro_f1_values(
+    labels: np.ndarray, predicted: np.ndarray, groups: np.ndarray | None = None
+) -> np.ndarray:
+    """(n,) values whose mean is the mean F1 of the classes that are an example's or a prediction's. As above."""
+    unit = _units(labels, groups)
+    size = int(max(labels.max(), predicted.max())) + 1
+    twice, stands = np.concatenate([unit, unit]), np.concatenate([labels, predicted])
+    hit = np.concatenate([labels == predicted, np.zeros(len(labels), dtype=bool)])
+    both, hits = np.bincount(stands, minlength=size), np.bincount(stands, hit, minlength=size)
     n_classes = int((both > 0).sum())
-
-    def f1(hits: np.ndarray, both: np.ndarray) -> np.ndarray:
-        return np.asarray(2 * hits / np.maximum(both, 1))
-
-    whole = f1(hits, both)
-    # A right answer stands in one class twice, a wrong one in two classes once.
-    of_truth = f1(hits[truth] - right, both[truth] - 1 - right) - whole[truth]
-    of_said = np.where(right, 0.0, f1(hits[said], both[said] - 1) - whole[said])
-    return _values(float(whole.sum()) / n_classes, (of_truth + of_said) / n_classes, of_text)
+    whole = 2 * hits / np.maximum(both, 1)
+    entries, at = _entries(twice, stands, size)
+    of, kind = np.divmod(entries, size)
+    left = both[kind] - np.bincount(at)
+    without = 2 * (hits[kind] - np.bincount(at, hit)) / np.maximum(left, 1)
+    changes = np.bincount(of, (without - whole[kind]) / n_classes)
+    return _values(float(whole.sum()) / n_classes, changes, unit)
 
 
-def _cells(labels: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The pairs (class, prediction) that occur (c, 2), which one each text is (n,), and how many are (c,)."""
-    n_classes = int(max(labels.max(), predicted.max())) + 1
-    codes, of_text, counts = np.unique(
-        labels * n_classes + predicted, return_inverse=True, return_counts=True
-    )
-    return np.stack(np.divmod(codes, n_classes), axis=1), of_text, counts
+def _units(labels: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+    """(n,) what is left out together with each text, numbered from 0."""
+    if groups is None:
+        return np.arange(len(labels))
+    return np.unique(groups, return_inverse=True)[1]
 
 
-def _values(metric: float, changes: np.ndarray, of_text: np.ndarray) -> np.ndarray:
-    """changes: (c,) of the metric where a text of that cell is left out."""
-    change = changes[of_text]
-    return np.asarray(metric + (len(change) - 1) * (change.mean() - change))
+def _entries(unit: np.ndarray, kind: np.ndarray, n_kinds: int) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs of unit and class that occur, as unit * n_kinds + class, and which one each (unit, kind) is."""
+    found, at = np.unique(unit * n_kinds + kind, return_inverse=True)
+    return found, at
+
+
+def _values(metric: float, changes: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """changes: (u,) of the metric where a unit is left out; its deviation is shared among its texts."""
+    sizes = np.bincount(unit)
+    u, n = len(sizes), len(unit)
+    deviation = (u - 1) / u * n / sizes * (changes.mean() - changes)
+    return np.asarray(metric + deviation[unit])

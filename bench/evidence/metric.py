@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from bench.evidence.clusters import independent_texts
 from bench.evidence.jackknife import balanced_accuracy_values, macro_f1_values
 from bench.evidence.scale import LOG_OF_LOSS, LOGIT, Scale
 from bench.records.metric_names import MetricName
@@ -24,7 +25,8 @@ class Answers(NamedTuple):
     """What a run made of its test texts. values: (n,), whose mean is the score; size: texts that it counts as.
 
     A metric that weighs classes alike moves more with each text of a small class, so that it is as uncertain as a
-    mean over fewer texts: the number of classes times the texts of the smallest.
+    mean over fewer texts: the number of classes times the texts of the smallest. Where errors gather in groups of
+    texts, it is fewer again, by the design effect of the errors.
     """
 
     values: np.ndarray
@@ -73,30 +75,44 @@ class Metric:
 
 
 def _accuracy(test: Predictions, log_loss: float | None) -> Answers:  # noqa: ARG001 (as all metrics)
-    return Answers(np.equal(test.labels, test.predicted).astype(np.int64), len(test.labels))
+    return _answers(test, np.equal(test.labels, test.predicted).astype(np.int64), len(test.labels))
 
 
 def _macro_f1(test: Predictions, log_loss: float | None) -> Answers:  # noqa: ARG001
     labels, predicted = np.array(test.labels), np.array(test.predicted)
-    return Answers(macro_f1_values(labels, predicted), size_of(np.bincount(labels)))
+    values = macro_f1_values(labels, predicted, groups_of(test))
+    return _answers(test, values, size_of(np.bincount(labels)))
 
 
 def _balanced_accuracy(test: Predictions, log_loss: float | None) -> Answers:  # noqa: ARG001
     labels, predicted = np.array(test.labels), np.array(test.predicted)
-    return Answers(balanced_accuracy_values(labels, predicted), size_of(np.bincount(labels)))
+    values = balanced_accuracy_values(labels, predicted, groups_of(test))
+    return _answers(test, values, size_of(np.bincount(labels)))
 
 
 def _log_loss(test: Predictions, log_loss: float | None) -> Answers | None:
     """From the stored losses, or from rounded probabilities where these give the run's own log-loss."""
     if test.losses is not None:
-        return Answers(-np.array(test.losses), len(test.losses))
+        return _answers(test, -np.array(test.losses), len(test.losses))
     if log_loss is None or test.classes is not None:
         return None
     chosen = np.array(test.probabilities)[np.arange(len(test.labels)), test.labels]
     if (chosen <= 0).any():
         return None
     values = np.log(chosen)
-    return Answers(values, len(values)) if abs(values.mean() + log_loss) <= ROUNDED else None
+    return _answers(test, values, len(values)) if abs(values.mean() + log_loss) <= ROUNDED else None
+
+
+def groups_of(test: Predictions) -> np.ndarray | None:
+    """(n,) number of the group of each text; None without groups."""
+    return None if test.groups is None else np.array(test.groups)
+
+
+def _answers(test: Predictions, values: np.ndarray, size: float) -> Answers:
+    if (groups := groups_of(test)) is None:
+        return Answers(values, size)
+    right = np.equal(test.labels, test.predicted)
+    return Answers(values, max(1.0, size * independent_texts(right, groups) / len(right)))
 
 
 def size_of(counts: np.ndarray) -> float:

@@ -120,4 +120,7 @@ def future(decision: Decision, counts: np.ndarray, least: float) -> tuple[np.nda
     )
     share = np.minimum(1.0, of_seeds / variance)
     dof = decision.moderated.dof * (counts - 1) / (paired.n_seeds - 1)
-    return np.sqrt(variance), 1 / (share / dof + (1 - share) / max(1.0, paired.n_examples - 1))
+    both = 1 / (share / dof + (1 - share) / paired.example_dof)
+    if paired.groups_count_as is not None:
+        both = np.minimum(both, paired.example_dof)
+    return np.sqrt(variance), both

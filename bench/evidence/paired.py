@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bench.evidence.clusters import Clusters
 from bench.evidence.scale import LOGIT, Scale
 from bench.evidence.student import Estimate
+from bench.records.groups import MIN_GROUPS
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class Paired:
     example_variance: mean covariance of two seeds' differences, which comes from the examples they share and
     which more seeds leave as it is; text_variance: of the mean difference of these very runs over other
     examples; overlap: 1 / n_examples where all seeds share their examples and 0 where none does; scale: on which
-    scores are compared.
+    scores are compared; n_groups: in the test parts of all seeds, None where each example is independent of the others,
+    and groups_count_as: of equal size.
     """
 
     n_seeds: int
@@ -67,6 +70,8 @@ class Paired:
     text_variance: float
     overlap: float
     scale: Scale = LOGIT
+    n_groups: int | None = None
+    groups_count_as: float | None = None
 
     @property
     def mean(self) -> float:
@@ -83,6 +88,17 @@ class Paired:
             between=Moments(*reversed(self.between)),
             within=Moments(*reversed(self.within)),
         )
+
+    @property
+    def example_dof(self) -> float:
+        """Degrees of freedom of the variance that lies in the examples: those of the groups, where there are any."""
+        independent = self.n_examples if self.groups_count_as is None else self.groups_count_as
+        return max(1.0, independent - 1)
+
+    @property
+    def has_enough_groups(self) -> bool:
+        """Whether the groups say anything of others; true without groups."""
+        return self.n_groups is None or self.n_groups >= MIN_GROUPS
 
     @property
     def share_variance(self) -> float:
@@ -102,20 +118,21 @@ class Paired:
     def over_texts(self) -> Estimate:
         """The difference of these very runs over other examples like these."""
         variance = max(self.text_variance, self.least_variance)
-        return Estimate(self.mean, variance, max(1.0, self.n_examples - 1), self.scale.most)
+        return Estimate(self.mean, variance, self.example_dof, self.scale.most)
 
     def estimate(
         self, value: float, seed_variance: float, seed_dof: float, example_variance: float, least: float = 0.0
     ) -> Estimate:
         """A value whose variance has two parts, at least `least` together.
 
-        The degrees of freedom are the harmonic mean of the parts', weighted by their variances. Satterthwaite's
-        formula (1946), with the squares of the shares, keeps its level less well with three seeds.
+        The degrees of freedom are the harmonic mean of the parts', weighted by their variances; with groups no more
+        than theirs, as few groups may hide how much they vary. Satterthwaite's formula (1946), with the squares of
+        the shares, keeps its level less well with three seeds.
         """
         variance = max(seed_variance + example_variance, least)
         share = min(1.0, seed_variance / variance) if variance else 0.0
-        of_examples = max(1.0, self.n_examples - 1)
-        dof = 1 / (share / max(1.0, seed_dof) + (1 - share) / of_examples)
+        dof = 1 / (share / max(1.0, seed_dof) + (1 - share) / self.example_dof)
+        dof = dof if self.groups_count_as is None else min(dof, self.example_dof)
         return Estimate(value, variance, dof, self.scale.most)
 
 
@@ -125,20 +142,23 @@ def pair(
     examples: Sequence[np.ndarray],
     sizes: Sequence[float] | None = None,
     scale: Scale = LOGIT,
+    groups: Sequence[np.ndarray] | None = None,
 ) -> Paired:
     """Reduce answers to the moments that every test needs.
 
     ours, theirs: for each seed (n,) 1 where the row was right, else 0, or other values whose mean is the score;
     examples: for each seed (n,) numbers that say which example it was, equal where two seeds saw the same one;
-    sizes: examples that each seed counts as, None: as many as there are (see bench/evidence/metric.py).
+    sizes: examples that each seed counts as, None: as many as there are (see bench/evidence/metric.py); groups: for
+    each seed (n,) numbers of the groups whose examples vary together, None: each example is one by itself.
 
     With d_s the mean difference of seed s, the variance of the mean over seeds is
 
         variance of d_s over seeds / n_seeds  +  mean covariance of two seeds' means
 
-    where only shared examples make two seeds covary: the sum over them of the product of both seeds'
-    deviations. This is the two-way bootstrap (Owen 2007) without resampling and without counting twice what
-    both ways see; it holds for the same examples in every seed, for splits that overlap, and for disjoint ones.
+    where only shared groups make two seeds covary: the sum over them of the product of both seeds'
+    deviations (see bench/evidence/clusters.py). This is the two-way bootstrap (Owen 2007) without resampling and
+    without counting twice what both ways see; it holds for the same examples in every seed, for splits that overlap,
+    and for disjoint ones.
     With one seed only the examples' variance can be known. Raises ValueError without seeds or examples.
     """
     counts = [len(a) for a in ours]
@@ -148,16 +168,15 @@ def pair(
         raise ValueError("paired rows need at least one seed, and examples with a number each in every seed")
     n_seeds = len(counts)
     means = np.array([[a.mean(), b.mean()] for a, b in zip(ours, theirs, strict=True)])  # (S, 2)
-    within = np.mean([_covariance(a, b) / len(a) for a, b in zip(ours, theirs, strict=True)], axis=0)
-    differences = [np.subtract(a, b, dtype=float) for a, b in zip(ours, theirs, strict=True)]
-    ids = np.unique(np.concatenate(examples), return_inverse=True)[1]
-    residuals = np.concatenate([(d - d.mean()) / sqrt(max(1, len(d) - 1) * len(d)) for d in differences])
-    sizes = counts if sizes is None else sizes
-    shares = np.concatenate([np.full(n, sqrt(n / size) / n) for n, size in zip(counts, sizes, strict=True)])
-    together = float((np.bincount(ids, residuals) ** 2).sum())
-    apart = float(residuals @ residuals)
+    clusters = Clusters.of(examples if groups is None else groups)
+    own, shared = (1.0, 1.0) if groups is None else clusters.corrections()
+    mine, other = clusters.deviations(ours), clusters.deviations(theirs)
+    within = own * np.array([mine @ mine, mine @ other, other @ other]) / n_seeds
+    residuals = mine - other
+    sums = np.bincount(clusters.group_of, residuals)
+    together, apart = float(sums @ sums), float(residuals @ residuals)
     n_pairs = max(1, n_seeds * (n_seeds - 1))
-    overlap = float((np.bincount(ids, shares) ** 2).sum() - shares @ shares) / n_pairs
+    sizes = counts if sizes is None else sizes
     return Paired(
         n_seeds=n_seeds,
         n_examples=n_seeds / sum(1 / size for size in sizes),
@@ -166,11 +185,24 @@ def pair(
         theirs=float(means[:, 1].mean()),
         between=_moments(_covariance(means[:, 0], means[:, 1])),
         within=_moments(within),
-        example_variance=max(0.0, (together - apart) / n_pairs) if n_seeds > 1 else apart,
-        text_variance=together / n_seeds**2,
-        overlap=max(0.0, overlap),
+        example_variance=max(0.0, shared * (together - apart) / n_pairs) if n_seeds > 1 else own * apart,
+        text_variance=own * together / n_seeds**2,
+        overlap=_overlap(examples, sizes),
         scale=scale,
+        n_groups=None if groups is None else clusters.n_groups,
+        groups_count_as=None if groups is None else clusters.counts_as,
     )
+
+
+def _overlap(examples: Sequence[np.ndarray], sizes: Sequence[float]) -> float:
+    """See `Paired`: the mean over pairs of seeds."""
+    n_seeds = len(examples)
+    shares = np.concatenate(
+        [np.full(len(e), sqrt(1 / (len(e) * size))) for e, size in zip(examples, sizes, strict=True)]
+    )
+    ids = np.unique(np.concatenate(examples), return_inverse=True)[1]
+    both = float((np.bincount(ids, shares) ** 2).sum() - shares @ shares)
+    return max(0.0, both / max(1, n_seeds * (n_seeds - 1)))
 
 
 def paired_ratio(ours: Sequence[float], theirs: Sequence[float], level: float = 0.95) -> Ratio | None:

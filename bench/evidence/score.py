@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.evidence.answers import examples
+from bench.evidence.answers import examples, groups
 from bench.evidence.metric import Metric
 from bench.evidence.models import MIN_SEEDS
 from bench.evidence.overdispersion import logit_estimate, moderate, scatter, text_estimate
@@ -30,7 +30,8 @@ def score_interval(
     # A row against one that is always wrong: the difference is the row's own score.
     values = [one.values for one in known]
     nothing = [np.zeros_like(one) for one in values]
-    alone = pair(values, nothing, examples(records), [one.size for one in known], metric.scale)
+    sizes = [one.size for one in known]
+    alone = pair(values, nothing, examples(records), sizes, metric.scale, groups(records))
     spread = scatter(alone)
     # p (1 - p) / n on the logit scale; losses have no such bound.
     least = alone.share_variance / spread.slope if metric.unit == "points" else 0.0

@@ -7,6 +7,8 @@ from math import sqrt
 from statistics import fmean, median, variance
 from typing import TYPE_CHECKING
 
+from bench.evidence.answers import groups
+from bench.evidence.clusters import variance_of_mean
 from bench.evidence.metric import ACCURACY, Metric
 
 if TYPE_CHECKING:
@@ -28,12 +30,13 @@ def unsteady(result: RowResult, margin: float, metric: Metric = ACCURACY) -> Uns
     """The lowest seed of a row whose seeds scatter, or fall below their median, by more than `margin`.
 
     And by more than their test texts explain: of accuracy an exact binomial test of the lowest seed, and the
-    chi-squared test of the seeds' variance against the binomial one; of other metrics a normal test with the variance
-    of a score over texts, and the same chi-squared test. None also where a record lacks what the metric needs.
+    chi-squared test of the seeds' variance against the binomial one; of other metrics, and where texts have groups, a
+    normal test with the variance of a score over texts or groups, and the same chi-squared test. None also where a
+    record lacks what the metric needs.
     """
     from scipy.stats import binom, chi2
 
-    if metric is not ACCURACY:
+    if metric is not ACCURACY or groups(result.done) is not None:
         return _by_values(result, margin, metric)
     splits = [run.metrics.test for run in result.done if run.metrics]
     if len(splits) < 2:
@@ -55,11 +58,13 @@ def _by_values(result: RowResult, margin: float, metric: Metric) -> Unsteady | N
     answers = [found for run in result.done if (found := metric.answers_of(run))]
     if len(answers) < max(2, len(result.done)):
         return None
+    by_group = groups(result.done) or len(answers) * [None]
     scores = [float(one.values.mean()) for one in answers]
     middle, spread, lowest = median(scores), variance(scores), min(scores)
     size = answers[0].size
     floor = 1 / (metric.scale.place(middle, size)[1] * size) if metric.unit == "points" else 0.0
-    of_texts = max(floor, fmean(float(one.values.var(ddof=1)) / len(one.values) for one in answers))
+    variances = [variance_of_mean(one.values, of) for one, of in zip(answers, by_group, strict=True)]
+    of_texts = max(floor, fmean(variances))
     below = middle - lowest
     is_low = below > margin and len(scores) * float(norm.sf(below / sqrt(of_texts))) < P_LUCK
     dof = len(scores) - 1

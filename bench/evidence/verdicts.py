@@ -25,7 +25,7 @@ class Verdict:
     comparisons of the study, by which better and worse are called; margin: the difference that "no difference" rules
     out; outlook: None where nothing is tested; unsteady: our lowest seed where our seeds are wide or skewed; time: ours
     / theirs, a run alone; looks: those that the row has reached, and decided_at the seeds of the one that decided,
-    where looks are planned; metric: of the scores.
+    where looks are planned; metric: of the scores; n_groups: of the test texts of all seeds, None without groups.
     """
 
     row: str
@@ -42,6 +42,7 @@ class Verdict:
     looks: tuple[TakenLook, ...] = ()
     decided_at: int | None = None
     metric: Metric = ACCURACY
+    n_groups: int | None = None
 
 
 @remembered
@@ -72,4 +73,5 @@ def _verdict(results: Results, row: str, against: str, decision: Decision) -> Ve
         looks=decision.looks,
         decided_at=decision.decided_at,
         metric=results.metric,
+        n_groups=comparison.paired.n_groups,
     )

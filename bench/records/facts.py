@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
+from bench.records.groups import MIN_GROUPS
 from bench.records.record import DatasetFacts
 from gptcore.data.datasets import Dataset
+from gptcore.wording import pluralise
 
 
 def dataset_facts(data: Dataset) -> DatasetFacts:
@@ -27,14 +29,17 @@ def dataset_facts(data: Dataset) -> DatasetFacts:
         n_test_seen_alike=data.n_test_seen_alike,
         limit=None if data.source is None else data.source.limit,
         splits="kfold" if data.source is not None and data.source.folds else "random",
+        n_test_groups=None if (groups := data.test_groups) is None else len(set(groups)),
     )
 
 
 def group_warning(data: Dataset) -> tuple[str, ...]:
-    """What verdicts leave out where rows belong to groups; nothing where they do not."""
-    if data.source is None or data.source.groups is None:
+    """That the test part has too few groups to say anything of others; nothing where it has enough, or none."""
+    groups = data.test_groups
+    if groups is None or (n := len(set(groups))) >= MIN_GROUPS:
         return ()
+    others = "" if data.given else " of all seeds together"
     return (
-        "--group-column: texts of one group count as independent in verdicts, intervals and recommendations, which err "
-        "more often than stated where a row is lucky by group",
+        f"--group-column: the test part has {pluralise(n, 'group')}: with fewer than {MIN_GROUPS} in the test parts"
+        f"{others}, no row is called better or worse: label texts of more groups",
     )

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
+from bench.records.groups import without_groups
 from bench.records.record import SCHEMA_VERSION, Record
 from bench.records.speed import SpeedStudy
 from bench.records.study import Study
@@ -237,7 +238,7 @@ def _to_text(model: BaseModel) -> str:
     # Through pydantic's own JSON, which turns what is not finite into null.
     content = from_json(model.model_dump_json())
     type(model).model_validate(content)  # what could not be read again is never written
-    return dump_json(content) + "\n"
+    return dump_json(without_groups(content)) + "\n"
 
 
 def _read(path: Path, remedy: str) -> dict[str, Any]:

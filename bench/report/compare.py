@@ -11,6 +11,7 @@ from bench.evidence.decide import ALPHA
 from bench.evidence.metric import ACCURACY, Metric
 from bench.evidence.ranks import MIN_DATASETS, MIN_ROWS, Ranks, rank_rows
 from bench.evidence.results import Results, collect
+from bench.records.groups import MIN_GROUPS
 from bench.records.metric_names import MetricName
 from bench.records.store import load_records, load_study
 from bench.report.table import markdown_table
@@ -73,22 +74,31 @@ def comparison(studies: Mapping[str, Results], out: Path | None = None) -> str:
         *_differences(studies),
         *_side_by_side(studies),
         *(part for label, results in others for part in _against(first, reference, label, results)),
-        _how_to_read(reference.metric),
+        _how_to_read(reference.metric, by_group=any(map(_has_groups, studies.values()))),
         "## Ranks over datasets",
         *ranks_section(studies, out),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _how_to_read(metric: Metric) -> str:
-    if metric is ACCURACY:
+def _how_to_read(metric: Metric, *, by_group: bool) -> str:
+    if metric is ACCURACY and not by_group:
         unpaired = "Newcombe's interval from the two accuracies, which ignores the variation between seeds"
     else:
         unpaired = "the intervals of both rows, squared and added"
     text = _HOW_TO_READ.format(alpha=ALPHA, unit=metric.unit, unpaired=unpaired)
     if metric.unit == "nats":
         text += " A log-loss that is lower counts as a difference above zero."
+    if by_group:
+        text += (
+            " Test texts of one group (`--group-column`) count together; fewer than "
+            f"{MIN_GROUPS} groups give no verdict."
+        )
     return text
+
+
+def _has_groups(results: Results) -> bool:
+    return results.study.dataset.n_test_groups is not None
 
 
 def _differences(studies: Mapping[str, Results]) -> list[str]:

@@ -28,6 +28,7 @@ from bench.evidence.verdicts import judge
 from bench.report import across, describe, series, text
 from bench.report.claims import errata
 from bench.report.cut import MARK, cut_sentences
+from bench.report.groups import groups_note
 from bench.report.looks import looks_cells, looks_note
 from bench.report.metric import metric_notes
 from bench.report.outlook import (
@@ -95,6 +96,7 @@ def render(results: Results) -> str:
         anchors={result.name: f"row-{i}" for i, result in enumerate(results.finished, start=1)},
         verdicts=verdicts,
         of_models=[verdict for verdict in verdicts.values() if not verdict.is_of_recipes],
+        groups=groups_note(verdicts),
         unsteady=unsteady_note(results),
         unit=unit_of(results.metric),
         metric_notes=[note.replace("*", "") for note in metric_notes(results)],

@@ -44,6 +44,9 @@ _ELSEWHERE = """\
 accuracy and checks with other padding; `plots/` has the plots as SVG. If they are missing, run \
 `python -m bench report` on this folder to draw them from the records."""
 _OF_RECIPE = "over other seeds and test texts (Student's t on the logit scale)"
+_OF_GROUPS = (
+    "over other groups of test texts ({n:,} texts per seed): one or two seeds say nothing about other seeds"
+)
 _OF_MODEL = "Wilson's, over other test texts ({n:,} per seed): one or two seeds say nothing about other seeds"
 
 
@@ -113,7 +116,8 @@ def _how_to_read(results: Results) -> str:
         else ""
     )
     few = all(len(result.done) < MIN_SEEDS for result in results.finished)
-    return _HOW_TO_READ.format(of=_OF_MODEL.format(n=n) if few else _OF_RECIPE, here=here)
+    of_model = _OF_MODEL if results.study.dataset.n_test_groups is None else _OF_GROUPS
+    return _HOW_TO_READ.format(of=of_model.format(n=n) if few else _OF_RECIPE, here=here)
 
 
 def _notes(results: Results) -> str:

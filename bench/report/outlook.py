@@ -12,6 +12,7 @@ from bench.evidence.verdicts import Verdict
 from bench.report.tables import section
 from bench.report.text import MISSING, escape, join, percent
 from bench.report.units import Unit, unit_of
+from gptcore.wording import pluralise
 
 _NEEDS: dict[Needs, str] = {
     "recipe seeds": "three seeds or more",
@@ -110,6 +111,8 @@ def design_note(design: Design, n_seeds: int | None = None) -> str:
     texts = f"{design.n_examples:,.0f} test texts per seed"
     if design.metric.weighs_classes:
         texts = f"test parts that count as {design.n_examples:,.0f} texts, with every class as large as the smallest"
+    if design.n_groups is not None:
+        texts += f" of {pluralise(design.n_groups, 'group')}, taken for independent: at best"
     parts = [
         f"{n} seeds: better or worse from {percent(design.visible_difference(n), 1)} points, "
         f"no difference within {percent(design.visible_margin(n), 1)}"

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.evidence.accuracy import accuracy_interval
 from bench.evidence.stats import wilson
 from bench.records.record import Cost, Curves, Environment, Metrics, Predictions, Record
 from bench.report.describe import commit
@@ -41,7 +42,7 @@ def sheets(record: Record) -> list[Sheet]:
     """Tables about a run, the most interesting first; parts that the record lacks are left out."""
     parts = [_facts(record)]
     if record.metrics:
-        parts.append(_metrics(record.metrics))
+        parts.append(_metrics(record.metrics, record))
     if record.test:
         parts.append(_confusion(record.test, record.dataset.label_names))
     parts.append(_recipe(record.recipe))
@@ -97,14 +98,24 @@ def _recipe(recipe: Recipe) -> Sheet:
     return Sheet("Recipe", ("choice", "value", "default"), rows, strong)
 
 
-def _metrics(metrics: Metrics) -> Sheet:
+def _metrics(metrics: Metrics, record: Record) -> Sheet:
+    by_group = record.test is not None and record.test.groups is not None
     rows = []
     for name in ("train", "validation", "test"):
         split = getattr(metrics, name)
         loss = MISSING if split.log_loss is None else f"{split.log_loss:.4f}"
-        bounds = interval(wilson(split.accuracy, split.n))
+        # Groups are known of test texts alone, and texts of one group are not independent.
+        bounds = MISSING if by_group else interval(wilson(split.accuracy, split.n))
+        if by_group and name == "test":
+            bounds = interval(accuracy_interval([record]))
         rows.append((name, percent(split.accuracy), bounds, f"{split.correct:,} of {split.n:,}", loss))
-    headings = ("split", "accuracy, %", "95% interval (Wilson)", "correct", "log loss")
+    headings = (
+        "split",
+        "accuracy, %",
+        f"95% interval ({'by group' if by_group else 'Wilson'})",
+        "correct",
+        "log loss",
+    )
     return Sheet("Metrics", headings, rows, frozenset({2}))
 
 

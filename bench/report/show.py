@@ -14,7 +14,7 @@ _STATUS = {"done": "green", "failed": "red", "skipped": "yellow"}
 
 
 def show_record(record: Record) -> RenderableType:
-    """The record for `rich`: recipe, status, metrics with 95% Wilson intervals, epochs, cost, environment."""
+    """The record for `rich`: recipe, status, metrics with 95% intervals, epochs, cost, environment."""
     title = Text.assemble(
         (sanitize(record.run_id), "bold"), "  ", (record.status, f"bold {_STATUS[record.status]}")
     )

@@ -14,6 +14,7 @@ from bench.evidence.unsteady import are_many, unsteady_rows
 from bench.evidence.variance import components, confounded, independent
 from bench.evidence.verdicts import Verdict, judge
 from bench.report.cut import MARK, cut_sentences
+from bench.report.groups import groups_note
 from bench.report.looks import looks_section
 from bench.report.outlook import design_note, margin_note, open_section
 from bench.report.tables import section
@@ -178,6 +179,8 @@ def _explanations(results: Results, verdicts: dict[str, Verdict]) -> list[str]:
         )
     design = design_of(results.study, results.metric)
     lines.append(f"{margin_note(results)} {design_note(design, len(results.study.seeds))}".strip())
+    if note := groups_note(verdicts):
+        lines.append(f"**{sentence(note)}**")
     if note := unsteady_note(results):
         lines.append(f"**{sentence(note)}**")
     lines.append(_HOW_TO_READ.format(claims=claims))

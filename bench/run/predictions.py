@@ -18,8 +18,11 @@ ALL_CLASSES = (
 KEPT = 10  # probabilities per text above that
 
 
-def predictions_of(evaluation: Evaluation, examples: np.ndarray | None) -> Predictions:
-    """The predictions in the form of a record. examples: (N,) row of the source of each text, None if unknown.
+def predictions_of(
+    evaluation: Evaluation, examples: np.ndarray | None, groups: list[int] | None = None
+) -> Predictions:
+    """The predictions in the form of a record. examples: (N,) row of the source of each text, None if unknown; groups:
+    (N,) first row of its group, None without groups.
 
     Of more than ALL_CLASSES classes the KEPT most probable ones of each text are stored, which every metric but
     ROC-AUC can be computed from; that one is stored with them.
@@ -39,4 +42,5 @@ def predictions_of(evaluation: Evaluation, examples: np.ndarray | None) -> Predi
         classes=None if classes is None else classes.tolist(),
         losses=evaluation.losses.round(6).tolist(),
         roc_auc=area,
+        groups=groups,
     )

@@ -164,7 +164,7 @@ def _outcome(result: Fit, data: Dataset, session: Session, checkpoint: str | Non
         "metrics": Metrics(
             train=_metrics(result.train), validation=_metrics(result.validation), test=_metrics(result.test)
         ),
-        "test": predictions_of(result.test, data.test.rows),
+        "test": predictions_of(result.test, data.test.rows, data.test_groups),
         "curves": _curves(result),
         "parameters": Parameters(total=result.n_total, trained=result.n_trained),
         "cost": Cost(

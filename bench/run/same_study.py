@@ -66,6 +66,8 @@ def difference(record: Record, study: Study) -> str | None:
     on = StudyOn(study.dataset.source_fingerprint, study.engine, study.checkpoints)
     if (what := other_study(record, on)) is not None:
         return what
+    if study.dataset.n_test_groups is not None and record.test is not None and record.test.groups is None:
+        return "runs of an earlier version, which do not say what group each test text belongs to"
     if record.dataset.splits != study.dataset.splits:
         return f"runs with --splits {record.dataset.splits}"
     if record.seed_index < len(study.seeds) and record.seeds != study.seeds[record.seed_index]:

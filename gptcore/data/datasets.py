@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gptcore.data.checks import copies, leak_warning, n_seen
 from gptcore.data.fingerprints import of_source, of_splits
+from gptcore.data.groups import group_numbers
 from gptcore.data.labels import label_indices
 from gptcore.data.named import NAMED
 from gptcore.data.options import ReadOptions
@@ -69,6 +70,14 @@ class Dataset:
     given: tuple[str, ...] = ()
     source: Source | None = None
     _others: dict[int, Dataset] = field(default_factory=dict, repr=False)
+
+    @property
+    def test_groups(self) -> list[int] | None:
+        """(N,) of each test text the first row of the source with its group; None without groups."""
+        if self.source is None or self.source.groups is None or self.test.rows is None:
+            return None
+        numbers = group_numbers(self.source.groups)
+        return [numbers[row] for row in self.test.rows.tolist()]
 
     def with_split(self, split_seed: int) -> Dataset:
         """The same source split with another seed; each split is made once. Raises UserError for a bad seed."""

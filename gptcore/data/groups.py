@@ -37,6 +37,12 @@ def components(copies: Sequence[int], groups: Sequence[str]) -> list[int]:
     return [root(at) for at in range(len(groups))]
 
 
+def group_numbers(groups: Sequence[str]) -> list[int]:
+    """(N,) of each row the first row of its group. groups: (N,)."""
+    first: dict[str, int] = {}
+    return [first.setdefault(group, at) for at, group in enumerate(groups)]
+
+
 def joined_by(texts: Sequence[str], copies: Sequence[int], groups: Sequence[str]) -> str:
     """Which text joins the most groups, as its copies stay together; "" where no text stands in two groups.
 

@@ -1,0 +1,18 @@
+"""What records hold of data whose texts have groups (`--group-column`), such as users or threads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+MIN_GROUPS = 5  # of the test texts of all seeds: fewer say next to nothing of other groups
+FIELDS = frozenset({"groups", "n_test_groups"})  # of the parts of a record; null in all other data
+
+
+def without_groups(content: dict[str, Any]) -> dict[str, Any]:
+    """The content of a record or manifest, which does not mention groups where there are none."""
+    return {
+        part: {name: each for name, each in value.items() if name not in FIELDS or each is not None}
+        if isinstance(value, dict)
+        else value
+        for part, value in content.items()
+    }
