@@ -15,10 +15,12 @@ from bench.recommend.plan import CURVE_PARTS, CURVE_SEEDS, TEST_SEEDS
 from bench.records.record import Record
 from bench.records.store import load_records
 from bench.records.study import Study, TunedRow
+from bench.run.same_study import LACK_GROUPS, lacks_groups
 from bench.run.study_run import FIRST_SEED, TOGETHER, make_seeds
 from bench.run.tune import FOLDER, trial_seeds
 from bench.study.plan import PlannedRun
 from bench.study.tuning import Tuning, tuning
+from gptcore.data.datasets import Dataset
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
 
@@ -27,15 +29,15 @@ class Ledger:
     """The records of a recommendation, by run id: trials and runs on development rows, and tests on the test part.
 
     names: rows of the plan, the cheapest first; failed: rows of which every trial failed, and why. Raises UserError
-    where the folder holds runs on other data.
+    where the folder holds runs on other data, or runs that do not say which groups they tested.
     """
 
     def __init__(self, opened: Opened) -> None:
         self.opened = opened
         self.names: tuple[str, ...] = ()
         self.failed: dict[str, str] = {}
-        self.runs = _load(opened.search, opened.dev.source_fingerprint)
-        self.trials = _load(opened.search / FOLDER, opened.dev.source_fingerprint)
+        self.runs = _load(opened.search, opened.dev)
+        self.trials = _load(opened.search / FOLDER, opened.dev)
         self.tests = load_records(opened.test)
         self._known: tuple[object, dict[str, Tuning | None]] | None = None
         self._chosen: tuple[object, Choice | None] | None = None
@@ -186,10 +188,12 @@ def _of_size(recipe: Recipe, n: int) -> Recipe:
     return recipe.model_copy(update={"train_size": n})
 
 
-def _load(folder: Path, fingerprint: str) -> dict[str, Record]:
+def _load(folder: Path, data: Dataset) -> dict[str, Record]:
     records = load_records(folder)
-    if other := _other_data(records, fingerprint):
+    if other := _other_data(records, data.source_fingerprint):
         raise UserError(f"{folder} holds runs on other data ({other}): choose another folder with --out")
+    if any(lacks_groups(record, by_group=data.test_groups is not None) for record in records.values()):
+        raise UserError(f"{folder} holds {LACK_GROUPS}: choose another folder with --out")
     return records
 
 

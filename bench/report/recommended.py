@@ -62,6 +62,7 @@ def facts(answer: Answer) -> list[tuple[str, str]]:
         ("a GPT?", _gpt(answer)),
         ("to ship", _ships(answer)),
         ("budget", _budget(answer)),
+        *_groups(answer),
         *(("warning", warning) for warning in answer.results.study.warnings),
         ("train it", how_to_fit(answer)),
     ]
@@ -186,6 +187,16 @@ def _ships(answer: Answer) -> str:
         f"{size}; {seconds(1000 * cost.latency_p50_s)} ms for one text (median), {count(cost.texts_per_s)} texts a "
         f"second in one call; trained in {seconds(found.train_s)} s (median)"
     )
+
+
+def _groups(answer: Answer) -> list[tuple[str, str]]:
+    """How texts of one group count, where there are any."""
+    n = answer.results.study.dataset.n_test_groups
+    if n is None:
+        return []
+    return [
+        ("groups", f"texts of one group count together: {n:,} of them hold out the texts of the first seed")
+    ]
 
 
 def _budget(answer: Answer) -> str:

@@ -26,6 +26,9 @@ def checkpoints_of(rows: Iterable[Row]) -> dict[str, str]:
     return {model: digest for model, digest in found.items() if digest is not None}
 
 
+LACK_GROUPS = "runs of an earlier version, which do not say what group each test text belongs to"
+
+
 @dataclass(frozen=True)
 class StudyOn:
     """What runs must have in common with their study. source_fingerprint: of its data; checkpoints: model -> SHA-256
@@ -59,6 +62,11 @@ def check_same_study(folder: Path, study: Study, records: Mapping[str, Record]) 
         _check_rows(folder, study, done)
 
 
+def lacks_groups(record: Record, *, by_group: bool) -> bool:
+    """Whether a run does not say which group each test text belongs to, where rows are judged by_group."""
+    return by_group and record.test is not None and record.test.groups is None
+
+
 def difference(record: Record, study: Study) -> str | None:
     """What a folder with this record holds that is not of the study; None where the record belongs to it."""
     if record.dataset.limit != study.dataset.limit:
@@ -66,8 +74,8 @@ def difference(record: Record, study: Study) -> str | None:
     on = StudyOn(study.dataset.source_fingerprint, study.engine, study.checkpoints)
     if (what := other_study(record, on)) is not None:
         return what
-    if study.dataset.n_test_groups is not None and record.test is not None and record.test.groups is None:
-        return "runs of an earlier version, which do not say what group each test text belongs to"
+    if lacks_groups(record, by_group=study.dataset.n_test_groups is not None):
+        return LACK_GROUPS
     if record.dataset.splits != study.dataset.splits:
         return f"runs with --splits {record.dataset.splits}"
     if record.seed_index < len(study.seeds) and record.seeds != study.seeds[record.seed_index]:

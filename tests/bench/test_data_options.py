@@ -118,15 +118,19 @@ def test_a_study_keeps_notes_and_warnings(odd_file: Path, tmp_path: Path) -> Non
     assert set(prepared.study.warnings) <= set(prepared.warnings)
 
 
-def test_a_study_of_groups_says_what_its_verdicts_leave_out(tmp_path: Path) -> None:
-    path = tmp_path / "groups.csv"
-    path.write_text(
-        "\n".join(["text,label,user", *(f"text {i},{'ab'[i % 2]},u{i // 4}" for i in range(120))])
-    )
-    told = "texts of one group count as independent in verdicts"
-    grouped = open_study(request(path, tmp_path / "out", group_column="user"))
-    assert any(told in warning for warning in grouped.study.warnings)
-    assert not any(told in warning for warning in open_study(request(path, tmp_path / "b")).study.warnings)
+def test_a_study_of_few_groups_says_that_they_give_no_verdicts(tmp_path: Path) -> None:
+    def warnings(users: int, group_column: str | None = "user") -> list[str]:
+        path = tmp_path / f"{users}.csv"
+        rows = (f"text {i},{'ab'[i % 2]},u{i % users}" for i in range(120))
+        path.write_text("\n".join(["text,label,user", *rows]))
+        study = open_study(request(path, tmp_path / f"{users}-{group_column}", group_column=group_column))
+        assert (study.study.dataset.n_test_groups is None) == (group_column is None)
+        return [warning for warning in study.study.warnings if "--group-column" in warning]
+
+    (few,) = warnings(15)
+    assert "the test part has 3 groups: with fewer than 5 in the test parts of all seeds together" in few
+    assert not warnings(15, None)
+    assert not warnings(30)
 
 
 def test_a_part_of_an_older_study_is_still_known_as_one(odd_file: Path, tmp_path: Path) -> None:

@@ -104,6 +104,7 @@ class World:
                 probabilities=[[0.5, 0.5]] * len(test),
                 losses=[0.1 if a == b else 2.0 for a, b in zip(data.test.labels, test, strict=True)],
                 examples=None if rows is None else rows.tolist(),
+                groups=data.test_groups,
             ),
             cost=make_cost(seconds),
             created_at=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -91,18 +91,18 @@ def test_one_screen_a_page_and_a_recipe(command: Command, tmp_path: Path, monkey
     assert "was for other rows, or read with other options" in capsys.readouterr().err
 
 
-def test_groups_are_a_warning_and_an_option_of_the_next_command(command: Command, tmp_path: Path) -> None:
+def test_groups_are_said_and_an_option_of_the_next_command(command: Command, tmp_path: Path) -> None:
     header, *lines = (tmp_path / "toy.csv").read_text().splitlines()
     grouped = [f"{header},user", *(f"{line},u{i // 4}" for i, line in enumerate(lines))]
     (tmp_path / "toy.csv").write_text("\n".join(grouped) + "\n")
     code, out, _ = command("--budget", "60s", "--group-column", "user")
     assert code == 0
     said = " ".join(out.split())
-    assert "warning --group-column: texts of one group count as independent in verdicts" in said
+    assert "groups texts of one group count together: 4 of" in said
     assert "toy.csv --group-column user --recipe best --out my-classifier" in said
     folder = tmp_path / "results" / "recommend-toy"
     for name in ("report.md", "report.html"):
-        assert "texts of one group count as independent" in (folder / name).read_text()
+        assert "exts of one group count together" in (folder / name).read_text()
 
 
 def test_the_command_that_is_shown_trains_on_a_file_that_is_read_oddly(

@@ -32,6 +32,12 @@ def test_of_few_classes_every_probability_is_kept(evaluation: Evaluation) -> Non
     assert kept.examples == list(range(240))
 
 
+def test_groups_are_kept_where_there_are_any(evaluation: Evaluation) -> None:
+    assert predictions_of(evaluation, None).groups is None
+    groups = [i // 3 for i in range(240)]
+    assert predictions_of(evaluation, np.arange(240), groups).groups == groups
+
+
 def test_metrics_are_the_same_where_only_the_largest_are_kept(
     evaluation: Evaluation, toy_record: Callable[..., Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench.evidence.results import collect
-from bench.records.record import Record, WeightsFacts
+from bench.records.record import Predictions, Record, WeightsFacts
 from bench.records.store import save_study
 from bench.records.study import Row, Study
 from bench.run.same_study import (
@@ -38,6 +38,21 @@ def test_runs_of_a_checkpoint_that_was_overwritten_are_refused(study: Study, toy
     record = toy_record().model_copy(update={"weights": weights("then")})
     with pytest.raises(UserError, match=r"different checkpoint files .*choose another folder with --out"):
         check_same_study(FOLDER, study, {record.run_id: record})
+
+
+def test_runs_that_do_not_say_their_groups_are_not_mixed_with_those_that_do(
+    study: Study, toy_record: MakeRecord
+) -> None:
+    test = Predictions(labels=[0, 1], predicted=[0, 0], probabilities=[[0.9, 0.1], [0.6, 0.4]])
+    grouped = study.model_copy(
+        update={"dataset": study.dataset.model_copy(update={"n_test_groups": 2})}, deep=True
+    )
+    record = toy_record(test=test)
+    check_same_study(FOLDER, study, {record.run_id: record})
+    with pytest.raises(UserError, match=r"which do not say what group each test text belongs to: choose"):
+        check_same_study(FOLDER, grouped, {record.run_id: record})
+    record = toy_record(test=test.model_copy(update={"groups": [0, 1]}))
+    check_same_study(FOLDER, grouped, {record.run_id: record})
 
 
 @pytest.mark.parametrize("checkpoint", ["now", None])

@@ -118,6 +118,19 @@ def test_given_parts_are_kept_and_must_not_divide_groups(tmp_path: Path) -> None
     assert straddling([str(user) for user in users], [str(row[3]) for row in rows]) == {}
 
 
+def test_test_texts_say_which_group_they_are_of_whatever_the_split(tmp_path: Path) -> None:
+    rows = some_rows()
+    path = write(tmp_path / "a.csv", rows)
+    assert load_dataset(path).test_groups is None
+    for seed in (1, 2):
+        data = load_dataset(path, group_column="user", split_seed=seed)
+        assert data.test_groups is not None
+        assert data.test.rows is not None
+        for number, row in zip(data.test_groups, data.test.rows, strict=True):
+            assert rows[number][2] == rows[row][2]
+            assert all(rows[before][2] != rows[row][2] for before in range(number))
+
+
 def test_a_fixed_test_part_keeps_groups_whole(tmp_path: Path) -> None:
     rows = some_rows()
     data = load_dataset(write(tmp_path / "a.csv", rows), group_column="user").with_fixed_test()
