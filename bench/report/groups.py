@@ -20,7 +20,7 @@ def groups_note(verdicts: Mapping[str, Verdict]) -> str:
     if len(few) == len(grouped):
         return f"{_too_few(most)}, so no row is called better or worse, and the intervals are rough"
     text = (
-        f"Test texts of one group count together (`--group-column`; {most:,} groups in the test parts): variances are "
+        f"Test texts of one group count together (--group-column; {most:,} groups in the test parts): variances are "
         "of sums by group, and verdicts hold for other groups like these"
     )
     if few:
@@ -36,4 +36,4 @@ def groups_note(verdicts: Mapping[str, Verdict]) -> str:
 def _too_few(n: int) -> str:
     groups = "a test part of a single group" if n == 1 else f"{pluralise(n, 'group')} in the test parts"
     verb = "is" if n == 1 else "are"
-    return f"There {verb} {groups} (`--group-column`); fewer than {MIN_GROUPS} say next to nothing of others"
+    return f"There {verb} {groups} (--group-column); fewer than {MIN_GROUPS} say next to nothing of others"

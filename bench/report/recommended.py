@@ -194,9 +194,8 @@ def _groups(answer: Answer) -> list[tuple[str, str]]:
     n = answer.results.study.dataset.n_test_groups
     if n is None:
         return []
-    return [
-        ("groups", f"texts of one group count together: {n:,} of them hold out the texts of the first seed")
-    ]
+    held_out = f"the held-out texts of the first seed are of {pluralise(n, 'group')}"
+    return [("groups", f"texts of one group count together; {held_out}")]
 
 
 def _budget(answer: Answer) -> str:

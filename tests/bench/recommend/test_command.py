@@ -98,7 +98,7 @@ def test_groups_are_said_and_an_option_of_the_next_command(command: Command, tmp
     code, out, _ = command("--budget", "60s", "--group-column", "user")
     assert code == 0
     said = " ".join(out.split())
-    assert "groups texts of one group count together: 4 of" in said
+    assert "groups texts of one group count together; the held-out texts of the first seed are of" in said
     assert "toy.csv --group-column user --recipe best --out my-classifier" in said
     folder = tmp_path / "results" / "recommend-toy"
     for name in ("report.md", "report.html"):

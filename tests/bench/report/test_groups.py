@@ -37,7 +37,7 @@ def test_a_report_says_how_groups_count(study: Study, records: list[Record], tmp
     results = grouped(study, records, 30)
     assert any(one.call == "worse" for one in judge(results).values())
     text = render(results)
-    assert "**Test texts of one group count together (`--group-column`; 30 groups in the test parts)" in text
+    assert "**Test texts of one group count together (--group-column; 30 groups in the test parts)" in text
     assert "300 test texts per seed of 30 groups, taken for independent: at best" in text
     write_html(tmp_path / "report.html", results)
     assert (
@@ -52,7 +52,7 @@ def test_too_few_groups_are_said(study: Study, records: list[Record], n_seeds: i
     assert {one.call for one in judge(results).values()} <= {"undecided", "no difference"}
     text = render(results)
     assert (
-        "**There are 4 groups in the test parts (`--group-column`); fewer than 5 say next to nothing of others, so no "
+        "**There are 4 groups in the test parts (--group-column); fewer than 5 say next to nothing of others, so no "
         "row is called better or worse, and the intervals are rough.**"
     ) in text
 
