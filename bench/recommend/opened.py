@@ -140,7 +140,10 @@ class Opened:
         """Of the process that sees no test text."""
         check_apart(self.dev, self.data.test)
         return SessionSpec(
-            *(self.dev, "fast", "auto", self.device), checkpoints=self.checkpoints, measures_serving=False
+            *(self.dev, "fast", "auto", self.device),
+            checkpoints=self.checkpoints,
+            measures_serving=False,
+            free_bytes=self.free_bytes,
         )
 
     def spec_of_test(self) -> SessionSpec:

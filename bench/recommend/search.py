@@ -41,6 +41,7 @@ class Search:
         self.ledger = Ledger(opened)
         self.ended = "it was interrupted"
         self._left_out: dict[str, str] = dict(opened.cannot)
+        self._needs = dict(opened.state.mem_bytes)  # row -> bytes
 
     @property
     def left_out(self) -> dict[str, str]:
@@ -93,7 +94,8 @@ class Search:
     def _planned(self) -> Plan:
         """Forecast what is not known yet, and plan."""
         opened, state = self.opened, self.opened.state
-        missing = [row.name for row in opened.rows if row.name not in state.forecast]
+        known = state.forecast.keys() | self._needs.keys()
+        missing = [row.name for row in opened.rows if row.name not in known]
         # What needs no GPT says first whether the budget is enough for anything.
         missing.sort(key=lambda name: opened.row(name).recipe.backbone is not None)
         for group in (missing[:1], missing[1:]):
@@ -118,7 +120,7 @@ class Search:
         """Raises UserError where no row fits."""
         opened, costs, ledger = self.opened, self.ledger.costs, self.ledger
         too_large = self._too_large()
-        if opened.state.forecast and len(too_large) == len(opened.rows):
+        if len(too_large) == len(opened.rows):
             raise UserError(f"no row can run here: {next(iter(too_large.values()))}: end other programs")
         epochs = {
             row.name: row.recipe.epochs if ledger.tunes(row.name) else 0
@@ -144,12 +146,15 @@ class Search:
         state, runs = self.opened.state, self._first_runs(names)
         found = self._workers.development.forecast(runs, lambda _done, _n: None)
         known = {run.rows[0]: found[run.run_id] for run in runs if run.run_id in found}
-        state.forecast = state.forecast | {name: one.seconds for name, one in known.items()}
-        state.mem_bytes = state.mem_bytes | {name: one.mem_bytes for name, one in known.items()}
+        self._needs |= {name: one.mem_bytes for name, one in known.items()}
+        # What does not fit has not been timed: a later call, with more memory, asks again.
+        fit = {name: one for name, one in known.items() if name not in self._too_large()}
+        state.forecast = state.forecast | {name: one.seconds for name, one in fit.items()}
+        state.mem_bytes = state.mem_bytes | {name: one.mem_bytes for name, one in fit.items()}
 
     def _too_large(self) -> dict[str, str]:
         """Rows that need more memory than is free, and why."""
-        needs = self.opened.state.mem_bytes
+        needs = self._needs
         runs = self._first_runs([row.name for row in self.opened.rows if row.name in needs])
         predictions = {run.run_id: Prediction(0.0, needs[run.rows[0]]) for run in runs}
         judged = refuse_too_large(runs, predictions, self.opened.free_bytes)
