@@ -94,13 +94,24 @@ def _sharing(ids: np.ndarray, owners: np.ndarray, n: int) -> np.ndarray:
     import numpy as np
 
     ids, owners = np.divmod(np.sort(ids * n + owners), n)
-    group = np.unique(ids, return_counts=True)[1]
+    starts = np.flatnonzero(np.append(True, ids[1:] != ids[:-1])) if len(ids) else np.empty(0, dtype=np.int64)
+    group = np.diff(np.append(starts, len(ids)))
     sizes = np.repeat(group, group)
     found = []
     for distance in range(1, int(min(sizes.max(initial=1), MOST_SHARED))):
         same = ids[distance:] == ids[:-distance]
         if distance > 1:
             same &= sizes[distance:] <= MOST_SHARED
-        found.append(np.unique(owners[:-distance][same] * n + owners[distance:][same]))
-    codes = np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
+        found.append(_distinct(owners[:-distance][same] * n + owners[distance:][same]))
+    codes = _distinct(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
     return np.stack([codes // n, codes % n], axis=1)
+
+
+def _distinct(codes: np.ndarray) -> np.ndarray:
+    """The different ones of (N,) int64, ascending. By sorting: numpy's own takes several times as long on millions."""
+    import numpy as np
+
+    codes = np.sort(codes)
+    is_new = np.ones(len(codes), dtype=bool)
+    np.not_equal(codes[1:], codes[:-1], out=is_new[1:])
+    return codes[is_new]
