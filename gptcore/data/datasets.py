@@ -183,7 +183,7 @@ def load_dataset(
         return split_source(replace(named_source(data, options.data_path), limit=options.limit), split_seed)
     if options.data_path is not None:
         raise UserError(
-            f"--data-path {options.data_path}: it is for data sets with a name, and --data names a file already"
+            f"--data-path {options.data_path}: it is for data sets with a name, and a file is named already"
         )
     if isinstance(name_or_path, str) and name_or_path.startswith("hub:"):
         from gptcore.data.hub import parse_hub_name, read_hub_table
