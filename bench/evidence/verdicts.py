@@ -14,6 +14,7 @@ from bench.evidence.remember import remembered
 from bench.evidence.results import Results
 from bench.evidence.student import Difference
 from bench.evidence.unsteady import Unsteady, unsteady
+from bench.records.groups import MIN_GROUPS
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class Verdict:
     decided_at: int | None = None
     metric: Metric = ACCURACY
     n_groups: int | None = None
+
+    @property
+    def has_enough_groups(self) -> bool:
+        """Whether its test texts are of groups enough to judge by, or of none."""
+        return self.n_groups is None or self.n_groups >= MIN_GROUPS
 
 
 @remembered

@@ -46,11 +46,7 @@ class DatasetFacts(Part):
     splits: Literal["random", "kfold"] = Field(
         default="random", description="kfold: five split seeds in a row test every text once"
     )
-    n_test_groups: int | None = Field(
-        default=None,
-        ge=1,
-        description="groups of the test texts, as --group-column names them; absent without",
-    )
+    n_test_groups: int | None = Field(default=None, ge=1, description="groups of the test texts, if any")
 
     @model_validator(mode="after")
     def _counts_fit(self) -> Self:
@@ -135,22 +131,16 @@ class Predictions(Part):
     roc_auc: float | None = Field(
         default=None, ge=0, le=1, description="from all probabilities, if not all of them are kept"
     )
-    groups: list[int] | None = Field(
-        default=None,
-        description="number of the group of each (the first row of the source with it); absent without",
-    )
+    groups: list[int] | None = Field(default=None, description="first row of the source with its group")
 
     @model_validator(mode="after")
     def _shapes_fit(self) -> Self:
         widths = {len(row) for row in self.probabilities}
         if not len(self.labels) == len(self.predicted) == len(self.probabilities) or len(widths) > 1:
             raise ValueError("labels, predicted and probabilities must be of the same examples and classes")
-        if self.examples is not None and len(self.examples) != len(self.labels):
-            raise ValueError("examples must be those of the labels")
-        if self.losses is not None and len(self.losses) != len(self.labels):
-            raise ValueError("losses must be those of the labels")
-        if self.groups is not None and len(self.groups) != len(self.labels):
-            raise ValueError("groups must be those of the labels")
+        for name in ("examples", "losses", "groups"):
+            if (kept := getattr(self, name)) is not None and len(kept) != len(self.labels):
+                raise ValueError(f"{name} must be those of the labels")
         if self.classes is not None:
             if [len(row) for row in self.classes] != [len(row) for row in self.probabilities]:
                 raise ValueError("classes must be those of the probabilities")

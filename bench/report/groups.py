@@ -16,7 +16,7 @@ def groups_note(verdicts: Mapping[str, Verdict]) -> str:
     if not grouped:
         return ""
     most = max(grouped.values())
-    few = [name for name, n in grouped.items() if n < MIN_GROUPS]
+    few = [name for name in grouped if not verdicts[name].has_enough_groups]
     if len(few) == len(grouped):
         return f"{_too_few(most)}, so no row is called better or worse, and the intervals are rough"
     text = (

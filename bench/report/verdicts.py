@@ -155,7 +155,7 @@ def _cells(verdict: Verdict, tested: bool, cut: bool) -> list[str]:
         said(verdict) + (f" {MARK}" if cut else ""),
         unit.signed(verdict.difference.mean),
         unit.interval(verdict.difference),
-        _p(verdict.p_holm) if tested else MISSING,
+        _p(verdict.p_holm) if tested and verdict.has_enough_groups else MISSING,
         str(verdict.n_seeds),
         MISSING if verdict.time is None else f"{verdict.time.ratio:.2f} ×",
         _ratio_interval(verdict.time),

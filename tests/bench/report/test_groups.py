@@ -55,6 +55,8 @@ def test_too_few_groups_are_said(study: Study, records: list[Record], n_seeds: i
         "**There are 4 groups in the test parts (--group-column); fewer than 5 say next to nothing of others, so no "
         "row is called better or worse, and the intervals are rough.**"
     ) in text
+    line = next(line for line in text.splitlines() if line.startswith("| first-token "))
+    assert line.split("|")[6].strip() == "–"  # Holm p
 
 
 def test_one_seed_needs_more_groups(study: Study, records: list[Record]) -> None:
