@@ -71,8 +71,7 @@ def reliability(tests: list[Predictions], n_bins: int = N_BINS) -> list[Bin]:
     numbers = np.clip(np.ceil(confidence * n_bins).astype(int), 1, n_bins)
     return [
         Bin(int(inside.sum()), float(confidence[inside].mean()), float(right[inside].mean()))
-        for number in range(1, n_bins + 1)
-        if (inside := numbers == number).any()
+        for inside in (numbers == number for number in np.unique(numbers))
     ]
 
 
@@ -96,12 +95,17 @@ def _areas(labels: np.ndarray, classes: np.ndarray, probabilities: np.ndarray) -
     labels: (n,), every class occurs; classes: (k,); probabilities: (n, k). scikit-learn computes the same far more
     slowly, and a report has as many of these as runs.
     """
-    from scipy.stats import rankdata
-
     one_hot = np.equal.outer(labels, classes)  # (n, k)
     n = one_hot.sum(axis=0)
-    above = (rankdata(probabilities, axis=0) * one_hot).sum(axis=0) - n * (n + 1) / 2
+    ranks = np.stack([_average_ranks(column) for column in probabilities.T], axis=1)
+    above = (ranks * one_hot).sum(axis=0) - n * (n + 1) / 2
     return np.asarray(above / (n * (len(labels) - n)))
+
+
+def _average_ranks(values: np.ndarray) -> np.ndarray:
+    """(n,) ranks of (n,) values from 1; equal values share the mean of theirs."""
+    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[which])
 
 
 def _over_classes(labels: Sequence[int], predicted: Sequence[int]) -> tuple[float, float]:
@@ -123,6 +127,7 @@ def _stored_or_computed_roc_auc(test: Predictions) -> float | None:
 
 def _confidence(test: Predictions) -> np.ndarray:
     """(n,) probability of the predicted class."""
+    probabilities = np.asarray(test.probabilities)
     if test.classes is not None:  # the predicted one is the first
-        return np.array([row[0] for row in test.probabilities])
-    return np.array([row[chosen] for row, chosen in zip(test.probabilities, test.predicted, strict=True)])
+        return probabilities[:, 0]
+    return np.asarray(probabilities[np.arange(len(probabilities)), test.predicted])

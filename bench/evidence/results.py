@@ -12,6 +12,7 @@ from bench.evidence.accuracy import accuracy_interval, interval_of
 from bench.evidence.design import design_of
 from bench.evidence.metric import ACCURACY, METRICS, Metric
 from bench.evidence.metrics import PredictionMetrics, metrics_of
+from bench.evidence.remember import remembered
 from bench.published.table import PublishedTable, load_table
 from bench.records.metric_names import MetricName
 from bench.records.record import Record
@@ -74,6 +75,7 @@ class RowResult:
         reasons = [run.reason for run in self.runs if run is not None and run.reason]
         return self.row.excluded or (reasons[0] if reasons else "no record yet")
 
+    @remembered
     def score(self, metric: Metric) -> float | None:
         """Mean of a metric over the finished runs, the higher the better; None where a record lacks what it needs."""
         scores = [metric.score(run) for run in self.done]

@@ -180,9 +180,10 @@ def _seeds(result: RowResult, kind: int, y: float) -> list[Point]:
     points: list[Point] = []
     for run in result.done:
         share = run.metrics.test.accuracy if run.metrics else 0
-        before = sum(point.x == _percent(share) for point in points)
+        x = _percent(share)
+        before = sum(point.x == x for point in points)
         text = (sanitize(result.name), f"seed {run.seed_index}: {percent(share)}%")
-        points.append(Point(_percent(share), y + min(before, 3) * 0.08, "seed", kind, text, run=run.run_id))
+        points.append(Point(x, y + min(before, 3) * 0.08, "seed", kind, text, run=run.run_id))
     return points
 
 
