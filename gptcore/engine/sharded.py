@@ -7,6 +7,7 @@ gradients of the shares are added up, which makes them those of the whole batch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -61,13 +62,14 @@ class ShardedEngine(Engine):
 def shard(classifier: Classifier, team: Team, device: torch.device) -> None:
     """Divide a classifier among the processes of a team, in place; all must hold the same one.
 
-    Block by block, so that a GPU never holds more than its share and one block. Raises UserError where blocks share
+    Block by block, and the token embedding by itself, so that a GPU never holds much more than its share and one of
+    them. Raises UserError where blocks share
     weights, or where dropout would draw other numbers than in one process.
     """
-    blocks = classifier.backbone.blocks
-    _check(classifier)
+    parts = [*classifier.backbone.blocks, classifier.backbone.embedding]
+    _check(classifier, parts)
     mesh = DeviceMesh(device.type, list(range(team.size)))
-    for module in (*blocks, classifier):
+    for module in (*parts, classifier):
         for parameter in module.parameters():
             if not isinstance(parameter, DTensor):
                 # Frozen weights may be transposed views of a checkpoint's file.
@@ -126,12 +128,12 @@ class _Gather(torch.autograd.Function):
         return grads[0].chunk(team.size)[team.rank], None
 
 
-def _check(classifier: Classifier) -> None:
-    """Raises UserError for what would not be the same in several processes."""
+def _check(classifier: Classifier, parts: Sequence[nn.Module]) -> None:
+    """Raises UserError for what would not be the same in several processes. parts: that are divided one by one."""
     model = classifier.backbone.info
     if not model.abilities.trunk:
         raise UserError("--nproc: this model has one block that serves as all of them: leave --nproc out")
-    block_of = {m: i for i, block in enumerate(classifier.backbone.blocks) for m in block.modules()}
+    part_of = {m: i for i, part in enumerate(parts) for m in part.modules()}
     owner: dict[int, int | None] = {}
     for name, module in classifier.named_modules():
         if isinstance(module, nn.Dropout) and module.p and not _stays_off(classifier, module):
@@ -140,9 +142,9 @@ def _check(classifier: Classifier) -> None:
                 "leave --nproc out"
             )
         for parameter in module.parameters(recurse=False):
-            where = block_of.get(module)
+            where = part_of.get(module)
             if owner.setdefault(id(parameter), where) != where:
-                raise UserError(f"--nproc: {name} shares a weight with another block: leave --nproc out")
+                raise UserError(f"--nproc: {name} shares a weight with another part: leave --nproc out")
 
 
 def _stays_off(classifier: Classifier, module: nn.Module) -> bool:

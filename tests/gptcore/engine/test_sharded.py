@@ -72,14 +72,14 @@ def test_blocks_that_share_a_weight_are_refused(toy_classifier: Callable[..., Cl
     classifier = toy_classifier(Recipe(train="all"))
     first, second = classifier.backbone.blocks[:2]
     second.mlp.c_fc.weight = first.mlp.c_fc.weight  # type: ignore[union-attr, assignment]
-    with pytest.raises(UserError, match=r"h\.1\.mlp\.c_fc shares a weight with another block"):
+    with pytest.raises(UserError, match=r"h\.1\.mlp\.c_fc shares a weight with another part"):
         shard(classifier, Team(0, 1), CPU)
 
 
 def test_a_tied_embedding_is_refused(toy_classifier: Callable[..., Classifier]) -> None:
     classifier = toy_classifier(Recipe(train="all"))
     classifier.backbone.blocks[1].register_parameter("tied", classifier.backbone.embedding.weight)
-    with pytest.raises(UserError, match=r"h\.1 shares a weight"):
+    with pytest.raises(UserError, match=r"shares a weight with another part"):
         shard(classifier, Team(0, 1), CPU)
 
 
