@@ -130,8 +130,9 @@ class _Gather(torch.autograd.Function):
 
 def _check(classifier: Classifier, parts: Sequence[nn.Module]) -> None:
     """Raises UserError for what would not be the same in several processes. parts: that are divided one by one."""
-    model = classifier.backbone.info
-    if not model.abilities.trunk:
+    if not hasattr(FSDPModule, "set_force_sum_reduction_for_comms"):
+        raise UserError(f"--nproc: torch {torch.__version__} is too old for it: it is tested with 2.13")
+    if not classifier.backbone.info.abilities.trunk:
         raise UserError("--nproc: this model has one block that serves as all of them: leave --nproc out")
     part_of = {m: i for i, part in enumerate(parts) for m in part.modules()}
     owner: dict[int, int | None] = {}

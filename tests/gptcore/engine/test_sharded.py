@@ -103,3 +103,11 @@ def test_one_engine_puts_a_classifier_where_it_computes(toy_classifier: Callable
     classifier = toy_classifier(Recipe())
     Engine().place(classifier, torch.device("meta"))
     assert classifier.device.type == "meta"
+
+
+def test_an_older_torch_is_refused(
+    toy_classifier: Callable[..., Classifier], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gptcore.engine.sharded.FSDPModule", object)
+    with pytest.raises(UserError, match=r"^--nproc: torch .* is too old"):
+        shard(toy_classifier(Recipe(train="all")), Team(0, 1), CPU)
