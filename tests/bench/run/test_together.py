@@ -109,9 +109,8 @@ def test_its_classifier_is_kept_and_opened_as_any_other(
         np.testing.assert_array_equal(ours[name], theirs[name])
 
 
-def members() -> list[psutil.Process]:
-    """The processes that compute the run of the one worker."""
-    (worker,) = multiprocessing.active_children()
+def members(worker: multiprocessing.process.BaseProcess) -> list[psutil.Process]:
+    """The processes that compute the run of a worker."""
     return [p for p in psutil.Process(worker.pid).children() if "spawn_main" in " ".join(p.cmdline())]
 
 
@@ -122,7 +121,8 @@ def test_a_process_that_is_killed_makes_a_failed_record_and_the_next_run_goes_on
 
     def kill(epoch: Epoch) -> None:
         if epoch.epoch == 1:
-            seen.extend(members())
+            (worker,) = multiprocessing.active_children()
+            seen.extend(members(worker))
             seen[-1].kill()
 
     found = supervisor.run(planned(LONG), kill)
@@ -139,11 +139,12 @@ def test_a_process_that_is_killed_makes_a_failed_record_and_the_next_run_goes_on
 @pytest.mark.slow
 def test_no_process_is_left_where_the_worker_dies(spec: SessionSpec) -> None:
     seen: list[psutil.Process] = []
+    others = set(multiprocessing.active_children())
 
     def kill(epoch: Epoch) -> None:
         if epoch.epoch == 1:
-            (worker,) = multiprocessing.active_children()
-            seen.extend(members())
+            (worker,) = set(multiprocessing.active_children()) - others
+            seen.extend(members(worker))
             worker.kill()
 
     with Supervisor(spec) as supervisor:
