@@ -13,6 +13,8 @@ from functools import cached_property
 
 import numpy as np
 
+from bench.records.groups import MIN_GROUPS
+
 
 @dataclass(frozen=True)
 class Clusters:
@@ -105,9 +107,14 @@ def variance_of_mean(values: np.ndarray, groups: np.ndarray | None) -> float:
 def independent_texts(right: np.ndarray, groups: np.ndarray) -> float:
     """How many independent texts would make accuracy as uncertain (Kish's design effect). right, groups: (n,).
 
-    Never more than there are; as many as groups where all answers are right or all wrong.
+    Never more than there are; as many as groups where all answers are right or all wrong, and no more than that of so
+    few groups that they may score alike by chance.
     """
+    clusters = Clusters.of([groups])
+    if clusters.n_groups == 1:
+        return clusters.counts_as
     by_text, by_group = variance_of_mean(right, None), variance_of_mean(right, groups)
     if by_text == 0:
-        return Clusters.of([groups]).counts_as
-    return max(1.0, len(right) * min(1.0, by_text / by_group)) if by_group else float(len(right))
+        return clusters.counts_as
+    found = max(1.0, len(right) * min(1.0, by_text / by_group)) if by_group else float(len(right))
+    return found if clusters.n_groups >= MIN_GROUPS else min(found, clusters.counts_as)

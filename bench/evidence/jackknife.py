@@ -3,8 +3,9 @@
 The values' mean is the metric itself, and their variance over the number of texts is its jackknife variance (Tukey
 1958; Efron and Stein 1981). So whatever is known of means over texts, of pairs of them and of texts that seeds share,
 holds for these metrics as well. Where texts have groups, whole groups are left out: sums of the values by group, with
-the factor G / (G - 1), give the variance of that jackknife. Classes are those of the whole test part, also where a text
-or a group was the only one with one of them.
+the factor G / (G - 1), give the variance of that jackknife. Where a group holds all texts
+of a class, what is left is averaged over the other classes, as the rest knows nothing of it; how little one group says
+of a class is in `Answers.size`. Classes are otherwise those of the whole test part, also where a text was the only one.
 """
 
 from __future__ import annotations
@@ -28,8 +29,11 @@ def balanced_accuracy_values(
     of, kind = np.divmod(entries, len(n_of))
     n_left = n_of[kind] - np.bincount(at)
     without = (n_right[kind] - np.bincount(at, right)) / np.maximum(n_left, 1)
+    metric = float(recall.sum()) / n_classes
     changes = np.bincount(of, (without - recall[kind]) / n_classes)
-    return _values(float(recall.sum()) / n_classes, changes, unit)
+    if groups is not None:
+        changes = _over_the_rest(metric, changes, n_classes, np.bincount(of, n_left == 0))
+    return _values(metric, changes, unit)
 
 
 def macro_f1_values(
@@ -47,8 +51,14 @@ def macro_f1_values(
     of, kind = np.divmod(entries, size)
     left = both[kind] - np.bincount(at)
     without = 2 * (hits[kind] - np.bincount(at, hit)) / np.maximum(left, 1)
-    changes = np.bincount(of, (without - whole[kind]) / n_classes)
-    return _values(float(whole.sum()) / n_classes, changes, unit)
+    metric = float(whole.sum()) / n_classes
+    if groups is None:
+        return _values(metric, np.bincount(of, (without - whole[kind]) / n_classes), unit)
+    n_true = np.bincount(labels, minlength=size)[kind]
+    true = np.arange(len(stands)) < len(labels)
+    gone = (left == 0) | ((n_true > 0) & (n_true == np.bincount(at, true)))
+    changes = np.bincount(of, (np.where(gone, 0, without) - whole[kind]) / n_classes)
+    return _values(metric, _over_the_rest(metric, changes, n_classes, np.bincount(of, gone)), unit)
 
 
 def _units(labels: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
@@ -62,6 +72,11 @@ def _entries(unit: np.ndarray, kind: np.ndarray, n_kinds: int) -> tuple[np.ndarr
     """The pairs of unit and class that occur, as unit * n_kinds + class, and which one each (unit, kind) is."""
     found, at = np.unique(unit * n_kinds + kind, return_inverse=True)
     return found, at
+
+
+def _over_the_rest(metric: float, changes: np.ndarray, n_classes: int, n_gone: np.ndarray) -> np.ndarray:
+    """(u,) changes of the mean over the classes that are left. n_gone: (u,) classes that stand in the unit alone."""
+    return np.asarray((metric + changes) * n_classes / np.maximum(n_classes - n_gone, 1) - metric)
 
 
 def _values(metric: float, changes: np.ndarray, unit: np.ndarray) -> np.ndarray:

@@ -12,9 +12,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from bench.evidence.clusters import independent_texts
+from bench.evidence.clusters import Clusters, independent_texts
 from bench.evidence.jackknife import balanced_accuracy_values, macro_f1_values
 from bench.evidence.scale import LOG_OF_LOSS, LOGIT, Scale
+from bench.records.groups import MIN_GROUPS
 from bench.records.metric_names import MetricName
 from bench.records.record import Predictions, Record
 
@@ -26,7 +27,8 @@ class Answers(NamedTuple):
 
     A metric that weighs classes alike moves more with each text of a small class, so that it is as uncertain as a
     mean over fewer texts: the number of classes times the texts of the smallest. Where errors gather in groups of
-    texts, it is fewer again, by the design effect of the errors.
+    texts, it is fewer again, by the design effect of the errors; and a class that stands in few groups counts as no
+    more texts than groups.
     """
 
     values: np.ndarray
@@ -80,14 +82,12 @@ def _accuracy(test: Predictions, log_loss: float | None) -> Answers:  # noqa: AR
 
 def _macro_f1(test: Predictions, log_loss: float | None) -> Answers:  # noqa: ARG001
     labels, predicted = np.array(test.labels), np.array(test.predicted)
-    values = macro_f1_values(labels, predicted, groups_of(test))
-    return _answers(test, values, size_of(np.bincount(labels)))
+    return _over_classes(test, macro_f1_values(labels, predicted, groups_of(test)))
 
 
 def _balanced_accuracy(test: Predictions, log_loss: float | None) -> Answers:  # noqa: ARG001
     labels, predicted = np.array(test.labels), np.array(test.predicted)
-    values = balanced_accuracy_values(labels, predicted, groups_of(test))
-    return _answers(test, values, size_of(np.bincount(labels)))
+    return _over_classes(test, balanced_accuracy_values(labels, predicted, groups_of(test)))
 
 
 def _log_loss(test: Predictions, log_loss: float | None) -> Answers | None:
@@ -113,6 +113,18 @@ def _answers(test: Predictions, values: np.ndarray, size: float) -> Answers:
         return Answers(values, size)
     right = np.equal(test.labels, test.predicted)
     return Answers(values, max(1.0, size * independent_texts(right, groups) / len(right)))
+
+
+def _over_classes(test: Predictions, values: np.ndarray) -> Answers:
+    """Of a metric that weighs classes alike."""
+    labels, groups = np.array(test.labels), groups_of(test)
+    found = _answers(test, values, size_of(np.bincount(labels)))
+    if groups is None:
+        return found
+    classes = np.unique(labels)
+    of_class = [Clusters.of([groups[labels == one]]) for one in classes]
+    few = [one.counts_as for one in of_class if one.n_groups < MIN_GROUPS]
+    return Answers(values, min([found.size, *(len(classes) * one for one in few)]))
 
 
 def size_of(counts: np.ndarray) -> float:

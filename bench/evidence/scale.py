@@ -37,7 +37,7 @@ class Logit:
 
     def score_at(self, place: float) -> float:
         """See `Scale`."""
-        return 1 / (1 + exp(-place))
+        return 1 / (1 + _exp(-place))
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,15 @@ class LogOfLoss:
 
     def score_at(self, place: float) -> float:
         """See `Scale`."""
-        return -exp(-place)
+        return -_exp(-place)
+
+
+def _exp(x: float) -> float:
+    """Infinite where it is more than a float holds: the interval then reaches the scale's bound."""
+    try:
+        return exp(x)
+    except OverflowError:
+        return inf
 
 
 LOGIT = Logit()

@@ -17,6 +17,7 @@ from bench.evidence.pareto import Candidate, weigh
 from bench.evidence.results import Results, RowResult
 from bench.evidence.within import Within, within_margin
 from bench.recommend.curve import Curve
+from bench.records.groups import MIN_GROUPS
 from bench.records.record import Record
 from gptcore.result import ServingCost
 
@@ -115,7 +116,7 @@ class Expected:
 
     score: by the metric that decided; constant: of who does not look at the text; n_recipes: that have been tested on
     it in this folder, this one included; train_s: median, as the first run starts cold; serving: of the run with the
-    middle latency, None where none measured it.
+    middle latency, None where none measured it; n_groups: of the test texts, None without groups.
     """
 
     score: float
@@ -128,11 +129,17 @@ class Expected:
     train_s: float
     serving: ServingCost | None
     accuracy: float
+    n_groups: int | None = None
 
     @property
     def beats_constant(self) -> bool:
-        """Whether it is shown to beat who does not look at the text."""
-        return self.low > self.constant
+        """Whether it is shown to beat who does not look at the text; too few groups show nothing."""
+        return self.low > self.constant and not self.has_few_groups
+
+    @property
+    def has_few_groups(self) -> bool:
+        """Whether the test texts are of too few groups to say anything of others."""
+        return self.n_groups is not None and self.n_groups < MIN_GROUPS
 
 
 def expected(recipe_id: str, records: Sequence[Record], metric: Metric = ACCURACY) -> Expected | None:
@@ -157,6 +164,7 @@ def expected(recipe_id: str, records: Sequence[Record], metric: Metric = ACCURAC
         train_s=median(record.cost.standalone_s for record in own if record.cost),
         serving=serving[len(serving) // 2] if serving else None,
         accuracy=fmean(record.metrics.test.accuracy for record in own if record.metrics),
+        n_groups=own[0].dataset.n_test_groups,
     )
 
 

@@ -17,7 +17,7 @@ from bench.recommend.offered import about_weights, offered
 from bench.recommend.options import RecommendOptions
 from bench.recommend.plan import LOOKS
 from bench.recommend.state import State, continued, load_state
-from bench.records.facts import dataset_facts, group_warning
+from bench.records.facts import dataset_facts, group_warning, waiting_warning
 from bench.records.store import RESULTS
 from bench.records.study import Row, Study, TunedRow
 from bench.run.environment import free_memory_bytes, has_cuda
@@ -131,7 +131,7 @@ class Opened:
             metric=self.state.metric,
             dataset=dataset_facts(self.dev),
             checkpoints=self.checkpoints,
-            warnings=list(group_warning(self.dev)),
+            warnings=[*group_warning(self.dev), *waiting_warning(self.data)],
             tuned=list(tuned),
             command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
         )

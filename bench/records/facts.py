@@ -33,6 +33,17 @@ def dataset_facts(data: Dataset) -> DatasetFacts:
     )
 
 
+def waiting_warning(data: Dataset) -> tuple[str, ...]:
+    """The same of the test part that `recommend` keeps for the end."""
+    groups = data.test_groups
+    if groups is None or (n := len(set(groups))) >= MIN_GROUPS:
+        return ()
+    return (
+        f"--group-column: the test part that waits for the end has {pluralise(n, 'group')}: fewer than {MIN_GROUPS} "
+        "say next to nothing of others, so the expected score is rough: label texts of more groups",
+    )
+
+
 def group_warning(data: Dataset) -> tuple[str, ...]:
     """That the test part has too few groups to say anything of others; nothing where it has enough, or none."""
     groups = data.test_groups

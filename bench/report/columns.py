@@ -61,7 +61,7 @@ _PLACE: dict[str, Kind] = {
 }
 _DATA: dict[str, Kind] = {
     **dict.fromkeys(("name", "fingerprint", "source_fingerprint"), "text"),
-    **dict.fromkeys(("n_train", "n_validation", "n_test"), "int"),
+    **dict.fromkeys(("n_train", "n_validation", "n_test", "n_test_groups"), "int"),
 }
 
 
@@ -98,6 +98,7 @@ def _prediction_cells(named: NamedRows, record: Record) -> Iterator[Cells]:
             **of_run,
             "index": index,
             "example": record.test.examples[index] if record.test.examples else None,
+            "group": record.test.groups[index] if record.test.groups else None,
             "label": label,
             "predicted": predicted,
             "label_name": names[label],
@@ -130,7 +131,7 @@ RUNS = Table(
 PREDICTIONS = Table(
     {
         **_PREDICTION_RUN,
-        **dict.fromkeys(("index", "example", "label", "predicted"), "int"),
+        **dict.fromkeys(("index", "example", "group", "label", "predicted"), "int"),
         **dict.fromkeys(("label_name", "predicted_name"), "text"),
         "correct": "bool",
         **dict.fromkeys(("p_label", "p_predicted"), "float"),

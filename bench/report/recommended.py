@@ -136,6 +136,10 @@ def _expected(answer: Answer) -> str:
     )
     if not found.beats_constant:
         text += ", which it is not shown to beat"
+    if found.has_few_groups:
+        text += (
+            f" (test texts of {pluralise(found.n_groups or 0, 'group')}, too few to show anything of others)"
+        )
     if unit.metric is not ACCURACY:
         text += f"; accuracy: {percent(found.accuracy, 1)}%"
     if found.n_recipes > 1:

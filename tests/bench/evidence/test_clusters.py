@@ -126,3 +126,13 @@ def test_errors_that_gather_in_groups_count_as_fewer_texts() -> None:
     assert independent_texts(np.ones(200), groups) == pytest.approx(20)  # nothing is known of errors
     with_one = variance_of_mean(gathered, None)
     assert with_one == pytest.approx(stats.sem(gathered) ** 2)
+
+
+def test_few_groups_are_no_more_independent_texts_than_groups() -> None:
+    one_wrong = np.ones(200)
+    one_wrong[0] = 0
+    assert independent_texts(one_wrong, np.zeros(200, dtype=int)) == 1
+    alike = np.ones(200)
+    alike[::50] = 0
+    assert independent_texts(alike, np.repeat([0, 1], 100)) == pytest.approx(2)
+    assert independent_texts(np.ones(1), np.zeros(1, dtype=int)) == 1

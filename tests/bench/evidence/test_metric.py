@@ -9,8 +9,10 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss
 
 from bench.evidence.metric import ACCURACY, METRICS, size_of
 from bench.evidence.metrics import metrics_of
+from bench.evidence.scale import LOG_OF_LOSS, LOGIT
 from bench.evidence.score import score_interval
 from bench.evidence.unsteady import unsteady
+from bench.records.metric_names import MetricName
 from bench.records.record import Predictions, Record
 
 LOG_LOSS = METRICS["log-loss"]
@@ -134,3 +136,31 @@ def test_seeds_that_fail_by_the_metric_are_marked(rows: ModuleType) -> None:
     assert found is not None
     assert found.lowest == METRICS["macro-f1"].score(fails)
     assert unsteady(replace(good, runs=runs), 0.05, METRICS["macro-f1"]) is None
+
+
+@pytest.mark.parametrize("name", ["macro-f1", "balanced-accuracy"])
+def test_a_class_that_stands_in_one_group_leaves_the_score_open(rows: ModuleType, name: MetricName) -> None:
+    """However many texts it has, and however good the row seems: nothing is known of the class in other groups."""
+    labels = (np.arange(300) < 30).astype(int)
+    predicted = labels.copy()
+    predicted[40] = 1
+    groups = np.where(labels == 1, 0, np.arange(300) % 20)
+    found = {"predicted": predicted.tolist(), "losses": None}
+    many, one = (
+        [record_of(rows, groups=each.tolist(), **found) for _ in range(3)]
+        for each in (np.arange(300) % 20, groups)
+    )
+    answers = METRICS[name].answers_of(one[0])
+    assert answers is not None
+    assert answers.size == pytest.approx(2)
+    narrow, wide = score_interval(many, METRICS[name]), score_interval(one, METRICS[name])
+    assert narrow is not None
+    assert wide is not None
+    assert narrow[0] > 0.75
+    assert 0 <= wide[0] < 0.5 < wide[1] <= 1
+
+
+def test_an_interval_that_is_wider_than_numbers_reaches_the_bounds() -> None:
+    assert LOGIT.score_at(-1e6) == 0
+    assert LOGIT.score_at(1e6) == 1
+    assert LOG_OF_LOSS.score_at(-1e6) == -np.inf

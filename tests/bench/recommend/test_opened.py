@@ -69,6 +69,20 @@ def test_rows_and_margin_come_from_the_data(tmp_path: Path) -> None:
     assert limited.of.limit == 100
 
 
+@pytest.mark.parametrize(("n_test_users", "said"), [(4, True), (5, False)])
+def test_too_few_groups_in_the_test_part_that_waits_are_said(
+    tmp_path: Path, n_test_users: int, said: bool
+) -> None:
+    rows = [f"text {i},{'ab'[i % 2]},u{i // 4},train" for i in range(160)]
+    rows += [f"new {i},{'ab'[i % 2]},v{i % n_test_users},test" for i in range(40)]
+    path = tmp_path / "parts.csv"
+    path.write_text("\n".join(["text,label,user,part", *rows, ""]))
+    options = RecommendOptions(models="nano", group_column="user", split_column="part")
+    opened = open_recommend(str(path), options, None)
+    warnings = opened.study(["tfidf"]).warnings
+    assert any("the test part that waits for the end has 4 groups" in one for one in warnings) is said
+
+
 def test_one_key_for_all_recipes_of_a_row(tmp_path: Path) -> None:
     opened = open_recommend(write(tmp_path, {"a": 60, "b": 60}), OPTIONS, None)
     recipe = opened.row("lora").recipe

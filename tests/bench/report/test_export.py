@@ -105,6 +105,32 @@ def test_a_prediction_is_a_row(folder: Path, to: Format, tmp_path: Path, records
     assert list(json.loads(first) if isinstance(first, str) else first) == [0.5, 0.5]
 
 
+def test_groups_are_exported_where_there_are_any(
+    tmp_path: Path, study: Study, records: list[Record], folder: Path
+) -> None:
+    (tmp_path / "grouped").mkdir()
+    save_study(tmp_path / "grouped", study)
+    first = records[0]
+    assert first.test
+    groups = [i % 7 for i in range(len(first.test.labels))]
+    update = {
+        "test": first.test.model_copy(update={"groups": groups}),
+        "dataset": first.dataset.model_copy(update={"n_test_groups": 7}),
+    }
+    save_record(tmp_path / "grouped", first.model_copy(update=update))
+    for name, source in (("with", tmp_path / "grouped"), ("without", folder)):
+        (tmp_path / name).mkdir()
+        predictions = exported(source, PREDICTIONS, "csv", tmp_path / name)
+        (tmp_path / name / "table.csv").unlink()
+        runs = exported(source, RUNS, "csv", tmp_path / name)
+        if name == "with":
+            assert predictions["group"].tolist() == groups
+            assert runs["dataset_n_test_groups"].tolist() == [7]
+        else:
+            assert predictions["group"].isna().all()
+            assert runs["dataset_n_test_groups"].isna().all()
+
+
 def test_duckdb_reads_both(folder: Path, tmp_path: Path, results: Results) -> None:
     duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
     for to in FORMATS:

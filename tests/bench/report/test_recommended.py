@@ -129,6 +129,11 @@ def test_one_row_or_two_seeds_say_nothing_of_recipes(answer) -> None:
         (EXPECTED, "90.0% expected (86.0 to 93.0; 300 test texts, 3 seeds)"),
         (replace(EXPECTED, constant=0.88), "which it is not shown to beat"),
         (
+            replace(EXPECTED, n_groups=4),
+            "which it is not shown to beat (test texts of 4 groups, too few to show anything of others)",
+        ),
+        (replace(EXPECTED, n_groups=5), "always answering the largest class: 50.0%"),
+        (
             replace(EXPECTED, n_recipes=2),
             "has been used for 2 recipes in this folder, so it is no longer fresh",
         ),
