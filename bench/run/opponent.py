@@ -19,8 +19,8 @@ from gptcore.data.tokenizer import cut_tokens
 from gptcore.engine.engine import Engine, probe_precision, product_seconds
 from gptcore.recipe import Recipe
 from gptcore.training.inputs import row_length, tokenise
-from gptcore.training.probe import SliceSize, probe
-from gptcore.training.stand_in import slice_of
+from gptcore.training.probe import probe
+from gptcore.training.stand_in import SliceSize, slice_of
 from gptcore.training.transformers_loop import AT_A_TIME, TransformersLoop
 
 # evaluated: a batch of theirs without gradients

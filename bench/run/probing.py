@@ -15,15 +15,8 @@ from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset
 from gptcore.recipe import Recipe
 from gptcore.training.inputs import Sequences
-from gptcore.training.probe import (
-    WARM_UP_SIZE,
-    Probe,
-    Sample,
-    SliceSize,
-    cost_id,
-    take_sample,
-    timed_tokenise,
-)
+from gptcore.training.probe import Probe, Sample, cost_id, take_sample, timed_tokenise
+from gptcore.training.stand_in import WARM_UP_SIZE, SliceSize
 
 TOKENISED = 4  # splits whose tokens are kept, as recipes share them: one for each model of a usual study
 

@@ -23,7 +23,8 @@ from gptcore.errors import UserError
 from gptcore.recipe import Recipe, Seeds
 from gptcore.result import OnEpoch
 from gptcore.training.costs import estimate_flops
-from gptcore.training.probe import Probe, SliceSize, probe
+from gptcore.training.probe import Probe, probe
+from gptcore.training.stand_in import SliceSize
 
 ENGINES: tuple[EngineName, ...] = ("fast", "plain")
 # The plain engine's slices are small because they are slow; its first epoch warms up, the second is timed.

@@ -207,7 +207,8 @@ def _do(work: Work, place: _Place, tell: Callable[[object], None]) -> Any:
         device, backend = f"cuda:{place.rank}", "nccl"
     dist.init_process_group(
         backend,
-        init_method=place.store.as_uri(),
+        # A URL would encode blanks, and be read undecoded.
+        store=dist.FileStore(str(place.store), place.n),  # type: ignore[attr-defined]
         rank=place.rank,
         world_size=place.n,
         timeout=timedelta(seconds=place.silence_s),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -28,7 +28,7 @@ from gptcore.result import CutTexts, Fit
 from gptcore.training.costs import estimate_memory
 from gptcore.training.fit import fit
 from gptcore.training.inputs import Inputs, Sequences, prepare_inputs, row_length, tokenise
-from gptcore.training.stand_in import repeated, slice_of, stand_in, write_stand_in
+from gptcore.training.stand_in import SliceSize, repeated, slice_of, stand_in, write_stand_in
 from gptcore.training.trunk_need import SPLITS, TrunkNeed, trunk_need
 
 SHORT_S = 0.2  # an epoch below it is timed again with its texts repeated
@@ -40,34 +40,6 @@ _NEUTRAL = {
     "patience": None,
     "class_weight": None,
 }
-
-
-@dataclass(frozen=True)
-class SliceSize:
-    """How much of the data a probe fits. batches: of training, at least; the second epoch's are timed.
-
-    evaluated: texts of validation and of test; stand_in: whether fewer blocks may stand for a large model; counted:
-    texts of each split for TF-IDF, which is cheap and whose time is not in proportion to the texts; positions: of
-    tokens in a split of the slice, at most (None: no limit). Where rows are long, batches have fewer of them.
-    """
-
-    batches: int = 4
-    evaluated: int = 32
-    stand_in: bool = True
-    counted: int = 2000
-    positions: int | None = 16_384
-
-    def rows(self, batch_size: int, fewest_batches: int, positions_per_row: float) -> tuple[int, int, int]:
-        """Rows of a training batch, batches of an epoch, rows of each other split."""
-        n_batches = max(self.batches, fewest_batches)
-        if self.positions is None:
-            return batch_size, n_batches, self.evaluated
-        most = max(1, int(self.positions / positions_per_row))
-        rows = max(1, min(batch_size, most // n_batches))
-        return rows, max(fewest_batches, min(n_batches, most // rows)), min(self.evaluated, most)
-
-
-WARM_UP_SIZE = SliceSize(batches=1, evaluated=1, counted=50)  # enough to load and compile what a run needs
 
 
 @dataclass(frozen=True)
@@ -122,7 +94,8 @@ class Sample:
     """A slice of a run as it was timed, and what it tells of the run on any split of the data.
 
     config, small: of the model and of what stood for it, None for TF-IDF; phases: the slice's seconds; inputs: its
-    rows; n_train: its training texts; batch_s: seconds of a batch; n_evaluations: of the validation texts.
+    rows; n_train: its training texts; batch_s: seconds of a batch; n_evaluations: of the validation texts;
+    too_large_for: free bytes, where the run needs more and nothing was timed.
     """
 
     recipe: Recipe
@@ -134,6 +107,7 @@ class Sample:
     n_train: int
     batch_s: float
     n_evaluations: int
+    too_large_for: int | None = None
 
     def of(self, data: Dataset, tokenise: Tokenise = timed_tokenise) -> Probe:
         """What the whole run costs on `data`, which may be split in another way than what was sampled."""
@@ -144,12 +118,15 @@ class Sample:
         inputs = prepare_inputs(
             data, self.recipe, self.engine.layout(self.recipe, self.config), self.config, sequences
         )
+        own_bytes = self.own_bytes(inputs, len(data.label_names))
+        if self.too_large_for is not None and own_bytes <= self.too_large_for:
+            return Probe({})  # on this split it fits, and its time is not known
         phases = _deepened(_scaled(self, inputs), self.recipe, self.small, self.config, self.engine)
         return Probe(
             phases | {"tokenise": tokenise_s},
             trunk_need(self.recipe, inputs, self.config, self.engine),
             inputs.train.width,
-            self.own_bytes(inputs, len(data.label_names)),
+            own_bytes,
             _cut(inputs, self.recipe, self.config),
         )
 
@@ -200,12 +177,15 @@ def take_sample(
         config,
         tokenise(data, recipe.model, recipe.method.n_prompt)[0],
     )
-    untimed = Sample(recipe, fresh, config, config, {}, inputs, len(data.train), 0.0, 0)
+    untimed = Sample(recipe, fresh, config, config, {}, inputs, len(data.train), 0.0, 0, free_bytes)
     if free_bytes is not None and untimed.own_bytes(inputs, len(data.label_names)) > free_bytes:
         return untimed
     small = stand_in(config, recipe) if size.stand_in else config
     # On a GPU the steps of the second epoch, which is timed, should be recorded ones.
-    n_steps = WARM_UP + 1 if torch.device(device).type == "cuda" else 1
+    on_gpu = torch.device(device).type == "cuda"
+    n_steps = WARM_UP + 1 if on_gpu else 1
+    if on_gpu:  # fast, and where small steps cost more than their share
+        size = replace(size, positions=None)
     lengths = inputs.train.lengths
     per_row = _positions(lengths, inputs.train.width, layout) / len(lengths)
     batch_size, n_batches, evaluated = size.rows(recipe.batch_size, n_steps * recipe.accumulation, per_row)

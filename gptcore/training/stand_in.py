@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,34 @@ from gptcore.data.datasets import Dataset, Split
 from gptcore.recipe import Recipe
 
 STAND_IN_PARAMS = 60_000_000  # a larger model is cut to fewer blocks for the probe
+
+
+@dataclass(frozen=True)
+class SliceSize:
+    """How much of the data a probe fits. batches: of training, at least; the second epoch's are timed.
+
+    evaluated: texts of validation and of test; stand_in: whether fewer blocks may stand for a large model; counted:
+    texts of each split for TF-IDF, which is cheap and whose time is not in proportion to the texts; positions: of
+    tokens in a split of the slice, at most (None: no limit). Where rows are long, batches have fewer of them.
+    """
+
+    batches: int = 4
+    evaluated: int = 32
+    stand_in: bool = True
+    counted: int = 2000
+    positions: int | None = 16_384
+
+    def rows(self, batch_size: int, fewest_batches: int, positions_per_row: float) -> tuple[int, int, int]:
+        """Rows of a training batch, batches of an epoch, rows of each other split."""
+        n_batches = max(self.batches, fewest_batches)
+        if self.positions is None:
+            return batch_size, n_batches, self.evaluated
+        most = max(1, int(self.positions / positions_per_row))
+        rows = max(1, min(batch_size, most // n_batches))
+        return rows, max(fewest_batches, min(n_batches, most // rows)), min(self.evaluated, most)
+
+
+WARM_UP_SIZE = SliceSize(batches=1, evaluated=1, counted=50)  # enough to load and compile what a run needs
 
 
 def slice_of(data: Dataset, *sizes: int) -> Dataset:

@@ -15,6 +15,10 @@ def site_of(options: WhereOptions, looks: LookOptions) -> Site:
     if options.slurm and options.executor != "slurm":
         raise UserError(f"--slurm {options.slurm[0]}: it is for --executor slurm: add that, or leave it out")
     if options.executor == "local":
+        if options.nproc > 1 and looks.budget is not None:
+            raise UserError(
+                f"--budget {looks.budget}: with --nproc nothing is forecast: leave one of them out"
+            )
         return Here(options.nproc)
     if options.nproc > 1:
         raise UserError(

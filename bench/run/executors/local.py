@@ -53,9 +53,9 @@ class Here:
         return n_jobs(asked, recipes, device)
 
     def threads(self, jobs: int) -> int | None:
-        """The cores, divided."""
+        """The cores, divided; a process for each of many GPUs may have to share one."""
         n = jobs * self.nproc
-        return n_threads() // n if n > 1 else None
+        return max(1, n_threads() // n) if n > 1 else None
 
     def open(
         self,

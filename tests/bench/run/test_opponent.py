@@ -14,7 +14,7 @@ from gptcore.backbones.hf_config import HFConfig
 from gptcore.backbones.model_info import read_info
 from gptcore.data.datasets import load_dataset
 from gptcore.errors import UserError
-from gptcore.training.probe import SliceSize
+from gptcore.training.stand_in import SliceSize
 from tests.gptcore.export.conftest import save_bytes_tokenizer
 from tests.parity.toys import save_toy
 

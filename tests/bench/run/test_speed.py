@@ -16,7 +16,7 @@ from gptcore.backbones.config import FAMILIES, REGISTRY, ModelConfig, ModelEntry
 from gptcore.data.datasets import Dataset, load_dataset
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
-from gptcore.training.probe import SliceSize
+from gptcore.training.stand_in import SliceSize
 
 TOY = ModelConfig(d_model=16, n_layer=2, n_head=2, context=256, vocab_size=8192, tokenizer="embedded")
 

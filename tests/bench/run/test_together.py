@@ -85,6 +85,7 @@ def test_a_run_of_two_processes_has_the_record_of_one(run: tuple[Record, list[Ep
     assert sum(found.cost.phases.values()) == pytest.approx(found.cost.marginal_s, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_its_classifier_is_kept_and_opened_as_any_other(
     run: tuple[Record, list[Epoch]], data: Dataset, toy_study: Callable[..., Study], tmp_path: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """Two processes that train one classifier give what one gives; one that fails ends both. Real processes, with gloo."""
 
+import tempfile
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,11 @@ CLOSE = 1e-6  # in float64: norms of llama are in float32, and Adam divides by w
 
 
 @pytest.fixture(scope="module")
-def together() -> dict[str, Any]:
+def together(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     told: list[object] = []
-    found: dict[str, Any] = in_team(2, "cpu", teamwork.train_toys, told.append, threads=1)
+    with pytest.MonkeyPatch.context() as patch:  # the processes find each other also behind an odd path
+        patch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("a blank, an ü")))
+        found: dict[str, Any] = in_team(2, "cpu", teamwork.train_toys, told.append, threads=1)
     assert told == list(teamwork.CASES)
     return found
 

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from gptcore.backbones.config import REGISTRY, ModelConfig, ModelEntry
 from gptcore.backbones.weights import hf_config
 from gptcore.data import rows as batching
-from gptcore.data.datasets import Dataset, load_dataset
+from gptcore.data.datasets import Dataset, Split, load_dataset
 from gptcore.engine.attention import Packing
 from gptcore.engine.engine import Engine, EngineName
 from gptcore.recipe import Recipe
@@ -25,7 +25,8 @@ from gptcore.training.evaluate import evaluate
 from gptcore.training.fit import fit
 from gptcore.training.inputs import prepare_inputs
 from gptcore.training.padding import other_paddings
-from gptcore.training.probe import SliceSize, cost_id, probe, take_sample
+from gptcore.training.probe import cost_id, probe, take_sample
+from gptcore.training.stand_in import SliceSize
 
 TOY = ModelConfig(d_model=16, n_layer=4, n_head=2, context=32, vocab_size=8192, tokenizer="embedded")
 RECIPE = Recipe(model="toy", weights="random", batch_size=2, epochs=3)
@@ -195,6 +196,9 @@ def test_a_recipe_that_needs_more_memory_than_is_free_is_not_fitted(
     found = untimed.of(data)
     assert found.phases.keys() == {"tokenise"}
     assert found.own_bytes == needed
+    short = tuple(text[:8] for text in data.train.texts)
+    shorter = replace(data, train=Split(short, data.train.labels))
+    assert untimed.of(shorter).phases == {}, "a split on which it fits would be forecast to take no time"
 
 
 def test_a_sample_tells_of_every_split(data: Dataset) -> None:

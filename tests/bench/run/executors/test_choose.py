@@ -21,6 +21,11 @@ def test_this_machine_unless_another_is_asked_for() -> None:
     assert divided.nproc == 2
 
 
+def test_a_process_has_a_thread_where_gpus_outnumber_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.run.executors.local.n_threads", lambda: 1)
+    assert Here(2).threads(1) == 1
+
+
 @pytest.mark.parametrize(
     ("where", "looks", "says"),
     [
@@ -32,6 +37,11 @@ def test_this_machine_unless_another_is_asked_for() -> None:
             WhereOptions(executor="ray"),
             LookOptions(until_decided=True, budget="9m"),
             "--budget 9m: it counts",
+        ),
+        (
+            WhereOptions(nproc=2),
+            LookOptions(until_decided=True, budget="9m"),
+            "--budget 9m: with --nproc nothing is forecast",
         ),
     ],
 )
