@@ -20,7 +20,7 @@ def plan(options: RunOptions) -> None:
     from bench.run.study_run import open_study
 
     for of_one in each_data(options)[0]:
-        study_run = open_study(of_one)
+        study_run = open_study(of_one, will_run=False)
         show_messages(study_run)
         show_trials(study_run)
         show_design(study_run.study)

@@ -36,8 +36,9 @@ class Ledger:
         self.opened = opened
         self.names: tuple[str, ...] = ()
         self.failed: dict[str, str] = {}
-        self.runs = _load(opened.search, opened.dev)
-        self.trials = _load(opened.search / FOLDER, opened.dev)
+        other = f"{opened.folder}-by-group"
+        self.runs = _load(opened.search, opened.dev, other)
+        self.trials = _load(opened.search / FOLDER, opened.dev, other)
         self.tests = load_records(opened.test)
         self._known: tuple[object, dict[str, Tuning | None]] | None = None
         self._chosen: tuple[object, Choice | None] | None = None
@@ -188,12 +189,12 @@ def _of_size(recipe: Recipe, n: int) -> Recipe:
     return recipe.model_copy(update={"train_size": n})
 
 
-def _load(folder: Path, data: Dataset) -> dict[str, Record]:
+def _load(folder: Path, data: Dataset, by_group: str) -> dict[str, Record]:
     records = load_records(folder)
     if other := _other_data(records, data.source_fingerprint):
         raise UserError(f"{folder} holds runs on other data ({other}): choose another folder with --out")
     if any(lacks_groups(record, by_group=data.test_groups is not None) for record in records.values()):
-        raise UserError(f"{folder} holds {LACK_GROUPS}: choose another folder with --out")
+        raise UserError(f"{folder} holds {LACK_GROUPS}: choose another folder, such as --out {by_group}")
     return records
 
 

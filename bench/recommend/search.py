@@ -29,6 +29,7 @@ from gptcore.errors import UserError
 Listen = Callable[[str, Sequence[PlannedRun]], AbstractContextManager[Listener]]
 Follows = Callable[[RowCosts], float]
 OUT_OF_BUDGET = "what is left of it has no room for more"
+OUT_OF_MEMORY = "what is free of memory has no room for the next runs"
 NO_ROOM = "has no room in what is left of the budget"
 NO_MORE = f"every row is decided, no longer worth a look, or had its {LOOKS[-1]} seeds"
 
@@ -42,13 +43,17 @@ class Search:
         self.ended = "it was interrupted"
         self._left_out: dict[str, str] = dict(opened.cannot)
         self._needs = dict(opened.state.mem_bytes)  # row -> bytes
+        self._blocked: dict[str, str] = {}  # rows that have begun and lack memory for more runs, and why
+        self._lacked: set[str] = set()  # those of which more runs were wanted
 
     @property
     def left_out(self) -> dict[str, str]:
         """Rows that are not in the answer, and why."""
         results = self.ledger.results
         done = {row.name for row in results.finished} if results else set()
-        unfinished = {name: NO_ROOM for name in self.ledger.names if name not in done}
+        unfinished = {
+            name: self._blocked.get(name, NO_ROOM) for name in self.ledger.names if name not in done
+        }
         return unfinished | self._left_out | self.ledger.failed
 
     def run(self) -> None:
@@ -62,8 +67,13 @@ class Search:
                     break
             self.ended = ended
             if (choice := self.ledger.choice) is not None:
-                self._do("learning curve", self.ledger.missing_of_curve(choice), at_the_end=True)
+                self._do("learning curve", self._able(self.ledger.missing_of_curve(choice)), at_the_end=True)
                 self._test()
+            elif self._lacked:
+                why = self._blocked[min(self._lacked)]
+                raise UserError(f"no row can run here: {why}: end other programs")
+            for name in sorted(self._lacked):
+                self.ended += f"; {name} has no more runs: {self._blocked[name]}"
 
     def _choose(self, plan: Plan) -> str:
         """Rows without values to choose first, then the others; returns why it ends."""
@@ -74,10 +84,13 @@ class Search:
             self._tune(name)
         self._first_look()
         while (choice := self.ledger.choice) is not None and (results := self.ledger.results) is not None:
-            steps = next_steps(choice, results)
+            asked = next_steps(choice, results)
+            steps = [step for step in asked if self._missing(step.rows, step.seeds)]
+            if asked and not steps and self._lacked:
+                return OUT_OF_MEMORY
             if not steps:
                 return OUT_OF_BUDGET if self.left_out.keys() & self.opened.state.forecast.keys() else NO_MORE
-            fits = next((s for s in steps if self._fits(self.ledger.missing(s.rows, s.seeds))), None)
+            fits = next((s for s in steps if self._fits(self._missing(s.rows, s.seeds))), None)
             if fits is None or not self._reach(fits.rows, fits.seeds):
                 step = fits or steps[-1]  # the least that would be a step
                 return self._no_room(step.rows, step.seeds)
@@ -85,7 +98,7 @@ class Search:
 
     def _no_room(self, names: Sequence[str], seeds: int) -> str:
         """What is not done for want of time, and the budget that would be enough."""
-        runs, costs = self.ledger.missing(names, seeds), self.ledger.costs
+        runs, costs = self._missing(names, seeds), self.ledger.costs
         if not runs:
             return OUT_OF_BUDGET
         needs = self.clock.spent_s + self.ledger.seconds(runs, costs) + self._follows(runs)(costs)
@@ -110,7 +123,9 @@ class Search:
             for row in opened.rows
             if row.name not in state.forecast
         }
-        self._left_out |= self._too_large()
+        begun, too_large = self.ledger.begun, self._too_large()
+        self._blocked = {name: why for name, why in too_large.items() if name in begun}
+        self._left_out |= {name: why for name, why in too_large.items() if name not in begun}
         for name, seconds in plan.left_out.items():
             self._left_out[name] = f"needs a budget of about {_option(seconds)}"
         self.ledger.names = plan.rows
@@ -119,7 +134,8 @@ class Search:
     def _plan(self) -> Plan:
         """Raises UserError where no row fits."""
         opened, costs, ledger = self.opened, self.ledger.costs, self.ledger
-        too_large = self._too_large()
+        begun = ledger.begun  # what has results stays, whatever memory is free now
+        too_large = {name: why for name, why in self._too_large().items() if name not in begun}
         if len(too_large) == len(opened.rows):
             raise UserError(f"no row can run here: {next(iter(too_large.values()))}: end other programs")
         epochs = {
@@ -127,7 +143,6 @@ class Search:
             for row in opened.rows
             if row.name in costs and row.name not in too_large
         }
-        begun = ledger.begun
         is_fixed = any(epochs.get(name) for name in begun)
         numbers = [opened.state.n_values] if is_fixed else opened.numbers_of_values
         others_s = max(0.0, self.clock.spent_s - ledger.recorded_s)
@@ -167,25 +182,33 @@ class Search:
     def _tune(self, name: str) -> None:
         """Rung by rung; a row for which the time is too short, or whose trials all fail, is left out."""
         title = f"choosing {', '.join(self.opened.tune.fields)} of {name}"
-        while (found := self.ledger.tuning(name)) is not None and found.todo:
+        while (found := self.ledger.tuning(name)) is not None and self._able(found.todo):
             if not self._do(title, found.todo, TUNING):
                 return
 
     def _first_look(self) -> None:
         """The first seeds of all rows whose values are chosen, without the most expensive where time is too short."""
         names = list(self.ledger.ready)
-        while names and not self._fits(self.ledger.missing(names, LOOKS[0])):
+        while names and not self._fits(self._missing(names, LOOKS[0])):
             names.pop()
         self._reach(names, LOOKS[0])
 
     def _reach(self, names: Sequence[str], seeds: int) -> bool:
         """Give rows so many seeds; returns whether the budget was enough."""
-        return self._do(f"{seeds} seeds of {', '.join(names)}", self.ledger.missing(names, seeds))
+        return self._do(f"{seeds} seeds of {', '.join(names)}", self._missing(names, seeds))
+
+    def _missing(self, names: Sequence[str], seeds: int) -> list[PlannedRun]:
+        return self._able(self.ledger.missing(names, seeds))
+
+    def _able(self, runs: Sequence[PlannedRun]) -> list[PlannedRun]:
+        """Without the runs of rows that lack memory, which are noted for the answer."""
+        self._lacked |= {run.rows[0] for run in runs} & self._blocked.keys()
+        return [run for run in runs if run.rows[0] not in self._blocked]
 
     def _test(self) -> None:
         """The only place where the test part is looked at: after the choice, and for the chosen recipe alone."""
         choice = self.ledger.choice
-        runs = [] if choice is None else self.ledger.missing_tests(choice)
+        runs = [] if choice is None else self._able(self.ledger.missing_tests(choice))
         if not runs:
             return
         with self._listen("the test part", runs) as listener:

@@ -52,14 +52,19 @@ def other_study(record: Record, on: StudyOn, runs: str = "runs") -> str | None:
     return None
 
 
-def check_same_study(folder: Path, study: Study, records: Mapping[str, Record]) -> None:
-    """Raises UserError if new runs would replace, or be mixed with, runs that are not comparable."""
+def check_same_study(
+    folder: Path, study: Study, records: Mapping[str, Record], changed: Collection[str] = ()
+) -> None:
+    """Raises UserError if new runs would replace, or be mixed with, runs that are not comparable.
+
+    changed: the recipe fields that --set gives.
+    """
     for record in records.values():
         if record.status != "skipped" and (what := difference(record, study)):
             raise UserError(f"{folder} holds {what}: choose another folder with --out")
     done = {record.recipe_id for record in records.values() if record.status == "done"}
     if done:
-        _check_rows(folder, study, done)
+        _check_rows(folder, study, done, changed)
 
 
 def lacks_groups(record: Record, *, by_group: bool) -> bool:
@@ -99,11 +104,11 @@ def metric_of(folder: Path, asked: MetricName | None, records: Mapping[str, Reco
     return asked
 
 
-def _check_rows(folder: Path, study: Study, done: Collection[str]) -> None:
+def _check_rows(folder: Path, study: Study, done: Collection[str], by_set: Collection[str]) -> None:
     """A row with results keeps its recipe, or the report would lose them without a word.
 
     Weights divide the significance level between rows, so they may not be chosen after seeing results. done: ids of
-    the recipes that have finished runs.
+    the recipes that have finished runs; by_set: fields that --set gives.
     """
     try:
         before = {row.name: row for row in load_study(folder).rows}
@@ -120,9 +125,12 @@ def _check_rows(folder: Path, study: Study, done: Collection[str]) -> None:
             matters = row.recipe.choices().keys() | was.recipe.choices().keys()
             changed = row.recipe.differences(was.recipe)
             name, (then, now) = next((name, each) for name, each in changed.items() if name in matters)
+            remedy = (
+                f"leave out --set {name}" if name in by_set else "restore it, add the change as another row"
+            )
             raise UserError(
-                f"row {row.name!r}: {name} = {now!r}, but {folder} has results of that row with {then!r}: restore it, "
-                "rename the row, or choose another folder with --out"
+                f"row {row.name!r}: {name} = {now!r}, but {folder} has results of that row with {then!r}: {remedy}, "
+                "or choose another folder with --out"
             )
 
 
@@ -153,6 +161,7 @@ def reported_study(folder: Path, study: Study, records: Mapping[str, Record]) ->
     """The larger study in the folder that this one is part of, so that its report stays complete; else this one.
 
     Both with the looks that the study has planned, or the numbers of seeds at which it was judged without a plan.
+    Raises UserError where the report would lose finished runs.
     """
     try:
         there = load_study(folder)
@@ -161,24 +170,55 @@ def reported_study(folder: Path, study: Study, records: Mapping[str, Record]) ->
     before = _looks(there, study, records)
     planned = {"looks": before, "scheme": continued(there, study, records, before)}
     study = study.model_copy(update=planned)
-    # Facts about the data are extended over time; the fingerprint decides whether the data are the same.
-    of_data = {"dataset": study.dataset, "notes": study.notes}
-    same_data = there.dataset.fingerprint == study.dataset.fingerprint
-    free = ("name", "rows", "seeds", "command", "warnings", "checkpoints", "looks", "scheme", "tuned")
-    narrow = of_data | {name: getattr(study, name) for name in free}
-    if there.rows == study.rows and there.seeds == study.seeds:
+    beyond = {row.name for row in there.rows} - {row.name for row in study.rows}
+    if not beyond and len(there.seeds) <= len(study.seeds):
         return study, []
-    rows = {row.name: row for row in there.rows}
-    same_seeds = there.seeds[: len(study.seeds)] == study.seeds
-    is_part = same_data and same_seeds and there.model_copy(update=narrow) == study
-    if is_part and all(rows.get(row.name) == row for row in study.rows):
-        size = f"{len(there.rows)} rows x {len(there.seeds)} seeds"
+    if _is_part(study, there):
+        seeds = max(there.seeds, study.seeds, key=len)
+        size = f"{len(there.rows)} rows x {len(seeds)} seeds"
         warnings = list(dict.fromkeys([*study.warnings, *there.warnings]))
-        whole = there.model_copy(update=of_data | planned | {"warnings": warnings})
+        # Facts about the data are extended over time; the fingerprint decides whether the data are the same.
+        now = {"dataset": study.dataset, "notes": study.notes, "warnings": warnings, "seeds": seeds}
+        whole = there.model_copy(update=planned | now)
         return whole, [f"this is part of the study in {folder}; the report still covers all of it ({size})"]
-    if set(rows) - {row.name for row in study.rows}:
+    _check_keeps_results(folder, study, there, records)
+    if beyond:
         return study, [f"the report in {folder} will cover only this study; other records there are kept"]
     return study, []
+
+
+def _is_part(study: Study, there: Study) -> bool:
+    """Whether all rows of a study are rows of the other one, on the same data and first seeds."""
+
+    def common(one: Study) -> tuple[str, ...]:
+        return (one.dataset.fingerprint, one.engine, one.metric, one.baseline)
+
+    def rows(one: Study) -> set[tuple[str, str, str | None, float | None]]:
+        return {(row.name, row.recipe.id, row.against, row.weight) for row in one.rows}
+
+    same_seeds = all(one == other for one, other in zip(there.seeds, study.seeds, strict=False))
+    return same_seeds and common(study) == common(there) and rows(study) <= rows(there)
+
+
+def _check_keeps_results(folder: Path, study: Study, there: Study, records: Mapping[str, Record]) -> None:
+    """Raises UserError where finished runs of the study that is there are not of this one."""
+    kept = {row.recipe.id for row in study.rows}
+    lost = {
+        record.recipe_id
+        for record in records.values()
+        if record.status == "done"
+        and (record.recipe_id not in kept or len(study.seeds) <= record.seed_index < len(there.seeds))
+    }
+    names = [row.name for row in there.rows if row.recipe.id in lost]
+    if names:
+        raise UserError(
+            f"the report in {folder} would lose results of {names[0]!r}{_more(len(names) - 1)}, which are not of this "
+            "study: choose another folder with --out, or run all rows and seeds that are there"
+        )
+
+
+def _more(n: int) -> str:
+    return "" if not n else f" and {n} more {'row' if n == 1 else 'rows'}"
 
 
 def _looks(there: Study, study: Study, records: Mapping[str, Record]) -> list[int]:

@@ -35,7 +35,7 @@ from bench.run.worker import SessionSpec
 from bench.study.axis import choose_all, resolve_on
 from bench.study.matrix import Matrix, Tune, load_matrix
 from bench.study.plan import PlannedRun, checkpoint_notes, make_plan
-from bench.study.resolve import Resolved, parse_set
+from bench.study.resolve import Resolved, parse_sets
 from bench.study.tuning import Tuning
 from gptcore.backbones.checkpoints import checkpoint_reachable
 from gptcore.backbones.convert.terms import accept_terms
@@ -119,9 +119,13 @@ class StudyRun:
         )
 
 
-def open_study(options: RunOptions, judged: LookOptions = ONE_LOOK, site: Site = HERE) -> StudyRun:
-    """Resolve matrix and models, load the data, plan the runs that are to be done at a site. Raises UserError."""
-    return _open(options, judged, site).plan()
+def open_study(
+    options: RunOptions, judged: LookOptions = ONE_LOOK, site: Site = HERE, *, will_run: bool = True
+) -> StudyRun:
+    """Resolve matrix and models, load the data, plan the runs that are to be done at a site. Raises UserError.
+
+    will_run: else results that its runs may not join are a warning; it is planned as for an empty folder."""
+    return _open(options, judged, site).plan(will_run=will_run)
 
 
 @dataclass(frozen=True)
@@ -150,8 +154,8 @@ class Opened:
         budget_s = parse_budget(self.judged.budget) if self.judged.budget else None
         return self.choosing.left_s(budget_s) if budget_s is not None and self.choosing else budget_s
 
-    def plan(self) -> StudyRun:
-        """Plan against the records that are in the folder by now. Raises UserError."""
+    def plan(self, *, will_run: bool = True) -> StudyRun:
+        """Plan against the records that are in the folder by now; will_run: as in `open_study`. Raises UserError."""
         options, judged, site, data, folder = self.options, self.judged, self.site, self.data, self.folder
         tuned = Tuning((), ()) if self.choosing is None else self.choosing.now()
         resolved = self.resolved({each.row: each.values for each in tuned.rows})
@@ -178,12 +182,18 @@ class Opened:
             command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
         )
         device = choose_device(options.device, site.has_cuda)
-        check_same_study(folder, study, records)
+        try:
+            check_same_study(folder, study, records, parse_sets(options.changes))
+            manifest, notes = reported_study(folder, study, records)
+        except UserError as error:
+            if will_run:
+                raise
+            records, manifest, notes = {}, study, []
+            warnings.append(f"`run` refuses this; planned as for an empty folder: {error}")
         plan = make_plan(study, records, reachable=checkpoint_reachable, retry_failed=options.retry_failed)
         warnings += unknown_checkpoints(folder, study, records)
         if any(run.state == "todo" for run in plan) and (busy := busy_share()) > BUSY:
             warnings.append(f"other programs use {busy:.0%} of the CPU: {BUSY_REMEDY}")
-        manifest, notes = reported_study(folder, study, records)
         check_looks(folder, judged, manifest)
         if (again := repeated_looks(manifest)) and len(manifest.seeds) not in (manifest.looks or []):
             warnings.append(again)
@@ -234,11 +244,10 @@ def _open(options: RunOptions, judged: LookOptions, site: Site) -> Opened:
         data = data.with_fixed_test()
     check_training_parts(resolved.rows, data)
     series = () if vary == TOGETHER else vary
-    own_name = study_name(matrix.name, models, data.name, options.engine, series, options.limit)
-    if options.splits != "random":
-        own_name += f"-{options.splits}"
-    if matrix.tune is not None and tune is None:
-        own_name += "-untuned"
+    about = (data.name, options.engine, series, options.limit, parse_sets(options.changes))
+    own_name = study_name(matrix.name, models, *about)
+    own_name += "" if options.splits == "random" else f"-{options.splits}"
+    own_name += "-untuned" if matrix.tune is not None and tune is None else ""
     folder = options.out or RESULTS / own_name
     check_folder(folder)
     on = StudyOn(data.source_fingerprint, options.engine, checkpoints_of(resolved.rows) if tune else {})
@@ -256,8 +265,8 @@ def _resolved(
     models: Sequence[str],
     values: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Resolved:
-    changes = dict(parse_set(text) for text in options.changes)
-    return resolve_on(matrix, models, changes, split_names(options.only), split_names(options.skip), values)
+    only, skip = split_names(options.only), split_names(options.skip)
+    return resolve_on(matrix, models, parse_sets(options.changes), only, skip, values)
 
 
 def _unblocked(trials: Iterable[PlannedRun], plan: Iterable[PlannedRun]) -> tuple[PlannedRun, ...]:

@@ -7,7 +7,7 @@ the baseline's `set`, `--set`, then the `set` of every row on the way from the b
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +53,11 @@ def parse_set(text: str) -> tuple[str, Any]:
     except tomllib.TOMLDecodeError:
         return field, value
     return field, parsed["value"] if len(parsed) == 1 else value
+
+
+def parse_sets(texts: Iterable[str]) -> dict[str, Any]:
+    """Recipe field -> value, of all that --set says; the last of a field counts. Raises UserError."""
+    return dict(parse_set(text) for text in texts)
 
 
 def resolve(

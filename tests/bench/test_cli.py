@@ -414,7 +414,7 @@ def test_by_default_a_study_lies_in_results(bench: Bench, study: list[str], tmp_
     del study[-2:]  # without --out
     answer = bench("run", *study, "--only", "tfidf", "--skip", "last-layer", "--set", "epochs=1")
     assert answer.code == 0
-    assert next((tmp_path / "results").glob("toy-gpt-*-mine-messages/study.json")).is_file()
+    assert next((tmp_path / "results").glob("toy-gpt-*-mine-messages-epochs-1/study.json")).is_file()
 
 
 def test_the_plain_engine_has_a_study_of_its_own(bench: Bench, study: list[str]) -> None:
@@ -612,9 +612,13 @@ def test_a_part_of_the_study_in_the_folder_leaves_it_whole(
     changed = bench("run", *study, "--only", "tfidf", "--seeds", "1", "--set", "lr=1e-4")
     assert changed.code == 2
     assert "row 'baseline': lr = 0.0001, but study has results of that row with 0.001" in one_line(changed)
+    planned = bench("plan", *study, "--only", "tfidf", "--seeds", "1", "--set", "lr=1e-4")
+    assert planned.code == 0
+    assert "`run` refuses this; planned as for an empty folder" in planned.words
+    assert "2 runs to do, 0 done" in planned.words
     assert manifest.read_bytes() == whole
     longer = bench("plan", *study, "--only", "tfidf", "--seeds", "3")
-    assert "will cover only this study; other records there are kept" in longer.words
+    assert "the report still covers all of it (3 rows x 3 seeds)" in longer.words
     assert no_report == [3, 6, 6]  # after the first seed, then at the end of each call
 
 

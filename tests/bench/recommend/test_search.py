@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench.recommend.plan import LOOKS
-from bench.recommend.search import NO_MORE, OUT_OF_BUDGET
+from bench.recommend.search import NO_MORE, OUT_OF_BUDGET, OUT_OF_MEMORY
 from bench.recommend.state import load_state
 from bench.records.store import load_records, load_study
 from gptcore.errors import UserError
@@ -169,3 +169,21 @@ def test_rows_whose_trials_all_fail_are_left_out(
     search, _ = recommend(one, budget="5h")
     assert "every trial failed: diverged" in search.left_out["lora"]
     assert search.ledger.choice.row.name != "lora"
+
+
+def test_rows_that_have_begun_stay_where_less_memory_is_free(
+    recommend: Recommend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def free(n_bytes: int) -> None:
+        monkeypatch.setattr("bench.recommend.opened.free_memory_bytes", lambda _device: n_bytes)
+
+    free(10**9)
+    first, _ = recommend(budget="5m")
+    free(10)  # less than any row needs
+    again, more = recommend(budget="20m")
+    assert not more.runs
+    assert again.ledger.choice == first.ledger.choice
+    assert set(again.ledger.names) == set(first.ledger.names)
+    assert again.ended.startswith(OUT_OF_MEMORY)
+    assert "last-block has no more runs: not enough memory: needs 0.1 GB" in again.ended
+    assert not set(again.left_out) & {row.name for row in first.ledger.results.finished}

@@ -139,7 +139,7 @@ def test_a_row_with_results_keeps_its_recipe(
     records = {record.run_id: record for record in [toy_record(row.recipe)]}
     other = row.model_copy(update={"recipe": Recipe(epochs=4, lora_rank=2)})
     with pytest.raises(
-        UserError, match=r"row 'row': epochs = 4, but .* with 3: restore it, rename the row, or .*--out"
+        UserError, match=r"row 'row': epochs = 4, but .* with 3: restore it, add the change .*--out"
     ):
         check_same_study(tmp_path, toy_study([base, other]), records)
     check_same_study(tmp_path, toy_study([base, other]), {})  # nothing has run yet
@@ -149,6 +149,48 @@ def test_a_row_with_results_keeps_its_recipe(
     check_same_study(tmp_path, toy_study([changed, row]), records)
     same = row.model_copy(update={"recipe": Recipe(epochs=3, lora_rank=2)})
     check_same_study(tmp_path, toy_study([base, same]), records)
+
+
+def test_what_set_changed_is_undone_by_leaving_it_out(
+    toy_study: Callable[..., Study], toy_record: MakeRecord, tmp_path: Path
+) -> None:
+    save_study(tmp_path, toy_study())
+    other = toy_study([Row(name="baseline", recipe=Recipe(lr=1.0))])
+    record = toy_record()
+    with pytest.raises(
+        UserError, match=r"with 5e-05: leave out --set lr, or choose another folder with --out"
+    ):
+        check_same_study(tmp_path, other, {record.run_id: record}, {"lr"})
+
+
+def test_a_part_never_narrows_the_report(
+    toy_study: Callable[..., Study], toy_record: MakeRecord, tmp_path: Path
+) -> None:
+    """Also with a field that does not matter to its rows, more seeds or from a matrix with another name."""
+    base = Row(name="base", recipe=Recipe())
+    row = Row(name="row", recipe=Recipe(epochs=3), against="base")
+    seeds = make_seeds(3, TOGETHER)
+    before = toy_study([base, row], seeds=seeds[:2])
+    save_study(tmp_path, before)
+    done = [toy_record(row.recipe, 1), toy_record(base.recipe)]
+    records = {record.run_id: record for record in done}
+    same = base.model_copy(update={"recipe": Recipe(lora_rank=2)})
+    for n in (1, 2, 3):
+        part = toy_study([same], seeds=seeds[:n]).model_copy(update={"matrix": "other"})
+        found, (said,) = reported_study(tmp_path, part, records)
+        assert found.rows == before.rows
+        assert len(found.seeds) == max(2, n)
+        assert "the report still covers all of it (2 rows x" in said
+    new = Row(name="new", recipe=Recipe(epochs=4), against="base")
+    with pytest.raises(
+        UserError, match=r"would lose results of 'row', which .*choose another folder with --out"
+    ):
+        reported_study(tmp_path, toy_study([base, new], seeds=seeds), records)
+    with pytest.raises(UserError, match="would lose results of 'row'"):  # of its second seed
+        reported_study(tmp_path, toy_study([base, row, new], seeds=seeds[:1]), records)
+    wider, _ = reported_study(tmp_path, toy_study([base, row, new], seeds=seeds), records)
+    assert len(wider.rows) == 3
+    assert reported_study(tmp_path, toy_study([base, new], seeds=seeds), {})[0].rows == [base, new]
 
 
 def test_the_metric_is_fixed_before_the_first_run(

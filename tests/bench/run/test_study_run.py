@@ -1,5 +1,6 @@
 """From the command line's words to seeds and folders."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,19 @@ def test_a_study_of_one_seed_kind_has_its_own_folder() -> None:
     assert study_name("full", ["nano"], "sms-spam", "fast", (("init", "order"), ("split",))) == (
         "nano-vary-init+order-split"
     )
+
+
+def test_what_set_gives_is_part_of_the_folder() -> None:
+    def name(**changes: object) -> str:
+        return study_name("full", ["nano"], "mine.csv", "fast", changes=changes)
+
+    assert name() == "nano-mine"
+    assert name(class_weight="balanced") == "nano-mine-class_weight-balanced"
+    assert name(lr=1e-4, epochs=2) == name(epochs=2, lr=1e-4) == "nano-mine-epochs-2-lr-0.0001"
+    tables = {name(train={"method": "lora", "rank": rank}) for rank in range(3)}
+    assert len(tables) == 3
+    assert all(re.fullmatch(r"nano-mine-train-method-lora-rank-\d-[0-9a-f]{6}", one) for one in tables)
+    assert len(name(model="../" * 90)) < 60
 
 
 def test_checkpoints_that_are_called_alike_have_folders_of_their_own(tmp_path: Path) -> None:
