@@ -16,7 +16,7 @@ from bench.records.record import Record
 from bench.records.store import load_records
 from bench.records.study import Study, TunedRow
 from bench.run.same_study import LACK_GROUPS, lacks_groups
-from bench.run.study_run import FIRST_SEED, TOGETHER, make_seeds
+from bench.run.seeds import FIRST_SEED, TOGETHER, make_seeds
 from bench.run.tune import FOLDER, trial_seeds
 from bench.study.plan import PlannedRun
 from bench.study.tuning import Tuning, tuning

@@ -24,8 +24,8 @@ from bench.run.environment import free_memory_bytes, has_cuda
 from bench.run.jobs import choose_device
 from bench.run.looks import parse_budget
 from bench.run.same_study import checkpoints_of
+from bench.run.seeds import TOGETHER, make_seeds
 from bench.run.study_name import check_folder
-from bench.run.study_run import TOGETHER, make_seeds
 from bench.run.worker import SessionSpec
 from bench.study.matrix import Tune, load_matrix
 from bench.study.plan import choose_models, make_plan

@@ -20,7 +20,7 @@ from bench.records.record import Record
 from bench.records.store import find_record, save_study
 from bench.run.execute import Listener, execute
 from bench.run.executors.base import Executor
-from bench.run.study_run import TOGETHER, make_seeds
+from bench.run.seeds import TOGETHER, make_seeds
 from bench.run.tune import FOLDER as TUNING
 from bench.study.forecast import Prediction, refuse_too_large
 from bench.study.plan import PlannedRun

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +29,7 @@ from bench.run.same_study import (
     reported_study,
     unknown_checkpoints,
 )
+from bench.run.seeds import FIRST_SEED, TOGETHER, Series, make_seeds, parse_vary, split_names
 from bench.run.study_name import check_folder, study_name
 from bench.run.tune import Choosing, trial_data
 from bench.run.worker import SessionSpec
@@ -41,13 +42,7 @@ from gptcore.backbones.checkpoints import checkpoint_reachable
 from gptcore.backbones.convert.terms import accept_terms
 from gptcore.data.datasets import Dataset, load_dataset
 from gptcore.errors import UserError
-from gptcore.recipe import Seeds
 
-FIRST_SEED = 123  # of the published study; further seeds count on from it
-SeedKind = Literal["init", "order", "split"]
-Series = tuple[SeedKind, ...]  # what differs between the seeds of a series, together
-SEED_KINDS: Series = ("init", "order", "split")
-TOGETHER: tuple[Series, ...] = (SEED_KINDS,)
 ONE_LOOK = LookOptions()
 HERE = Here()
 
@@ -273,31 +268,3 @@ def _unblocked(trials: Iterable[PlannedRun], plan: Iterable[PlannedRun]) -> tupl
     """The trials of rows that can run here."""
     blocked = {row for run in plan if run.state == "blocked" for row in run.rows}
     return tuple(trial for trial in trials if not blocked & set(trial.rows))
-
-
-def parse_vary(texts: list[str]) -> tuple[Series, ...]:
-    """From ["init,order"] to what varies together, one series a text. Raises UserError for other names."""
-    series = []
-    for text in texts:
-        asked = split_names([text])
-        if not asked or (unknown := set(asked) - set(SEED_KINDS)):
-            what = f"no seed is called {sorted(unknown)[0]!r}" if asked else "nothing would vary"
-            raise UserError(f"--vary {text!r}: {what}: use one or more of {','.join(SEED_KINDS)}")
-        series.append(tuple(kind for kind in SEED_KINDS if kind in asked))
-    return tuple(dict.fromkeys(series))
-
-
-def make_seeds(n: int, vary: tuple[Series, ...]) -> list[Seeds]:
-    """The seeds of a study: the published one, then n - 1 for each series, further by one in what varies."""
-    seeds = [Seeds(init=FIRST_SEED, order=FIRST_SEED, split=FIRST_SEED)]
-    seeds += [
-        seeds[0].model_copy(update=dict.fromkeys(kinds, FIRST_SEED + i))
-        for kinds in vary
-        for i in range(1, n)
-    ]
-    return seeds
-
-
-def split_names(values: Collection[str]) -> list[str]:
-    """From ["a,b", "c"] to ["a", "b", "c"]."""
-    return [name.strip() for value in values for name in value.split(",") if name.strip()]

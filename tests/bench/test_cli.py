@@ -268,7 +268,7 @@ def test_plan_says_what_would_run_and_runs_nothing(bench: Bench, study: list[str
             {"gpt2": 548_000_000},
             "about 1.5 min, at most 3.0 GB of memory, 1 run of unknown time, 548 MB to",
         ),
-        (0, {"gpt2": 10**9, "own/toy": None}, "the weights of own/toy to download and 1.0 GB more"),
+        (0, {"gpt2": 10**9, "own/toy": None}, "the weights of own/toy to download and 1 GB more"),
     ],
 )
 def test_the_total(

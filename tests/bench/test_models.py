@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.commands.progress import _bytes
+from bench.report.text import file_size
 from bench.run.study_name import study_name
 from gptcore.backbones import hub
 from gptcore.backbones.catalogue import CATALOGUE
@@ -101,7 +101,7 @@ def test_plan_states_the_download(
     assert bench("plan", "--data", data, "--matrix", "quick", "--seeds", "1", "--models", "smollm2-135m") == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "smollm2-135m: weights: Q4_1, dequantised" in shown
-    assert "93 MB to download" in shown
+    assert "92.9 MB to download" in shown
 
 
 def _no_fetching(*_: object) -> None:
@@ -109,6 +109,6 @@ def _no_fetching(*_: object) -> None:
 
 
 def test_sizes_and_names_of_folders() -> None:
-    assert [_bytes(n) for n in (93_000_000, 1_520_000_000)] == ["93 MB", "1.5 GB"]
+    assert [file_size(n) for n in (93_000_000, 1_520_000_000)] == ["93 MB", "1.52 GB"]
     assert study_name("full", ["bert-base-uncased"], "sms-spam", "fast") == "bert-base-uncased"
     assert study_name("full", ["owner/name@refs/pr/1"], "sms-spam", "fast") == "name@refs-pr-1"

@@ -13,7 +13,7 @@ from bench.records.study import PlannedLook, Study
 from bench.run.looks import asked_looks, check_looks, parse_budget, scheme_of
 from bench.run.options import LookOptions
 from bench.run.same_study import reported_study
-from bench.run.study_run import TOGETHER, make_seeds
+from bench.run.seeds import TOGETHER, make_seeds
 from gptcore.errors import UserError
 
 MakeStudy, MakeRecord = Callable[..., Study], Callable[..., Record]

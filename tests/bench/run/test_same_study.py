@@ -16,7 +16,7 @@ from bench.run.same_study import (
     reported_study,
     unknown_checkpoints,
 )
-from bench.run.study_run import TOGETHER, make_seeds
+from bench.run.seeds import TOGETHER, make_seeds
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
 

@@ -14,7 +14,7 @@ from bench.evidence.scheme import with_looks
 from bench.records.record import Record
 from bench.records.study import Row, Study
 from bench.run.schedule import FixedSeeds, UntilDecided
-from bench.run.study_run import TOGETHER, make_seeds
+from bench.run.seeds import TOGETHER, make_seeds
 from bench.study.forecast import Prediction
 from bench.study.plan import PlannedRun, make_plan
 from gptcore.errors import UserError

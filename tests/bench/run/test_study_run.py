@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.run.seeds import make_seeds, parse_vary
 from bench.run.study_name import study_name
-from bench.run.study_run import make_seeds, parse_vary
 from gptcore.errors import UserError
 from gptcore.recipe import Seeds
 
