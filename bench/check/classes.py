@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 
 from bench.check.finding import N_SHOWN, Finding, Sample
 from gptcore.data.labels import FEW_ON_AVERAGE, FEW_TEXTS, class_order, difference_of, essence, score_warnings
+from gptcore.wording import pluralise
 
 MANY_SHOWN = 8
 LOPSIDED = 0.8  # share of the largest class, from which on accuracy says little
@@ -43,7 +44,8 @@ def check_classes(sample: Sample) -> list[Finding]:
         findings.append(
             Finding(
                 "problem",
-                f"{_classes(len(too_few))} fewer than the 3 rows that train, validation and test need",
+                pluralise(len(too_few), "class has", "classes have")
+                + " fewer than the 3 rows that train, validation and test need",
                 tuple(sample.show(first[name]) for name in too_few[:N_SHOWN]),
                 "add rows, or remove or merge these classes: training refuses the file until then",
             )
@@ -52,7 +54,8 @@ def check_classes(sample: Sample) -> list[Finding]:
         findings.append(
             Finding(
                 "warning",
-                f"{_classes(len(few))} fewer than {FEW_TEXTS} rows: figures of such a class are mostly chance",
+                pluralise(len(few), "class has", "classes have")
+                + f" fewer than {FEW_TEXTS} rows: figures of such a class are mostly chance",
                 tuple(
                     f"{sample.places[first[name]]}: {name!r} has {counts[name]} rows"
                     for name in few[:N_SHOWN]
@@ -71,10 +74,6 @@ def check_classes(sample: Sample) -> list[Finding]:
             )
         )
     return findings
-
-
-def _classes(n: int) -> str:
-    return "1 class has" if n == 1 else f"{n:,} classes have"
 
 
 def _alike(sample: Sample, counts: Counter[str], first: dict[str, int]) -> list[Finding]:

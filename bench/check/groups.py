@@ -6,17 +6,18 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bench.check.finding import N_SHOWN, Finding, Sample
-from gptcore.data.checks import copies, is_blank
+from gptcore.data.checks import is_blank
 from gptcore.data.groups import PART_THEM, components, joined_by, straddling
 from gptcore.data.splits import TEST_FRACTION
 from gptcore.wording import pluralise
 
 
-def check_groups(sample: Sample, named: str | None) -> list[Finding]:
-    """A finding for each column of groups. named: the one that --group-column names."""
+def check_groups(sample: Sample, firsts: Sequence[int], named: str | None) -> list[Finding]:
+    """A finding for each column of groups. firsts: (N,) see `copies`; named: the column that --group-column names."""
     findings = []
     for column, groups in sample.groups.items():
-        if missing := [at for at, group in enumerate(groups) if is_blank(group) and column == named]:
+        missing = [at for at, group in enumerate(groups) if is_blank(group)] if column == named else []
+        if missing:
             findings.append(_missing(sample, column, missing))
         counts = Counter(group for group in groups if not is_blank(group))
         several = sum(n > 1 for n in counts.values())
@@ -27,7 +28,8 @@ def check_groups(sample: Sample, named: str | None) -> list[Finding]:
         elif column == named:
             title = f"{len(counts):,} groups in {column!r}, {several:,} of them in several rows: each stays in one part"
             findings.append(Finding("note", title, _largest(sample, groups, counts)))
-            findings += _joined(sample, groups)
+            if not missing:  # else rows without a value would count as one group
+                findings += _joined(sample, firsts, groups)
         else:
             findings.append(
                 Finding(
@@ -56,16 +58,15 @@ def _given(sample: Sample, column: str, groups: Sequence[str], parts: Sequence[s
     )
     return Finding(
         "problem",
-        f"{pluralise(len(apart), 'value')} of {column!r} {'has' if len(apart) == 1 else 'have'} rows in several of the "
-        f"given parts; {n_seen:,} of {n_test:,} test rows belong to one of them",
+        pluralise(len(apart), f"value of {column!r} has", f"values of {column!r} have")
+        + f" rows in several of the given parts; {n_seen:,} of {n_test:,} test rows belong to one of them",
         examples,
         "move all rows of a value into one part, or accuracy on new ones is likely to be lower",
     )
 
 
-def _joined(sample: Sample, groups: Sequence[str]) -> list[Finding]:
+def _joined(sample: Sample, firsts: Sequence[int], groups: Sequence[str]) -> list[Finding]:
     """Groups that copies of a text join, so that they stay in one part as well."""
-    firsts = copies(sample.texts)
     joined = joined_by(sample.texts, firsts, groups)
     if not joined:
         return []

@@ -61,7 +61,6 @@ def near_pairs(texts: Sequence[str], threshold: float = THRESHOLD) -> np.ndarray
 
 def shingles(texts: Sequence[str]) -> list[np.ndarray]:
     """Of each text the hashes of its different n-grams in ascending order, uint64, at most MOST of them."""
-    import numpy as np
 
     sets = []
     for begin in range(0, len(texts), _TEXTS_AT_A_TIME):
@@ -70,9 +69,7 @@ def shingles(texts: Sequence[str]) -> list[np.ndarray]:
         for text in some:
             own = hashes[start : start + max(0, len(text) - N_GRAM + 1)]
             own.sort()
-            is_new = np.ones(len(own), dtype=bool)
-            np.not_equal(own[1:], own[:-1], out=is_new[1:])
-            sets.append(own[is_new][:MOST])
+            sets.append(own[_is_new(own)][:MOST])
             start += len(text)
     return sets
 
@@ -94,7 +91,7 @@ def _sharing(ids: np.ndarray, owners: np.ndarray, n: int) -> np.ndarray:
     import numpy as np
 
     ids, owners = np.divmod(np.sort(ids * n + owners), n)
-    starts = np.flatnonzero(np.append(True, ids[1:] != ids[:-1])) if len(ids) else np.empty(0, dtype=np.int64)
+    starts = np.flatnonzero(_is_new(ids))
     group = np.diff(np.append(starts, len(ids)))
     sizes = np.repeat(group, group)
     found = []
@@ -112,6 +109,13 @@ def _distinct(codes: np.ndarray) -> np.ndarray:
     import numpy as np
 
     codes = np.sort(codes)
-    is_new = np.ones(len(codes), dtype=bool)
-    np.not_equal(codes[1:], codes[:-1], out=is_new[1:])
-    return codes[is_new]
+    return np.asarray(codes[_is_new(codes)])
+
+
+def _is_new(values: np.ndarray) -> np.ndarray:
+    """(N,) whether each of the sorted values (N,) differs from the one before it."""
+    import numpy as np
+
+    found = np.ones(len(values), dtype=bool)
+    np.not_equal(values[1:], values[:-1], out=found[1:])
+    return found

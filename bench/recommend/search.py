@@ -22,15 +22,15 @@ from bench.run.execute import Listener, execute
 from bench.run.executors.base import Executor
 from bench.run.seeds import TOGETHER, make_seeds
 from bench.run.tune import FOLDER as TUNING
-from bench.study.forecast import Prediction, refuse_too_large
+from bench.study.forecast import lack_of_memory
 from bench.study.plan import PlannedRun
 from gptcore.errors import UserError
 
 Listen = Callable[[str, Sequence[PlannedRun]], AbstractContextManager[Listener]]
 Follows = Callable[[RowCosts], float]
-OUT_OF_BUDGET = "what is left of it has no room for more"
-OUT_OF_MEMORY = "what is free of memory has no room for the next runs"
-NO_ROOM = "has no room in what is left of the budget"
+OUT_OF_BUDGET = "the rest of the budget is too short for another run"
+OUT_OF_MEMORY = "not enough free memory for the next runs"
+NO_ROOM = "does not fit in the remaining budget"
 NO_MORE = f"every row is decided, no longer worth a look, or had its {LOOKS[-1]} seeds"
 
 
@@ -158,26 +158,25 @@ class Search:
 
     def _forecast(self, names: Sequence[str]) -> None:
         """Time and memory of rows of which they are not known."""
-        state, runs = self.opened.state, self._first_runs(names)
+        state, seeds = self.opened.state, make_seeds(1, TOGETHER)[0]
+        runs = [PlannedRun((name,), self.opened.row(name).recipe, 0, seeds, "todo") for name in names]
         found = self._workers.development.forecast(runs, lambda _done, _n: None)
         known = {run.rows[0]: found[run.run_id] for run in runs if run.run_id in found}
         self._needs |= {name: one.mem_bytes for name, one in known.items()}
         # What does not fit has not been timed: a later call, with more memory, asks again.
-        fit = {name: one for name, one in known.items() if name not in self._too_large()}
+        too_large = self._too_large()
+        fit = {name: one for name, one in known.items() if name not in too_large}
         state.forecast = state.forecast | {name: one.seconds for name, one in fit.items()}
         state.mem_bytes = state.mem_bytes | {name: one.mem_bytes for name, one in fit.items()}
 
     def _too_large(self) -> dict[str, str]:
         """Rows that need more memory than is free, and why."""
-        needs = self._needs
-        runs = self._first_runs([row.name for row in self.opened.rows if row.name in needs])
-        predictions = {run.run_id: Prediction(0.0, needs[run.rows[0]]) for run in runs}
-        judged = refuse_too_large(runs, predictions, self.opened.free_bytes)
-        return {run.rows[0]: run.reason for run in judged if run.reason is not None}
-
-    def _first_runs(self, names: Sequence[str]) -> list[PlannedRun]:
-        seeds = make_seeds(1, TOGETHER)[0]
-        return [PlannedRun((name,), self.opened.row(name).recipe, 0, seeds, "todo") for name in names]
+        whys = {
+            row.name: lack_of_memory(self._needs[row.name], self.opened.free_bytes)
+            for row in self.opened.rows
+            if row.name in self._needs
+        }
+        return {name: why for name, why in whys.items() if why is not None}
 
     def _tune(self, name: str) -> None:
         """Rung by rung; a row for which the time is too short, or whose trials all fail, is left out."""

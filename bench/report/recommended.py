@@ -8,6 +8,7 @@ from bench.recommend.plan import LOOKS
 from bench.report.recommended_command import how_to_fit
 from bench.report.recommended_curve import curve_cells, curve_headers, curve_title, labels_line
 from bench.report.recommended_rows import against_best, row_cells, row_headers, what
+from bench.report.table import figures_table, markdown_table
 from bench.report.text import count, escape, file_size, percent, sanitize, seconds
 from bench.report.units import unit_of
 from gptcore.wording import pluralise
@@ -30,10 +31,10 @@ def answer_markdown(answer: Answer) -> str:
         f"**{escape(headline(answer))}**",
         "\n".join(f"- **{escape(title)}**: {escape(text)}" for title, text in facts(answer)),
         "## Rows that were compared",
-        _table(headers, [[escape(c) for c in row] for row in row_cells(answer)]),
+        markdown_table(headers, [[escape(c) for c in row] for row in row_cells(answer)]),
         *([_left_out_markdown(answer)] if answer.left_out else []),
         f"## {curve_title(answer)}",
-        _table(curve_headers(answer), curve_cells(answer)),
+        figures_table(curve_headers(answer), curve_cells(answer)),
         *how_to_read(answer),
         "## How to go on",
         f"    {how_to_fit(answer)}",
@@ -221,8 +222,3 @@ def _against(choice: Choice, name: str) -> str:
 
 def _margin(answer: Answer) -> str:
     return unit_of(answer.results.metric).margin(answer.results.margin)
-
-
-def _table(headers: list[str], rows: list[list[str]]) -> str:
-    lines = [headers, ["---"] * len(headers), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

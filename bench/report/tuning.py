@@ -8,6 +8,7 @@ from bench.records.study import Trial, TunedRow
 from bench.report.tables import section
 from bench.report.text import changes, escape
 from bench.report.units import Unit, unit_of
+from gptcore.wording import pluralise
 
 _HOW_TO_READ = """\
 Every row had the same number of trials, on seeds that the study does not use. They saw no text of the test part: the \
@@ -37,4 +38,4 @@ def _tried(tuned: TunedRow, unit: Unit) -> str:
 
 def _outcome(trial: Trial, unit: Unit) -> str:
     found = unit.bare(trial.accuracy if trial.score is None else trial.score)
-    return f"{found}, {trial.epochs} epoch{'s' * (trial.epochs > 1)}"
+    return f"{found}, {pluralise(trial.epochs, 'epoch')}"

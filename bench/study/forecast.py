@@ -65,16 +65,21 @@ def refuse_too_large(
     plan: Sequence[PlannedRun], predictions: Mapping[str, Prediction], free_bytes: int, jobs: int = 1
 ) -> list[PlannedRun]:
     """The plan, with runs blocked that need more memory than is free for each of so many at a time."""
-    remedy = f" for {jobs} runs at a time: use --jobs 1" if jobs > 1 else ""
 
     def judged(run: PlannedRun) -> PlannedRun:
-        needs = predictions[run.run_id].mem_bytes if run.run_id in predictions else 0
-        if needs <= free_bytes // jobs:
-            return run
-        reason = f"not enough memory: needs {needs / 1e9:.1f} GB, {free_bytes / 1e9:.1f} GB are free{remedy}"
-        return replace(run, state="blocked", reason=reason)
+        prediction = predictions.get(run.run_id)
+        reason = prediction and lack_of_memory(prediction.mem_bytes, free_bytes, jobs)
+        return replace(run, state="blocked", reason=reason) if reason else run
 
     return [judged(run) for run in plan]
+
+
+def lack_of_memory(needs_bytes: int, free_bytes: int, jobs: int = 1) -> str | None:
+    """Why a run that needs so much cannot be one of so many at a time; None where it can."""
+    if needs_bytes <= free_bytes // jobs:
+        return None
+    remedy = f" for {jobs} runs at a time: use --jobs 1" if jobs > 1 else ""
+    return f"not enough memory: needs {needs_bytes / 1e9:.1f} GB, {free_bytes / 1e9:.1f} GB are free{remedy}"
 
 
 def with_prediction(record: Record, predictions: Mapping[str, Prediction]) -> Record:

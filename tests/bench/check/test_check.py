@@ -127,6 +127,10 @@ def test_groups_of_a_test_file_and_without_parts(tmp_path) -> None:
     gap = write(tmp_path / "gap.csv", [*rows, ("no user here", "ham", "")], ("text", "label", "user"))
     finding = found(gap, "1 row has no value in 'user'", ReadOptions(group_column="user"))
     assert (finding.level, "line 122" in finding.examples[0]) == ("problem", True)
+    copied = [*rows, ("ok", "ham", ""), ("ok", "ham", "u1")]
+    gap = write(tmp_path / "gap.csv", copied, ("text", "label", "user"))
+    checked = check(str(gap), ReadOptions(group_column="user"))
+    assert not [one for one in checked.findings if "are joined by" in one.title]
 
 
 def test_test_texts_in_train_are_a_problem(tmp_path) -> None:
