@@ -103,10 +103,11 @@ def _write(out: Path, name: str, found: _Found, before: _Found | None) -> None:
     with lock(out, name) as is_ours:
         if not is_ours:
             raise _busy(name, out)
-        now = _digest_of(path) if path_kind(path) else None
-        if now != (before and before.content) or _digest_of(found.path) != found.content:
+        now = _sha256(_bytes_of(path)) if path_kind(path) else None
+        content = _bytes_of(found.path)
+        if now != (before and before.content) or _sha256(content) != found.content:
             raise UserError(f"run {name} has changed meanwhile: it was not copied to {out}: collect again")
-        write_whole(path, found.path.read_bytes())
+        write_whole(path, content)
 
 
 def _busy(name: str, out: Path) -> UserError:
@@ -120,16 +121,16 @@ def _rank(found: _Found) -> int:
 
 def _read(path: Path, folder: Path, study: Study) -> _Found:
     """A record, checked against the study. Raises UserError."""
-    content = _digest_of(path)
+    content = _sha256(_bytes_of(path))
     record = load_record(path)
     if record.status != "skipped" and (what := difference(record, study)):
         raise UserError(f"{folder} holds {what}: only parts of one study can be collected")
     return _Found(path, record.status, _digest(_data(record)), _digest(_result(record)), content)
 
 
-def _digest_of(path: Path) -> str:
+def _bytes_of(path: Path) -> bytes:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return path.read_bytes()
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
 
@@ -145,7 +146,11 @@ def _result(record: Record) -> object:
 
 
 def _digest(content: object) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return _sha256(json.dumps(content, sort_keys=True).encode())
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _merged(studies: dict[Path, Study]) -> Study:
