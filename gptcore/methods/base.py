@@ -39,9 +39,8 @@ class Method(BaseModel):
     """One way of fine-tuning. Its fields are its TOML schema, and its dump is its identity.
 
     kind: its name in a recipe; trains_embedding: whether the token embedding learns; adds_keys: whether it puts keys
-    and values of its own into the blocks' attention; shards: whether several processes that share its model were
-    compared with one; trainer: who fits it, a training loop or a logistic regression on what the frozen backbone makes
-    of the texts.
+    and values of its own into the blocks' attention; trainer: who fits it, a training loop or a logistic regression on
+    what the frozen backbone makes of the texts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -49,7 +48,6 @@ class Method(BaseModel):
     kind: ClassVar[str]
     trains_embedding: ClassVar[bool] = False
     adds_keys: ClassVar[bool] = False
-    shards: ClassVar[bool] = False
     trainer: ClassVar[Literal["network", "features"]] = "network"
 
     @property
@@ -72,6 +70,11 @@ class Method(BaseModel):
         """Why it cannot be attached to blocks with linear layers of these names; None where it can."""
         del linear_layers
         return None
+
+    @property
+    def sharding_obstacle(self) -> str | None:
+        """Why several processes may not train a model together that all of it learns in; None where they may."""
+        return "only all and lora were compared with one process"
 
     def as_peft(self) -> PeftForm | str:
         """The same in the peft library, or why there is none."""

@@ -29,7 +29,6 @@ class Lora(Method):
     """
 
     kind: ClassVar[str] = "lora"
-    shards: ClassVar[bool] = True
 
     rank: int = Field(default=16, ge=1)
     alpha: float = Field(default=16, gt=0)
@@ -57,6 +56,13 @@ class Lora(Method):
     def obstacle(self, linear_layers: Sequence[str]) -> str | None:
         """Targets that name no layer, such as those of another architecture."""
         return unmatched(self.targets, linear_layers)
+
+    @property
+    def sharding_obstacle(self) -> str | None:
+        """Dropout, which draws its numbers in each process."""
+        return (
+            "its dropout would draw other numbers than in one process: set it to 0" if self.dropout else None
+        )
 
     def as_peft(self) -> PeftForm | str:
         """LoRA there, which divides alpha by the rank."""

@@ -16,10 +16,8 @@ def sharding_obstacle(recipe: Recipe, info: BackboneInfo | None = None) -> str |
         return f"model = {recipe.model!r} has no network to divide"
     if recipe.trainer != "network" or recipe.method.upper_blocks is not None:
         return f"{train}: its frozen blocks are computed once, which one process does with little memory"
-    if not recipe.method.shards:
-        return f"{train}: only all and lora were compared with one process"
-    if getattr(recipe.method, "dropout", 0):
-        return f"{train}: its dropout would draw other numbers than in one process: set it to 0"
+    if (reason := recipe.method.sharding_obstacle) is not None:
+        return f"{train}: {reason}"
     if info is not None and not info.abilities.trunk:
         return f"model = {recipe.model!r}: one block serves as all of them"
     return None

@@ -6,7 +6,9 @@ import pytest
 
 from gptcore.backbones.config import REGISTRY
 from gptcore.backbones.info import Abilities
-from gptcore.methods.spelling import METHODS
+from gptcore.methods.layers import All, Features, TopBlocks
+from gptcore.methods.lora import Lora
+from gptcore.methods.spelling import METHODS, WITH_DEFAULTS
 from gptcore.recipe import Recipe
 from gptcore.training.shardable import sharding_obstacle
 
@@ -42,7 +44,9 @@ def test_others_are_refused_by_name(changes: dict[str, Any], says: str) -> None:
 
 
 def test_only_two_methods_say_that_they_can() -> None:
-    assert {kind for kind, method in METHODS.items() if method.shards} == {"all", "lora"}
+    one_of_each = [All(), TopBlocks(k=1), Features(), Lora(), *WITH_DEFAULTS.values()]
+    assert {method.kind for method in one_of_each} == METHODS.keys()
+    assert {each.kind for each in one_of_each if each.sharding_obstacle is None} == {"all", "lora"}
 
 
 def test_a_block_that_serves_as_all_of_them_is_refused() -> None:
