@@ -11,6 +11,7 @@ from typer import Argument, Option, echo, style
 
 from gptcore.commands.options import Device
 from gptcore.commands.predict import load_classifier
+from gptcore.wording import one_line
 
 if TYPE_CHECKING:
     from gptcore.explain import Explanation, Word
@@ -44,7 +45,7 @@ def explain(
 
 def lines(found: Explanation, colours: bool) -> list[str]:
     """The answer, the text in colours where there are some, and the words that moved it most."""
-    told = [f"{_printable(found.label)} {found.probability:.4f}, against {_printable(found.against)}"]
+    told = [f"{one_line(found.label)} {found.probability:.4f}, against {one_line(found.against)}"]
     largest = max((abs(word.weight) for word in found.words), default=0.0)
     if colours and largest:
         told += ["", _coloured(found, largest)]
@@ -66,17 +67,13 @@ def lines(found: Explanation, colours: bool) -> list[str]:
 def _coloured(found: Explanation, largest: float) -> str:
     shown, at = [], 0
     for word in found.words:
-        shown += [_printable(found.text[at : word.begin]), _coloured_word(word, largest, True)]
+        shown += [one_line(found.text[at : word.begin]), _coloured_word(word, largest, True)]
         at = word.end
-    return "".join([*shown, _printable(found.text[at:])])
+    return "".join([*shown, one_line(found.text[at:])])
 
 
 def _coloured_word(word: Word, largest: float, colours: bool) -> str:
-    text = _printable(word.text)
+    text = one_line(word.text)
     if not colours or abs(word.weight) < FAINT * largest:
         return text
     return style(text, fg="green" if word.weight > 0 else "red", bold=abs(word.weight) >= largest / 2)
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)

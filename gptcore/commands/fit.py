@@ -11,6 +11,7 @@ from typer import Argument, Option, echo
 
 from gptcore.commands.options import Device, FileOptions, with_options
 from gptcore.errors import UserError
+from gptcore.wording import one_line
 
 if TYPE_CHECKING:
     from gptcore.classifier import Threshold
@@ -97,14 +98,14 @@ def _fit_and_keep(recipe: Recipe, data: Dataset, options: FitOptions) -> None:
     for note in fitted.notes:
         _progress(f"note: {note}")
     for line in _summary(written.report):
-        echo(_line(line))
+        echo(one_line(line))
     if (warning := majority_warning(written.report)) is not None:
         _progress(f"warning: {warning}")
-    echo(_line(f'saved: {options.out}; use it: python -m gptcore predict {options.out} "some text"'))
+    echo(one_line(f'saved: {options.out}; use it: python -m gptcore predict {options.out} "some text"'))
 
 
 def _progress(line: str) -> None:
-    echo(_line(line), err=True)
+    echo(one_line(line), err=True)
 
 
 def _summary(report: FitReport) -> list[str]:
@@ -130,7 +131,3 @@ def _summary(report: FitReport) -> list[str]:
         f"{majority_line(report)}"
     )
     return [*lines, f"verified: {report.n_verified:,} of {test.n:,} predictions equal"]
-
-
-def _line(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import typer
 
 from gptcore.errors import UserError, allowed
+from gptcore.wording import one_line
 
 if TYPE_CHECKING:
     from typer import Typer
@@ -45,6 +46,5 @@ def usage_problem(error: Any) -> str:
 
 def _refuse(message: str) -> NoReturn:
     # Names and values from files may contain terminal control sequences.
-    line = "".join(c if c.isprintable() else " " for c in message)
-    typer.secho(f"error: {line.strip()}", fg="red", err=True)
+    typer.secho(f"error: {one_line(message).strip()}", fg="red", err=True)
     sys.exit(2)

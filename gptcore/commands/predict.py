@@ -15,7 +15,7 @@ from gptcore.commands.options import Device, with_options
 from gptcore.data.options import ReadOptions
 from gptcore.errors import UserError
 from gptcore.paths import path_kind
-from gptcore.wording import pluralise
+from gptcore.wording import one_line, pluralise
 
 if TYPE_CHECKING:
     from gptcore.classifier import TextClassifier
@@ -150,8 +150,8 @@ def _answer_file(folder: Path, file: Path, out: Path, of_file: RowFileOptions, h
     classifier = _opened(folder, how)
     counts = predict_file(classifier, request, lambda line: echo(line, err=True))
     for line in _summary(classifier, counts, how.long):
-        echo(_printable(line))
-    echo(_printable(f"written: {out}"))
+        echo(one_line(line))
+    echo(one_line(f"written: {out}"))
 
 
 def _print_answers(classifier: TextClassifier, texts: list[str] | None, how: AnswerOptions) -> None:
@@ -162,7 +162,7 @@ def _print_answers(classifier: TextClassifier, texts: list[str] | None, how: Ans
     while some := list(islice(lines, LINES_AT_A_TIME)):
         found = answer(classifier, some, how.long, how.abstain)
         for label, probability in zip(found.labels, found.probabilities, strict=True):
-            echo(f"{_printable(label)}\t{probability:.4f}")
+            echo(f"{one_line(label)}\t{probability:.4f}")
         n_cut += int(found.cut.sum())
     if n_cut and how.long != "window":
         echo(_cut(classifier, n_cut, how.long), err=True)
@@ -207,7 +207,3 @@ def _summary(classifier: TextClassifier, counts: Counts, long: str) -> list[str]
             pluralise(counts.abstained, "row is", "rows are") + " left to people: too uncertain for a label"
         )
     return lines
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)

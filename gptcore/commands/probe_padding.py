@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from typer import Argument, Exit, Option, echo
 
 from gptcore.errors import UserError
-from gptcore.wording import pluralise
+from gptcore.wording import one_line, pluralise
 
 SUFFIXES = (".md", ".json")
 
@@ -56,14 +56,10 @@ def probe_padding(
     notes = [f"{pluralise(n_cut, 'text is', 'texts are')} cut to {probed.context} tokens"] if n_cut else []
     sides = SIDES if side == "both" else (side,)
     report = probe(
-        probed, rows, sides, n_read=n_read, notes=notes, progress=lambda line: echo(_line(line), err=True)
+        probed, rows, sides, n_read=n_read, notes=notes, progress=lambda line: echo(one_line(line), err=True)
     )
     for line in as_text(report).split("\n"):
-        echo(_line(line))
+        echo(one_line(line))
     if out is not None:
         write_whole(out, (as_json if out.suffix.lower() == ".json" else as_markdown)(report))
     raise Exit(0 if report.is_clean else 1)
-
-
-def _line(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)

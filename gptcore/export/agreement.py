@@ -9,6 +9,7 @@ import numpy as np
 from gptcore.classifier import TextClassifier
 from gptcore.errors import UserError
 from gptcore.product.answers import Answers
+from gptcore.wording import one_line
 
 TOLERANCE = 1e-4  # of a probability; printed ones are rounded to as much
 LOGIT_TOLERANCE = 1e-4  # of a logit before the temperature, by the largest one where that is above 0.1
@@ -46,7 +47,7 @@ def check_printed(expected: Answers, found: Sequence[tuple[str, float]], lines: 
         )
     labels, printed = zip(*found, strict=True)
     difference = abs(np.array(printed) - expected.probabilities)
-    same = np.array(labels) == np.array([_shown(label) for label in expected.labels])
+    same = np.array(labels) == np.array([one_line(label) for label in expected.labels])
     _refuse(same & (difference <= 2 * TOLERANCE), lines, "as its command prints them")
 
 
@@ -63,7 +64,3 @@ def _refuse(equal: np.ndarray, texts: Sequence[str], told: str) -> None:
             f"the export agrees on {int(equal.sum())} of {len(texts)} test texts only ({told}), first not on "
             f"{texts[at][:60]!r}; it was removed"
         )
-
-
-def _shown(label: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in label)

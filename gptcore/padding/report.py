@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from gptcore.wording import markdown_line
+
 Side = Literal["right", "left"]
 SIDES: tuple[Side, ...] = ("right", "left")
 CauseName = Literal[
@@ -148,14 +150,14 @@ def as_text(report: PaddingReport) -> str:
 
 def as_markdown(report: PaddingReport) -> str:
     """For a file."""
-    lines = [f"# Padding of {_escaped(report.model)}", "", f"{_escaped(_head(report))}.", ""]
-    lines += [f"- {_escaped(note)}" for note in report.notes] + ([""] if report.notes else [])
+    lines = [f"# Padding of {markdown_line(report.model)}", "", f"{markdown_line(_head(report))}.", ""]
+    lines += [f"- {markdown_line(note)}" for note in report.notes] + ([""] if report.notes else [])
     lines += ["| Way | Flipped | Largest logit difference |", "|:---|---:|---:|"]
-    lines += [f"| {' | '.join(map(_escaped, _cells(found)))} |" for found in report.outcomes]
+    lines += [f"| {' | '.join(map(markdown_line, _cells(found)))} |" for found in report.outcomes]
     lines += ["", f"**{report.verdict[0].upper()}{report.verdict[1:]}.**", ""]
     for side, cause in causes_by_side(report):
         lines += [
-            f"- {side}: **{cause.name}**. {_escaped(cause.evidence)}. Remedy: {_escaped(cause.remedy)}."
+            f"- {side}: **{cause.name}**. {markdown_line(cause.evidence)}. Remedy: {markdown_line(cause.remedy)}."
         ]
     lines += [
         "",
@@ -192,9 +194,3 @@ def _head(report: PaddingReport) -> str:
         f"{report.model}: {some} texts of {shortest} to {longest} tokens, {report.n_labels} outputs; its tokenizer "
         f"pads on the {report.own_side}"
     )
-
-
-def _escaped(text: str) -> str:
-    """Untrusted text on one line of Markdown."""
-    shown = "".join(c if c.isprintable() else " " for c in text)
-    return shown.replace("|", "\\|").replace("`", "'").replace("<", "&lt;")

@@ -9,6 +9,7 @@ from gptcore.backbones.checkpoints import hub_repo, weights_source
 from gptcore.backbones.hub import split_revision
 from gptcore.product.report import Calibration, FitReport, majority_line, majority_warning
 from gptcore.recipe import Recipe
+from gptcore.wording import markdown_line
 
 
 def model_card(name: str, recipe: Recipe, labels: Sequence[str], report: FitReport) -> str:
@@ -53,7 +54,7 @@ def _weights(recipe: Recipe) -> list[str]:
     """A line on where the weights come from, which says what was done to them."""
     if recipe.backbone is None or recipe.weights == "random":
         return []
-    return [f"- Weights: {_line(recipe.model)}, {_line(weights_source(recipe.model))}"]
+    return [f"- Weights: {markdown_line(recipe.model)}, {markdown_line(weights_source(recipe.model))}"]
 
 
 def _body(name: str, recipe: Recipe, labels: Sequence[str], report: FitReport) -> list[str]:
@@ -61,7 +62,7 @@ def _body(name: str, recipe: Recipe, labels: Sequence[str], report: FitReport) -
     lines = [
         f"# {name}",
         "",
-        f"Classifies a text as one of {len(labels)}: {', '.join(f'`{_line(label)}`' for label in labels)}.",
+        f"Classifies a text as one of {len(labels)}: {', '.join(f'`{markdown_line(label)}`' for label in labels)}.",
         "",
         f'    python -m gptcore predict {name} "some text"',
         "",
@@ -69,9 +70,9 @@ def _body(name: str, recipe: Recipe, labels: Sequence[str], report: FitReport) -
         "",
         f"- Recipe: `{recipe.id}` (in `classifier.json`), seed {report.seed}",
         *_weights(recipe),
-        f"- Data: {_line(data.name)}, {data.n_train + data.n_validation:,} texts for training and validation, "
+        f"- Data: {markdown_line(data.name)}, {data.n_train + data.n_validation:,} texts for training and validation, "
         f"{data.n_test:,} for the test; SHA-256 `{data.fingerprint}`",
-        f"- Classes: {', '.join(f'{_line(label)} {n:,}' for label, n in data.classes.items())}",
+        f"- Classes: {', '.join(f'{markdown_line(label)} {n:,}' for label, n in data.classes.items())}",
     ]
     if report.tokens_per_row is not None:
         lines.append(
@@ -86,9 +87,9 @@ def _body(name: str, recipe: Recipe, labels: Sequence[str], report: FitReport) -
     lines.append(_temperature(calibration))
     if (costs := report.costs) is not None:
         lines.append(
-            f"- Answers `{_line(costs.positive)}` from a probability of {costs.threshold:.4f}: a false one costs "
-            f"{costs.false_positive:g} missed ones. Cost on the test part {costs.test_cost:g}, without the threshold "
-            f"{costs.test_cost_without:g}"
+            f"- Answers `{markdown_line(costs.positive)}` from a probability of {costs.threshold:.4f}: a false one "
+            f"costs {costs.false_positive:g} missed ones. Cost on the test part {costs.test_cost:g}, without the "
+            f"threshold {costs.test_cost_without:g}"
         )
     lines += [
         "",
@@ -96,17 +97,17 @@ def _body(name: str, recipe: Recipe, labels: Sequence[str], report: FitReport) -
         "",
         f"On {test.n:,} texts that no choice has seen: {test.correct:,} right ({100 * test.accuracy:.1f}%), macro-F1 "
         f"{test.macro_f1:.3f}, log-loss {test.log_loss:.4f}, calibration error {100 * test.calibration_error:.1f}%. "
-        f"A{_line(majority_line(report))[1:]}.",
+        f"A{markdown_line(majority_line(report))[1:]}.",
         "",
-        "| True \\ answered | " + " | ".join(_line(label) for label in labels) + " |",
+        "| True \\ answered | " + " | ".join(markdown_line(label) for label in labels) + " |",
         "|:---|" + "---:|" * len(labels),
     ]
     lines += [
-        f"| {_line(label)} | " + " | ".join(str(n) for n in row) + " |"
+        f"| {markdown_line(label)} | " + " | ".join(str(n) for n in row) + " |"
         for label, row in zip(labels, test.confusion, strict=True)
     ]
     if notes := [*report.notes, *filter(None, [majority_warning(report)])]:
-        lines += ["", "## Notes", "", *(f"- {_line(note)}" for note in notes)]
+        lines += ["", "## Notes", "", *(f"- {markdown_line(note)}" for note in notes)]
     versions = ", ".join(f"{library} {version}" for library, version in report.versions.items())
     return [*lines, "", f"Made with {versions}."]
 
@@ -123,9 +124,3 @@ def _temperature(found: Calibration) -> str:
         f"log-loss on them {found.log_loss_before:.4f} before, {found.log_loss_after:.4f} after; calibration error "
         f"{100 * found.error_before:.1f}% before, {100 * found.error_after:.1f}% after"
     )
-
-
-def _line(text: str) -> str:
-    """Untrusted text on one line, without what Markdown tables or code end at."""
-    shown = "".join(c if c.isprintable() else " " for c in text)
-    return shown.replace("|", "\\|").replace("`", "'").replace("<", "&lt;")

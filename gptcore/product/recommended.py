@@ -17,6 +17,7 @@ from gptcore.files import write_whole
 from gptcore.model_defaults import model_defaults
 from gptcore.recipe import Recipe, make_recipe
 from gptcore.schema import Part
+from gptcore.wording import one_line
 
 BEST = "best"
 FILE = "best.toml"
@@ -44,7 +45,7 @@ class DataOf(Part):
 
 def write_recommended(folder: Path, recipe: Recipe, data: DataOf, about: str) -> Path:
     """Write best.toml into a folder. about: one line, as a comment. Raises UserError."""
-    lines = [f"# {_one_line(about)}", "", "[recipe]"]
+    lines = [f"# {one_line(about)}", "", "[recipe]"]
     lines += [f"{name} = {_toml(value)}" for name, value in _told(recipe).items()]
     lines += ["", "[data]"]
     lines += [f"{name} = {_toml(value)}" for name, value in data.model_dump().items() if value is not None]
@@ -130,7 +131,3 @@ def _toml(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_toml, value)) + "]"
     return repr(value)
-
-
-def _one_line(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)

@@ -38,6 +38,7 @@ from gptcore.serving.schema import (
     Word,
     openapi,
 )
+from gptcore.wording import one_line
 
 Handler = Callable[[Request], Awaitable[Response]]
 log = logging.getLogger("gptcore.serving")
@@ -200,8 +201,7 @@ def _json(model: BaseModel) -> Response:
 
 
 def _problem(status: int, reason: str, headers: dict[str, str] | None = None) -> Response:
-    shown = "".join(c if c.isprintable() else " " for c in reason)
-    return JSONResponse({"error": shown}, status_code=status, headers=headers)
+    return JSONResponse({"error": one_line(reason)}, status_code=status, headers=headers)
 
 
 async def _refused(_request: Request, error: Exception) -> Response:
