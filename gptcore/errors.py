@@ -18,6 +18,12 @@ class UserError(Exception):
     """
 
 
+def error_line(error: BaseException) -> str:
+    """An error as one line: its type, and the first line of what it says."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
 def closest(name: str, known: Iterable[str]) -> str:
     """A remedy for an unknown name: the known ones that look like it, else all of them."""
     known = list(known)

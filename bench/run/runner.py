@@ -34,7 +34,7 @@ from gptcore.backbones.fingerprint import checkpoint_files, checkpoint_fingerpri
 from gptcore.data.datasets import Dataset
 from gptcore.engine.engine import Engine, probe_precision
 from gptcore.engine.layout import Precision
-from gptcore.errors import UserError
+from gptcore.errors import UserError, error_line
 from gptcore.recipe import Recipe
 from gptcore.result import Evaluation, Fit, OnEpoch, ServingCost
 from gptcore.training.costs import estimate_flops
@@ -136,7 +136,7 @@ def run_one(planned: PlannedRun, session: Session, on_epoch: OnEpoch | None = No
         raise RefusedRunError(str(error)) from error
     except Exception as error:  # whatever else went wrong in one run must not end the study
         log.exception("run %s failed", planned.run_id)
-        return bare.model_copy(update={"reason": _one_line(error)})
+        return bare.model_copy(update={"reason": scrub(error_line(error))})
     return bare.model_copy(update={"status": "done", "reason": None} | outcome)
 
 
@@ -275,8 +275,3 @@ def _conventional_flops(result: Fit, data: Dataset) -> float | None:
 
 def _device_name(device: str) -> str:
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
-
-
-def _one_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return scrub(f"{type(error).__name__}: {lines[0]}") if lines else type(error).__name__

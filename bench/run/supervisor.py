@@ -23,9 +23,9 @@ from bench.study.forecast import Prediction
 from bench.study.plan import PlannedRun
 from gptcore.errors import UserError
 from gptcore.result import Epoch, OnEpoch
+from gptcore.training.distributed import death_of
 
 PROBE_LIMIT_S = 600.0  # a recipe whose probe takes longer is not forecast
-KILLED = "killed (SIGKILL), as the system does to a process when memory runs out"
 _START_TRIES = 3
 _TRACEBACK_S = 0.5  # how long a worker that hangs has to say where
 _EXIT_S = 10.0  # how long a worker whose connection has closed has to be gone
@@ -272,9 +272,7 @@ class _Worker:
         self.process.join(_EXIT_S)
         self.stop()
         code = self.process.exitcode
-        if code == -signal.SIGKILL:
-            return WorkerLostError(KILLED, killed=True)
         if code is not None and code < 0:
-            return WorkerLostError(f"crashed ({signal.strsignal(-code)})")
+            return WorkerLostError(death_of(code), killed=code == -signal.SIGKILL)
         said = (self.tail.lines or ["it said nothing"])[-1]
-        return WorkerLostError(f"its process ended with exit code {code}: {said}")
+        return WorkerLostError(f"its process {death_of(code)}: {said}")

@@ -9,7 +9,7 @@ from bench.records.scrub import scrub
 from bench.run.execute import Listener
 from bench.study.plan import PlannedRun
 from bench.track.tracker import Tracker, tracked
-from gptcore.errors import UserError
+from gptcore.errors import UserError, error_line
 from gptcore.extras import require
 from gptcore.result import Epoch
 
@@ -77,8 +77,7 @@ class Tracking:
 
     def _give_up(self, name: str, error: Exception) -> None:
         self._open.pop(name, None)
-        lines = str(error).strip().splitlines() or [""]
-        said = scrub(f"{type(error).__name__}: {lines[0]}")
+        said = scrub(error_line(error))
         self._warn(f"--track {name} stopped ({said}): the study goes on, and its records are complete")
 
 

@@ -22,7 +22,7 @@ from gptcore.backbones.huggingface import HFBackbone
 from gptcore.data.assets import cache_dir
 from gptcore.data.rows import Rows, pad
 from gptcore.engine.attention import Packing, RowAttention
-from gptcore.errors import UserError
+from gptcore.errors import UserError, error_line
 from gptcore.files import write_whole
 
 # How code says that it does not do a thing: what else goes wrong says nothing of the model, and is not kept
@@ -75,7 +75,7 @@ def failures(backbone: HFBackbone) -> dict[str, str]:
         except REFUSALS as error:
             if any(words in str(error).lower() for words in NO_MEMORY):
                 raise MemoryError(f"no memory to try out {backbone.info.model_type}: {error}") from error
-            reason = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"[:200]
+            reason = error_line(error)[:200]
         if reason is not None:
             found[name] = reason
     return found

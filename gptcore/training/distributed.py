@@ -24,11 +24,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import psutil
 
-from gptcore.errors import UserError
+from gptcore.errors import UserError, error_line
 
 if TYPE_CHECKING:
     from gptcore.engine.sharded import Team
 
+KILLED = "killed (SIGKILL), as the system does to a process when memory runs out"
 SILENCE_S = 600.0  # how long a process waits for another one before it fails
 GRACE_S = 1.0  # after a first failure, for the one that caused it to be heard as well
 _EXIT_S = 10.0
@@ -114,7 +115,8 @@ def _result(
             try:
                 message = end.recv()
             except (EOFError, OSError):
-                message = _Failed(_how_it_ended(processes[rank]), died=True)
+                processes[rank].join(_EXIT_S)
+                message = _Failed(death_of(processes[rank].exitcode), died=True)
             if isinstance(message, _Said):
                 hear(message.what)
                 continue
@@ -138,11 +140,10 @@ def _error(failures: dict[int, _Failed], n: int) -> Exception:
     return TeamError(f"process {rank + 1} of {n}: {first.message}")
 
 
-def _how_it_ended(process: SpawnProcess) -> str:
-    process.join(_EXIT_S)
-    code = process.exitcode
+def death_of(code: int | None) -> str:
+    """How a process ended, in words. code: its exit code, -n where signal n ended it."""
     if code == -signal.SIGKILL:
-        return "killed (SIGKILL), as the system does to a process when memory runs out"
+        return KILLED
     if code is not None and code < 0:
         return f"crashed ({signal.strsignal(-code)})"
     return f"ended with exit code {code}"
@@ -184,7 +185,7 @@ def _member(work: Work, place: _Place, connection: Connection) -> None:
         connection.send(_Failed(str(error), by_user=True))
     except BaseException as error:
         traceback.print_exc()
-        connection.send(_Failed(_one_line(error)))
+        connection.send(_Failed(error_line(error)))
     # Who leaves early makes the others fail, and hides why.
     watch.join()
 
@@ -230,8 +231,3 @@ def _loopback() -> str:
         if any(address.address == "127.0.0.1" for address in addresses):
             return name
     raise UserError("--nproc: this machine has no loopback interface, over which its processes would talk")
-
-
-def _one_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

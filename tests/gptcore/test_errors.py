@@ -5,7 +5,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from gptcore.errors import first_problem
+from gptcore.errors import error_line, first_problem
 
 
 class Inner(BaseModel):
@@ -75,3 +75,8 @@ def test_unknown_and_missing_fields() -> None:
     with pytest.raises(ValidationError) as caught:
         Needs.model_validate({})
     assert first_problem(caught.value, Needs) == "name is missing"
+
+
+def test_an_error_is_one_line() -> None:
+    assert error_line(ValueError("\n no place\nfor this")) == "ValueError: no place"
+    assert error_line(KeyboardInterrupt()) == "KeyboardInterrupt"

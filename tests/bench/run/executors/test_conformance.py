@@ -23,13 +23,13 @@ from bench.run.executors.base import Executor, Site
 from bench.run.executors.local import Here
 from bench.run.outcome import RefusedRunError
 from bench.run.runner import open_session, run_one
-from bench.run.supervisor import KILLED
 from bench.run.worker import SessionSpec
 from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset
 from gptcore.locks import is_held
 from gptcore.recipe import Recipe, Seeds
 from gptcore.result import Epoch
+from gptcore.training.distributed import KILLED
 
 HEAD = Recipe(model="nano", epochs=1, train="last_layer", lr=1e-3)
 BLOCK = HEAD.model_copy(update={"train": "last_block"})
