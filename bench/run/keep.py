@@ -78,7 +78,7 @@ def _row(name: str, results: Results) -> RowResult:
     if (tradeoff := weigh(results)) is None:
         done = [row for row in results.rows if row.done]
         if len(done) != 1:
-            raise UserError("--keep best: there is no best row yet (docs/claims.md): name a row")
+            raise UserError("--keep best: there is no best row yet (docs/evidence.md): name a row")
         return done[0]
     return tradeoff.recommended.result if tradeoff.recommended else tradeoff.best
 
