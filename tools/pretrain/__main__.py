@@ -19,7 +19,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 PRETRAINED = Path(gptcore.backbones.__file__).parent / "pretrained"
 
 
-@app.command(epilog="Example: python -m tools.pretrain --size nano --corpus ../shared/corpus --minutes 90")
+@app.command(epilog="Example: python -m tools.pretrain --size nano --corpus texts --minutes 90")
 def pretrain(
     size: Annotated[str, typer.Option(help=f"one of {', '.join(FAMILIES['bundled'])}")],
     corpus: Annotated[Path, typer.Option(help="folder of .txt or .txt.xz files")],
