@@ -1,4 +1,4 @@
-"""A hub on this machine, and a fresh process that asks it."""
+"""A hub on this machine, asked in this process or in a fresh one."""
 
 import json
 import os
@@ -8,6 +8,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from urllib.parse import unquote
+
+import pytest
+from huggingface_hub import close_session, constants
+
+from gptcore.backbones.checkpoints import checkpoint_folder
+from gptcore.errors import UserError
 
 COMMIT = "c" * 40
 CONFIG = {"n_embd": 8, "n_layer": 2, "n_head": 2, "n_positions": 16, "vocab_size": 11}
@@ -76,6 +82,35 @@ class FakeHub:
         self._server.server_close()
 
 
+class Visitor:
+    """A user of hubs in this process, where `huggingface_hub` read its variables long ago."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self._patch = patch
+        for name in os.environ:
+            if "proxy" in name.lower():
+                patch.delenv(name)
+        close_session()  # it may know a proxy
+        patch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+
+    def use(self, url: str, home: Path, offline: bool = False) -> None:
+        """What HF_ENDPOINT, HF_HOME and HF_HUB_OFFLINE set."""
+        self._patch.setattr(constants, "ENDPOINT", url)
+        template = url + "/{repo_id}/resolve/{revision}/{filename}"
+        self._patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        self._patch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))
+        self._patch.setattr(constants, "HF_TOKEN_PATH", str(home / "token"))
+        self._patch.setattr(constants, "HF_HUB_OFFLINE", offline)
+
+    def open(self, url: str, home: Path, name: str, offline: bool = False) -> str:
+        """`checkpoint_folder(name)`, or the error that it raises."""
+        self.use(url, home, offline)
+        try:
+            return str(checkpoint_folder(name))
+        except UserError as error:
+            return f"UserError: {error}"
+
+
 def open_elsewhere(hub: FakeHub, home: Path, name: str, **variables: str) -> str:
     """What `checkpoint_folder(name)` is in a fresh process, as the hub's library reads its variables once."""
     code = (
@@ -85,17 +120,12 @@ def open_elsewhere(hub: FakeHub, home: Path, name: str, **variables: str) -> str
         "try:\n    print(checkpoint_folder(sys.argv[1]))\n"
         "except UserError as error:\n    print('UserError:', error)\n"
     )
-    return run_elsewhere(hub, home, code, name, **variables)
-
-
-def run_elsewhere(hub: FakeHub, home: Path, code: str, *arguments: str, **variables: str) -> str:
-    """What a fresh process prints, whose hub is this one."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("HF_") and "proxy" not in k.lower()}
     environment = (
         clean | {"HF_ENDPOINT": hub.url, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1"} | variables
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code, name], env=environment, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

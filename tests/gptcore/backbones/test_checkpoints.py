@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from gptcore.backbones.checkpoints import bundled_folder, checkpoint_folder
 from gptcore.backbones.config import REGISTRY
 from gptcore.backbones.gpt2_config import read_config
 from gptcore.errors import UserError
-from tests.gptcore.backbones.fake_hub import CONFIG, FakeHub, open_elsewhere
+from tests.gptcore.backbones.fake_hub import CONFIG, FakeHub, Visitor, open_elsewhere
 
 # The fields of the hub's own config.json files that matter here.
 PUBLISHED = {
@@ -23,64 +22,63 @@ PUBLISHED = {
 }
 
 
-@pytest.fixture
-def hub() -> Iterator[FakeHub]:
-    running = FakeHub()
-    yield running
-    running.close()
-
-
 @pytest.mark.parametrize("weights", ["model.safetensors", "pytorch_model.bin"])
-def test_a_hub_checkpoint_is_downloaded_once(hub: FakeHub, tmp_path: Path, weights: str) -> None:
+def test_a_hub_checkpoint_is_downloaded_once(
+    hub: FakeHub, visitor: Visitor, tmp_path: Path, weights: str
+) -> None:
     hub.add("owner/toy", weights)
-    folder = Path(open_elsewhere(hub, tmp_path, "owner/toy"))
+    folder = Path(visitor.open(hub.url, tmp_path, "owner/toy"))
     assert folder.is_relative_to(tmp_path)
     assert (folder / weights).read_bytes() == b"weights"
     assert read_config(folder).d_model == 8
-    assert Path(open_elsewhere(hub, tmp_path, "owner/toy")) == folder
+    assert Path(visitor.open(hub.url, tmp_path, "owner/toy")) == folder
     assert sorted(hub.downloads()) == sorted(["config.json", weights])
 
 
-def test_the_tokenizer_is_downloaded_too_and_nothing_is_asked_twice(hub: FakeHub, tmp_path: Path) -> None:
+def test_the_tokenizer_is_downloaded_too_and_nothing_is_asked_twice(
+    hub: FakeHub, visitor: Visitor, tmp_path: Path
+) -> None:
     hub.add("owner/toy", "model.safetensors")
     for file in ("tokenizer.json", "tokenizer_config.json", "vocab.json"):
         hub.files[f"owner/toy/{file}"] = file.encode()
-    folder = Path(open_elsewhere(hub, tmp_path, "owner/toy"))
+    folder = Path(visitor.open(hub.url, tmp_path, "owner/toy"))
     # vocab.json says nothing that tokenizer.json does not.
     expected = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
     assert sorted(hub.downloads()) == expected
     assert {path.name for path in folder.iterdir()} == set(expected)
     hub.asked.clear()
-    assert Path(open_elsewhere(hub, tmp_path, "owner/toy")) == folder
+    assert Path(visitor.open(hub.url, tmp_path, "owner/toy")) == folder
     asked = {path.rpartition("/")[2] for _, path in hub.asked if "/resolve/" in path}
     assert asked == {"config.json"}  # whether it is still the newest
 
 
-def test_an_older_tokenizer_is_downloaded_in_its_own_files(hub: FakeHub, tmp_path: Path) -> None:
+def test_an_older_tokenizer_is_downloaded_in_its_own_files(
+    hub: FakeHub, visitor: Visitor, tmp_path: Path
+) -> None:
     hub.add("owner/toy", "model.safetensors")
     for file in ("vocab.json", "merges.txt"):
         hub.files[f"owner/toy/{file}"] = file.encode()
-    open_elsewhere(hub, tmp_path, "owner/toy")
+    visitor.open(hub.url, tmp_path, "owner/toy")
     assert {"vocab.json", "merges.txt"} < set(hub.downloads())
 
 
 @pytest.mark.parametrize("weights", ["model.safetensors", "pytorch_model.bin"])
-def test_shards_are_downloaded(hub: FakeHub, tmp_path: Path, weights: str) -> None:
+def test_shards_are_downloaded(hub: FakeHub, visitor: Visitor, tmp_path: Path, weights: str) -> None:
     hub.files["owner/toy/config.json"] = json.dumps(CONFIG).encode()
     index = {"weight_map": {"a": "part-1", "b": "part-2"}}
     hub.files[f"owner/toy/{weights}.index.json"] = json.dumps(index).encode()
     hub.files["owner/toy/part-1"] = b"1"
-    told = open_elsewhere(hub, tmp_path, "owner/toy")
+    told = visitor.open(hub.url, tmp_path, "owner/toy")
     assert told == f"UserError: owner/toy has no part-2, which its {weights}.index.json names"
     hub.files["owner/toy/part-2"] = b"2"
-    folder = Path(open_elsewhere(hub, tmp_path / "again", "owner/toy"))
+    folder = Path(visitor.open(hub.url, tmp_path / "again", "owner/toy"))
     assert {"part-1", "part-2"} < {path.name for path in folder.iterdir()}
 
 
-def test_safetensors_are_preferred(hub: FakeHub, tmp_path: Path) -> None:
+def test_safetensors_are_preferred(hub: FakeHub, visitor: Visitor, tmp_path: Path) -> None:
     hub.add("owner/toy", "model.safetensors")
     hub.add("owner/toy", "pytorch_model.bin")
-    folder = Path(open_elsewhere(hub, tmp_path, "owner/toy"))
+    folder = Path(visitor.open(hub.url, tmp_path, "owner/toy"))
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
 
 
@@ -95,22 +93,24 @@ def test_the_hub_libraries_variables_work(hub: FakeHub, tmp_path: Path) -> None:
     assert open_elsewhere(hub, tmp_path, "owner/toy", HF_HUB_OFFLINE="1") == folder
 
 
-def test_a_hub_that_is_gone_is_soon_given_up_and_what_is_cached_opens(hub: FakeHub, tmp_path: Path) -> None:
+def test_a_hub_that_is_gone_is_soon_given_up_and_what_is_cached_opens(
+    hub: FakeHub, visitor: Visitor, tmp_path: Path
+) -> None:
     hub.add("owner/toy", "model.safetensors")
-    folder = open_elsewhere(hub, tmp_path / "filled", "owner/toy")
+    folder = visitor.open(hub.url, tmp_path / "filled", "owner/toy")
     nobody = "http://127.0.0.1:1"
-    assert open_elsewhere(hub, tmp_path / "filled", "owner/toy", HF_ENDPOINT=nobody) == folder
+    assert visitor.open(nobody, tmp_path / "filled", "owner/toy") == folder
     began = time.monotonic()
-    told = open_elsewhere(hub, tmp_path / "empty", "owner/toy", HF_ENDPOINT=nobody)
+    told = visitor.open(nobody, tmp_path / "empty", "owner/toy")
     assert time.monotonic() - began < 15  # the hub's client alone waits for 23 s between its tries
     assert told.startswith("UserError: could not load weights for 'owner/toy': ")
     assert "\n" not in told
 
 
-def test_what_the_hub_does_not_have_is_one_line(hub: FakeHub, tmp_path: Path) -> None:
+def test_what_the_hub_does_not_have_is_one_line(hub: FakeHub, visitor: Visitor, tmp_path: Path) -> None:
     hub.files["owner/toy/config.json"] = json.dumps(CONFIG).encode()  # and no weights
     for name in ("owner/toy", "owner/nothing"):
-        told = open_elsewhere(hub, tmp_path, name)
+        told = visitor.open(hub.url, tmp_path, name)
         assert told.startswith(f"UserError: could not load weights for '{name}': ")
         assert "set HF_ENDPOINT to a mirror, or pass a local folder" in told
         assert "\n" not in told

