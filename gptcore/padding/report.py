@@ -49,7 +49,9 @@ class Cause:
 class Outcome:
     """Against each text alone and unpadded. n_flipped: predictions that differ; largest: difference of a logit.
 
-    refused: the first line of what the model said where it gave no answer; None where it did.
+    refused: the first line of what the model said where it gave no answer; None where it did; causes: at least one
+    where there are no answers, where logits differ by more than rounding, or where more answers flip than without
+    padding.
     """
 
     way: Way
@@ -57,6 +59,11 @@ class Outcome:
     largest: float
     refused: str | None
     causes: tuple[Cause, ...] = ()
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether a way gives other answers, or none."""
+        return bool(self.causes)
 
 
 @dataclass(frozen=True)
@@ -79,23 +86,13 @@ class PaddingReport:
     def changes(self, side: Side | None) -> bool:
         """Whether a way on that side gives other answers."""
         return any(
-            self.is_changed(found) and found.refused is None
-            for found in self.outcomes
-            if found.way.side == side
+            found.is_changed and found.refused is None for found in self.outcomes if found.way.side == side
         )
-
-    def is_changed(self, found: Outcome) -> bool:
-        """Whether a way gives none, logits that differ by more than rounding, or flips answers that did not flip
-        without padding.
-        """
-        without = [each.n_flipped for each in self.outcomes if each.way.side is None and each is not found]
-        flips = found.n_flipped > max(without, default=0)
-        return found.refused is not None or flips or found.largest > self.tolerance
 
     @property
     def is_clean(self) -> bool:
         """Whether no way changes any answer."""
-        return not any(map(self.is_changed, self.outcomes))
+        return not any(found.is_changed for found in self.outcomes)
 
     @property
     def verdict(self) -> str:
@@ -121,7 +118,7 @@ class PaddingReport:
     def is_safe_as_it_pads(self) -> bool:
         """Whether the tokenizer's own side was tried, and changes nothing."""
         own = [found for found in self.outcomes if found.way.side == self.own_side]
-        return bool(own) and not any(map(self.is_changed, own))
+        return bool(own) and not any(found.is_changed for found in own)
 
 
 def causes_by_side(report: PaddingReport) -> list[tuple[str, Cause]]:
@@ -171,7 +168,7 @@ def as_json(report: PaddingReport) -> str:
     """For programs; a way that was refused has no figures."""
     content = asdict(report) | {"clean": report.is_clean, "verdict": report.verdict}
     for outcome, found in zip(content["outcomes"], report.outcomes, strict=True):
-        outcome["changed"] = report.is_changed(found)
+        outcome["changed"] = found.is_changed
         if found.refused is not None:
             outcome |= {"n_flipped": None, "largest": None}
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"

@@ -11,7 +11,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from gptcore.errors import UserError
 from gptcore.padding.model import Probed, padded
 from gptcore.padding.probe import probe
-from gptcore.padding.report import SIDES, Outcome, PaddingReport, Side, Way, as_json, as_markdown, as_text
+from gptcore.padding.report import SIDES, PaddingReport, Side, as_json, as_markdown, as_text
 
 PAD, CONTEXT = 1, 48
 SHAPE = {
@@ -190,15 +190,19 @@ def test_a_model_that_hardly_tells_texts_apart_is_not_blamed_for_rounding() -> N
     assert probe(model, ROWS).is_clean
 
 
-def test_a_flipped_answer_is_never_clean() -> None:
-    twice, right = Way(None, batched=True, longer=False), Way("right", batched=True, longer=False)
+def test_a_flipped_answer_is_never_clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    def report(unpadded: int, padded: int) -> PaddingReport:
+        """Of a model whose logits stay the same, with so many answers flipped."""
+        n_flipped = iter([unpadded, padded, padded, padded])
+        monkeypatch.setattr(
+            "gptcore.padding.probe._is_flipped", lambda *_: torch.arange(len(ROWS)) < next(n_flipped)
+        )
+        return probe(toy("bert"), ROWS, ["right"])
 
-    def report(*outcomes: Outcome) -> PaddingReport:
-        return PaddingReport("x", 3, 3, (1, 2), 2, "right", 1.0, (), outcomes)
-
-    flips = report(Outcome(twice, 0, 0.1, None), Outcome(right, 1, 0.1, None))
+    assert report(0, 0).is_clean
+    flips = report(0, 1)
     assert (flips.is_clean, flips.verdict) == (False, "answers change with padding on the right")
-    anyway = report(Outcome(twice, 1, 0.1, None), Outcome(right, 1, 0.1, None))
+    anyway = report(1, 1)
     assert not anyway.is_clean
     assert (anyway.changes(None), anyway.changes("right")) == (True, False)
 
