@@ -18,6 +18,23 @@ VALIDATION_FRACTION, TEST_FRACTION = 0.1, 0.2  # of each class, where nothing is
 NAMES = ("train", "validation", "test")
 
 
+class _Together(NamedTuple):
+    """Rows that stay in one part.
+
+    first: (N,) int64, of each row the first one that it stays with; n_groups: that were named, None where rows are
+    copies of a text alone; joined: what joins groups, and what to do about it, "" where nothing does.
+    """
+
+    first: np.ndarray
+    n_groups: int | None = None
+    joined: str = ""
+
+    @property
+    def because(self) -> str:
+        """What joins groups, as a part of an error."""
+        return f" ({self.joined})" if self.joined else ""
+
+
 class Cut(NamedTuple):
     """Row numbers of train, validation and test, which of these were given, and remarks on that."""
 
@@ -49,19 +66,23 @@ def cut(
             "add rows with another label, or name another label column"
         )
     firsts_of = copies(texts)
-    groups = np.asarray(firsts_of, dtype=np.int64)
-    joined = None
-    if together is not None:
-        groups = np.asarray(components(firsts_of, together), dtype=np.int64)
-        joined = joined_by(texts, firsts_of, together)
+    if together is None:
+        whole = _Together(np.asarray(firsts_of, dtype=np.int64))
+    else:
         if given is not None:
             check_whole(name, together, given)
+        joined = joined_by(texts, firsts_of, together)
+        whole = _Together(
+            np.asarray(components(firsts_of, together), dtype=np.int64),
+            len(set(together)),
+            f"{joined}: {PART_THEM}" if joined else "",
+        )
     if given is not None:
-        return _as_given(name, labels, label_names, given, seed, groups, joined)
+        return _as_given(name, labels, label_names, given, seed, whole)
     _require_three(name, labels, label_names)
-    if together is not None:
-        return _grouped(name, labels, label_names, groups, seed, len(set(together)), joined or "")
-    firsts = np.unique(groups)
+    if whole.n_groups is not None:
+        return _grouped(name, labels, label_names, whole, seed)
+    firsts = np.unique(whole.first)
     n_copies = len(labels) - len(firsts)
     if not n_copies:
         return Cut(stratified_parts(labels, seed))
@@ -69,39 +90,26 @@ def cut(
         return Cut(stratified_parts(labels, seed))  # copies may straddle parts, as the warning of leaks says
     parts = tuple(firsts[part] for part in stratified_parts(labels[firsts], seed))
     told = f"{n_copies:,} texts repeat another, but for case and blanks: copies are kept in one part"
-    return Cut(with_copies(parts, groups), notes=(told,))
+    return Cut(with_copies(parts, whole.first), notes=(told,))
 
 
-def _grouped(
-    name: str,
-    labels: np.ndarray,
-    label_names: tuple[str, ...],
-    groups: np.ndarray,
-    seed: int,
-    n_groups: int,
-    joined: str,
-) -> Cut:
-    """Groups whole. joined: see `joined_by`. Raises UserError where a class stands in too few of them."""
+def _grouped(name: str, labels: np.ndarray, label_names: tuple[str, ...], whole: _Together, seed: int) -> Cut:
+    """Groups whole. Raises UserError where a class stands in too few of them."""
     import numpy as np
 
     shares = (1 - VALIDATION_FRACTION - TEST_FRACTION, VALIDATION_FRACTION, TEST_FRACTION)
-    parts = grouped_parts(labels, groups, shares, np.random.RandomState(seed))
+    parts = grouped_parts(labels, whole.first, shares, np.random.RandomState(seed))
     for part, rows in zip(NAMES, parts, strict=True):
         if missing := sorted(set(range(len(label_names))) - set(labels[rows].tolist())):
-            n = len(np.unique(groups[labels == missing[0]]))
+            n = len(np.unique(whole.first[labels == missing[0]]))
             raise UserError(
                 f"{name}: no {part} row would have the label {label_names[missing[0]]!r}, whose rows stand in {n:,} of "
-                f"{n_groups:,} groups that stay whole{_because(joined)}: add groups, or leave out --group-column"
+                f"{whole.n_groups:,} groups that stay whole{whole.because}: add groups, or leave out --group-column"
             )
     train, validation, test = parts
     shown = ", ".join(f"{len(rows) / len(labels):.0%}" for rows in parts)
-    told = f"{n_groups:,} groups stay whole: {shown} of the rows train, validate and test"
-    return Cut((train, validation, test), notes=(told, *([f"{joined}: {PART_THEM}"] if joined else [])))
-
-
-def _because(joined: str) -> str:
-    """What joins groups, and what to do about it, as a part of an error."""
-    return f" ({joined}: {PART_THEM})" if joined else ""
+    told = f"{whole.n_groups:,} groups stay whole: {shown} of the rows train, validate and test"
+    return Cut((train, validation, test), notes=(told, *filter(None, [whole.joined])))
 
 
 def with_copies(parts: Sequence[np.ndarray], groups: np.ndarray) -> Parts:
@@ -189,10 +197,9 @@ def _as_given(
     label_names: tuple[str, ...],
     given: Sequence[str],
     seed: int,
-    groups: np.ndarray,
-    joined: str | None,
+    whole: _Together,
 ) -> Cut:
-    """joined: None where groups are copies alone; else they must never be divided, and it is what `joined_by` says."""
+    """The parts as given; validation rows are cut off train rows where there are none. Groups are never divided."""
     import numpy as np
 
     found = np.array(given)
@@ -215,10 +222,10 @@ def _as_given(
         train = np.random.RandomState(0).permutation(train)
         told = "train, validation and test rows are given: no seed splits them anew"
         return Cut((train, validation, test), NAMES, (told,))
-    if joined is not None:
-        train, validation = _groups_without_validation(name, labels, train, groups, random, joined)
+    if whole.n_groups is not None:
+        train, validation = _groups_without_validation(name, labels, train, whole, random)
     else:
-        train, validation = _without_validation(name, labels, random.permutation(train), groups)
+        train, validation = _without_validation(name, labels, random.permutation(train), whole.first)
     told = (
         f"test rows are given and validation rows are not: {len(validation):,} of the train rows, "
         f"{VALIDATION_FRACTION:.0%} of each class, are cut off for it; seeds of the split change these alone"
@@ -230,16 +237,17 @@ def _groups_without_validation(
     name: str,
     labels: np.ndarray,
     rows: np.ndarray,
-    groups: np.ndarray,
+    whole: _Together,
     random: np.random.RandomState,
-    joined: str,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cut whole groups off train rows. Raises UserError where train would lose a class, or validation be empty."""
     shares = (1 - VALIDATION_FRACTION, VALIDATION_FRACTION)
-    train, validation = (rows[part] for part in grouped_parts(labels[rows], groups[rows], shares, random))
+    train, validation = (
+        rows[part] for part in grouped_parts(labels[rows], whole.first[rows], shares, random)
+    )
     if not len(validation) or set(labels[train].tolist()) != set(labels[rows].tolist()):
         raise UserError(
-            f"{name}: the train rows have too few groups to cut validation rows off{_because(joined)}: give validation "
+            f"{name}: the train rows have too few groups to cut validation rows off{whole.because}: give validation "
             "rows, add groups, or leave out --group-column"
         )
     return train, validation
