@@ -29,28 +29,34 @@ def dataset_facts(data: Dataset) -> DatasetFacts:
         n_test_seen_alike=data.n_test_seen_alike,
         limit=None if data.source is None else data.source.limit,
         splits="kfold" if data.source is not None and data.source.folds else "random",
-        n_test_groups=None if (groups := data.test_groups) is None else len(set(groups)),
-    )
-
-
-def waiting_warning(data: Dataset) -> tuple[str, ...]:
-    """The same of the test part that `recommend` keeps for the end."""
-    groups = data.test_groups
-    if groups is None or (n := len(set(groups))) >= MIN_GROUPS:
-        return ()
-    return (
-        f"--group-column: the test part that waits for the end has {pluralise(n, 'group')}: fewer than {MIN_GROUPS} "
-        "say next to nothing of others, so the expected score is rough: label texts of more groups",
+        n_test_groups=_n_test_groups(data),
     )
 
 
 def group_warning(data: Dataset) -> tuple[str, ...]:
     """That the test part has too few groups to say anything of others; nothing where it has enough, or none."""
-    groups = data.test_groups
-    if groups is None or (n := len(set(groups))) >= MIN_GROUPS:
-        return ()
     others = "" if data.given else " of all seeds together"
-    return (
-        f"--group-column: the test part has {pluralise(n, 'group')}: with fewer than {MIN_GROUPS} in the test parts"
-        f"{others}, no row is called better or worse: label texts of more groups",
+    return tuple(
+        f"--group-column: the test part has {few}: with fewer than {MIN_GROUPS} in the test parts{others}, no row is "
+        "called better or worse: label texts of more groups"
+        for few in _too_few_groups(data)
     )
+
+
+def waiting_warning(data: Dataset) -> tuple[str, ...]:
+    """The same of the test part that `recommend` keeps for the end."""
+    return tuple(
+        f"--group-column: the test part that waits for the end has {few}: fewer than {MIN_GROUPS} say next to nothing "
+        "of others, so the expected score is rough: label texts of more groups"
+        for few in _too_few_groups(data)
+    )
+
+
+def _too_few_groups(data: Dataset) -> tuple[str, ...]:
+    """How many groups the test part has, in words, where it has groups and they are too few."""
+    n = _n_test_groups(data)
+    return () if n is None or n >= MIN_GROUPS else (pluralise(n, "group"),)
+
+
+def _n_test_groups(data: Dataset) -> int | None:
+    return None if data.test_groups is None else len(set(data.test_groups))

@@ -33,8 +33,8 @@ class SessionSpec:
     """The arguments of a worker's session, see `runner.open_session`.
 
     jobs: workers at a time; threads: of each, None for as many as torch likes; measures_serving: whether trained
-    classifiers are timed; free_bytes: a run that needs more is refused, None for no limit; nproc: processes that
-    compute a run together, each with `threads`.
+    classifiers are timed; free_bytes: a recipe that needs more by itself is not timed in a forecast, None for no limit;
+    nproc: processes that compute a run together, each with `threads`.
     """
 
     data: Dataset
