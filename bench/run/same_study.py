@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.records.metric_names import MetricName
 from bench.records.record import Record
-from bench.records.store import load_study
+from bench.records.store import load_records, load_study
 from bench.records.study import Row, Study
 from bench.run.looks import continued
 from gptcore.backbones.config import REGISTRY
@@ -88,7 +88,7 @@ def difference(record: Record, study: Study) -> str | None:
     return None
 
 
-def metric_of(folder: Path, asked: MetricName | None, records: Mapping[str, Record]) -> MetricName:
+def metric_of(folder: Path, asked: MetricName | None) -> MetricName:
     """By which the rows of a study in `folder` are judged. Raises UserError where it has results by another one."""
     try:
         planned = load_study(folder).metric
@@ -96,7 +96,7 @@ def metric_of(folder: Path, asked: MetricName | None, records: Mapping[str, Reco
         return asked or "accuracy"
     if asked is None or asked == planned:
         return planned
-    if any(record.status == "done" for record in records.values()):
+    if any(record.status == "done" for record in load_records(folder).values()):
         raise UserError(
             f"--metric {asked}: {folder} has results and judges by {planned}, which was fixed before the first run: "
             f"leave --metric out, choose another folder with --out, or try `report --metric {asked}`"

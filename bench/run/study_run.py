@@ -168,7 +168,7 @@ class Opened:
             rows=list(resolved.rows),
             seeds=seeds,
             scheme=scheme_of(self.looks, seeds),
-            metric=metric_of(folder, options.metric, records),
+            metric=metric_of(folder, options.metric),
             dataset=dataset_facts(data),
             checkpoints=checkpoints_of(resolved.rows),
             notes=list(data.notes),
@@ -248,7 +248,7 @@ def _open(options: RunOptions, judged: LookOptions, site: Site) -> Opened:
     on = StudyOn(data.source_fingerprint, options.engine, checkpoints_of(resolved.rows) if tune else {})
     choosing = None
     if tune is not None:
-        metric = metric_of(folder, options.metric, load_records(folder))
+        metric = metric_of(folder, options.metric)
         choosing = Choosing(folder, resolved.rows, tune, FIRST_SEED, on, options.retry_failed, metric)
     about_data = (resolved, data, folder, choosing)
     return Opened(options, judged, site, (*accepted, why), matrix, models, vary, looks, *about_data)

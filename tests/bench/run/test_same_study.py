@@ -7,7 +7,7 @@ import pytest
 
 from bench.evidence.results import collect
 from bench.records.record import Predictions, Record, WeightsFacts
-from bench.records.store import save_study
+from bench.records.store import save_record, save_study
 from bench.records.study import Row, Study
 from bench.run.same_study import (
     check_same_study,
@@ -196,13 +196,12 @@ def test_a_part_never_narrows_the_report(
 def test_the_metric_is_fixed_before_the_first_run(
     toy_study: Callable[..., Study], toy_record: MakeRecord, tmp_path: Path
 ) -> None:
-    assert metric_of(tmp_path, None, {}) == "accuracy"
-    assert metric_of(tmp_path, "macro-f1", {}) == "macro-f1"
+    assert metric_of(tmp_path, None) == "accuracy"
+    assert metric_of(tmp_path, "macro-f1") == "macro-f1"
     save_study(tmp_path, toy_study().model_copy(update={"metric": "macro-f1"}))
-    record = toy_record()
-    records = {record.run_id: record}
-    assert metric_of(tmp_path, None, records) == "macro-f1"
-    assert metric_of(tmp_path, "macro-f1", records) == "macro-f1"
-    assert metric_of(tmp_path, "log-loss", {}) == "log-loss"  # nothing has run yet
+    assert metric_of(tmp_path, "log-loss") == "log-loss"  # nothing has run yet
+    save_record(tmp_path, toy_record())
+    assert metric_of(tmp_path, None) == "macro-f1"
+    assert metric_of(tmp_path, "macro-f1") == "macro-f1"
     with pytest.raises(UserError, match=r"--metric log-loss: .* has results and judges by macro-f1.*--out"):
-        metric_of(tmp_path, "log-loss", records)
+        metric_of(tmp_path, "log-loss")
