@@ -61,6 +61,13 @@ def is_held(folder: Path, name: str) -> bool | None:
     return False
 
 
+def held(folder: Path) -> Iterator[str]:
+    """The names of a folder's locks that processes hold now, by name; looks as `is_held` does."""
+    for path in sorted((folder / FOLDER).glob("*.lock")):
+        if is_held(folder, path.stem):
+            yield path.stem
+
+
 def _acquire(path: Path, wait: bool) -> int | None:
     """The open, locked file; None where another process holds it."""
     while True:

@@ -37,7 +37,6 @@ def watch(
     from rich.live import Live
 
     from bench.commands.progress import console
-    from bench.run.snapshot import Trials
     from bench.run.watch import Watcher, study_folder, trials_of
 
     watcher = Watcher(study_folder(study))
@@ -51,7 +50,7 @@ def watch(
         return
     with Live(render(found), console=console, auto_refresh=False) as live:
         try:
-            while isinstance(found, Trials) or found.n_left or found.is_running:
+            while not found.is_over:
                 time.sleep(every)
                 found = look()
                 live.update(render(found), refresh=True)

@@ -58,6 +58,7 @@ def _speed_to_version_3(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 RESULTS = Path("results")  # where studies lie unless a folder is named
+MANIFEST = "study.json"  # in a study's folder
 
 
 def _to_version_3(raw: dict[str, Any]) -> dict[str, Any]:
@@ -154,16 +155,16 @@ def named_record(run: str) -> Path:
 
 def save_study(folder: Path, study: Study) -> Path:
     """Write a study's manifest. Raises UserError if that cannot be done."""
-    path = folder / "study.json"
+    path = folder / MANIFEST
     write_whole(path, _to_text(study))
     return path
 
 
 def load_study(folder: Path) -> Study:
     """A study's manifest. Raises UserError that names the file and the remedy if there is none."""
-    path = folder / "study.json"
+    path = folder / MANIFEST
     if path_kind(path) != "file":
-        raise UserError(f"{folder} does not hold a study (no study.json): `python -m bench run` creates one")
+        raise UserError(f"{folder} does not hold a study (no {MANIFEST}): `python -m bench run` creates one")
     remedy = "run the study again, which rewrites it and keeps its records"
     return _parse(_read(path, remedy), Study, path, remedy)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.records.record import Record, Status
-from bench.records.store import load_record, load_study, record_path, save_study
+from bench.records.store import MANIFEST, load_record, load_study, record_path, save_study
 from bench.records.study import Row, Study
 from bench.run.same_study import difference
 from gptcore.errors import UserError
@@ -60,7 +60,7 @@ def collect(folders: Sequence[Path], out: Path) -> Collected:
     where the folders are not of one study, where two records of one run conflict, and where a process is at a run.
     Where a run begins or changes while records are written, it raises UserError too: the same call goes on from there.
     """
-    parts = list(dict.fromkeys([*([out] if path_kind(out / "study.json") else []), *folders]))
+    parts = list(dict.fromkeys([*([out] if path_kind(out / MANIFEST) else []), *folders]))
     study = _merged({folder: load_study(folder) for folder in parts}).model_copy(update={"name": out.name})
     kept: dict[str, _Found] = {}
     there: dict[str, _Found] = {}

@@ -97,6 +97,11 @@ class Snapshot:
         """Whether someone is at it, as far as can be seen from here."""
         return any(run.is_alive for run in self.current)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether there is nothing more to wait for."""
+        return not self.n_left and not self.is_running
+
 
 @dataclass(frozen=True)
 class Trials:
@@ -105,3 +110,8 @@ class Trials:
     name: str
     n_ended: int
     current: tuple[str, ...]
+
+    @property
+    def is_over(self) -> bool:
+        """Never: runs follow."""
+        return False

@@ -11,14 +11,12 @@ from statistics import fmean
 from bench.evidence.results import belongs
 from bench.records.events import Ended, EpochEnded, Event, Started, read_events
 from bench.records.record import Status, run_id
-from bench.records.store import RESULTS, load_record, load_study
+from bench.records.store import MANIFEST, RESULTS, load_record, load_study
 from bench.records.study import Study
 from bench.run.snapshot import Current, Planned, RowState, Snapshot, Trials, Worker
 from bench.run.tune import FOLDER as TUNING
 from gptcore.errors import UserError
-from gptcore.locks import is_held
-
-MANIFEST = "study.json"
+from gptcore.locks import held, is_held
 
 
 @dataclass(frozen=True)
@@ -104,15 +102,14 @@ class Watcher:
             name = of_it[-1].run_id if of_it else ""
             if name not in planned or isinstance(of_it[-1], Ended):
                 continue
-            held = is_held(self.folder, name)
-            if name in records and not held:  # its worker was killed, and another did the run again
+            is_there = is_held(self.folder, name)
+            if name in records and not is_there:  # its worker was killed, and another did the run again
                 continue
-            run = _open_run(planned[name], worker, of_it, held, now)
+            run = _open_run(planned[name], worker, of_it, is_there, now)
             if name not in found or run.silent_s < found[name].silent_s:
                 found[name] = run
-        for path in sorted((self.folder / "locks").glob("*.lock")):
-            name = path.stem
-            if name in planned and name not in found and is_held(self.folder, name):
+        for name in held(self.folder):
+            if name in planned and name not in found:
                 found[name] = Current(planned[name], None, True)
         return list(found.values())
 
@@ -209,8 +206,7 @@ def trials_of(folder: Path) -> Trials | None:
     where = folder / TUNING
     if (folder / MANIFEST).exists() or not where.is_dir():
         return None
-    held = (path.stem for path in sorted((where / "locks").glob("*.lock")) if is_held(where, path.stem))
-    return Trials(folder.name, len(list((where / "runs").glob("*.json"))), tuple(held))
+    return Trials(folder.name, len(list((where / "runs").glob("*.json"))), tuple(held(where)))
 
 
 def study_folder(asked: Path | None) -> Path:

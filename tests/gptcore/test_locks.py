@@ -12,7 +12,7 @@ from threading import Thread
 import pytest
 
 from gptcore.errors import UserError
-from gptcore.locks import lock
+from gptcore.locks import held, lock
 
 HOLDER = """
 import sys, time
@@ -27,6 +27,7 @@ with lock(Path(sys.argv[1]), "run") as mine:
 def test_one_holder_at_a_time_and_nothing_left_behind(tmp_path: Path) -> None:
     with lock(tmp_path, "run") as first, lock(tmp_path, "run") as second, lock(tmp_path, "other") as other:
         assert (first, second, other) == (True, False, True)
+        assert list(held(tmp_path)) == ["other", "run"]
     with lock(tmp_path, "run") as again:
         assert again
     assert list((tmp_path / "locks").iterdir()) == []
@@ -42,6 +43,7 @@ def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
         holder.send_signal(signal.SIGKILL)
         holder.wait()
     assert (tmp_path / "locks" / "run.lock").exists()
+    assert list(held(tmp_path)) == []
     with lock(tmp_path, "run") as mine:
         assert mine
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -52,6 +53,8 @@ def test_runs_are_counted_once_whatever_rows_share_them(folder: Path, records: l
     assert found.failed == (("full-context seed 1", "RuntimeError: loss became nan at step 41"),)
     assert found.n_left == found.n_runs - len(seen)
     assert (found.current, found.eta_s, found.is_running) == ((), None, False)
+    assert not found.is_over
+    assert replace(found, n_runs=len(seen)).is_over
 
 
 def test_rows_are_ranked_by_their_mean(folder: Path, records: list[Record], study: Study) -> None:
