@@ -3,7 +3,8 @@
     python -m tools.measure_report results/embedded 100 100          # 100 rows x 100 seeds
     python -m tools.measure_report results/embedded 100 100 folder   # the same, kept in `folder`
 
-Records are those of the study in the folder under other learning rates, splits and predictions.
+A kept folder that holds a study is measured as it is. Records are those of the first folder's study under other
+learning rates, splits and predictions.
 """
 
 from __future__ import annotations
@@ -75,13 +76,13 @@ def made_up_record(study: Study, row: Row, seed_index: int, like: Record) -> Rec
 
 
 def write_study(source: Path, folder: Path, n_rows: int, n_seeds: int) -> None:
-    """A study of so many rows and seeds, in a new folder."""
+    """A study of so many rows and seeds, in a new folder; its manifest comes last, and says that it is whole."""
     study = made_up(load_study(source), n_rows, n_seeds)
     like = next(run for run in load_records(source).values() if run.status == "done" and run.curves)
-    save_study(folder, study)
     for row in study.rows:
         for seed_index in range(n_seeds):
             save_record(folder, made_up_record(study, row, seed_index, like))
+    save_study(folder, study)
 
 
 def report(folder: Path) -> tuple[float, float, float]:
@@ -101,11 +102,11 @@ def main() -> None:
         folder = Path(kept[0] if kept else temporary)
         if not (folder / "study.json").exists():
             write_study(Path(source), folder, int(n_rows), int(n_seeds))
+        study = load_study(folder)
         with get_context("spawn").Pool(1) as pool:
             wall, used, peak = pool.apply(report, (folder,))
-    print(
-        f"{int(n_rows) * int(n_seeds):,} runs: {used:.1f} s of the processor ({wall:.1f} s), {peak:.0f} MB at most"
-    )
+    n_runs = len(study.rows) * len(study.seeds)
+    print(f"{n_runs:,} runs: {used:.1f} s of the processor ({wall:.1f} s), {peak:.0f} MB at most")
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import permutations
 
-from bench.evidence.decide import ALPHA, Decision
+from bench.evidence.decide import Decision
 from bench.evidence.family import Family, judge_family
-from bench.evidence.holm import holm
+from bench.evidence.holm import ALPHA, holm
 from bench.evidence.models import MIN_SEEDS
 from bench.evidence.paired import Ratio, paired_ratio
 from bench.evidence.published_counts import counts_of
@@ -223,11 +223,6 @@ def _same_predictions(row: RowResult, against: RowResult) -> bool:
         if seed in against.by_seed
     ]
     return all(mine and theirs and mine.predicted == theirs.predicted for mine, theirs in pairs)
-
-
-def _of_direction(claim: Claim, difference: float) -> Finding:
-    """Whether a difference that is there is the one claimed."""
-    return "holds" if claim.direction == ("better" if difference > 0 else "worse") else "contradicted"
 
 
 def _if_equal(claim: Claim) -> Finding:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,11 +13,9 @@ from bench.evidence.models import MIN_SEEDS, p_groups, p_texts, wins_and_losses
 from bench.evidence.overdispersion import text_estimate
 from bench.evidence.paired import Paired, Ratio, pair, paired_ratio
 from bench.evidence.remember import remembered
+from bench.evidence.results import RowResult
 from bench.evidence.variance import independent
-
-if TYPE_CHECKING:
-    from bench.evidence.results import RowResult
-    from bench.records.record import Record
+from bench.records.record import Record
 
 
 @dataclass(frozen=True)

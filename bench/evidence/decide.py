@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bench.evidence.comparison import Comparison
-from bench.evidence.holm import holm
+from bench.evidence.holm import ALPHA, holm
 from bench.evidence.looks import Look, Name, OnLogitScale, TakenLook, is_judged, on_logit_scale, take
 from bench.evidence.overdispersion import Moderated, point_estimate
 from bench.evidence.student import Estimate
 
 Call = Literal["better", "worse", "no difference", "model better", "model worse", "undecided"]
 
-ALPHA = 0.05  # share of studies that may err, for each of the two kinds of statement
 _REVERSED: dict[Call, Call] = {
     "better": "worse",
     "worse": "better",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.evidence.decide import ALPHA
+from bench.evidence.holm import ALPHA
 from bench.evidence.metric import ACCURACY, Metric, size_of
 from bench.evidence.variance import varies
 

@@ -7,6 +7,8 @@ from typing import TypeVar
 
 Name = TypeVar("Name", bound=Hashable)
 
+ALPHA = 0.05  # share of studies that may err, for each of the two kinds of statement
+
 
 def holm(p_values: Mapping[Name, float], weights: Mapping[Name, float] | None = None) -> dict[Name, float]:
     """Adjusted p values: at level alpha, the chance of any false rejection is alpha at most.

@@ -9,7 +9,8 @@ from typing import Generic
 
 import numpy as np
 
-from bench.evidence.decide import ALPHA, Decision
+from bench.evidence.decide import Decision
+from bench.evidence.holm import ALPHA
 from bench.evidence.looks import Name
 from bench.evidence.outlook import future
 from bench.records.study import PlannedLook

@@ -9,8 +9,9 @@ from typing import Literal
 
 import numpy as np
 
-from bench.evidence.decide import ALPHA, Decision
+from bench.evidence.decide import Decision
 from bench.evidence.design import POWER
+from bench.evidence.holm import ALPHA
 from bench.evidence.models import MIN_SEEDS
 from bench.evidence.overdispersion import seed_variance
 

@@ -8,9 +8,9 @@ from math import sqrt
 
 import numpy as np
 
-from bench.evidence.decide import ALPHA, Call, Decision
+from bench.evidence.decide import Call, Decision
 from bench.evidence.family import judge_family
-from bench.evidence.holm import holm
+from bench.evidence.holm import ALPHA, holm
 from bench.evidence.ranks import MIN_DATASETS
 from bench.evidence.results import Results
 from bench.evidence.student import Estimate

@@ -12,7 +12,7 @@ import numpy as np
 from bench.evidence.clusters import Clusters
 from bench.evidence.scale import LOGIT, Scale
 from bench.evidence.student import Estimate
-from bench.records.groups import MIN_GROUPS
+from bench.records.groups import are_enough
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,6 @@ class Ratio:
     low: float
     high: float
     p: float = 1.0
-
-    @property
-    def excludes_one(self) -> bool:
-        """Whether the interval lies on one side of one."""
-        return self.low > 1 or self.high < 1
 
 
 class Moments(NamedTuple):
@@ -98,7 +93,7 @@ class Paired:
     @property
     def has_enough_groups(self) -> bool:
         """Whether the groups say anything of others; true without groups."""
-        return self.n_groups is None or self.n_groups >= MIN_GROUPS
+        return are_enough(self.n_groups)
 
     @property
     def share_variance(self) -> float:

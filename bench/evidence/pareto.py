@@ -8,9 +8,9 @@ from math import inf
 from statistics import fmean
 
 from bench.evidence.comparison import compare_rows
-from bench.evidence.decide import ALPHA, Decision, decide
+from bench.evidence.decide import Decision, decide
 from bench.evidence.family import looks_of
-from bench.evidence.holm import holm
+from bench.evidence.holm import ALPHA, holm
 from bench.evidence.looks import Look, is_judged, loss_over_looks
 from bench.evidence.metric import Metric
 from bench.evidence.models import MIN_SEEDS

@@ -8,8 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
 
-from bench.evidence.decide import ALPHA
-from bench.evidence.holm import holm
+from bench.evidence.holm import ALPHA, holm
 from bench.evidence.published_counts import counts_of, difference_range, p_range
 from bench.evidence.published_visible import items_needed
 from bench.evidence.student import Difference, Estimate

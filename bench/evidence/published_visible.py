@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.evidence.decide import ALPHA
+from bench.evidence.holm import ALPHA
 from bench.evidence.models import p_texts
 from bench.evidence.single_figures import most_discordant
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import sqrt
 from statistics import fmean, median, variance
-from typing import TYPE_CHECKING
 
 from bench.evidence.answers import groups
 from bench.evidence.clusters import variance_of_mean
 from bench.evidence.metric import ACCURACY, Metric
-
-if TYPE_CHECKING:
-    from bench.evidence.results import Results, RowResult
+from bench.evidence.results import Results, RowResult
 
 P_LUCK = 0.001  # chance that the test texts alone make the seeds of a row look so
 MANY = 1 / 3  # of the rows: in such studies a false word is likelier than 5% (docs/evidence.md)

@@ -14,7 +14,7 @@ from bench.evidence.remember import remembered
 from bench.evidence.results import Results
 from bench.evidence.student import Difference
 from bench.evidence.unsteady import Unsteady, unsteady
-from bench.records.groups import MIN_GROUPS
+from bench.records.groups import are_enough
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Verdict:
     @property
     def has_enough_groups(self) -> bool:
         """Whether its test texts are of groups enough to judge by, or of none."""
-        return self.n_groups is None or self.n_groups >= MIN_GROUPS
+        return are_enough(self.n_groups)
 
 
 @remembered

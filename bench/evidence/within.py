@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.evidence.comparison import compare_rows
-from bench.evidence.decide import ALPHA
 from bench.evidence.family import looks_of
-from bench.evidence.holm import holm
+from bench.evidence.holm import ALPHA, holm
 from bench.evidence.looks import Look, loss_over_looks
 from bench.evidence.results import Results
 

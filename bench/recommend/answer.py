@@ -10,14 +10,14 @@ from typing import Literal
 import numpy as np
 
 from bench.evidence.accuracy import interval_of
-from bench.evidence.decide import ALPHA
+from bench.evidence.holm import ALPHA
 from bench.evidence.metric import ACCURACY, Metric
 from bench.evidence.models import MIN_SEEDS
 from bench.evidence.pareto import Candidate, weigh
 from bench.evidence.results import Results, RowResult
 from bench.evidence.within import Within, within_margin
 from bench.recommend.curve import Curve
-from bench.records.groups import MIN_GROUPS
+from bench.records.groups import are_enough
 from bench.records.record import Record
 from gptcore.result import ServingCost
 
@@ -139,7 +139,7 @@ class Expected:
     @property
     def has_few_groups(self) -> bool:
         """Whether the test texts are of too few groups to say anything of others."""
-        return self.n_groups is not None and self.n_groups < MIN_GROUPS
+        return not are_enough(self.n_groups)
 
 
 def expected(recipe_id: str, records: Sequence[Record], metric: Metric = ACCURACY) -> Expected | None:

@@ -189,12 +189,12 @@ def _of_size(recipe: Recipe, n: int) -> Recipe:
     return recipe.model_copy(update={"train_size": n})
 
 
-def _load(folder: Path, data: Dataset, by_group: str) -> dict[str, Record]:
+def _load(folder: Path, data: Dataset, other_folder: str) -> dict[str, Record]:
     records = load_records(folder)
     if other := _other_data(records, data.source_fingerprint):
         raise UserError(f"{folder} holds runs on other data ({other}): choose another folder with --out")
     if any(lacks_groups(record, by_group=data.test_groups is not None) for record in records.values()):
-        raise UserError(f"{folder} holds {LACK_GROUPS}: choose another folder, such as --out {by_group}")
+        raise UserError(f"{folder} holds {LACK_GROUPS}: choose another folder, such as --out {other_folder}")
     return records
 
 

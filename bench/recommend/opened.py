@@ -172,8 +172,9 @@ def open_recommend(file: str, options: RecommendOptions, margin: float | None) -
     check_folder(folder)
     there = load_state(folder)
     metric = METRICS[options.metric or (there.metric if there else ACCURACY.name)]
-    share = metric.margin(margin)
-    counts = dataset_facts(dev).label_counts or ()
+    asked = metric.margin(margin)
+    counts = dataset_facts(dev).label_counts
+    assert counts is not None
     opened = Opened(
         folder=folder,
         data=data,
@@ -186,7 +187,7 @@ def open_recommend(file: str, options: RecommendOptions, margin: float | None) -
             data=data.name,
             fingerprint=data.source_fingerprint,
             models=models,
-            margin=share or metric.margins[-1],
+            margin=asked or metric.margins[-1],
             metric=metric.name,
         ),
         budget_s=budget_s,
@@ -198,7 +199,7 @@ def open_recommend(file: str, options: RecommendOptions, margin: float | None) -
     if margin is None:
         shown = design_of(opened.study([row.name for row in opened.rows]), metric).margin
         opened = replace(opened, state=opened.state.model_copy(update={"margin": shown}))
-    return replace(opened, state=continued(folder, there, opened.state, None if margin is None else share))
+    return replace(opened, state=continued(folder, there, opened.state, asked))
 
 
 def checked_development(data: Dataset) -> Dataset:

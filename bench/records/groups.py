@@ -8,6 +8,11 @@ MIN_GROUPS = 5  # of the test texts of all seeds: fewer say next to nothing of o
 FIELDS = frozenset({"groups", "n_test_groups"})  # of the parts of a record; null in all other data
 
 
+def are_enough(n_groups: int | None) -> bool:
+    """Whether so many groups say anything of others; true without groups."""
+    return n_groups is None or n_groups >= MIN_GROUPS
+
+
 def without_groups(content: dict[str, Any]) -> dict[str, Any]:
     """The content of a record or manifest, which does not mention groups where there are none."""
     return {

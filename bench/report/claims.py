@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bench.evidence.claims import ClaimResult, Judged, judge_claims, published_difference
-from bench.evidence.decide import ALPHA
+from bench.evidence.holm import ALPHA
 from bench.evidence.published_errata import inconsistencies
 from bench.evidence.published_judge import Finding
 from bench.evidence.results import Results

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.evidence.between import RowBetween, compare_studies, margin_between
-from bench.evidence.decide import ALPHA
+from bench.evidence.holm import ALPHA
 from bench.evidence.metric import ACCURACY, Metric
 from bench.evidence.ranks import MIN_DATASETS, MIN_ROWS, Ranks, rank_rows
 from bench.evidence.results import Results, collect

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bench.evidence.decide import ALPHA
+from bench.evidence.holm import ALPHA
 from bench.evidence.verdicts import Verdict
 from bench.records.groups import MIN_GROUPS
 from gptcore.wording import pluralise
@@ -25,11 +25,10 @@ def groups_note(verdicts: Mapping[str, Verdict]) -> str:
     )
     if few:
         text += f". {_too_few(min(grouped.values()))}: {', '.join(few)} cannot be called better or worse"
-    of_models = [one for one in verdicts.values() if not one.is_of_recipes and one.n_groups]
-    if least := [one for one in of_models if 2 ** (1 - (one.n_groups or 1)) * len(of_models) > ALPHA]:
-        text += (
-            f". With one or two seeds, {least[0].n_groups} groups are too few to tell trained models apart"
-        )
+    of_models = [one.n_groups for one in verdicts.values() if not one.is_of_recipes and one.n_groups]
+    least = min(of_models, default=None)
+    if least is not None and 2 ** (1 - least) * len(of_models) > ALPHA:
+        text += f". With one or two seeds, {least} groups are too few to tell trained models apart"
     return text
 
 

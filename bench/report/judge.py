@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.evidence.claims import judge_published
-from bench.evidence.decide import ALPHA
+from bench.evidence.holm import ALPHA
 from bench.evidence.published_counts import counts_of
 from bench.evidence.published_errata import inconsistencies
 from bench.evidence.published_judge import Compared, JudgedTable, Standing, judge_table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench.evidence.decide import ALPHA
+from bench.evidence.holm import ALPHA
 from bench.evidence.metric import METRICS
 from bench.evidence.overall import Overall, judge_overall
 from bench.evidence.ranks import MIN_DATASETS

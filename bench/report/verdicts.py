@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bench.evidence.alike import ALIKE, Alike, init_and_order
 from bench.evidence.cut import cut_rows
-from bench.evidence.decide import ALPHA
 from bench.evidence.design import design_of
+from bench.evidence.holm import ALPHA
 from bench.evidence.looks import repeated_looks
 from bench.evidence.metric import ACCURACY
 from bench.evidence.paired import Ratio

@@ -116,11 +116,6 @@ class ModelEntry(BaseModel):
     source: str  # "bundled", or a hub id
     about: str
 
-    @property
-    def bundled(self) -> bool:
-        """Whether the weights come with the package."""
-        return self.source == "bundled"
-
 
 def _bundled(d_model: int, n_layer: int, about: str) -> ModelEntry:
     # Heads of width 32 at every size, so that the sizes differ in width and depth only.

@@ -1,6 +1,7 @@
 """Toy classifiers and labelled rows."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -42,12 +43,21 @@ def toy_classifier(toy_gpt: Callable[..., GPT]) -> Callable[..., Classifier]:
     return make
 
 
-@pytest.fixture
-def float64() -> Iterator[None]:
-    """Weights and losses in float64, where agreement is a matter of the formula and not of rounding.
+@contextmanager
+def in_float64() -> Iterator[None]:
+    """Weights, states and losses in float64, where agreement is a matter of the formula and not of rounding.
 
     In float32 Adam makes whole steps of gradients that are nothing but rounding, such as those of key biases.
     """
     torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.fixture
+def float64() -> Iterator[None]:
+    """The whole test `in_float64`."""
+    with in_float64():
+        yield

@@ -6,13 +6,13 @@ from types import ModuleType
 import pytest
 
 from bench.evidence.claims import (
-    ALPHA,
     ClaimResult,
     Judged,
     judge_claims,
     judge_published,
     published_difference,
 )
+from bench.evidence.holm import ALPHA
 from bench.evidence.models import p_texts
 from bench.evidence.paired import Ratio
 from bench.evidence.results import Results

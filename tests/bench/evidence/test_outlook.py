@@ -8,7 +8,8 @@ import pytest
 from scipy import stats
 
 from bench.evidence.comparison import compare_answers
-from bench.evidence.decide import ALPHA, Decision, decide
+from bench.evidence.decide import Decision, decide
+from bench.evidence.holm import ALPHA
 from bench.evidence.outlook import outlook
 
 N = 300

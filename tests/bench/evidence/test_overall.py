@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.evidence.decide import ALPHA, decide
-from bench.evidence.holm import holm
+from bench.evidence.decide import decide
+from bench.evidence.holm import ALPHA, holm
 from bench.evidence.overall import pool
 from bench.evidence.student import Estimate
 

@@ -119,7 +119,7 @@ def test_what_the_hub_does_not_have_is_one_line(hub: FakeHub, visitor: Visitor, 
 def test_registry_names_lead_to_their_hub_id(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub_module, "download", lambda repo, _with_tokenizer: Path("hub") / repo)
     for name, entry in REGISTRY.items():
-        if not entry.bundled:
+        if entry.source != "bundled":
             assert checkpoint_folder(name) == Path("hub") / entry.source
     assert checkpoint_folder("owner/toy") == Path("hub/owner/toy")
 

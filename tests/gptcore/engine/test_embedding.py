@@ -15,6 +15,7 @@ from gptcore.recipe import Recipe
 from gptcore.training.build import build_classifier
 from gptcore.training.loop import Labelled, total_decay, train
 from gptcore.training.timing import Phases
+from tests.gptcore.conftest import in_float64
 
 VOCABULARY = 50  # of which the texts use less than half
 N_ROWS, CPU = 12, torch.device("cpu")
@@ -45,16 +46,13 @@ def test_training_the_used_rows_is_training_the_table(
     )
     labels = np.arange(N_ROWS) % 2
     rows = [make_rows(0), make_rows(1)]
-    torch.set_default_dtype(torch.float64)
-    try:
+    with in_float64():
         whole = build_classifier(toy_gpt(vocab_size=VOCABULARY).double(), 2, recipe, Engine("plain"), 0)
         small = copy.deepcopy(whole)
         expected = train(whole, recipe, *(Labelled(part, labels) for part in rows), 0, Phases(CPU))
         used = UsedEmbedding(small, rows)
         assert small.backbone.embedding.weight.shape[0] < VOCABULARY / 2
         found = train(small, recipe, *(Labelled(part, labels) for part in used.rows), 0, Phases(CPU))
-    finally:
-        torch.set_default_dtype(torch.float32)
     np.testing.assert_allclose(found.losses, expected.losses, rtol=1e-9)
     assert found.best_epoch == expected.best_epoch
     assert found.best_epoch != recipe.epochs  # the case of restore_best is one

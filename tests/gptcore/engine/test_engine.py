@@ -5,7 +5,6 @@ Texts are numbers, so that a test says exactly which tokens a model sees.
 
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
@@ -35,6 +34,7 @@ from gptcore.training.evaluate import evaluate
 from gptcore.training.fit import fit
 from gptcore.training.inputs import prepare_inputs
 from gptcore.training.predictors import FeaturesPredictor, NetworkPredictor, TfidfPredictor
+from tests.gptcore.conftest import in_float64
 
 TOY = {"d_model": 16, "n_layer": 3, "n_head": 2, "context": 24, "vocab_size": 31}
 SIZES = {
@@ -75,16 +75,6 @@ def toy_models(toy_gpt: Callable[..., GPT]) -> Iterator[None]:
         patch.setattr(build_module, "load_gpt", load_toy)
         patch.setattr(tokenizing_module, "checkpoint_tokenizer", lambda _name: Numbers())
         yield
-
-
-@contextmanager
-def float64() -> Iterator[None]:
-    """Weights, states and losses in float64."""
-    torch.set_default_dtype(torch.float64)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(torch.float32)
 
 
 def make_texts(lengths: list[int], seed: int = 0) -> list[str]:
@@ -171,7 +161,7 @@ def test_a_row_of_the_study_float32(row: Any, shared_engine: Engine) -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_a_row_of_the_study_float64(row: Any) -> None:
-    with float64():
+    with in_float64():
         plain = fit(row.recipe, DATA, 0, Engine("plain"), "cpu")
         fast = fit(row.recipe, DATA, 0, Engine("fast"), "cpu")
     assert_same_outcome(plain, fast, rtol=1e-9)
@@ -228,7 +218,7 @@ def datasets(draw: Any) -> Dataset:
 @settings(max_examples=30)
 @given(recipe=RECIPES, data=datasets())
 def test_training_by_chance(recipe: Recipe, data: Dataset) -> None:
-    with float64():
+    with in_float64():
         plain = fit(recipe, data, 0, Engine("plain"), "cpu")
         fast = fit(recipe, data, 0, Engine("fast"), "cpu")
     assert_same_outcome(plain, fast, rtol=1e-8)
@@ -267,7 +257,7 @@ def test_engines_tell_the_same_of_the_texts(recipe: Recipe, data: Dataset) -> No
 def test_trunks_in_files_give_the_same(tmp_path: Path, model: str, train: Train, position: Position) -> None:
     """A first engine computes what memory has no room for into files, a second one finds it there."""
     recipe = Recipe(model=model, train=train, position=position, epochs=2, lr=1e-3)
-    with float64():
+    with in_float64():
         plain = fit(recipe, DATA, 0, Engine("plain"), "cpu")
         for _ in range(2):
             engine = Engine("fast", trunks=TrunkStore(1, TrunkFiles(tmp_path)))
@@ -322,7 +312,7 @@ def test_an_upper_half_both_ways_is_trained_alike(train: Train, attend_padding: 
         **{"model": "mini", "train": train, "attention": "bidirectional_upper_half", "lr": 1e-3, "epochs": 2},
         **{"position": "mean_real", "attend_padding": attend_padding, "lora_rank": 2},
     )
-    with float64():
+    with in_float64():
         plain, fast = (fit(recipe, DATA, 0, Engine(name), "cpu") for name in ("plain", "fast"))
         assert_same_outcome(plain, fast, rtol=1e-8)
         others = [recipe.model_copy(update={"attention": each}) for each in ("causal", "bidirectional")]

@@ -1,8 +1,7 @@
 """Work for the processes of `test_distributed.py`, in a module that they can import."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from gptcore.training.evaluate import predict_logits
 from gptcore.training.loop import Labelled, train
 from gptcore.training.timing import Phases
 from tests.conftest import make_toy_gpt
-from tests.gptcore.conftest import make_toy_labelled
+from tests.gptcore.conftest import in_float64, make_toy_labelled
 from tests.parity.toys import toy_backbone
 
 PLAIN = Recipe(model="nano", train="all", epochs=2, batch_size=4, lr=3e-3, position="last_real")
@@ -56,7 +55,7 @@ def train_toy(name: str, engine: Engine) -> dict[str, Any]:
     """Train a case's toy classifier in float64: losses, epochs, and on 7 other rows logits; and its weights."""
     family, changes = CASES[name]
     recipe = Recipe.model_validate(PLAIN.model_dump(exclude_defaults=True) | changes)
-    with float64():
+    with in_float64():
         classifier = build_classifier(backbone_of(family), 2, recipe, engine, 0)
         engine.place(classifier, torch.device("cpu"))
         data, other = make_toy_labelled(23), make_toy_labelled(7, seed=1)
@@ -78,15 +77,6 @@ def whole_weights(classifier: Classifier) -> dict[str, np.ndarray]:
         name: (p.full_tensor() if isinstance(p, DTensor) else p).detach().numpy()
         for name, p in classifier.named_parameters()
     }
-
-
-@contextmanager
-def float64() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(torch.float32)
 
 
 def train_toys(team: Team, device: str, tell: Callable[[object], None]) -> dict[str, Any]:
