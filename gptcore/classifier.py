@@ -2,6 +2,7 @@
 
 A folder holds two files: `classifier.safetensors`, what was learned, and `classifier.json`, everything else. Of the
 model that was started from, only what learned is kept: it is loaded again from where it came, and must be the same.
+Only a classifier with a network loads torch.
 """
 
 from __future__ import annotations
@@ -13,22 +14,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from pydantic import Field, ValidationError
 
-from gptcore.backbones.weights import weights_fingerprint
 from gptcore.calibration import tempered
-from gptcore.engine.engine import Engine
 from gptcore.errors import UserError, first_problem
 from gptcore.files import write_whole
 from gptcore.recipe import Recipe
 from gptcore.schema import Part
-from gptcore.training.build import Base, build_backbone, build_classifier
+from gptcore.training.base import Base
 from gptcore.training.logistic import LogisticFit
-from gptcore.training.predictors import FeaturesPredictor, NetworkPredictor, Predictor, TfidfPredictor
-from gptcore.training.tokenizing import tokenizer_of
+from gptcore.training.predictors import Predictor, TfidfPredictor
 
 if TYPE_CHECKING:
+    import torch
+
     from gptcore.explain import Explanation
 
 TENSORS, DESCRIPTION = "classifier.safetensors", "classifier.json"
@@ -104,7 +103,7 @@ class TextClassifier:
 
     def save(self, folder: str | Path) -> None:
         """Write two files into a folder, which is made; a classifier that is there is replaced. Raises UserError."""
-        from safetensors.torch import save
+        from safetensors.numpy import save
 
         folder = Path(folder)
         (folder / DESCRIPTION).unlink(missing_ok=True)  # half of a pair must not pass for a whole
@@ -128,13 +127,14 @@ class TextClassifier:
     def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> TextClassifier:
         """Open what `save` wrote. The model that it started from is loaded from where its recipe says.
 
+        device: of the network, if there is one; "auto" for a CUDA GPU where the machine has one.
         Raises UserError where a file is missing or damaged, and where that model has other weights by now.
         """
         folder = Path(folder)
         about = _read_description(folder / DESCRIPTION)
         learned = _read_tensors(folder / TENSORS)
         try:
-            predictor = _restore(about, learned, torch.device(device))
+            predictor = _restored(about, learned, device)
         except UserError as error:
             raise UserError(f"{folder}: {error}") from error
         except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
@@ -150,31 +150,14 @@ class TextClassifier:
         return cls(about.recipe, about.labels, predictor, about.base, about.temperature, about.threshold)
 
 
-def _restore(
-    about: Description, learned: Mapping[str, torch.Tensor], device: torch.device
-) -> NetworkPredictor | FeaturesPredictor | TfidfPredictor:
-    recipe, base = about.recipe, about.base
-    if base is None:
+def _restored(about: Description, learned: Mapping[str, np.ndarray], device: str | torch.device) -> Predictor:
+    if about.base is None:
         return TfidfPredictor(LogisticFit.restore(learned, about.details))
-    backbone, source = build_backbone(recipe, base.init_seed)
-    if weights_fingerprint(backbone) != base.fingerprint:
-        raise UserError(f"the weights of {source} are not those that the classifier was trained on")
-    config = json.loads(backbone.info.identity)  # which may have keys by now that were not there then
-    if changed := [name for name, value in base.config.items() if config.get(name) != value]:
-        raise UserError(
-            f"{changed[0]} of {source} is {config.get(changed[0])!r}; the classifier was trained with "
-            f"{base.config[changed[0]]!r}"
-        )
-    tokenizer = tokenizer_of(recipe)
-    if tokenizer.fingerprint != base.tokenizer_fingerprint:
-        raise UserError(
-            f"the vocabulary {base.tokenizer} is not the one that the classifier was trained with"
-        )
-    engine = Engine(base.engine, base.precision)
-    network = build_classifier(backbone, len(about.labels), recipe, engine, base.init_seed).to(device)
-    if recipe.trainer == "network":
-        return NetworkPredictor.restore(network, tokenizer, learned, about.details)
-    return FeaturesPredictor.restore(network, tokenizer, learned, about.details)
+    from gptcore.engine.device import chosen_device
+    from gptcore.training.network_predictors import restored_predictor
+
+    where = chosen_device(device)
+    return restored_predictor(about.recipe, about.base, len(about.labels), learned, about.details, where)
 
 
 def _read_description(path: Path) -> Description:
@@ -192,9 +175,9 @@ def _read_description(path: Path) -> Description:
         raise UserError(f"{path} cannot be read: {error}") from error
 
 
-def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
+def _read_tensors(path: Path) -> dict[str, np.ndarray]:
     from safetensors import SafetensorError
-    from safetensors.torch import load
+    from safetensors.numpy import load
 
     try:
         return dict(load(path.read_bytes()))

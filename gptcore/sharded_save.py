@@ -12,7 +12,7 @@ from torch.distributed.checkpoint.state_dict_saver import save
 from gptcore.classifier import DESCRIPTION, TENSORS, TextClassifier
 from gptcore.engine.sharded import Team
 from gptcore.files import write_whole
-from gptcore.training.predictors import NetworkPredictor
+from gptcore.training.network_predictors import NetworkPredictor
 
 PARTS = "parts"  # folder of a checkpoint of torch.distributed, while the one file is made of it
 WHOLE = "model-00001-of-00001.safetensors"  # as torch calls the one file

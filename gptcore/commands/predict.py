@@ -120,10 +120,6 @@ def load_classifier(folder: Path, device: Device) -> TextClassifier:
     """Open a folder. Raises UserError as `TextClassifier.load` does."""
     from gptcore.classifier import TextClassifier
 
-    if device == "auto":
-        import torch
-
-        return TextClassifier.load(folder, "cuda" if torch.cuda.is_available() else "cpu")
     return TextClassifier.load(folder, device)
 
 

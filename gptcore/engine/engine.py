@@ -5,19 +5,18 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 
 from gptcore.backbones.info import BackboneInfo
-from gptcore.engine.layout import Layout, Precision, exact_layout, plain_layout
+from gptcore.engine.layout import EngineName, Layout, Precision, exact_layout, plain_layout
 from gptcore.engine.trunk_cache import TrunkStore
 from gptcore.recipe import Recipe
 
 if TYPE_CHECKING:
     from gptcore.engine.classifier import Classifier
 
-EngineName = Literal["fast", "plain"]
 PRODUCT = (1024, 768, 3072)  # (m, k) x (k, n): the first half of GPT-2's MLP on a batch of 1,024 tokens
 PRODUCT_FLOPS = 2 * math.prod(PRODUCT)
 FEW_ROWS = 32  # of that batch

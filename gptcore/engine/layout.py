@@ -12,6 +12,7 @@ from typing import Literal
 from gptcore.backbones.info import Abilities
 from gptcore.recipe import Position, Recipe
 
+EngineName = Literal["fast", "plain"]
 Precision = Literal["float32", "bfloat16"]
 GPT2 = Abilities()
 

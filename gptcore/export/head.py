@@ -13,7 +13,7 @@ from gptcore.classifier import TextClassifier
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.head import MlpHead
 from gptcore.engine.layout import Layout, exact_layout
-from gptcore.training.predictors import FeaturesPredictor, NetworkPredictor
+from gptcore.training.network_predictors import FeaturesPredictor, NetworkPredictor
 from gptcore.training.small_mlp import MlpFit
 
 NO_NETWORK = "it has no network: TF-IDF counts words"
@@ -82,7 +82,7 @@ def head_layers(classifier: TextClassifier) -> HeadLayers:
             return HeadLayers((_layer(head.dense), _cooled(_layer(head.out), classifier)), activation)
         assert isinstance(head, nn.Linear)
         return HeadLayers((_cooled(_layer(head), classifier),))
-    learned = predictor.learned()
+    learned = {name: torch.from_numpy(array) for name, array in predictor.learned().items()}
     if isinstance(predictor.fitted, MlpFit):
         hidden = _on_scaled(learned["hidden.weight"].t(), learned["hidden.bias"], learned)
         out = _of_all_classes(LinearHead(learned["out.weight"].t(), learned["out.bias"]))

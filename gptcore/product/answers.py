@@ -12,7 +12,7 @@ from gptcore.classifier import TextClassifier
 from gptcore.data.checks import is_blank
 from gptcore.data.tokenizer import without_specials
 from gptcore.errors import UserError
-from gptcore.training.predictors import FeaturesPredictor, NetworkPredictor
+from gptcore.training.predictors import TokenPredictor
 
 Long = Literal["head", "head+tail", "window"]
 WINDOWS_AT_A_TIME = 1024
@@ -33,7 +33,7 @@ class Answers:
 
 def check_long(classifier: TextClassifier, long: Long) -> None:
     """Raises UserError where a way to read long texts is asked of what reads texts whole."""
-    if long != "head" and not isinstance(classifier.predictor, NetworkPredictor | FeaturesPredictor):
+    if long != "head" and not isinstance(classifier.predictor, TokenPredictor):
         raise UserError(f"--long {long}: this classifier reads every text whole: leave it out")
 
 
@@ -61,7 +61,7 @@ def answer(
 def tokens_read(classifier: TextClassifier) -> int | None:
     """Tokens of a text that are read at once; None where a text is read whole."""
     predictor = classifier.predictor
-    return predictor.tokens_per_row if isinstance(predictor, NetworkPredictor | FeaturesPredictor) else None
+    return predictor.tokens_per_row if isinstance(predictor, TokenPredictor) else None
 
 
 def _probabilities(
@@ -69,7 +69,7 @@ def _probabilities(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(N, n_labels) and whether each text is longer than a row, (N,) bool."""
     predictor = classifier.predictor
-    if not texts or not isinstance(predictor, NetworkPredictor | FeaturesPredictor):
+    if not texts or not isinstance(predictor, TokenPredictor):
         return classifier.predict_proba(texts), np.zeros(len(texts), dtype=bool)
     length, tokenizer = predictor.tokens_per_row, predictor.tokenizer
     around = len(tokenizer.prefix) + len(tokenizer.suffix)

@@ -20,7 +20,7 @@ from gptcore.product.report import ABSTAIN_STEPS, Abstaining, Calibration, Choic
 from gptcore.recipe import Recipe, Seeds
 from gptcore.result import Epoch, Evaluation, Fit, OnEpoch
 from gptcore.training.fit import fit
-from gptcore.training.predictors import FeaturesPredictor, TfidfPredictor
+from gptcore.training.predictors import Refittable
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ def fit_to_keep(
         ).classifier
     else:
         predictor = first.classifier.predictor
-        assert isinstance(predictor, FeaturesPredictor | TfidfPredictor)
+        assert isinstance(predictor, Refittable)
         refitted = predictor.refit(together.train.texts, together.train.labels)
         kept = replace(first.classifier, predictor=refitted)
     kept = replace(kept, temperature=temperature, threshold=threshold)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -16,33 +15,14 @@ from gptcore.backbones.model_info import read_info
 from gptcore.backbones.weights import load_gpt, random_gpt, weights_fingerprint
 from gptcore.data.rows import Rows
 from gptcore.engine.classifier import Classifier
-from gptcore.engine.engine import Engine, EngineName
-from gptcore.engine.layout import Precision
+from gptcore.engine.engine import Engine
 from gptcore.engine.self_check import check_itself
 from gptcore.engine.trunk import compute_trunk
 from gptcore.recipe import Recipe
-from gptcore.schema import Part
+from gptcore.training.base import Base
 from gptcore.training.fits import check_fit
 from gptcore.training.inputs import Inputs, prepare_inputs
 from gptcore.training.task import Task
-
-
-class Base(Part):
-    """The model that was started from.
-
-    source: where its weights came from; fingerprint: SHA-256 over them; config: its
-    shape, as equal weights with other heads are another model; init_seed: of weights that are random, and of
-    what the method added; engine, precision: that it was trained with; tokenizer: its vocabulary's name and SHA-256.
-    """
-
-    source: str
-    fingerprint: str
-    config: dict[str, Any]
-    init_seed: int
-    engine: EngineName
-    precision: Precision
-    tokenizer: str
-    tokenizer_fingerprint: str
 
 
 @dataclass(frozen=True, eq=False)

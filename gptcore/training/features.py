@@ -9,7 +9,7 @@ from gptcore.training.build import start, through_frozen
 from gptcore.training.logistic import fit_features
 from gptcore.training.loop import Labelled
 from gptcore.training.network import verify
-from gptcore.training.predictors import FeaturesPredictor
+from gptcore.training.network_predictors import FeaturesPredictor
 from gptcore.training.small_mlp import fit_mlp
 from gptcore.training.task import Task
 
@@ -32,7 +32,7 @@ def fit(task: Task) -> Fit:
     with task.phases("evaluate"):
         found = [fitted.evaluate(x, split.labels) for x, split in zip(features, splits, strict=True)]
     predictor = FeaturesPredictor(
-        begun.classifier, checkpoint_tokenizer(task.recipe.model), fitted, begun.inputs.length
+        checkpoint_tokenizer(task.recipe.model), begun.inputs.length, begun.classifier, fitted
     )
     return Fit(
         recipe=task.recipe,

@@ -1,24 +1,35 @@
-"""From recipe and dataset to a fitted classifier: the one entry point that the harness and users call."""
+"""From recipe and dataset to a fitted classifier: the one entry point that the harness and users call.
+
+Loads torch only for a recipe that computes a network.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
-
-import torch
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
 
 from gptcore.data.datasets import Dataset
 from gptcore.data.subset import with_train_size
-from gptcore.engine.engine import Engine
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe, Seeds
 from gptcore.result import Fit, OnEpoch
 from gptcore.threads import warn_if_threads_spin
-from gptcore.training import features, network, tfidf
 from gptcore.training.class_weight import check_class_weight
 from gptcore.training.task import Task, Trainer
 from gptcore.training.timing import PeakMemory, Phases
 
-TRAINERS: dict[str, Trainer] = {"network": network.fit, "features": features.fit, "tfidf": tfidf.fit}
+if TYPE_CHECKING:
+    import torch
+
+    from gptcore.engine.engine import Engine
+
+# Each is loaded when a recipe asks for it.
+TRAINERS = {
+    "network": "gptcore.training.network",
+    "features": "gptcore.training.features",
+    "tfidf": "gptcore.training.tfidf",
+}
 
 
 def fit(
@@ -47,14 +58,21 @@ def fit(
     data = with_train_size(data, recipe.train_size)
     check_class_weight(recipe, data)
     seeds = seed if isinstance(seed, Seeds) else Seeds(init=seed, order=seed)
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    trainer = cast(Trainer, import_module(TRAINERS[recipe.trainer]))
+    where = None if recipe.backbone is None else _device(device)
     phases = Phases(where)
     with PeakMemory(where) as memory:
-        task = Task(recipe, data, seeds, engine or Engine(), phases, on_epoch, verify)
-        found = TRAINERS[recipe.trainer](task)
+        task = Task(recipe, data, seeds, engine, phases, on_epoch, verify)
+        found = trainer.fit(task)
     return replace(
         found,
         phases=phases.finish(),
         process_mem_bytes=memory.peak_bytes,
         added_mem_bytes=memory.added_bytes,
     )
+
+
+def _device(asked: str | torch.device | None) -> torch.device:
+    from gptcore.engine.device import chosen_device
+
+    return chosen_device(asked)

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from gptcore.result import Evaluation
 from gptcore.training.class_weight import ClassWeight, text_weights
@@ -49,19 +47,19 @@ class LogisticFit:
         return np.asarray(self.pipeline.predict_proba(inputs))
 
     @property
-    def no_probabilities(self) -> np.ndarray:
-        """Those of no inputs."""
-        return np.empty((0, len(self.pipeline[-1].classes_)))
+    def n_classes(self) -> int:
+        """Columns of `probabilities`."""
+        return len(self.pipeline[-1].classes_)
 
-    def learned(self) -> dict[str, Tensor]:
-        """What was fitted, as float64 tensors by name."""
+    def learned(self) -> dict[str, np.ndarray]:
+        """What was fitted, as float64 arrays by name."""
         first, model = self.pipeline[0], self.pipeline[-1]
         found = {"coefficients": model.coef_, "intercepts": model.intercept_}
         if hasattr(first, "scale_"):
             found |= {"mean": first.mean_, "scale": first.scale_}
         else:
             found |= {f"idf.{name}": part.idf_ for name, part in parts_of(first).items()}
-        return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in found.items()}
+        return {name: np.ascontiguousarray(array) for name, array in found.items()}
 
     def details(self) -> dict[str, Any]:
         """What else there is to know, as JSON values."""
@@ -77,16 +75,15 @@ class LogisticFit:
         return found
 
     @classmethod
-    def restore(cls, learned: Mapping[str, Tensor], details: Mapping[str, Any]) -> LogisticFit:
+    def restore(cls, learned: Mapping[str, np.ndarray], details: Mapping[str, Any]) -> LogisticFit:
         """Build it again from what `learned` and `details` gave. Raises KeyError or ValueError."""
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
 
-        arrays = {name: tensor.numpy() for name, tensor in learned.items()}
         counts = details.get("counts")
-        first = _restored_scaler(arrays) if counts is None else _restored_counts(arrays, counts)
+        first = _restored_scaler(learned) if counts is None else _restored_counts(learned, counts)
         model = LogisticRegression(C=details["inverse_penalty"], max_iter=2000)
-        model.coef_, model.intercept_ = arrays["coefficients"], arrays["intercepts"]
+        model.coef_, model.intercept_ = learned["coefficients"], learned["intercepts"]
         model.classes_, model.n_features_in_ = np.asarray(details["classes"]), model.coef_.shape[1]
         return cls(make_pipeline(first, model), details["inverse_penalty"])
 

@@ -16,7 +16,7 @@ from gptcore.training.class_weight import text_weights
 from gptcore.training.evaluate import evaluate
 from gptcore.training.inputs import prepare_inputs
 from gptcore.training.loop import Labelled, total_decay, train
-from gptcore.training.predictors import NetworkPredictor
+from gptcore.training.network_predictors import NetworkPredictor
 from gptcore.training.task import Task
 from gptcore.training.tokenizing import tokenizer_of
 
@@ -45,7 +45,7 @@ def fit(task: Task) -> Fit:
         n_done = training.epochs[(training.best_epoch or 0) - 1].step
         used.restore(total_decay(recipe, len(data.train), n_done))
     classifier.layout = task.engine.layout(recipe, classifier.backbone.info)
-    predictor = NetworkPredictor(classifier, tokenizer_of(recipe), begun.inputs.length)
+    predictor = NetworkPredictor(tokenizer_of(recipe), begun.inputs.length, classifier)
     return Fit(
         recipe=recipe,
         seeds=task.seeds,

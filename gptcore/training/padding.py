@@ -14,7 +14,7 @@ from gptcore.recipe import Recipe
 from gptcore.result import Fit, PaddingCheck
 from gptcore.training.evaluate import evaluate
 from gptcore.training.inputs import Inputs, lay_out
-from gptcore.training.predictors import NetworkPredictor
+from gptcore.training.network_predictors import NetworkPredictor
 from gptcore.training.tokenizing import tokenizer_of
 
 Padding = Literal["right", "left", "none"]

@@ -9,8 +9,6 @@ from contextlib import AbstractContextManager
 from statistics import median
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from gptcore.classifier import TextClassifier
 from gptcore.engine.classifier import Classifier
@@ -19,15 +17,8 @@ from gptcore.result import ServingCost
 BUDGET_S = 1.0
 FEWEST_ALONE, MOST_ALONE = 5, 30  # texts
 FEWEST_TOGETHER, MOST_TOGETHER = 8, 256
-# safetensors has the tensors of these types first, each type in the order of the names
-_TYPES = {
-    torch.int64: "I64",
-    torch.float64: "F64",
-    torch.float32: "F32",
-    torch.int32: "I32",
-    torch.bfloat16: "BF16",
-    torch.float16: "F16",
-}
+# safetensors has the arrays of these types first, each type in the order of the names
+_TYPES = {"int64": "I64", "float64": "F64", "float32": "F32", "int32": "I32", "float16": "F16"}
 
 
 def serving_cost(classifier: TextClassifier, texts: Sequence[str], budget_s: float = BUDGET_S) -> ServingCost:
@@ -60,15 +51,15 @@ def serving_cost(classifier: TextClassifier, texts: Sequence[str], budget_s: flo
     )
 
 
-def tensor_file_bytes(tensors: Mapping[str, Tensor]) -> int:
-    """Size of the tensors as a safetensors file: 8 bytes, a header in JSON padded to 8 bytes, the values."""
+def tensor_file_bytes(arrays: Mapping[str, np.ndarray]) -> int:
+    """Size of the arrays as a safetensors file: 8 bytes, a header in JSON padded to 8 bytes, the values."""
     order = list(_TYPES)
     header, end = {}, 0
-    for name, tensor in sorted(tensors.items(), key=lambda item: (order.index(item[1].dtype), item[0])):
-        begin, end = end, end + tensor.nbytes
+    for name, array in sorted(arrays.items(), key=lambda item: (order.index(item[1].dtype.name), item[0])):
+        begin, end = end, end + array.nbytes
         header[name] = {
-            "dtype": _TYPES[tensor.dtype],
-            "shape": list(tensor.shape),
+            "dtype": _TYPES[array.dtype.name],
+            "shape": list(array.shape),
             "data_offsets": [begin, end],
         }
     n = len(json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode())

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from gptcore.result import Evaluation
 from gptcore.training.class_weight import ClassWeight, text_weights
@@ -56,13 +54,13 @@ class MlpFit:
         return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
     @property
-    def no_probabilities(self) -> np.ndarray:
-        """Those of no features."""
-        return np.empty((0, len(self.classes)))
+    def n_classes(self) -> int:
+        """Columns of `probabilities`."""
+        return len(self.classes)
 
-    def learned(self) -> dict[str, Tensor]:
-        """What was fitted, as float64 tensors by name."""
-        return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in self.arrays.items()}
+    def learned(self) -> dict[str, np.ndarray]:
+        """What was fitted, as float64 arrays by name."""
+        return {name: np.ascontiguousarray(array) for name, array in self.arrays.items()}
 
     def details(self) -> dict[str, Any]:
         """What else there is to know, as JSON values."""
@@ -72,10 +70,9 @@ class MlpFit:
         }
 
     @classmethod
-    def restore(cls, learned: Mapping[str, Tensor], details: Mapping[str, Any]) -> MlpFit:
+    def restore(cls, learned: Mapping[str, np.ndarray], details: Mapping[str, Any]) -> MlpFit:
         """Build it again from what `learned` and `details` gave. Raises KeyError."""
-        arrays = {name: tensor.numpy() for name, tensor in learned.items()}
-        return cls(arrays, np.asarray(details["classes"]), **details["mlp"])
+        return cls(dict(learned), np.asarray(details["classes"]), **details["mlp"])
 
     @property
     def n_params(self) -> int:

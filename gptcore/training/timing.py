@@ -1,4 +1,7 @@
-"""Where the time goes: named phases on a monotonic clock that add up, and the peak of memory."""
+"""Where the time goes: named phases on a monotonic clock that add up, and the peak of memory.
+
+A device of None is one that needs no torch, which this module imports for a GPU only.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 import psutil
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 SAMPLE_EVERY_S = 0.02
 
@@ -18,8 +23,8 @@ SAMPLE_EVERY_S = 0.02
 class Phases:
     """Seconds by name. Phases do not nest; `other` is what none of them covers, so that all add up to total."""
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
+    def __init__(self, device: torch.device | None) -> None:
+        self.device, self._cuda = device, _cuda(device)
         self.seconds: dict[str, float] = {}
         self._began = time.perf_counter()
 
@@ -40,8 +45,8 @@ class Phases:
         return self.seconds | {"other": max(0.0, total - sum(self.seconds.values()))}
 
     def _synchronise(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
+        if self._cuda:
+            self._cuda.synchronize(self.device)
 
 
 class PeakMemory:
@@ -51,16 +56,16 @@ class PeakMemory:
     the start of the block: what the block itself needs, but for memory that lay free in the process.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
+    def __init__(self, device: torch.device | None) -> None:
+        self.device, self._cuda = device, _cuda(device)
         self.peak_bytes = self._start_bytes = 0
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
 
     def __enter__(self) -> Self:
-        if self.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self.device)
-            self._start_bytes = torch.cuda.memory_allocated(self.device)
+        if self._cuda:
+            self._cuda.reset_peak_memory_stats(self.device)
+            self._start_bytes = self._cuda.memory_allocated(self.device)
         else:
             self._start_bytes = psutil.Process().memory_info().rss
             self._thread.start()
@@ -74,8 +79,8 @@ class PeakMemory:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.device.type == "cuda":
-            self.peak_bytes = torch.cuda.max_memory_allocated(self.device)
+        if self._cuda:
+            self.peak_bytes = self._cuda.max_memory_allocated(self.device)
         else:
             self._done.set()
             self._thread.join()
@@ -86,3 +91,12 @@ class PeakMemory:
             self.peak_bytes = max(self.peak_bytes, process.memory_info().rss)
             if self._done.wait(SAMPLE_EVERY_S):
                 return
+
+
+def _cuda(device: torch.device | None) -> Any:
+    """torch.cuda for a GPU, None for anything else."""
+    if device is None or device.type != "cuda":
+        return None
+    import torch
+
+    return torch.cuda

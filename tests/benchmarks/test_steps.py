@@ -16,7 +16,8 @@ from gptcore.backbones.weights import random_gpt
 from gptcore.data.rows import Rows, pad
 from gptcore.data.tokenizer import load_tokenizer
 from gptcore.engine.classifier import Classifier
-from gptcore.engine.engine import Engine, EngineName
+from gptcore.engine.engine import Engine
+from gptcore.engine.layout import EngineName
 from gptcore.engine.trunk import compute_trunk
 from gptcore.methods.spelling import Train
 from gptcore.recipe import Position, Recipe

@@ -10,7 +10,8 @@ import torch
 from gptcore.backbones.gpt import GPT
 from gptcore.data.rows import Side, pad
 from gptcore.engine.classifier import Classifier
-from gptcore.engine.engine import Engine, EngineName
+from gptcore.engine.engine import Engine
+from gptcore.engine.layout import EngineName
 from gptcore.recipe import Recipe
 from gptcore.training.build import build_classifier
 from gptcore.training.loop import Labelled

@@ -11,7 +11,8 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from gptcore.backbones.gpt2_config import ACTIVATIONS, read_config
 from gptcore.backbones.weights import load_gpt, save_gpt
 from gptcore.data.rows import pad
-from gptcore.engine.engine import Engine, EngineName
+from gptcore.engine.engine import Engine
+from gptcore.engine.layout import EngineName
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
 from gptcore.training.build import build_backbone, build_classifier

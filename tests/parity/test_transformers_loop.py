@@ -14,8 +14,9 @@ from gptcore.backbones.hf_config import parse_hf_config
 from gptcore.backbones.huggingface import HFBackbone
 from gptcore.data.rows import pad
 from gptcore.engine.classifier import Classifier
-from gptcore.engine.engine import Engine, EngineName
+from gptcore.engine.engine import Engine
 from gptcore.engine.head import MlpHead
+from gptcore.engine.layout import EngineName
 from gptcore.errors import UserError
 from gptcore.methods.lora_layers import lora_layers
 from gptcore.recipe import Recipe

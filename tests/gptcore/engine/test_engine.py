@@ -33,7 +33,8 @@ from gptcore.training.build import build_backbone, build_classifier
 from gptcore.training.evaluate import evaluate
 from gptcore.training.fit import fit
 from gptcore.training.inputs import prepare_inputs
-from gptcore.training.predictors import FeaturesPredictor, NetworkPredictor, TfidfPredictor
+from gptcore.training.network_predictors import FeaturesPredictor, NetworkPredictor
+from gptcore.training.predictors import TfidfPredictor
 from tests.gptcore.conftest import in_float64
 
 TOY = {"d_model": 16, "n_layer": 3, "n_head": 2, "context": 24, "vocab_size": 31}

@@ -17,7 +17,8 @@ from gptcore.recipe import Recipe, Seeds
 from gptcore.result import Fit
 from gptcore.training.build import build_backbone
 from gptcore.training.fit import fit
-from gptcore.training.predictors import FeaturesPredictor, NetworkPredictor, TfidfPredictor
+from gptcore.training.network_predictors import FeaturesPredictor, NetworkPredictor
+from gptcore.training.predictors import TfidfPredictor
 
 CONFIG = ModelConfig(d_model=8, n_layer=2, n_head=2, context=16, vocab_size=8192, tokenizer="embedded")
 WORDS = [["win", "prize", "now", "free", "call"], ["see", "you", "at", "home", "now"]]

@@ -14,7 +14,8 @@ from gptcore.backbones.weights import hf_config
 from gptcore.data import rows as batching
 from gptcore.data.datasets import Dataset, Split, load_dataset
 from gptcore.engine.attention import Packing
-from gptcore.engine.engine import Engine, EngineName
+from gptcore.engine.engine import Engine
+from gptcore.engine.layout import EngineName
 from gptcore.recipe import Recipe
 from gptcore.result import CutTexts, Fit
 from gptcore.training import probe as module

@@ -1,0 +1,151 @@
+"""Predictors with a network; and how they are built again from what was kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from gptcore.backbones.weights import weights_fingerprint
+from gptcore.data.rows import Rows
+from gptcore.data.tokenizer import Tokenizer
+from gptcore.engine.classifier import Classifier
+from gptcore.engine.engine import Engine
+from gptcore.errors import UserError
+from gptcore.recipe import Recipe
+from gptcore.training.base import Base
+from gptcore.training.build import build_backbone, build_classifier
+from gptcore.training.evaluate import predict_logits, softmax64
+from gptcore.training.inputs import rows_of_sequences
+from gptcore.training.logistic import LogisticFit
+from gptcore.training.predictors import TokenPredictor
+from gptcore.training.small_mlp import MlpFit
+from gptcore.training.tokenizing import tokenizer_of
+
+Learned = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkPredictor(TokenPredictor):
+    """A trained network."""
+
+    network: Classifier
+
+    @property
+    def n_classes(self) -> int:
+        """See `TokenPredictor`."""
+        return self.network.n_classes
+
+    def of_sequences(self, sequences: Sequence[Sequence[int]]) -> np.ndarray:
+        """See `TokenPredictor`."""
+        return softmax64(predict_logits(self.network, _rows(self, sequences)))
+
+    def learned(self) -> dict[str, np.ndarray]:
+        """The parameters that learn."""
+        named = self.network.named_parameters()
+        return {name: p.detach().cpu().contiguous().numpy() for name, p in named if p.requires_grad}
+
+    def details(self) -> dict[str, Any]:
+        """Nothing but the rows' length."""
+        return {"tokens_per_row": self.tokens_per_row}
+
+    @classmethod
+    def restore(
+        cls, network: Classifier, tokenizer: Tokenizer, learned: Learned, details: Mapping[str, Any]
+    ) -> NetworkPredictor:
+        """Put what was learned into a network before its first step. Raises UserError where it does not fit."""
+        expected = {name: p for name, p in network.named_parameters() if p.requires_grad}
+        if odd := sorted(expected.keys() ^ learned.keys()):
+            raise UserError(f"the file and the model do not have the same parameters: {odd[0]}")
+        with torch.no_grad():
+            for name, parameter in expected.items():
+                if parameter.shape != learned[name].shape:
+                    shapes = f"{learned[name].shape}, expected {tuple(parameter.shape)}"
+                    raise UserError(f"{name} is {shapes}")
+                parameter.copy_(torch.tensor(learned[name]))
+        return cls(tokenizer, int(details["tokens_per_row"]), network.eval())
+
+
+@dataclass(frozen=True, eq=False)
+class FeaturesPredictor(TokenPredictor):
+    """What was fitted on what the head of a frozen network would read."""
+
+    network: Classifier
+    fitted: LogisticFit | MlpFit
+
+    @property
+    def n_classes(self) -> int:
+        """See `TokenPredictor`."""
+        return self.fitted.n_classes
+
+    def of_sequences(self, sequences: Sequence[Sequence[int]]) -> np.ndarray:
+        """See `TokenPredictor`."""
+        return self.fitted.probabilities(self._features(sequences))
+
+    def refit(self, texts: Sequence[str], labels: np.ndarray) -> FeaturesPredictor:
+        """See `Refittable`."""
+        features = [self._features(sequences) for sequences in self.tokenised(texts)]
+        return replace(self, fitted=self.fitted.refit(np.concatenate(features), labels))
+
+    def _features(self, sequences: Sequence[Sequence[int]]) -> np.ndarray:
+        """(N, width)."""
+        return predict_logits(self.network, _rows(self, sequences), head=False).cpu().numpy()
+
+    def learned(self) -> dict[str, np.ndarray]:
+        """Of the scaler and what was fitted."""
+        return self.fitted.learned()
+
+    def details(self) -> dict[str, Any]:
+        """The rows' length, and those of what was fitted."""
+        return {"tokens_per_row": self.tokens_per_row, **self.fitted.details()}
+
+    @classmethod
+    def restore(
+        cls, network: Classifier, tokenizer: Tokenizer, learned: Learned, details: Mapping[str, Any]
+    ) -> FeaturesPredictor:
+        """Build it again, on a network before its first step."""
+        kind = MlpFit if "mlp" in details else LogisticFit
+        return cls(tokenizer, int(details["tokens_per_row"]), network.eval(), kind.restore(learned, details))
+
+
+def restored_predictor(
+    recipe: Recipe,
+    base: Base,
+    n_classes: int,
+    learned: Learned,
+    details: Mapping[str, Any],
+    device: torch.device,
+) -> NetworkPredictor | FeaturesPredictor:
+    """Build a predictor again on the model that it started from, which is loaded from where its recipe says.
+
+    learned, details: what the predictor gave. Raises UserError where that model has other weights, another shape or
+    another vocabulary by now; KeyError, TypeError, ValueError or RuntimeError where the arguments do not match.
+    """
+    backbone, source = build_backbone(recipe, base.init_seed)
+    if weights_fingerprint(backbone) != base.fingerprint:
+        raise UserError(f"the weights of {source} are not those that the classifier was trained on")
+    config = json.loads(backbone.info.identity)  # which may have keys by now that were not there then
+    if changed := [name for name, value in base.config.items() if config.get(name) != value]:
+        raise UserError(
+            f"{changed[0]} of {source} is {config.get(changed[0])!r}; the classifier was trained with "
+            f"{base.config[changed[0]]!r}"
+        )
+    tokenizer = tokenizer_of(recipe)
+    if tokenizer.fingerprint != base.tokenizer_fingerprint:
+        raise UserError(
+            f"the vocabulary {base.tokenizer} is not the one that the classifier was trained with"
+        )
+    engine = Engine(base.engine, base.precision)
+    network = build_classifier(backbone, n_classes, recipe, engine, base.init_seed).to(device)
+    kind = NetworkPredictor if recipe.trainer == "network" else FeaturesPredictor
+    return kind.restore(network, tokenizer, learned, details)
+
+
+def _rows(predictor: NetworkPredictor | FeaturesPredictor, sequences: Sequence[Sequence[int]]) -> Rows:
+    network = predictor.network
+    rows = rows_of_sequences(sequences, predictor.tokens_per_row, network.layout, predictor.tokenizer)
+    return rows.to(network.device)
