@@ -12,7 +12,7 @@ from bench.evidence.metric import ACCURACY, Metric
 from bench.evidence.results import Results, RowResult
 
 P_LUCK = 0.001  # chance that the test texts alone make the seeds of a row look so
-MANY = 1 / 3  # of the rows: in such studies a false word is likelier than 5% (docs/evidence.md)
+MANY = 1 / 3  # of the rows: in such studies a false word is likelier than 5% (docs/error-rates.md)
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def _restless(n: int, luck: float) -> list[float]:
     return [QUIET] + [luck] * n + [QUIET] * (N_ROWS - n)
 
 
-# The lines of the table in docs/evidence.md: what is uncertain.
+# The lines of the table in docs/error-rates.md: what is uncertain.
 TRUTHS = {
     "the texts": Truth(0.02, 0.5, 0.1),
     "both": Truth(0.15, 0.3, 0.3),

@@ -1,4 +1,4 @@
-"""How often verdicts and intervals err where the truth is known: the table of docs/evidence.md."""
+"""How often verdicts and intervals err where the truth is known: the table of docs/error-rates.md."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -103,7 +103,7 @@ def test_verdicts_and_intervals_keep_their_level(
     truth = simulation.TRUTHS[what]
     found = list(studies(simulation, truth, n_seeds, own_splits, 1000))
     wrong, covered, restless = errors_and_coverage(simulation, truth, found)
-    level, least = (0.12, 0.85) if "fails" in what else (0.055, 0.905)  # what docs/evidence.md states
+    level, least = (0.12, 0.85) if "fails" in what else (0.055, 0.905)  # what docs/error-rates.md states
     assert wrong <= level + monte_carlo(level, 1000)
     assert 0.925 - monte_carlo(0.05, 3000) <= covered
     assert restless >= least - monte_carlo(0.1, 3000)

@@ -1,6 +1,6 @@
 """Verdicts on texts with groups: what records say of them, few groups, and how often words are false.
 
-docs/evidence.md has the figures of many more simulated studies.
+docs/error-rates.md has the figures of many more simulated studies.
 """
 
 import importlib.util
@@ -211,7 +211,7 @@ def test_verdicts_and_intervals_keep_their_level(
         group, n_groups, n_tested, size, n_tested < n_groups, seed=0.15 if n_seeds > 2 else 0.0
     )
     found = list(studies(simulated, truth, 400, n_seeds))
-    level = 0.065  # what docs/evidence.md states
+    level = 0.065  # what docs/error-rates.md states
     assert share_wrong(iter(found)) <= level + 3 * np.sqrt(level * (1 - level) / 400)
     held = [one.estimate.interval() for study in found for one in study.values()]
     assert np.mean([one.low <= 0 <= one.high for one in held]) >= 0.93

@@ -1,4 +1,4 @@
-"""How often verdicts by other metrics than accuracy err where the truth is known: their table in docs/evidence.md."""
+"""How often verdicts by other metrics than accuracy err where the truth is known: their table in docs/error-rates.md."""
 
 from types import ModuleType
 from typing import Any
@@ -124,7 +124,7 @@ def test_a_row_that_loses_much_is_called_worse(simulated: Any, metric: Any) -> N
 def test_verdicts_and_intervals_keep_their_level(
     simulated: Any, what: str, metric: Any, n_seeds: int, share: float
 ) -> None:
-    level = 0.12 if "fails" in what else 0.06  # what docs/evidence.md states
+    level = 0.12 if "fails" in what else 0.06  # what docs/error-rates.md states
     wrong, covered = errors_and_coverage(studies(simulated, what, metric, n_seeds, share, True, 300))
     assert wrong <= level + monte_carlo(level, 300)
     assert covered >= 0.925 - monte_carlo(0.05, 900)

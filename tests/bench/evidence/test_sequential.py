@@ -179,7 +179,7 @@ def false_none(simulation: Any, own_splits: bool, n: int) -> float:
     ],
 )
 def test_no_order_and_no_stop_errs_above_the_level(simulation: Any, what: str, own_splits: bool) -> None:
-    level = 0.12 if "fails" in what else 0.055  # what docs/evidence.md states
+    level = 0.12 if "fails" in what else 0.055  # what docs/error-rates.md states
     truth = simulation.TRUTHS[what]
     assert false_words(simulation, truth, own_splits, 400) <= level + monte_carlo(level, 400)
     assert false_words_of_schedule(simulation, truth, own_splits, 200) <= level + monte_carlo(level, 200)
