@@ -1,4 +1,4 @@
-"""How often verdicts by other metrics than accuracy err where the truth is known: their table in docs/error-rates.md."""
+"""How often verdicts by other metrics than accuracy err where the truth is known: table in docs/error-rates.md."""
 
 from types import ModuleType
 from typing import Any
