@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.check.classes import check_classes
 from bench.check.duplicates import check_duplicates, find_copies
@@ -14,6 +14,7 @@ from bench.check.read import read_leniently
 from bench.check.suspects import check_suspects
 from bench.check.texts import check_texts
 from bench.evidence.design import Design
+from bench.records.groups import count_as
 from gptcore.data.options import ReadOptions
 from gptcore.data.splits import TEST_FRACTION
 
@@ -46,14 +47,23 @@ def check(source: str, options: ReadOptions, progress: Callable[[str], None] | N
     findings += check_suspects(sample, firsts)
     order = ("problem", "warning", "note")
     ranked = sorted(findings, key=lambda finding: order.index(finding.level))
-    return Checked(source, len(sample), tuple(ranked), _design(sample))
+    return Checked(source, len(sample), tuple(ranked), _design(sample, options.group_column))
 
 
-def _design(sample: Sample) -> Design | None:
+def _design(sample: Sample, group_column: str | None) -> Design | None:
+    """group_column: of the groups that count together, if any; a split of the rows takes its share of them."""
     counts = Counter(sample.labels)
     if len(counts) < 2:
         return None
-    if n_test := sum(part == "test" for part in sample.parts or ()):
-        return Design(n_test, 1 / n_test, N_COMPARISONS)
-    n_test = sum(max(1, round(n * TEST_FRACTION)) for n in counts.values())
-    return Design(n_test, 1 / len(sample), N_COMPARISONS)
+    tested = [at for at, part in enumerate(sample.parts or ()) if part == "test"]
+    n_test = len(tested) or sum(max(1, round(n * TEST_FRACTION)) for n in counts.values())
+    design = Design(n_test, 1 / (n_test if tested else len(sample)), N_COMPARISONS)
+    if group_column is None or group_column not in sample.groups:
+        return design
+    groups = sample.groups[group_column]
+    counted, share = ([groups[at] for at in tested], 1.0) if tested else (groups, TEST_FRACTION)
+    return replace(
+        design,
+        n_groups=max(1, round(share * len(set(counted)))),
+        groups_count_as=max(1.0, share * count_as(counted)),
+    )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import sqrt
+from dataclasses import dataclass, replace
+from math import inf, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from bench.evidence.holm import ALPHA
 from bench.evidence.metric import ACCURACY, Metric, size_of
 from bench.evidence.variance import varies
+from bench.records.groups import MIN_GROUPS
 
 if TYPE_CHECKING:
     from bench.records.study import Study
@@ -27,14 +28,32 @@ OF_EXAMPLES = 0.2  # share of the variance that lies in the examples and is the 
 
 @dataclass(frozen=True)
 class Design:
-    """n_examples: that a seed's test part counts as; overlap: as in Paired; n_comparisons: rows to be judged;
-    n_groups: of the test part's texts, which are taken for independent: how they vary together shows afterwards."""
+    """What is known of a study before it runs.
+
+    n_examples: that a seed's test part counts as; overlap: as in Paired; n_comparisons: rows to be judged; n_groups: of
+    a seed's test texts, None without groups; groups_count_as: of equal size, infinite without groups; of_examples:
+    see OF_EXAMPLES. How far texts of one group vary together shows only afterwards: here they are independent, and in
+    `all_alike` they all fare alike.
+    """
 
     n_examples: float
     overlap: float
     n_comparisons: int
     metric: Metric = ACCURACY
     n_groups: int | None = None
+    groups_count_as: float = inf
+    of_examples: float = OF_EXAMPLES
+
+    @property
+    def all_alike(self) -> Design:
+        """The same where all texts of a group fare alike, with every seed: the least that it can show."""
+        n = min(self.n_examples, self.groups_count_as)
+        return replace(self, n_examples=n, overlap=self._shared / n, of_examples=1.0)
+
+    @property
+    def can_judge(self) -> bool:
+        """Whether the groups of all seeds can be enough to call any row better or worse; true without groups."""
+        return self.n_groups is None or (self.n_groups > 1 and self.n_groups / self._shared >= MIN_GROUPS)
 
     def visible_difference(self, n_seeds: int) -> float:
         """The smallest difference that a typical row would be called better or worse with (share).
@@ -66,15 +85,25 @@ class Design:
         """Of the first row that Holm's method decides; those after it have it easier."""
         return ALPHA / max(1, self.n_comparisons)
 
+    def groups_of(self, n_seeds: int) -> float:
+        """Groups of equal size that those of so many seeds are worth, some of which several seeds share (Kish)."""
+        return self.groups_count_as * n_seeds / (1 + (n_seeds - 1) * self._shared)
+
+    @property
+    def _shared(self) -> float:
+        """Share of a seed's examples that another seed has as well."""
+        return self.overlap * self.n_examples
+
     def _variance(self, n_seeds: int) -> float:
         """Of a mean difference, for each unit of the share of predictions that differ."""
-        of_examples = OF_EXAMPLES * self.overlap
+        of_examples = self.of_examples * self.overlap
         return OVERDISPERSION * (1 / self.n_examples - of_examples) / n_seeds + of_examples
 
     def _distance(self, n_seeds: int, tail: float, power: float) -> float:
         from scipy.special import stdtrit
 
-        dof = 2 * (n_seeds - 1)  # the other comparisons count for as much as the seeds
+        of_seeds = 2 * (n_seeds - 1)  # the other comparisons count for as much as the seeds
+        dof = max(1.0, min(of_seeds, self.groups_of(n_seeds) - 1))
         return float(stdtrit(dof, 1 - tail) + stdtrit(dof, power))
 
 
@@ -97,4 +126,5 @@ def design_of(study: Study, metric: Metric = ACCURACY) -> Design:
         n_comparisons=sum(len(pair) == 2 for pair in compared),
         metric=metric,
         n_groups=data.n_test_groups,
+        groups_count_as=data.test_groups_count_as or data.n_test_groups or inf,
     )

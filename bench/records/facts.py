@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from bench.records.groups import MIN_GROUPS
+from bench.records.groups import MIN_GROUPS, count_as
 from bench.records.record import DatasetFacts
 from gptcore.data.datasets import Dataset
 from gptcore.wording import pluralise
@@ -30,6 +30,7 @@ def dataset_facts(data: Dataset) -> DatasetFacts:
         limit=None if data.source is None else data.source.limit,
         splits="kfold" if data.source is not None and data.source.folds else "random",
         n_test_groups=_n_test_groups(data),
+        test_groups_count_as=None if data.test_groups is None else round(count_as(data.test_groups), 4),
     )
 
 

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 MIN_GROUPS = 5  # of the test texts of all seeds: fewer say next to nothing of other groups
-FIELDS = frozenset({"groups", "n_test_groups"})  # of the parts of a record; null in all other data
+FIELDS = frozenset(
+    {"groups", "n_test_groups", "test_groups_count_as"}
+)  # of the parts of a record; null in all other data
 
 
 def are_enough(n_groups: int | None) -> bool:
     """Whether so many groups say anything of others; true without groups."""
     return n_groups is None or n_groups >= MIN_GROUPS
+
+
+def count_as(groups: Iterable[Hashable]) -> float:
+    """Groups of equal size that those of the texts are worth (Kish 1965). groups: (N,) of each text."""
+    sizes = Counter(groups).values()
+    return sum(sizes) ** 2 / sum(size**2 for size in sizes)
 
 
 def without_groups(content: dict[str, Any]) -> dict[str, Any]:

@@ -47,6 +47,11 @@ class DatasetFacts(Part):
         default="random", description="kfold: five split seeds in a row test every text once"
     )
     n_test_groups: int | None = Field(default=None, ge=1, description="groups of the test texts, if any")
+    test_groups_count_as: float | None = Field(
+        default=None,
+        ge=1,
+        description="groups of equal size that they are worth (Kish); null in older records",
+    )
 
     @model_validator(mode="after")
     def _counts_fit(self) -> Self:

@@ -9,6 +9,7 @@ from bench.evidence.metric import ACCURACY
 from bench.evidence.outlook import Needs, Outlook
 from bench.evidence.results import Results
 from bench.evidence.verdicts import Verdict
+from bench.records.groups import MIN_GROUPS
 from bench.report.tables import section
 from bench.report.text import MISSING, escape, join, percent
 from bench.report.units import Unit, unit_of
@@ -26,6 +27,11 @@ _HOW_TO_READ = """\
 interval (flat prior), unadjusted: they are not verdicts. *Not ruled out*: the largest loss and gain, for all open \
 rows together. *Needed to decide* is an order of magnitude: the median over the likely differences, with a power of \
 {power:.0%} for each, and the total standalone time of the missing runs."""
+
+_BY_GROUP = (
+    "The first figure of a range, and those of no difference, hold where texts of one group are independent of each "
+    "other; the second where all of them fare alike, with every seed. Which is closer shows only after the runs."
+)
 
 
 def open_section(results: Results, verdicts: dict[str, Verdict]) -> list[str]:
@@ -100,10 +106,13 @@ def margin_note(results: Results) -> str:
 def design_note(design: Design, n_seeds: int | None = None) -> str:
     """The differences that a study of this size can be expected to detect; n_seeds: its seeds, if known.
 
-    Empty for a metric of which that is not known.
+    Empty for a metric of which that is not known. With groups a range: it shows only afterwards how far texts of one
+    group fare alike.
     """
     if not design.is_forecast:
         return ""
+    if not design.can_judge:
+        return f"No row can be called better or worse: fewer than {MIN_GROUPS} groups (--group-column)."
     counts = (
         sorted({*FORECAST_SEEDS, n_seeds}) if n_seeds and n_seeds >= FORECAST_SEEDS[0] else FORECAST_SEEDS
     )
@@ -112,16 +121,18 @@ def design_note(design: Design, n_seeds: int | None = None) -> str:
     if design.metric.weighs_classes:
         texts = f"test parts that count as {design.n_examples:,.0f} texts, with every class as large as the smallest"
     if design.n_groups is not None:
-        texts += f" of {pluralise(design.n_groups, 'group')}, taken for independent: at best"
+        texts += f" of {pluralise(design.n_groups, 'group')}"
+    ends = [design] if design.n_groups is None else [design, design.all_alike]
     parts = [
-        f"{n} seeds: better or worse from {percent(design.visible_difference(n), 1)} points, "
+        f"{n} seeds: better or worse from {' to '.join(percent(one.visible_difference(n), 1) for one in ends)} points, "
         f"no difference within {percent(design.visible_margin(n), 1)}"
         for n in counts
     ]
-    return (
+    note = (
         f"Differences {in_metric}that this design can detect for a typical row with a power of {POWER:.0%} "
         f"({design.n_comparisons} comparisons, {texts}): {'; '.join(parts)}."
     )
+    return note if design.n_groups is None else f"{note} {_BY_GROUP}"
 
 
 def _duration(minutes: float) -> str:

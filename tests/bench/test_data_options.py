@@ -124,7 +124,8 @@ def test_a_study_of_few_groups_says_that_they_give_no_verdicts(tmp_path: Path) -
         rows = (f"text {i},{'ab'[i % 2]},u{i % users}" for i in range(120))
         path.write_text("\n".join(["text,label,user", *rows]))
         study = open_study(request(path, tmp_path / f"{users}-{group_column}", group_column=group_column))
-        assert (study.study.dataset.n_test_groups is None) == (group_column is None)
+        facts = study.study.dataset
+        assert (facts.n_test_groups is None) == (facts.test_groups_count_as is None) == (group_column is None)
         return [warning for warning in study.study.warnings if "--group-column" in warning]
 
     (few,) = warnings(15)

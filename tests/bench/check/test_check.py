@@ -116,6 +116,13 @@ def test_groups_of_a_test_file_and_without_parts(tmp_path) -> None:
     assert "1 of 2 test rows" in finding.title
     named = found(path, "40 groups in 'user', 40 of them in several rows", ReadOptions(group_column="user"))
     assert named.level == "note"
+    design = check(str(path), ReadOptions(group_column="user")).design
+    assert design is not None
+    assert (design.n_groups, design.groups_count_as) == (8, pytest.approx(8))  # a fifth of 40
+    given = check(str(path), ReadOptions(test=test, group_column="user")).design
+    assert given is not None
+    assert (given.n_groups, given.groups_count_as) == (2, 2)
+    assert not given.can_judge
     glued = write(
         tmp_path / "glued.csv",
         [*rows, *(("ok", "ham", f"u{i}") for i in range(26))],

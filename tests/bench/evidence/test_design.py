@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
+from bench.evidence.clusters import Clusters
 from bench.evidence.decide import decide
 from bench.evidence.design import Design, design_of
+from bench.records.groups import count_as
 from bench.records.study import Row, Study
 from gptcore.recipe import Recipe, Seeds
+from tests.bench.evidence.simulate_groups import Truth, compare, simulate
 
 POOL = 1494
 
@@ -50,6 +53,64 @@ def test_the_design_of_a_study(toy_study: Callable[..., Study]) -> None:
     assert found.overlap == 1 / (data.n_train + data.n_validation + data.n_test)
     fixed = study.model_copy(update={"seeds": [Seeds(init=i) for i in range(3)]})
     assert design_of(fixed).overlap == 1 / data.n_test
+
+
+def test_groups_count_as_those_of_the_verdicts() -> None:
+    random = np.random.default_rng(0)
+    group_of = np.repeat(np.arange(200), random.integers(1, 6, 200))
+    one = group_of[group_of < 40]
+    assert count_as(one.tolist()) == pytest.approx(Clusters.of([one]).counts_as)
+
+    def draw() -> np.ndarray:
+        return group_of[np.isin(group_of, random.choice(200, 40, replace=False))]
+
+    each = float(np.mean([count_as(draw().tolist()) for _ in range(50)]))
+    design = Design(120, 0.2 / 120, 5, n_groups=40, groups_count_as=each)
+    for n_seeds in (1, 3, 10):
+        found = np.mean([Clusters.of([draw() for _ in range(n_seeds)]).counts_as for _ in range(50)])
+        assert design.groups_of(n_seeds) == pytest.approx(found, rel=0.05)
+
+
+def test_groups_leave_a_range() -> None:
+    texts = Design(300, 1 / 300, 5)
+    many = Design(300, 1 / 300, 5, n_groups=60, groups_count_as=60)
+    assert many.visible_difference(5) == texts.visible_difference(5)  # at best
+    unequal = Design(300, 1 / 300, 5, n_groups=60, groups_count_as=30)
+    ends = [one.all_alike.visible_difference(5) for one in (many, unequal)]
+    assert texts.visible_difference(5) < ends[0] < ends[1]
+    few = Design(300, 1 / 300, 5, n_groups=5, groups_count_as=5)
+    assert few.visible_difference(5) > texts.visible_difference(
+        5
+    )  # never more degrees of freedom than theirs
+    assert few.can_judge
+    assert not Design(300, 1 / 300, 5, n_groups=4, groups_count_as=4).can_judge
+    assert Design(300, 0.2 / 300, 5, n_groups=4, groups_count_as=4).can_judge  # other seeds have others
+    assert not Design(300, 0.1 / 300, 5, n_groups=1, groups_count_as=1).can_judge
+
+
+@pytest.mark.parametrize("own_splits", [False, True])
+def test_simulated_studies_of_groups_lie_within_the_range(own_splits: bool) -> None:
+    """At its lower end where groups do not matter, and above it where rows are lucky by group."""
+    n_seeds, size, tested = 5, 5, 60
+    n_groups = 300 if own_splits else tested
+    design = Design(tested * size, 1 / (n_groups * size), 6, n_groups=tested, groups_count_as=tested)
+    like = Truth(0.0, n_groups, tested, size, own_splits, seed=0.08, liking=0.12, noise=0.2, accuracy=0.95)
+
+    def worse(truth: Truth, difference: float) -> float:
+        """Share of rows that are called worse, all of which lose so much."""
+        random = np.random.default_rng(1)
+        parts = (truth.liking, truth.noise, truth.seed, truth.group)
+        spread = float(np.sqrt(1 + sum(each**2 for each in parts)))
+        shift = spread * float(ndtri(truth.accuracy - difference) - ndtri(truth.accuracy))
+        studies = (simulate(random, replace(truth, shift=shift), 6, n_seeds) for _ in range(4))
+        found = [one for made in studies for one in decide(compare(*made), 0.05).values()]
+        return float(np.mean([one.call == "worse" for one in found]))
+
+    at_best, at_worst = design.visible_difference(n_seeds), design.all_alike.visible_difference(n_seeds)
+    assert worse(like, at_best) >= 0.7
+    lucky = replace(like, group=0.8)
+    assert worse(lucky, at_best) <= 0.5
+    assert worse(lucky, at_worst) >= 0.8
 
 
 @pytest.mark.slow

@@ -56,12 +56,13 @@ def test_saving_twice_replaces_and_gives_the_same_bytes(tmp_path: Path, toy_reco
 
 def test_groups_are_in_records_of_data_with_groups_alone(tmp_path: Path, full_record: Record) -> None:
     assert "groups" not in store.save_record(tmp_path, full_record).read_text()
-    facts = full_record.dataset.model_copy(update={"n_test_groups": 2})
+    facts = full_record.dataset.model_copy(update={"n_test_groups": 2, "test_groups_count_as": 1.8})
     test = PREDICTIONS.model_copy(update={"groups": [4, 0]})
     grouped = full_record.model_copy(update={"test": test, "dataset": facts})
     text = store.save_record(tmp_path, grouped).read_text()
     assert '  "groups": [4, 0]' in text
     assert '  "n_test_groups": 2' in text
+    assert '  "test_groups_count_as": 1.8' in text
     assert store.find_record(tmp_path, grouped.run_id) == grouped
     with pytest.raises(ValueError, match="groups must be those of the labels"):
         Predictions.model_validate(test.model_dump() | {"groups": [1]})

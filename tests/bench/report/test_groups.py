@@ -38,7 +38,8 @@ def test_a_report_says_how_groups_count(study: Study, records: list[Record], tmp
     assert any(one.call == "worse" for one in judge(results).values())
     text = render(results)
     assert "**Test texts of one group count together (--group-column; 30 groups in the test parts)" in text
-    assert "300 test texts per seed of 30 groups, taken for independent: at best" in text
+    assert "300 test texts per seed of 30 groups): 3 seeds: better or worse from" in text
+    assert text.count("hold where texts of one group are independent of each other") == 1
     write_html(tmp_path / "report.html", results)
     assert (
         "Test texts of one group count together (--group-column; 30 groups"
