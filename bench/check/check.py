@@ -51,7 +51,7 @@ def check(source: str, options: ReadOptions, progress: Callable[[str], None] | N
 
 
 def _design(sample: Sample, group_column: str | None) -> Design | None:
-    """group_column: of the groups that count together, if any; a split of the rows takes its share of them."""
+    """group_column: of the groups that count together, if any, of which a split tests its share of those that fit."""
     counts = Counter(sample.labels)
     if len(counts) < 2:
         return None
@@ -60,10 +60,12 @@ def _design(sample: Sample, group_column: str | None) -> Design | None:
     design = Design(n_test, 1 / (n_test if tested else len(sample)), N_COMPARISONS)
     if group_column is None or group_column not in sample.groups:
         return design
-    groups = sample.groups[group_column]
-    counted, share = ([groups[at] for at in tested], 1.0) if tested else (groups, TEST_FRACTION)
+    groups = [sample.groups[group_column][at] for at in tested or range(len(sample))]
+    sizes = Counter(groups)
+    fitting = [group for group in groups if sizes[group] <= n_test] or groups[:1]
+    share = min(1.0, n_test / len(fitting))
     return replace(
         design,
-        n_groups=max(1, round(share * len(set(counted)))),
-        groups_count_as=max(1.0, share * count_as(counted)),
+        n_groups=max(1, round(share * len(set(fitting)))),
+        groups_count_as=max(1.0, share * count_as(fitting)),
     )

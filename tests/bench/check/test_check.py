@@ -123,6 +123,13 @@ def test_groups_of_a_test_file_and_without_parts(tmp_path) -> None:
     assert given is not None
     assert (given.n_groups, given.groups_count_as) == (2, 2)
     assert not given.can_judge
+    one = [*rows, *((f"mine {i}", "ham", "me") for i in range(100))]  # more than the test part has room for
+    most = check(
+        str(write(tmp_path / "one.csv", one, ("text", "label", "user"))), ReadOptions(group_column="user")
+    )
+    assert most.design is not None
+    assert (most.design.n_examples, most.design.n_groups) == (44, 15)
+    assert most.design.groups_count_as == pytest.approx(40 * 44 / 120)
     glued = write(
         tmp_path / "glued.csv",
         [*rows, *(("ok", "ham", f"u{i}") for i in range(26))],
