@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from multiprocessing import connection as connections
+from multiprocessing import resource_tracker
 from typing import Any
 
 from bench.records.record import Environment, Record
@@ -26,6 +27,9 @@ from gptcore.result import Epoch, OnEpoch
 from gptcore.training.distributed import death_of
 
 PROBE_LIMIT_S = 600.0  # a recipe whose probe takes longer is not forecast
+# Signals that Ctrl-C and the end of a batch job send to all processes at once: the worker leaves the answer to whoever
+# supervises it, else its run would be recorded as crashed.
+OF_ALL = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR2}
 _START_TRIES = 3
 _TRACEBACK_S = 0.5  # how long a worker that hangs has to say where
 _EXIT_S = 10.0  # how long a worker whose connection has closed has to be gone
@@ -168,8 +172,8 @@ class _Worker:
         # A daemon may not start processes; a worker that does ends with its connection all the same.
         daemon = spec.nproc == 1
         self.process = context.Process(target=work, args=(spec, far_end, output), daemon=daemon)
-        # Ctrl-C reaches every process of a terminal; the worker leaves the answer to the supervisor.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        resource_tracker.ensure_running()  # as it is started it would take the next line back
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, OF_ALL)
         try:
             self.process.start()
         finally:

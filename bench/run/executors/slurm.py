@@ -64,10 +64,15 @@ class Slurm:
         require("submitit", "--executor slurm", "slurm")
         self.settings = parse_settings(settings)
         self.cluster = cluster
-        if cluster == "slurm" and shutil.which("sbatch") is None:
+        if cluster != "slurm":
+            return
+        if shutil.which("sbatch") is None:
             raise UserError(
                 "--executor slurm: there is no sbatch on this machine: start from one that has it"
             )
+        from bench.run.executors.slurm_queue import ask_the_queue
+
+        ask_the_queue()
 
     def __enter__(self) -> Self:
         return self

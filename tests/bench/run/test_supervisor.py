@@ -246,11 +246,12 @@ def test_a_blocked_run_is_skipped_with_its_reason(supervisor: Supervisor) -> Non
     assert not supervisor.was_killed
 
 
-def test_ctrl_c_does_not_reach_the_worker(supervisor: Supervisor) -> None:
-    """A terminal sends it to both; the supervisor answers it."""
+def test_signals_that_reach_all_processes_do_not_stop_the_worker(supervisor: Supervisor) -> None:
+    """A terminal sends Ctrl-C to both, Slurm what ends a job; the supervisor's process answers."""
     run_well(supervisor)
-    worker().send_signal(signal.SIGINT)
     process = worker()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
+        process.send_signal(number)
     run_well(supervisor)
     assert worker() == process
 

@@ -8,9 +8,10 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
@@ -30,6 +31,8 @@ from gptcore.locks import is_held
 from gptcore.recipe import Recipe, Seeds
 from gptcore.result import Epoch
 from gptcore.training.distributed import KILLED
+from tests.bench.run.executors.heard import Heard
+from tests.bench.run.executors.loopback_slurm import loopback_slurm
 
 HEAD = Recipe(model="nano", epochs=1, train="last_layer", lr=1e-3)
 BLOCK = HEAD.model_copy(update={"train": "last_block"})
@@ -37,6 +40,9 @@ TFIDF = Recipe(model="tfidf")
 FAILS = HEAD.model_copy(update={"lr": 1e30, "epochs": 9})
 LONG = HEAD.model_copy(update={"epochs": 10**6})  # ends only if it is stopped
 MISSING = HEAD.model_copy(update={"model": f"{os.sep}nowhere"})
+
+
+SETTINGS = ["timeout_min=10", "array_parallelism=2"]  # of Slurm
 
 
 def ray_here() -> Site:
@@ -51,12 +57,27 @@ def slurm_here() -> Site:
     pytest.importorskip("submitit", reason="the extra [slurm] is not installed")
     from bench.run.executors.slurm import Slurm
 
-    return Slurm(["timeout_min=10", "array_parallelism=2"], cluster="local")
+    return Slurm(SETTINGS, cluster="local")
 
 
-SITES: dict[str, Callable[[], Site]] = {"local": Here, "ray": ray_here, "slurm": slurm_here}
+@contextmanager
+def slurm_cluster() -> Iterator[Site]:
+    """A real controller and a real node, on loopback."""
+    pytest.importorskip("submitit", reason="the extra [slurm] is not installed")
+    from bench.run.executors.slurm import Slurm
+
+    with TemporaryDirectory() as folder, loopback_slurm(Path(folder)), Slurm(SETTINGS) as site:
+        yield site
+
+
+SITES: dict[str, Callable[[], AbstractContextManager[Site]]] = {
+    "local": Here,
+    "ray": ray_here,
+    "slurm": slurm_here,
+    "slurm-cluster": slurm_cluster,
+}
 OPTIONS = {"local": ["--jobs", "2"], "ray": []}  # of the command line
-_SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("ray", "slurm")]
+_SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("ray", "slurm", "slurm-cluster")]
 EXECUTORS = ["local", *_SLOW]
 
 
@@ -66,32 +87,6 @@ def planned(recipe: Recipe, seed_index: int = 0, state: Any = "todo") -> Planned
 
 
 PLAN = [planned(HEAD), planned(BLOCK), planned(TFIDF), planned(HEAD, 1), planned(BLOCK, 1, "blocked")]
-
-
-class Heard:
-    """A listener that keeps what it hears, and does something at epochs."""
-
-    def __init__(self, at_epoch: Callable[[Epoch], object] = lambda _: None) -> None:
-        self.at_epoch, self.said = at_epoch, list[str]()
-
-    def start(self, run: PlannedRun) -> None:
-        self.said.append(f"start {run.run_id}")
-
-    def epoch(self, run: PlannedRun, epoch: Epoch) -> None:
-        self.said.append(f"epoch {run.run_id}")
-        self.at_epoch(epoch)
-
-    def end(self, run: PlannedRun, record: Record) -> None:
-        self.said.append(f"{record.status} {run.run_id}")
-
-    def retry(self, run: PlannedRun, reason: str) -> None:
-        self.said.append(f"retry {run.run_id}: {reason}")
-
-    def refuse(self, run: PlannedRun, reason: str) -> None:
-        self.said.append(f"refuse {run.run_id}: {reason}")
-
-    def wait(self, runs: Sequence[PlannedRun]) -> None: ...
-    def seed(self, seed_index: int) -> None: ...
 
 
 @pytest.fixture(scope="module")
@@ -197,11 +192,24 @@ def test_a_run_that_takes_too_long_fails(site: Site, spec: SessionSpec, tmp_path
 
 
 def workers(pid: int | None = None) -> list[psutil.Process]:
-    """The processes that compute, wherever below this process, or that one, they were started."""
+    """The processes that compute, wherever below this process, or that one, or by its own Slurm they were started."""
     found = []
-    for process in psutil.Process(pid).children(recursive=True):
+    for process in [*psutil.Process(pid).children(recursive=True), *in_slurm()]:
         with suppress(psutil.Error):
             if "spawn_main" in " ".join(process.cmdline()):
+                found.append(process)
+    return found
+
+
+def in_slurm() -> list[psutil.Process]:
+    """All processes of the jobs of the Slurm that `SLURM_CONF` names; they are children of no test."""
+    if "SLURM_CONF" not in os.environ:
+        return []
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            of = process.environ()
+            if "SLURM_JOB_ID" in of and of.get("SLURM_CONF") == os.environ["SLURM_CONF"]:
                 found.append(process)
     return found
 
@@ -248,7 +256,7 @@ def test_interrupted_it_leaves_whole_records_no_lock_and_no_process(
     there: list[psutil.Process] = []
 
     def interrupt(_epoch: Epoch) -> None:
-        there.extend(workers())
+        there.extend({*workers(), *in_slurm()})
         raise KeyboardInterrupt
 
     with site.open(spec, tmp_path, None) as executor:

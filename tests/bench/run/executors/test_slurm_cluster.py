@@ -1,0 +1,60 @@
+"""What a real Slurm does to jobs, and that no run is lost or recorded as failed by it. One node, on this machine."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.records.store import load_records
+from bench.run.execute import execute
+from bench.run.executors.slurm import Slurm
+from bench.run.worker import SessionSpec
+from bench.study.plan import PlannedRun
+from gptcore.data.datasets import Dataset
+from gptcore.recipe import Recipe, Seeds
+from gptcore.result import Epoch
+from tests.bench.run.executors.heard import Heard
+from tests.bench.run.executors.loopback_slurm import loopback_slurm
+
+pytestmark = [pytest.mark.slow]
+DATA = Dataset.from_texts(
+    [f"{'win a prize' if i % 2 else 'see you'} at {i}" for i in range(40)], ["a", "b"] * 20
+)
+SPEC = SessionSpec(DATA, "fast", "float32", "cpu", jobs=2, threads=1)
+RUN = PlannedRun(("row",), Recipe(model="nano", epochs=500, train="last_layer", lr=1e-3), 0, Seeds(), "todo")
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
+    pytest.importorskip("submitit", reason="the extra [slurm] is not installed")
+    with loopback_slurm(tmp_path_factory.mktemp("slurm")):
+        yield Slurm(["timeout_min=10"])
+
+
+def running() -> list[str]:
+    """The numbers of running jobs."""
+    asked = ["squeue", "--noheader", "--states=RUNNING", "--format=%i"]
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()
+
+
+@pytest.mark.parametrize("command", [["scontrol", "requeue"], ["scancel"]], ids=["preempted", "cancelled"])
+def test_a_run_whose_job_is_taken_away_is_done_by_another(
+    slurm: Slurm, tmp_path: Path, command: list[str]
+) -> None:
+    taken: list[str] = []
+
+    def take_away(_epoch: Epoch) -> None:
+        if not taken:
+            taken.extend(running())
+            subprocess.run([*command, *taken], check=True)
+
+    heard = Heard(take_away)
+    with slurm.open(SPEC, tmp_path, None) as executor:
+        assert execute([RUN], tmp_path, {}, executor, heard) == {RUN.run_id: "done"}
+    assert len(taken) == 1
+    assert {record.status for record in load_records(tmp_path).values()} == {"done"}
+    assert heard.said.count(f"start {RUN.run_id}") == 2
+    lost = [said for said in heard.said if said.startswith("retry")]
+    assert len(lost) == (1 if command == ["scancel"] else 0)
+    assert all("state CANCELLED" in said for said in lost)
