@@ -21,7 +21,7 @@ from bench.commands.run import run
 from bench.commands.show import show
 from bench.commands.speed import speed
 from bench.commands.watch import watch
-from gptcore.commands.main import run_app
+from gptcore.commands.main import Command, run_app
 
 app = typer.Typer(
     add_completion=False,
@@ -49,7 +49,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     doctor: "doctor",
 }
 for command, example in EXAMPLES.items():
-    app.command(example.split()[0], epilog=f"Example: python -m bench {example}")(command)
+    app.command(example.split()[0], cls=Command, epilog=f"Example: python -m bench {example}")(command)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import typer
 from gptcore.commands.explain import explain
 from gptcore.commands.export import export
 from gptcore.commands.fit import fit
-from gptcore.commands.main import run_app
+from gptcore.commands.main import Command, run_app
 from gptcore.commands.predict import predict
 from gptcore.commands.probe_padding import probe_padding
 from gptcore.commands.recipes import recipes
@@ -39,7 +39,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     probe_padding: "probe-padding my-classifier-hf --texts messages.csv --out padding.md",
 }
 for command, example in EXAMPLES.items():
-    app.command(epilog=f"Example: python -m gptcore {example}")(command)
+    app.command(cls=Command, epilog=f"Example: python -m gptcore {example}")(command)
 
 
 def main() -> None:

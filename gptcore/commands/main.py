@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
+from typer.core import TyperCommand
 
 from gptcore.errors import UserError, allowed
 from gptcore.wording import one_line
@@ -14,6 +16,26 @@ if TYPE_CHECKING:
     from typer import Typer
 
 UsageError: Any = typer.BadParameter.__base__  # of typer itself, or of the click that older versions stand on
+
+
+class Command(TyperCommand):
+    """A command that refuses an empty word for a path, which Python would read as the current folder."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Raises UserError for an empty path, and what typer raises for other words."""
+        asked, *_ = self.make_parser(ctx).parse_args(list(args))
+        rest = super().parse_args(ctx, args)
+        for parameter in self.params:
+            words, values = (_as_list(found.get(parameter.name)) for found in (asked, ctx.params))
+            if any(
+                word == "" and isinstance(value, Path) for word, value in zip(words, values, strict=False)
+            ):
+                raise UserError(f"{parameter.opts[0]} '': name a path; the current folder is .")
+        return rest
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def run_app(app: Typer) -> NoReturn:

@@ -45,6 +45,26 @@ def test_bad_options_are_one_line(app: Typer, words: list[str], said: str, monke
     assert err.endswith(" --help\n")
 
 
+@pytest.mark.parametrize(
+    ("app", "words", "name"),
+    [
+        (bench, ["check", "a.csv", "--out", ""], "--out"),
+        (bench, ["run", "--out="], "--out"),
+        (bench, ["plan", "--test", "b.csv", "--validation", ""], "--validation"),
+        (bench, ["compare", "a", ""], "studies"),
+        (gptcore, ["fit", "a.csv", "--recipe", "nano", "--out", ""], "--out"),
+        (gptcore, ["predict", ""], "folder"),
+        (gptcore, ["probe-padding", "a", "--texts", "b.csv", "--out", ""], "--out"),
+    ],
+)
+def test_an_empty_path_is_not_the_current_folder(
+    app: Typer, words: list[str], name: str, monkeypatch, capsys
+) -> None:
+    code, out, err = run(app, words, monkeypatch, capsys)
+    assert (code, out) == (2, "")
+    assert err == f"error: {name} '': name a path; the current folder is .\n"
+
+
 @pytest.fixture
 def app() -> Typer:
     made = Typer(add_completion=False, no_args_is_help=True, help="Does this.")
