@@ -24,7 +24,7 @@ from gptcore.training.stand_in import SliceSize, slice_of
 from gptcore.training.transformers_loop import AT_A_TIME, TransformersLoop
 
 # evaluated: a batch of theirs without gradients
-SIZE = SliceSize(batches=2, evaluated=AT_A_TIME, stand_in=False, positions=None)
+SIZE = SliceSize(batches=2, evaluated=AT_A_TIME, stand_in=False)
 OnTimed = Callable[[str, float], None]  # what is being timed; the share done, from 0 to 1
 _PHASES = ("trunk", "train", "evaluate")
 

@@ -16,7 +16,7 @@ from gptcore.data.datasets import Dataset
 from gptcore.recipe import Recipe
 from gptcore.training.inputs import Sequences
 from gptcore.training.probe import Probe, Sample, cost_id, take_sample, timed_tokenise
-from gptcore.training.stand_in import WARM_UP_SIZE, SliceSize
+from gptcore.training.stand_in import FORECAST_SIZE, WARM_UP_SIZE, SliceSize
 
 TOKENISED = 4  # splits whose tokens are kept, as recipes share them: one for each model of a usual study
 
@@ -44,7 +44,7 @@ def forecast_here(
     def tokenise(part: Dataset, model: str, n_prompt: int) -> tuple[Sequences, float]:
         return timed_tokenise(part, model, n_prompt)
 
-    def sample_of(kind: str, size: SliceSize = SliceSize()) -> Sample | None:
+    def sample_of(kind: str, size: SliceSize = FORECAST_SIZE) -> Sample | None:
         try:
             return take_sample(kinds[kind], data, engine, device, size, tokenise, free_bytes)
         except Exception as error:  # the run itself will report the error

@@ -25,17 +25,18 @@ from gptcore.result import OnEpoch
 from gptcore.training.costs import estimate_flops
 from gptcore.training.probe import Probe, probe
 from gptcore.training.stand_in import SliceSize
+from gptcore.wording import pluralise
 
 ENGINES: tuple[EngineName, ...] = ("fast", "plain")
 # The plain engine's slices are small because they are slow; its first epoch warms up, the second is timed.
 SLICES: dict[EngineName, dict[str, SliceSize]] = {
     "plain": {
-        "gpt2": SliceSize(batches=1, evaluated=8, stand_in=False, positions=None),
-        "bundled": SliceSize(batches=4, evaluated=32, stand_in=False, positions=None),
+        "gpt2": SliceSize(batches=1, evaluated=8, stand_in=False),
+        "bundled": SliceSize(batches=4, evaluated=32, stand_in=False),
     },
     "fast": {
-        "gpt2": SliceSize(batches=2, evaluated=16, stand_in=False, positions=None),
-        "bundled": SliceSize(batches=16, evaluated=64, stand_in=False, positions=None),
+        "gpt2": SliceSize(batches=2, evaluated=16, stand_in=False),
+        "bundled": SliceSize(batches=16, evaluated=64, stand_in=False),
     },
 }
 END_TO_END_PAIRS = 3  # of slices of a row that is then timed end to end
@@ -191,7 +192,6 @@ def _now() -> str:
 
 def _in_words(size: SliceSize, recipe: Recipe) -> str:
     return (
-        f"two epochs of {size.batches} batch{'' if size.batches == 1 else 'es'} of {recipe.batch_size} "
-        "(the second is timed), "
+        f"two epochs of {pluralise(size.batches, 'batch', 'batches')} of {recipe.batch_size} (the second is timed), "
         f"{size.evaluated} validation and {size.evaluated} test texts, with all blocks"
     )

@@ -27,14 +27,14 @@ class SliceSize:
 
     evaluated: texts of validation and of test; stand_in: whether fewer blocks may stand for a large model; counted:
     texts of each split for TF-IDF, which is cheap and whose time is not in proportion to the texts; positions: of
-    tokens in a split of the slice, at most (None: no limit). Where rows are long, batches have fewer of them.
+    tokens in a split of the slice, at most (None: no limit): where rows are long, batches have fewer of them.
     """
 
     batches: int = 4
     evaluated: int = 32
     stand_in: bool = True
     counted: int = 2000
-    positions: int | None = 16_384
+    positions: int | None = None
 
     def rows(self, batch_size: int, fewest_batches: int, positions_per_row: float) -> tuple[int, int, int]:
         """Rows of a training batch, batches of an epoch, rows of each other split."""
@@ -46,7 +46,10 @@ class SliceSize:
         return rows, max(fewest_batches, min(n_batches, most // rows)), min(self.evaluated, most)
 
 
-WARM_UP_SIZE = SliceSize(batches=1, evaluated=1, counted=50)  # enough to load and compile what a run needs
+FORECAST_SIZE = SliceSize(positions=16_384)
+WARM_UP_SIZE = replace(
+    FORECAST_SIZE, batches=1, evaluated=1, counted=50
+)  # enough to load and compile what a run needs
 
 
 def slice_of(data: Dataset, *sizes: int) -> Dataset:

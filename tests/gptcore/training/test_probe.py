@@ -27,7 +27,7 @@ from gptcore.training.fit import fit
 from gptcore.training.inputs import prepare_inputs
 from gptcore.training.padding import other_paddings
 from gptcore.training.probe import cost_id, probe, take_sample
-from gptcore.training.stand_in import SliceSize
+from gptcore.training.stand_in import FORECAST_SIZE, SliceSize
 
 TOY = ModelConfig(d_model=16, n_layer=4, n_head=2, context=32, vocab_size=8192, tokenizer="embedded")
 RECIPE = Recipe(model="toy", weights="random", batch_size=2, epochs=3)
@@ -86,8 +86,8 @@ def test_a_slice_has_texts_of_every_length(data: Dataset) -> None:
 def test_a_slice_of_long_rows_has_fewer(
     positions_per_row: float, fewest_batches: int, expected: tuple[int, int, int]
 ) -> None:
-    assert SliceSize().rows(8, fewest_batches, positions_per_row) == expected
-    assert SliceSize(positions=None).rows(8, fewest_batches, positions_per_row) == (
+    assert FORECAST_SIZE.rows(8, fewest_batches, positions_per_row) == expected
+    assert SliceSize().rows(8, fewest_batches, positions_per_row) == (
         8,
         max(4, fewest_batches),
         32,
