@@ -159,7 +159,7 @@ def forecast(study_run: StudyRun, executor: Executor) -> tuple[list[PlannedRun],
         predictions = executor.forecast(certain, on_probe)
     plan = refuse_too_large(study_run.plan, predictions, study_run.free_bytes, study_run.sharing)
     if too_large := sum(run != before for run, before in zip(plan, study_run.plan, strict=True)):
-        console.print(f"[yellow]{too_large} runs do not fit into memory and are skipped[/]")
+        console.print(f"[yellow]not enough memory for {pluralise(too_large, 'run')}: skipped[/]")
     show_cut_texts(study_run, predictions)
     show_total(plan[: len(certain)], predictions, downloads(plan, download_bytes), study_run.jobs)
     return plan, predictions
@@ -240,7 +240,7 @@ def show_total(
         parts[-1] = f"the weights of {', '.join(unknown)} to download" + (
             f" and {file_size(size)} more" if size else ""
         )
-    console.print(f"forecast for {len(todo)} runs: {safe(', '.join(parts))}")
+    console.print(f"forecast for {pluralise(len(todo), 'run')}: {safe(', '.join(parts))}")
 
 
 def show_plan(plan: Sequence[PlannedRun], predictions: Mapping[str, Prediction]) -> None:

@@ -66,7 +66,7 @@ def show_search(
     """A title, and the live line while runs go on."""
     left = duration(max(0.0, clock.left_s))
     if runs:
-        console.print(f"{safe(title)}: {len(runs)} runs, {left} of the budget left")
+        console.print(f"{safe(title)}: {pluralise(len(runs), 'run')}, {left} of the budget left")
     with Live(console=console, refresh_per_second=4, transient=True) as live:
         live.update(Text(sanitize(title)))
         yield SearchProgress(title, runs, live, clock, metric)

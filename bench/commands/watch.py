@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
+from gptcore.wording import pluralise
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -70,8 +72,6 @@ def render(found: Snapshot | Trials) -> RenderableType:
 
 
 def _of_trials(found: Trials) -> Iterator[tuple[int, str]]:
-    from gptcore.wording import pluralise
-
     yield (
         0,
         f"{found.name}: values of its rows are being chosen, no run has begun: {pluralise(found.n_ended, 'trial')} "
@@ -96,10 +96,8 @@ def _lines(found: Snapshot) -> Iterator[tuple[int, str]]:
     if found.eta_s is not None:
         yield 0, f"about {duration(found.eta_s)} left, with as many at a time as now"
     elif found.n_left and not alive:
-        yield (
-            0,
-            f"{found.n_left} runs are left, and no process is at work: the command of the study resumes it",
-        )
+        left = pluralise(found.n_left, "run is", "runs are")
+        yield 0, f"{left} left, and no process is at work: the command of the study resumes it"
     yield from _section("running", [_current(run) for run in found.current])
     yield from _section("workers", [_worker(worker) for worker in found.workers if worker.n_ended])
     n_seeds = len(study.seeds)
@@ -140,4 +138,4 @@ def _current(current: Current) -> str:
 
 def _worker(worker: Worker) -> str:
     speed = "" if worker.per_hour is None else f", {worker.per_hour:,.1f} runs an hour"
-    return f"{worker.name}: {worker.n_ended} runs{speed}{'' if worker.is_alive else ', not at work'}"
+    return f"{worker.name}: {pluralise(worker.n_ended, 'run')}{speed}{'' if worker.is_alive else ', not at work'}"

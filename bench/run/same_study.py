@@ -14,6 +14,7 @@ from bench.run.looks import continued
 from gptcore.backbones.config import REGISTRY
 from gptcore.backbones.fingerprint import checkpoint_fingerprint
 from gptcore.errors import UserError
+from gptcore.wording import pluralise
 
 
 def checkpoints_of(rows: Iterable[Row]) -> dict[str, str]:
@@ -175,7 +176,7 @@ def reported_study(folder: Path, study: Study, records: Mapping[str, Record]) ->
         return study, []
     if _is_part(study, there):
         seeds = max(there.seeds, study.seeds, key=len)
-        size = f"{len(there.rows)} rows x {len(seeds)} seeds"
+        size = f"{pluralise(len(there.rows), 'row')} x {pluralise(len(seeds), 'seed')}"
         warnings = list(dict.fromkeys([*study.warnings, *there.warnings]))
         # Facts about the data are extended over time; the fingerprint decides whether the data are the same.
         now = {"dataset": study.dataset, "notes": study.notes, "warnings": warnings, "seeds": seeds}
@@ -218,7 +219,7 @@ def _check_keeps_results(folder: Path, study: Study, there: Study, records: Mapp
 
 
 def _more(n: int) -> str:
-    return "" if not n else f" and {n} more {'row' if n == 1 else 'rows'}"
+    return f" and {pluralise(n, 'more row')}" if n else ""
 
 
 def _looks(there: Study, study: Study, records: Mapping[str, Record]) -> list[int]:

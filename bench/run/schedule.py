@@ -16,6 +16,7 @@ from bench.run.costs import Costs
 from bench.study.forecast import Prediction
 from bench.study.plan import PlannedRun
 from gptcore.errors import UserError
+from gptcore.wording import pluralise
 
 
 class Schedule(Protocol):
@@ -100,7 +101,7 @@ class UntilDecided:
         if not open_rows and not unseen:
             return "every row is decided"
         names = [*(result.name for result, _ in open_rows), *unseen]
-        text = f"{len(names)} {'row is' if len(names) == 1 else 'rows are'} undecided ({', '.join(names)}): "
+        text = f"{pluralise(len(names), 'row is', 'rows are')} undecided ({', '.join(names)}): "
         last = self.scheme[-1].seeds
         if not unseen and all(result.has_reached(last) for result, _ in open_rows):
             return f"{text}no look is left after {last} seeds"

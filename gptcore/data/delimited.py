@@ -13,6 +13,7 @@ from typing import NamedTuple
 from gptcore.data.columns import LABEL_COLUMNS, TEXT_COLUMNS, Choice, RawTable, has_obvious_columns
 from gptcore.data.options import ReadOptions
 from gptcore.errors import UserError
+from gptcore.wording import pluralise
 
 _FIELD_LIMIT = 2**31 - 1  # characters; the most that the csv module takes on every platform
 _SEPARATORS = (",", ";", "\t", "|")
@@ -196,5 +197,6 @@ def _refuse_uneven(path: Path, rows: list[_Record], width: int, what: str) -> No
         if n > width
         else "complete the row, and put a text that holds a line break in double quotes"
     )
-    fields = "1 field" if n == 1 else f"{n} fields"
-    raise UserError(f"{path}, line {uneven[0].line}: {fields} where {what} has {width}{more}: {remedy}")
+    raise UserError(
+        f"{path}, line {uneven[0].line}: {pluralise(n, 'field')} where {what} has {width}{more}: {remedy}"
+    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gptcore.data.checks import shortened
 from gptcore.errors import UserError
+from gptcore.wording import pluralise
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,9 +57,8 @@ def joined_by(texts: Sequence[str], copies: Sequence[int], groups: Sequence[str]
         return ""
     most = max(joining, key=lambda first: len(having[first]))
     text = f"{len(having[most]):,} groups are joined by the text {shortened(texts[most].strip())}"
-    if (n_others := len(joining) - 1) == 0:
-        return text
-    return f"{text}, others by {n_others:,} more {'text' if n_others == 1 else 'texts'}"
+    n_others = len(joining) - 1
+    return f"{text}, others by {pluralise(n_others, 'more text')}" if n_others else text
 
 
 def grouped_parts(

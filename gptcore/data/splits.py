@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gptcore.data.checks import copies
 from gptcore.data.groups import PART_THEM, check_whole, components, grouped_parts, joined_by
 from gptcore.errors import UserError
+from gptcore.wording import pluralise
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,7 +90,8 @@ def cut(
     if np.bincount(labels[firsts], minlength=len(label_names)).min() < len(NAMES):
         return Cut(stratified_parts(labels, seed))  # copies may straddle parts, as the warning of leaks says
     parts = tuple(firsts[part] for part in stratified_parts(labels[firsts], seed))
-    told = f"{n_copies:,} texts repeat another, but for case and blanks: copies are kept in one part"
+    told = pluralise(n_copies, "text repeats", "texts repeat")
+    told += " another, but for case and blanks: copies are kept in one part"
     return Cut(with_copies(parts, whole.first), notes=(told,))
 
 

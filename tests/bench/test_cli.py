@@ -283,7 +283,7 @@ def test_plan_says_what_cannot_run(bench: Bench, study: list[str], monkeypatch: 
     monkeypatch.setattr(local, "free_memory_bytes", lambda _device: 100)
     answer = bench("plan", *study)
     assert answer.code == 0
-    assert "6 runs do not fit into memory and are skipped" in answer.words
+    assert "not enough memory for 6 runs: skipped" in answer.words
     assert re.search(r"2 blocked: not enough memory: needs \d\.\d GB, 0\.0 GB are free", answer.words)
 
 
