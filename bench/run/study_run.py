@@ -13,14 +13,14 @@ from bench.evidence.looks import repeated_looks
 from bench.records.facts import dataset_facts, group_warning
 from bench.records.record import Record
 from bench.records.store import RESULTS, load_records
-from bench.records.study import Study
+from bench.records.study import Study, TunedRow
 from bench.run.data_checks import check_training_parts, check_varies
 from bench.run.environment import BUSY, BUSY_REMEDY, busy_share
 from bench.run.executors.base import Site
 from bench.run.executors.local import Here
 from bench.run.jobs import choose_device
 from bench.run.looks import asked_looks, check_looks, parse_budget, scheme_of
-from bench.run.options import LookOptions, RunOptions
+from bench.run.options import LookOptions, RunOptions, split_names
 from bench.run.same_study import (
     StudyOn,
     check_same_study,
@@ -29,7 +29,7 @@ from bench.run.same_study import (
     reported_study,
     unknown_checkpoints,
 )
-from bench.run.seeds import FIRST_SEED, TOGETHER, Series, make_seeds, parse_vary, split_names
+from bench.run.seeds import FIRST_SEED, TOGETHER, Series, make_seeds, parse_vary
 from bench.run.study_name import check_folder, study_name
 from bench.run.tune import Choosing, trial_data
 from bench.run.worker import SessionSpec
@@ -117,9 +117,11 @@ class StudyRun:
 def open_study(
     options: RunOptions, judged: LookOptions = ONE_LOOK, site: Site = HERE, *, will_run: bool = True
 ) -> StudyRun:
-    """Resolve matrix and models, load the data, plan the runs that are to be done at a site. Raises UserError.
+    """Resolve matrix and models, load the data, and plan the runs that a site is to do. Raises UserError.
 
-    will_run: else results that its runs may not join are a warning; it is planned as for an empty folder."""
+    will_run: False for a plan alone. Results in the folder that these runs may not join are then a warning instead of
+    an error, and the plan is that of an empty folder.
+    """
     return _open(options, judged, site).plan(will_run=will_run)
 
 
@@ -153,29 +155,8 @@ class Opened:
         """Plan against the records that are in the folder by now; will_run: as in `open_study`. Raises UserError."""
         options, judged, site, data, folder = self.options, self.judged, self.site, self.data, self.folder
         tuned = Tuning((), ()) if self.choosing is None else self.choosing.now()
-        resolved = self.resolved({each.row: each.values for each in tuned.rows})
-        warnings = [*data.warnings, *group_warning(data), *resolved.warnings]
-        seeds = make_seeds(self.looks[-1], self.vary)
-        records = load_records(folder)
-        study = Study(
-            name=folder.name,
-            matrix=self.matrix.name,
-            about=self.matrix.about,
-            models=",".join(self.models),
-            engine=options.engine,
-            baseline=resolved.baseline,
-            questions=resolved.questions,
-            rows=list(resolved.rows),
-            seeds=seeds,
-            scheme=scheme_of(self.looks, seeds),
-            metric=metric_of(folder, options.metric),
-            dataset=dataset_facts(data),
-            checkpoints=checkpoints_of(resolved.rows),
-            notes=list(data.notes),
-            warnings=list(warnings),
-            tuned=list(tuned.rows),
-            command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
-        )
+        study = self._study(tuned.rows)
+        warnings, records = list(study.warnings), load_records(folder)
         device = choose_device(options.device, site.has_cuda)
         try:
             check_same_study(folder, study, records, parse_sets(options.changes))
@@ -210,6 +191,30 @@ class Opened:
             judged.until_decided,
             self.budget_s(),
             _unblocked(tuned.todo, plan),
+        )
+
+    def _study(self, tuned: Sequence[TunedRow]) -> Study:
+        """The manifest of these options. tuned: the values that were chosen for rows."""
+        resolved = self.resolved({each.row: each.values for each in tuned})
+        seeds = make_seeds(self.looks[-1], self.vary)
+        return Study(
+            name=self.folder.name,
+            matrix=self.matrix.name,
+            about=self.matrix.about,
+            models=",".join(self.models),
+            engine=self.options.engine,
+            baseline=resolved.baseline,
+            questions=resolved.questions,
+            rows=list(resolved.rows),
+            seeds=seeds,
+            scheme=scheme_of(self.looks, seeds),
+            metric=metric_of(self.folder, self.options.metric),
+            dataset=dataset_facts(self.data),
+            checkpoints=checkpoints_of(resolved.rows),
+            notes=list(self.data.notes),
+            warnings=[*self.data.warnings, *group_warning(self.data), *resolved.warnings],
+            tuned=list(tuned),
+            command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
         )
 
 

@@ -97,21 +97,13 @@ def train(
     if recipe.restore_best:
         best.restore()
         seen = best.seen or seen
-    notes = []
-    if loop.max_micro_batch is not None:
-        notes.append(
-            f"out of memory: {loop.max_micro_batch} rows at a time; a step still takes "
-            f"{recipe.batch_size * recipe.accumulation}"
-        )
-    if loop.graphed and loop.graphed.failure:
-        notes.append(f"no CUDA graph ({loop.graphed.failure}): kernels were launched one by one")
     classifier.eval()
     return Training(
         validation=seen,
         losses=losses,
         epochs=epochs,
         best_epoch=best.epoch if recipe.restore_best else None,
-        notes=notes,
+        notes=loop.notes,
     )
 
 
@@ -185,6 +177,19 @@ class _Loop:
         losses, correct = zip(*steps, strict=True)
         n_seen = sum(len(batch) for batch in batches)
         return torch.stack(losses).tolist(), float(torch.stack(correct).sum()) / n_seen
+
+    @property
+    def notes(self) -> list[str]:
+        """What memory or the GPU did not allow, a line each."""
+        found = []
+        if self.max_micro_batch is not None:
+            found.append(
+                f"out of memory: {self.max_micro_batch} rows at a time; a step still takes "
+                f"{self.recipe.batch_size * self.recipe.accumulation}"
+            )
+        if self.graphed and self.graphed.failure:
+            found.append(f"no CUDA graph ({self.graphed.failure}): kernels were launched one by one")
+        return found
 
     def _step(self, group: list[Tensor]) -> tuple[Tensor, Tensor]:
         """One optimiser step on the batches of a group: their mean loss, and how many predictions were right."""
