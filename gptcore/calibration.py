@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 N_BINS = 10
 _TINY = 1e-12  # added before the logarithm, as scikit-learn does
 _LARGEST_LOG = 10.0  # the temperature lies between exp(-10) and exp(10)
-_NEAR_BOUND = 0.1  # a log-temperature so near to its bound is no estimate: the loss falls for ever
+_NEAR_BOUND = 0.1  # a log-temperature so near its bound is not an estimate: the loss has no minimum
 
 
 def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float | None:
@@ -18,7 +18,7 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float | No
 
     probabilities: (N, n_classes); labels: (N,) int64. The same as scikit-learn's
     CalibratedClassifierCV(method="temperature"). None where every label has the highest probability: the loss then
-    falls for ever towards temperature 0, so these texts cannot say how sure to be.
+    has no minimum, it falls towards temperature 0, so these texts cannot say how sure to be.
     """
     import numpy as np
     from scipy.optimize import minimize_scalar
@@ -48,7 +48,7 @@ def estimated_temperature(probabilities: np.ndarray, labels: np.ndarray) -> tupl
         return 1.0, "every validation text is answered right, so no temperature can be fitted: it stays 1"
     if abs(np.log(found)) > _LARGEST_LOG - _NEAR_BOUND:
         told = (
-            "say nothing of the labels, better than chance"
+            "predict the labels no better than chance"
             if found > 1
             else "rank every label first, some in a tie"
         )

@@ -59,7 +59,7 @@ def run(
     """
     from bench.run.executors.choose import site_of
     from bench.run.keep import check_names
-    from bench.run.seeds import split_names
+    from bench.run.options import split_names
     from bench.run.several import each_data
     from bench.run.study_run import open_study
     from bench.run.together import check_nproc

@@ -11,11 +11,11 @@ from bench.records.record import Record
 
 
 class Lean:
-    """Makes records smaller as they are read, for reports: these read them, and compare or save none.
+    """Makes records smaller as they are read, for reports, which only read them: never compare or save such a record.
 
     Equal parts are kept once: the runs of a study have few different recipes, data sets and machines, and runs of one
-    split have the same labels. Training losses are kept of each row's first seeds alone. Probabilities and losses of
-    test texts become arrays, which take an eighth of the memory of lists.
+    split have the same labels. Training losses are kept only for the first seeds of each row. Probabilities and losses
+    of test texts become arrays, which take an eighth of the memory of lists.
     """
 
     def __init__(self, n_curves: int) -> None:

@@ -11,7 +11,7 @@ from bench.records.events import EventLog, RunLog, worker_name
 from gptcore.locks import lock
 
 SPARE_FILES = 256  # of a process: for workers, records, reports, libraries
-FILES_A_CLAIM = 2  # its lock, and its log while it goes on
+FILES_PER_CLAIM = 2  # its lock, and its log while it goes on
 
 
 def most_claims() -> int:
@@ -25,7 +25,7 @@ def most_claims() -> int:
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if most == resource.RLIM_INFINITY:
         return sys.maxsize
-    return max(1, (most - SPARE_FILES) // FILES_A_CLAIM)
+    return max(1, (most - SPARE_FILES) // FILES_PER_CLAIM)
 
 
 class Claims:

@@ -15,7 +15,10 @@ SMALL_MODEL_PARAMS = 30_000_000
 
 
 def choose_device(asked: str, has_cuda: Callable[[], bool | None]) -> str:
-    """ "cpu" or "cuda" from an option that may say "auto". Raises UserError where there is surely no GPU."""
+    """The device, cpu or cuda, that an option asks for: auto takes a GPU if there is one.
+
+    Raises UserError for cuda where there is surely no GPU.
+    """
     if asked == "auto":
         return "cuda" if has_cuda() else "cpu"
     if asked == "cuda" and has_cuda() is False:

@@ -5,6 +5,7 @@ Each field's annotation is its help text, so an option is described once. Import
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -30,6 +31,11 @@ Only = Annotated[
 ]
 Skip = Annotated[list[str], Option(help="leave out these rows; comma-separated or repeated")]
 Device = Annotated[Literal["auto", "cpu", "cuda"], Option(help="auto: a CUDA GPU if there is one")]
+
+
+def split_names(values: Collection[str]) -> list[str]:
+    """The names in values of a repeatable, comma-separated option: from ["a,b", "c"] to ["a", "b", "c"]."""
+    return [name.strip() for value in values for name in value.split(",") if name.strip()]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Literal
 
+from bench.run.options import split_names
 from gptcore.errors import UserError
 from gptcore.recipe import Seeds
 
@@ -36,8 +36,3 @@ def make_seeds(n: int, vary: tuple[Series, ...]) -> list[Seeds]:
         for i in range(1, n)
     ]
     return seeds
-
-
-def split_names(values: Collection[str]) -> list[str]:
-    """From ["a,b", "c"] to ["a", "b", "c"]."""
-    return [name.strip() for value in values for name in value.split(",") if name.strip()]

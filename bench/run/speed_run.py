@@ -11,8 +11,7 @@ from bench.records.store import load_speed, speed_path
 from bench.records.study import Row
 from bench.run.environment import has_cuda
 from bench.run.jobs import choose_device
-from bench.run.options import SpeedOptions
-from bench.run.seeds import split_names
+from bench.run.options import SpeedOptions, split_names
 from bench.run.study_name import check_folder
 from bench.study.matrix import load_matrix
 from bench.study.plan import choose_models

@@ -63,8 +63,7 @@ def shard(classifier: Classifier, team: Team, device: torch.device) -> None:
     """Divide a classifier among the processes of a team, in place; all must hold the same one.
 
     Block by block, and the token embedding by itself, so that a GPU never holds much more than its share and one of
-    them. Raises UserError where blocks share
-    weights, or where dropout would draw other numbers than in one process.
+    them. Raises UserError where blocks share weights, or where dropout would draw other numbers than in one process.
     """
     parts = [*classifier.backbone.blocks, classifier.backbone.embedding]
     _check(classifier, parts)

@@ -95,9 +95,9 @@ def _body(name: str, recipe: Recipe, labels: Sequence[str], report: FitReport) -
         "",
         "## Test",
         "",
-        f"On {test.n:,} texts that no choice has seen: {test.correct:,} right ({100 * test.accuracy:.1f}%), macro-F1 "
-        f"{test.macro_f1:.3f}, log-loss {test.log_loss:.4f}, calibration error {100 * test.calibration_error:.1f}%. "
-        f"A{markdown_line(majority_line(report))[1:]}.",
+        f"On {test.n:,} unseen texts: {test.correct:,} right ({100 * test.accuracy:.1f}%), macro-F1 "
+        f"{test.macro_f1:.3f}, log-loss {test.log_loss:.4f}, calibration error {100 * test.calibration_error:.1f}%; "
+        f"{markdown_line(majority_line(report))}.",
         "",
         "| True \\ answered | " + " | ".join(markdown_line(label) for label in labels) + " |",
         "|:---|" + "---:|" * len(labels),

@@ -5,13 +5,13 @@ import sys
 import pytest
 
 from bench.run import claims
-from bench.run.claims import FILES_A_CLAIM, SPARE_FILES, most_claims
+from bench.run.claims import FILES_PER_CLAIM, SPARE_FILES, most_claims
 
 
 @pytest.mark.parametrize(
     ("hard", "most"),
     [
-        (SPARE_FILES + 10 * FILES_A_CLAIM, 10),
+        (SPARE_FILES + 10 * FILES_PER_CLAIM, 10),
         (64, 1),
         (claims.resource.RLIM_INFINITY, sys.maxsize),
     ],
@@ -30,6 +30,6 @@ def test_where_it_cannot_be_raised_it_holds_as_it_is(monkeypatch: pytest.MonkeyP
     def refuse(*_: object) -> None:
         raise ValueError("current limit exceeds maximum limit")
 
-    monkeypatch.setattr(claims.resource, "getrlimit", lambda _: (SPARE_FILES + FILES_A_CLAIM, 10**6))
+    monkeypatch.setattr(claims.resource, "getrlimit", lambda _: (SPARE_FILES + FILES_PER_CLAIM, 10**6))
     monkeypatch.setattr(claims.resource, "setrlimit", refuse)
     assert most_claims() == 1

@@ -77,7 +77,7 @@ def test_the_card_has_front_matter_that_hubs_read(reviews, recipe_file, tmp_path
         "value": pytest.approx(read_report(tmp_path / "mine").test.accuracy, abs=1e-4),
     }
     assert "| ham |" in body
-    assert "Always answering 'ham' is right on" in body
+    assert "always answering 'ham' is right on" in body
     assert "tokens of a text" not in body  # TF-IDF reads texts whole
 
 
