@@ -1,5 +1,6 @@
 """Two processes that train one classifier give what one gives; one that fails ends both. Real processes, with gloo."""
 
+import re
 import tempfile
 from typing import Any
 
@@ -16,13 +17,20 @@ CLOSE = 1e-6  # in float64: norms of llama are in float32, and Adam divides by w
 
 
 @pytest.fixture(scope="module")
-def together(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    told: list[object] = []
+def team(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], TeamError]:
+    """What one team told, and how it ended: a team takes ten seconds of imports."""
+    told: list[tuple[str, Any]] = []
     with pytest.MonkeyPatch.context() as patch:  # the processes find each other also behind an odd path
         patch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("a blank, an ü")))
-        found: dict[str, Any] = in_team(2, "cpu", teamwork.train_toys, told.append, threads=1)
-    assert told == list(teamwork.CASES)
-    return found
+        with pytest.raises(TeamError) as error:
+            in_team(2, "cpu", teamwork.train_toys_and_fail, told.append, threads=1)
+    assert [name for name, _ in told] == list(teamwork.CASES)
+    return dict(told), error.value
+
+
+@pytest.fixture(scope="module")
+def together(team: tuple[dict[str, Any], TeamError]) -> dict[str, Any]:
+    return team[0]
 
 
 @pytest.mark.parametrize("name", teamwork.CASES)
@@ -43,12 +51,12 @@ def test_the_best_epoch_is_not_the_last_where_it_is_restored(together: dict[str,
     assert 0 < found["best"] < len(found["validation"])
 
 
-def test_a_process_that_fails_ends_the_others_and_each_has_half_of_the_weights() -> None:
-    with pytest.raises(
-        TeamError, match=r"^process 2 of 2: ValueError: broken after (\S+) and (\S+)$"
-    ) as error:
-        in_team(2, "cpu", teamwork.fail_with_shares, threads=1)
-    shares = [float(word) for word in str(error.value).split() if word.startswith("0.")]
+def test_a_process_that_fails_ends_the_others_and_each_has_half_of_the_weights(
+    team: tuple[dict[str, Any], TeamError],
+) -> None:
+    said = str(team[1])
+    assert re.match(r"^process 2 of 2: ValueError: broken after (\S+) and (\S+)$", said)
+    shares = [float(word) for word in said.split() if word.startswith("0.")]
     assert sum(shares) == pytest.approx(1, abs=0.011)
     assert max(shares) < 0.55  # weights with an odd number of rows
 
