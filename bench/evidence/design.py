@@ -64,9 +64,13 @@ class Design:
         return min(1.0, (c + sqrt(c * c + 4 * c * DIFFERING)) / 2)
 
     def visible_margin(self, n_seeds: int, power: float = POWER) -> float:
-        """The smallest margin within which a typical row without any difference would be shown to lie (share)."""
+        """The smallest margin within which a typical row without any difference would be shown to lie (share).
+
+        A verdict gives a true difference of M the variance M (1 - M) / texts at least, so M >= c / (1 + c).
+        """
         distance = self._distance(n_seeds, self._level, (1 + power) / 2)
-        return min(1.0, distance * sqrt(DIFFERING * self._variance(n_seeds)))
+        c = distance**2 * (1 / self.n_examples + (n_seeds - 1) * self.overlap) / n_seeds
+        return min(1.0, max(distance * sqrt(DIFFERING * self._variance(n_seeds)), c / (1 + c)))
 
     @property
     def margin(self) -> float:
@@ -111,7 +115,7 @@ def design_of(study: Study, metric: Metric = ACCURACY) -> Design:
     """The design of a study; that of one seed counts as one whose seeds will have splits of their own."""
     data = study.dataset
     pool = data.n_train + data.n_validation + data.n_test
-    own_splits = len(study.seeds) == 1 or "split" in varies(study.seeds)
+    own_splits = not data.test_given and (len(study.seeds) == 1 or "split" in varies(study.seeds))
     recipes = {row.name: row.recipe.id for row in study.rows}
     compared = {
         frozenset((recipes[row.name], recipes[row.against]))

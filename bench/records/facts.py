@@ -29,6 +29,7 @@ def dataset_facts(data: Dataset) -> DatasetFacts:
         n_test_seen_alike=data.n_test_seen_alike,
         limit=None if data.source is None else data.source.limit,
         splits="kfold" if data.source is not None and data.source.folds else "random",
+        test_given="test" in data.given,
         n_test_groups=_n_test_groups(data),
         test_groups_count_as=None if data.test_groups is None else round(count_as(data.test_groups), 4),
     )

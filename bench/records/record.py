@@ -46,6 +46,9 @@ class DatasetFacts(Part):
     splits: Literal["random", "kfold"] = Field(
         default="random", description="kfold: five split seeds in a row test every text once"
     )
+    test_given: bool = Field(
+        default=False, description="whether no seed changes the test part; false in older records"
+    )
     n_test_groups: int | None = Field(default=None, ge=1, description="groups of the test texts, if any")
     test_groups_count_as: float | None = Field(
         default=None,

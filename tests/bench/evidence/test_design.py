@@ -25,6 +25,7 @@ def own(n: int, n_comparisons: int = 20) -> Design:
 
 def test_more_texts_show_smaller_differences() -> None:
     assert [Design(n, 0.1 / n, 20).margin for n in (100, 300, 3000)] == [0.05, 0.02, 0.01]
+    assert [Design(n, 1 / n, 20).margin for n in (300, 3000)] == [0.05, 0.01]
     assert Design(20, 1 / 20, 20).margin == 0.05  # the widest, where none can be shown
 
 
@@ -53,6 +54,8 @@ def test_the_design_of_a_study(toy_study: Callable[..., Study]) -> None:
     assert found.overlap == 1 / (data.n_train + data.n_validation + data.n_test)
     fixed = study.model_copy(update={"seeds": [Seeds(init=i) for i in range(3)]})
     assert design_of(fixed).overlap == 1 / data.n_test
+    given = study.model_copy(update={"dataset": data.model_copy(update={"test_given": True})})
+    assert design_of(given).overlap == 1 / data.n_test  # seeds of the split change the other parts alone
 
 
 def test_groups_count_as_those_of_the_verdicts() -> None:
@@ -114,11 +117,14 @@ def test_simulated_studies_of_groups_lie_within_the_range(own_splits: bool) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("own_splits", [False, True])
 @pytest.mark.parametrize("n_seeds", [3, 5, 10])
-def test_what_is_forecast_is_what_simulated_studies_show(simulation: Any, n_seeds: int) -> None:
+def test_what_is_forecast_is_what_simulated_studies_show(
+    simulation: Any, n_seeds: int, own_splits: bool
+) -> None:
     """Rows like those of the committed studies, of which a third differs by what is forecast to be visible."""
     random = np.random.default_rng(n_seeds)
-    design = Design(300, 1 / POOL, 18)
+    design = Design(300, 1 / (POOL if own_splits else 300), 18)
     visible, margin = design.visible_difference(n_seeds), design.visible_margin(n_seeds)
     like = replace(simulation.LIKE_RECORDS, shift=0.0)
     spread = float(np.sqrt(1 + like.liking**2 + like.noise**2 + like.seed**2))
@@ -126,7 +132,7 @@ def test_what_is_forecast_is_what_simulated_studies_show(simulation: Any, n_seed
     truth = replace(like, shift=[lower] * 6 + [0.0] * 12)
     worse, none = [], []
     for _ in range(40):
-        made = simulation.simulate(random, truth, 18, n_seeds, 300, True)
+        made = simulation.simulate(random, truth, 18, n_seeds, 300, own_splits)
         found = decide(simulation.compare(*made), margin)
         worse += [found[row].call == "worse" for row in range(6)]
         none += [found[row].call == "no difference" for row in range(6, 18)]

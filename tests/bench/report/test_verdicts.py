@@ -1,6 +1,7 @@
 """The sections of a report that say what is known of each row: words and figures of the verdicts themselves."""
 
 import re
+from dataclasses import replace
 from types import ModuleType
 
 import pytest
@@ -9,6 +10,7 @@ from bench.evidence.results import Results, collect
 from bench.evidence.verdicts import judge
 from bench.records.record import Record
 from bench.records.study import Study
+from bench.report.outlook import margin_note
 from bench.report.verdicts import scatter_section, verdicts_section, warnings_section
 from gptcore.recipe import Seeds
 from tests.bench.toys import make_split
@@ -48,8 +50,16 @@ def test_the_margin_is_named(study: Study, records: list[Record]) -> None:
 
 def test_without_a_margin_the_design_chooses_it_and_the_report_says_so(results: Results) -> None:
     section = verdicts_section(results)
-    assert "The margin is 5 points, the smallest of 1, 2 or 5 points for which 10 seeds" in section
+    assert (
+        "The margin is 5 points, the largest of 1, 2 or 5 points: 10 seeds of this design are unlikely"
+        in section
+    )
     assert re.search(r"10 seeds: better or worse from \d\.\d points, no difference within \d\.\d", section)
+    seeds = [seeds.model_copy(update={"split": 1000 + i}) for i, seeds in enumerate(results.study.seeds)]
+    own_splits = replace(results, study=results.study.model_copy(update={"seeds": seeds}), margin=0.02)
+    assert "The margin is 2 points, the smallest of 1, 2 or 5 points for which 10 seeds" in margin_note(
+        own_splits
+    )
 
 
 def test_open_rows_have_their_chances_and_what_would_decide(results: Results) -> None:
