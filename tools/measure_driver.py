@@ -7,8 +7,8 @@ Records are those of the study in the folder, under other names: as large as rea
 
 from __future__ import annotations
 
+import argparse
 import pickle
-import sys
 import tempfile
 import time
 from collections import deque
@@ -96,9 +96,16 @@ def measure(n_runs: int, record: Record) -> tuple[float, float, float]:
 
 def main() -> None:
     """Print a line for each number of runs."""
-    study, *counts = sys.argv[1:]
-    record = next(record for record in load_records(Path(study)).values() if record.status == "done")
-    for n_runs in map(int, counts):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("study", type=Path, help="folder with the records")
+    parser.add_argument("runs", type=int, nargs="+", help="how many, one measurement each")
+    given = parser.parse_args()
+    record = next((each for each in load_records(given.study).values() if each.status == "done"), None)
+    if record is None:
+        parser.error(f"{given.study} has no finished run: name the folder of a study")
+    for n_runs in given.runs:
         rate, used, grown = measure(n_runs, record)
         print(
             f"{n_runs:,} runs: {rate:.0f} a second, {used:.1f} ms of the processor each; the driver grew by "

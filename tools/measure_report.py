@@ -9,9 +9,9 @@ learning rates, splits and predictions.
 
 from __future__ import annotations
 
+import argparse
 import random
 import resource
-import sys
 import tempfile
 import time
 from multiprocessing import get_context
@@ -97,11 +97,18 @@ def report(folder: Path) -> tuple[float, float, float]:
 
 def main() -> None:
     """Write the study, then its report in a process of its own."""
-    source, n_rows, n_seeds, *kept = sys.argv[1:]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("source", type=Path, help="folder of a study")
+    parser.add_argument("rows", type=int)
+    parser.add_argument("seeds", type=int)
+    parser.add_argument("kept", type=Path, nargs="?", help="where the made-up study is kept")
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(kept[0] if kept else temporary)
+        folder = given.kept or Path(temporary)
         if not (folder / "study.json").exists():
-            write_study(Path(source), folder, int(n_rows), int(n_seeds))
+            write_study(given.source, folder, given.rows, given.seeds)
         study = load_study(folder)
         with get_context("spawn").Pool(1) as pool:
             wall, used, peak = pool.apply(report, (folder,))

@@ -6,6 +6,7 @@ from bench.check.check import Checked
 from bench.check.finding import Finding, Level
 from bench.report.outlook import design_note
 from bench.report.text import escape, sanitize
+from gptcore.wording import pluralise
 
 _TITLES: dict[Level, str] = {"problem": "Problems", "warning": "Warnings", "note": "Notes"}
 
@@ -41,7 +42,7 @@ def check_markdown(checked: Checked) -> str:
 def summary(checked: Checked) -> str:
     """The last line: how many problems and warnings."""
     n = {level: sum(finding.level == level for finding in checked.findings) for level in _TITLES}
-    return f"{n['problem']} problems, {n['warning']} warnings, {n['note']} notes."
+    return f"{', '.join(pluralise(count, level) for level, count in n.items())}."
 
 
 def _terminal(finding: Finding) -> list[str]:
