@@ -20,7 +20,7 @@ from gptcore.errors import UserError
 
 _OUTSIDE = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight"}
 _OUTPUT = {"output.weight": "lm_head.weight"}  # only where it is not tied to the embedding
-BLOCK = {
+_BLOCK = {
     "attn_norm": "input_layernorm",
     "attn_q": "self_attn.q_proj",
     "attn_k": "self_attn.k_proj",
@@ -51,7 +51,9 @@ def convert_gguf(path: Path) -> FoundModel:
     metadata.expect("general.architecture", *ARCHITECTURES)
     kind = ARCHITECTURES[metadata.get("general.architecture", str)]
     config = kind.config(metadata)
-    metadata.refuse_others(f"{metadata.get('general.architecture', str)}.")
+    prefix = metadata.get("general.architecture", str)
+    metadata.ignore(f"{prefix}.pooling_type")  # what becomes of states afterwards
+    metadata.refuse_others(f"{prefix}.")
     embedding = tensors.get("token_embd.weight")
     if embedding is None:
         raise UserError(f"{path.name} has no token_embd.weight")
@@ -158,9 +160,9 @@ def _gemma3_undo(name: str, values: np.ndarray, _config: dict[str, Any]) -> np.n
 
 
 ARCHITECTURES = {
-    "llama": Architecture(BLOCK | {"ffn_norm": "post_attention_layernorm"}, _llama_config, _llama_undo),
+    "llama": Architecture(_BLOCK | {"ffn_norm": "post_attention_layernorm"}, _llama_config, _llama_undo),
     "gemma3": Architecture(
-        BLOCK
+        _BLOCK
         | {
             "attn_q_norm": "self_attn.q_norm",
             "attn_k_norm": "self_attn.k_norm",

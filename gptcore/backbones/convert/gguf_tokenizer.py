@@ -1,9 +1,9 @@
-"""The tokenizer in a GGUF file's metadata as tokenizer.json and tokenizer_config.json, and the other way round."""
+"""The tokenizer in a GGUF file's metadata as tokenizer.json and tokenizer_config.json."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from gptcore.backbones.checkpoint_files import TOKENIZER, TOKENIZER_CONFIG
@@ -11,9 +11,9 @@ from gptcore.backbones.convert.gguf_file import Metadata
 from gptcore.backbones.tokenizer_parts import added_token, bpe_model, byte_level
 from gptcore.errors import UserError
 
-_NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED, _BYTE = 1, 2, 3, 4, 5, 6  # kinds of tokens in llama.cpp
-_SPACE = "▁"  # how SentencePiece writes a space
-_PREFIX = "tokenizer.ggml."
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6  # kinds of tokens in llama.cpp
+SPACE = "▁"  # how SentencePiece writes a space
+PREFIX = "tokenizer.ggml."
 _ROLES = {"bos": "bos_token", "eos": "eos_token", "unknown": "unk_token", "padding": "pad_token"}
 # Kept in files, and without a say in how a text is cut
 _FREE = ("tokenizer.ggml.add_sep_token",)
@@ -21,10 +21,10 @@ _FREE = ("tokenizer.ggml.add_sep_token",)
 
 def tokenizer_texts(metadata: Metadata, vocab_size: int) -> tuple[dict[str, str], dict[str, int]]:
     """Files of the tokenizer by name, and the ids of special tokens for config.json. Raises UserError."""
-    tokens = metadata.strings(f"{_PREFIX}tokens")
-    kinds = metadata.get(f"{_PREFIX}token_type", list)
-    model = metadata.get(f"{_PREFIX}model", str)
-    pre = metadata.get(f"{_PREFIX}pre", str, "default")
+    tokens = metadata.strings(f"{PREFIX}tokens")
+    kinds = metadata.get(f"{PREFIX}token_type", list)
+    model = metadata.get(f"{PREFIX}model", str)
+    pre = metadata.get(f"{PREFIX}pre", str, "default")
     if (build := _MODELS.get((model, pre))) is None:
         known = ", ".join(f"{model}/{pre}" for model, pre in _MODELS)
         raise UserError(f"a tokenizer of kind {model}/{pre} is not supported: only {known} are")
@@ -33,18 +33,18 @@ def tokenizer_texts(metadata: Metadata, vocab_size: int) -> tuple[dict[str, str]
             f"the vocabulary has {len(tokens):,} tokens ({len(set(tokens)):,} different) and {len(kinds):,} kinds of "
             f"tokens, and the model {vocab_size:,} embeddings: they have to be equal"
         )
-    metadata.expect(f"{_PREFIX}add_space_prefix", False)
-    special = {role: metadata.get(f"{_PREFIX}{key}_token_id", int, -1) for key, role in _ROLES.items()}
+    metadata.expect(f"{PREFIX}add_space_prefix", False)
+    special = {role: metadata.get(f"{PREFIX}{key}_token_id", int, -1) for key, role in _ROLES.items()}
     special = {role: i for role, i in special.items() if 0 <= i < len(tokens)}
     around = {
-        role: metadata.get(f"{_PREFIX}add_{role.removesuffix('_token')}_token", bool, False)
+        role: metadata.get(f"{PREFIX}add_{role.removesuffix('_token')}_token", bool, False)
         for role in ("bos_token", "eos_token")
     }
     if absent := [role for role, asked in around.items() if asked and role not in special]:
         raise UserError(f"the tokenizer asks for a {absent[0]} around a text and has none")
     state = build(metadata, tokens, kinds, special)
     metadata.ignore(*_FREE)
-    metadata.refuse_others(_PREFIX)
+    metadata.refuse_others(PREFIX)
     state = {
         "version": "1.0",
         "truncation": None,
@@ -66,9 +66,9 @@ def tokenizer_texts(metadata: Metadata, vocab_size: int) -> tuple[dict[str, str]
 def _added(tokens: list[str], kinds: list[int]) -> list[dict[str, Any]]:
     """Control tokens, and those that are cut out of a text before anything else."""
     return [
-        added_token(i, tokens[i], special=kind != _USER_DEFINED)
+        added_token(i, tokens[i], special=kind != USER_DEFINED)
         for i, kind in enumerate(kinds)
-        if kind in (_UNKNOWN, _CONTROL, _USER_DEFINED)
+        if kind in (UNKNOWN, CONTROL, USER_DEFINED)
     ]
 
 
@@ -109,8 +109,8 @@ def _smollm(
     metadata: Metadata, tokens: list[str], kinds: list[int], _special: dict[str, int]
 ) -> dict[str, Any]:
     """Byte-level BPE; every digit is a token of its own."""
-    _check_kinds(kinds, _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED)
-    merges = [merge.split(" ") for merge in metadata.strings(f"{_PREFIX}merges")]
+    _check_kinds(kinds, NORMAL, UNKNOWN, CONTROL, USER_DEFINED)
+    merges = [merge.split(" ") for merge in metadata.strings(f"{PREFIX}merges")]
     if any(len(merge) != 2 for merge in merges):
         raise UserError("a merge of the tokenizer is not two tokens with a space between")
     return {
@@ -128,20 +128,20 @@ def _sentencepiece(
     metadata: Metadata, tokens: list[str], kinds: list[int], special: dict[str, int]
 ) -> dict[str, Any]:
     """SentencePiece's BPE: of the pairs that make a token, the one of the highest score is joined first."""
-    _check_kinds(kinds, _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _BYTE)
-    scores = metadata.get(f"{_PREFIX}scores", list)
+    _check_kinds(kinds, NORMAL, UNKNOWN, CONTROL, USER_DEFINED, BYTE)
+    scores = metadata.get(f"{PREFIX}scores", list)
     if len(scores) != len(tokens):
         raise UserError(f"the tokenizer has {len(tokens):,} tokens and {len(scores):,} scores")
-    n_bytes = sum(kind == _BYTE for kind in kinds)
+    n_bytes = sum(kind == BYTE for kind in kinds)
     if n_bytes != 256 or "unk_token" not in special:
         raise UserError(f"the tokenizer has {n_bytes} of the 256 bytes: it could not cut every text")
     return {
-        "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": _SPACE},
+        "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": SPACE},
         "pre_tokenizer": None,
         "decoder": {
             "type": "Sequence",
             "decoders": [
-                {"type": "Replace", "pattern": {"String": _SPACE}, "content": " "},
+                {"type": "Replace", "pattern": {"String": SPACE}, "content": " "},
                 {"type": "ByteFallback"},
                 {"type": "Fuse"},
             ],
@@ -158,7 +158,7 @@ def _sentencepiece(
 
 def merges_of_scores(tokens: list[str], kinds: list[int], scores: list[float]) -> list[list[str]]:
     """Every pair of tokens that makes a third one, those of the highest score first."""
-    ids = {token: i for i, token in enumerate(tokens) if kinds[i] == _NORMAL}
+    ids = {token: i for i, token in enumerate(tokens) if kinds[i] == NORMAL}
     found = []
     for token, i in ids.items():
         for cut in range(1, len(token)):
@@ -179,54 +179,3 @@ _MODELS: dict[tuple[str, str], Callable[..., dict[str, Any]]] = {
     ("gpt2", "smollm"): _smollm,
     ("llama", "default"): _sentencepiece,
 }
-
-
-def tokenizer_metadata(
-    state: dict[str, Any], n_rows: int, pad_id: int, prefix: Sequence[int], suffix: Sequence[int]
-) -> dict[str, Any]:
-    """The metadata of a byte-level BPE. Raises UserError where llama.cpp would cut texts otherwise, or may.
-
-    state: the content of a tokenizer.json; n_rows: of the embedding, those without a token are filled up; prefix,
-    suffix: special tokens around a text.
-    """
-    model, cutter = state["model"], state["pre_tokenizer"] or {}
-    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in model.get("merges", [])]
-    if not merges or state["normalizer"] is not None or (pre := _cut_as(cutter)) is None:
-        raise UserError(
-            "the tokenizer cuts texts in a way that is not known to be one of llama.cpp's (known are GPT-2's and "
-            "SmolLM's byte-level BPE): use --to onnx"
-        )
-    added = {token["id"]: token for token in state["added_tokens"]}
-    tokens = {i: token for token, i in model["vocab"].items()} | {i: t["content"] for i, t in added.items()}
-    around = {"bos": tuple(prefix), "eos": tuple(suffix)}
-    if any(len(ids) > 1 for ids in around.values()):
-        raise UserError("more than one special token stands before or behind a text, which GGUF cannot say")
-    kinds = [_UNUSED if i not in tokens else _NORMAL if i not in added else _CONTROL for i in range(n_rows)]
-    ids = {f"{role}_token_id": found[0] if found else pad_id for role, found in around.items()}
-    said = {
-        "model": "gpt2",
-        "pre": pre,
-        "tokens": [tokens.get(i, f"[PAD{i}]") for i in range(n_rows)],
-        "token_type": kinds,
-        "merges": merges,
-        **ids,
-        "padding_token_id": pad_id,
-        **{f"add_{role}_token": bool(found) for role, found in around.items()},
-        "add_space_prefix": False,
-    }
-    return {f"{_PREFIX}{key}": value for key, value in said.items()}
-
-
-def _cut_as(cutter: dict[str, Any]) -> str | None:
-    """llama.cpp's name for how a pre-tokenizer cuts words; None where it may have none."""
-
-    def is_gpt2(part: dict[str, Any]) -> bool:
-        plain = not part.get("add_prefix_space") and part.get("use_regex", True)
-        return part.get("type") == "ByteLevel" and bool(plain)
-
-    match cutter:
-        case {"type": "ByteLevel"} if is_gpt2(cutter):
-            return "gpt-2"
-        case {"pretokenizers": [{"type": "Digits", "individual_digits": True}, last]} if is_gpt2(last):
-            return "smollm"
-    return None

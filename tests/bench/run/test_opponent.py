@@ -15,7 +15,7 @@ from gptcore.backbones.model_info import read_info
 from gptcore.data.datasets import load_dataset
 from gptcore.errors import UserError
 from gptcore.training.stand_in import SliceSize
-from tests.gptcore.export.conftest import save_bytes_tokenizer
+from tests.gptcore.export.conftest import bytes_tokenizer, save_tokenizer
 from tests.parity.toys import save_toy
 
 
@@ -31,7 +31,7 @@ def data(tmp_path: Path) -> str:
 def model(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     folder = tmp_path / request.param
     save_toy(request.param, folder, vocab_size=260)
-    save_bytes_tokenizer(folder, around=request.param == "bert")
+    save_tokenizer(bytes_tokenizer(), folder, around=request.param == "bert")
     return str(folder)
 
 

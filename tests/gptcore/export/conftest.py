@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from gptcore.product.folder import write_folder
 
 CONFIG = ModelConfig(d_model=8, n_layer=3, n_head=2, context=16, vocab_size=8192, tokenizer="embedded")
 WORDS = {"spam": ["win", "prize", "now", "free", "call"], "ham": ["see", "you", "at", "home", "now"]}
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 SPECIALS = ["<s>", "<pad>", "</s>"]  # ids 0, 1, 2, as the toys of `tests.parity.toys` have them
 
 
@@ -33,14 +35,47 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def save_bytes_tokenizer(folder: Path, around: bool) -> None:
-    """A tokenizer.json whose tokens are bytes, and "no"; around: special tokens stand around a text."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
+def bytes_tokenizer() -> Any:
+    """Byte-level BPE whose tokens are bytes, and "no"."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     vocab = {name: i for i, name in enumerate([*SPECIALS, *byte_symbols(), "no"])}
     tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=[("n", "o")]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def sentencepiece_tokenizer() -> Any:
+    """Gemma's kind of BPE: letters, "in", "no" and "win", and bytes for what is not known."""
+    from tokenizers import Tokenizer, decoders, models, normalizers
+
+    tokens = ["<unk>", *(f"<0x{i:02X}>" for i in range(256)), "\u2581", *LETTERS, "in", "no", "win"]
+    vocab = {name: i for i, name in enumerate([*SPECIALS, *tokens])}
+    merges = [("i", "n"), ("n", "o"), ("w", "in")]
+    tokenizer = Tokenizer(models.BPE(vocab, merges, unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+    tokenizer.normalizer = normalizers.Replace(" ", "\u2581")
+    tokenizer.decoder = decoders.ByteFallback()
+    return tokenizer
+
+
+def wordpiece_tokenizer() -> Any:
+    """BERT's: letters and digits, at the beginning of a word and in it, "win" and "##no"."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+
+    tokens = ["[UNK]", *LETTERS, *(f"##{letter}" for letter in LETTERS), *"'.<|>/", "win", "##no"]
+    vocab = {name: i for i, name in enumerate([*SPECIALS, *tokens])}
+    tokenizer = Tokenizer(models.WordPiece(vocab, unk_token="[UNK]", max_input_chars_per_word=100))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    return tokenizer
+
+
+def save_tokenizer(tokenizer: Any, folder: Path, around: bool) -> None:
+    """A tokenizer's files; around: special tokens stand around a text."""
+    from tokenizers import AddedToken, processors
+
     tokenizer.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in SPECIALS])
     if around:
         tokenizer.post_processor = processors.TemplateProcessing(
@@ -56,12 +91,17 @@ def save_bytes_tokenizer(folder: Path, around: bool) -> None:
 def checkpoint(tmp_path: Path) -> Callable[..., Path]:
     """Writes a toy of a family of `transformers` with a tokenizer."""
 
-    def make(family: str, around: bool = False, **changes: object) -> Path:
+    def make(
+        family: str,
+        around: bool = False,
+        tokenizer: Callable[[], Any] = bytes_tokenizer,
+        **changes: object,
+    ) -> Path:
         from tests.parity.toys import save_toy
 
-        folder = tmp_path / f"{family}-toy"
-        save_toy(family, folder, vocab_size=len(SPECIALS) + 257, **changes)
-        save_bytes_tokenizer(folder, around)
+        folder, made = tmp_path / f"{family}-toy", tokenizer()
+        save_toy(family, folder, vocab_size=made.get_vocab_size(), **changes)
+        save_tokenizer(made, folder, around)
         return folder
 
     return make
