@@ -57,7 +57,7 @@ def _gpt2_metadata(config: Config) -> dict[str, Any]:
 def _decoder_metadata(config: Config) -> dict[str, Any]:
     n_head = config["num_attention_heads"]
     d_head = _d_head(config)
-    rope: dict[str, Any] = config.get("rope_parameters") or {}
+    rope = config.get("rope_parameters") or {}
     rope = rope.get("full_attention", rope)
     return {
         "block_count": config["num_hidden_layers"],
@@ -69,7 +69,7 @@ def _decoder_metadata(config: Config) -> dict[str, Any]:
         "attention.key_length": d_head,
         "attention.value_length": d_head,
         "attention.layer_norm_rms_epsilon": float(config["rms_norm_eps"]),
-        "rope.freq_base": float(rope.get("rope_theta", config.get("rope_theta") or 10000.0)),
+        "rope.freq_base": float(rope.get("rope_theta") or config.get("rope_theta") or 10000.0),
     }
 
 
