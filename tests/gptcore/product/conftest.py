@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gptcore import Recipe, load_dataset
+from gptcore import Recipe, TextClassifier, load_dataset
 from gptcore.backbones.config import ModelConfig
 from gptcore.backbones.weights import random_gpt, save_gpt
+from gptcore.product import verify
 from gptcore.product.fitting import fit_to_keep
 from gptcore.product.folder import write_folder
 
@@ -54,11 +55,27 @@ def recipe_file(tmp_path: Path, checkpoint: Path) -> Callable[..., str]:
     return make
 
 
+def verify_here(patch: pytest.MonkeyPatch) -> None:
+    """Folders are verified in this process: a new one imports for seconds."""
+    patch.setattr(
+        verify,
+        "_answers",
+        lambda folder, texts, device: TextClassifier.load(folder, device).predict_proba(texts),
+    )
+
+
+@pytest.fixture
+def verified_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    verify_here(monkeypatch)
+
+
 @pytest.fixture(scope="session")
 def spam_filter(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path, reviews: Path) -> Path:
     """A folder made by `fit` with the toy checkpoint, whose rows have 9 tokens."""
     data = load_dataset(reviews)
     recipe = Recipe(model=str(checkpoint), train="all", position="last_real", epochs=3, lr=1e-2, context=9)
     folder = tmp_path_factory.mktemp("kept") / "spam-filter"
-    write_folder(folder, fit_to_keep(recipe, data, device="cpu"), data, 0, None)
+    with pytest.MonkeyPatch.context() as patch:
+        verify_here(patch)
+        write_folder(folder, fit_to_keep(recipe, data, device="cpu"), data, 0, None)
     return folder

@@ -36,7 +36,9 @@ def run_fit(reviews: Path, recipe: str, out: Path, *more: str) -> Result:
     ],
     ids=str,
 )
-def test_a_file_becomes_a_verified_folder(reviews, recipe_file, tmp_path, choices) -> None:
+def test_a_file_becomes_a_verified_folder(reviews, recipe_file, tmp_path, choices, request) -> None:
+    if choices.get("train") in ("last_block", "features"):  # a network and TF-IDF are opened in a new process
+        request.getfixturevalue("verified_here")
     out = tmp_path / "mine"
     done = run_fit(reviews, recipe_file(**choices), out)
     assert done.exit_code == 0, done.output
@@ -67,6 +69,7 @@ def test_a_file_becomes_a_verified_folder(reviews, recipe_file, tmp_path, choice
     assert not [path for path in tmp_path.iterdir() if path.name.endswith(".part")]
 
 
+@pytest.mark.usefixtures("verified_here")
 def test_the_card_has_front_matter_that_hubs_read(reviews, recipe_file, tmp_path) -> None:
     assert run_fit(reviews, recipe_file(model="tfidf"), tmp_path / "mine").exit_code == 0
     _, front, body = (tmp_path / "mine" / "README.md").read_text().split("---\n", 2)
@@ -113,6 +116,7 @@ def test_a_train_size_holds_for_both_rounds(reviews) -> None:
     assert sum(word.isdigit() for word in words) <= 20
 
 
+@pytest.mark.usefixtures("verified_here")
 def test_a_costly_false_positive_moves_the_threshold(reviews, recipe_file, tmp_path) -> None:
     out = tmp_path / "mine"
     assert run_fit(reviews, recipe_file(model="tfidf"), out, "--cost-false-positive", "5").exit_code == 0
@@ -143,6 +147,7 @@ def test_abstaining_counts_what_is_left_and_right() -> None:
     assert found.at(1.0) == (0, 0)
 
 
+@pytest.mark.usefixtures("verified_here")
 def test_a_folder_that_answers_otherwise_is_not_left_behind(reviews, tmp_path, monkeypatch) -> None:
     data = load_dataset(reviews)
     fitted = fit_to_keep(Recipe(model="tfidf"), data)
@@ -156,6 +161,7 @@ def test_a_folder_that_answers_otherwise_is_not_left_behind(reviews, tmp_path, m
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("verified_here")
 def test_a_folder_that_lost_its_temperature_is_noticed(reviews, tmp_path) -> None:
     fitted = fit_to_keep(Recipe(model="tfidf"), load_dataset(reviews))
     assert fitted.classifier.temperature != 1
@@ -190,6 +196,7 @@ def test_a_model_that_diverges_is_refused_in_one_line(reviews, checkpoint) -> No
         fit_to_keep(Recipe(model=str(checkpoint), train="all", lr=1e30), load_dataset(reviews), device="cpu")
 
 
+@pytest.mark.usefixtures("verified_here")
 def test_more_than_two_classes(tmp_path) -> None:
     texts = [f"{word} {i}" for i in range(20) for word in ("red", "green", "blue")]
     data = Dataset.from_texts(texts, ["r", "g", "b"] * 20)
