@@ -6,7 +6,7 @@ from bench.evidence.metric import ACCURACY, METRICS
 from bench.evidence.results import Results
 from bench.records.study import Trial, TunedRow
 from bench.report.tables import section
-from bench.report.text import changes, escape
+from bench.report.text import changes, escape, join
 from bench.report.units import Unit, unit_of
 from gptcore.wording import pluralise
 
@@ -27,6 +27,29 @@ def tuning_section(results: Results) -> list[str]:
         section(results, "Values chosen for each row", ["Row", "Chosen", "Tried"], rows, "lll"),
         _HOW_TO_READ.format(score="accuracy in %" if unit.metric is ACCURACY else unit.metric.title),
     ]
+
+
+def end_warning(results: Results) -> str:
+    """The rows whose chosen number is the smallest or the largest that was tried; empty where there are none."""
+    found = [(each.row, ends) for each in results.study.tuned if (ends := _at_ends(each))]
+    if not found:
+        return ""
+    rows = join(f"{row} ({changes(ends)})" for row, ends in found)
+    return f"The smallest or largest value that was tried was chosen, so one beyond it may be better: {rows}"
+
+
+def _at_ends(tuned: TunedRow) -> dict[str, float]:
+    """Field -> its chosen value, where that is an end of the two numbers or more that there were."""
+    return {
+        name: value
+        for name, value in tuned.values.items()
+        if len(of := {each for each in tuned.grid[name] if _is_number(each)}) > 1
+        and value in (min(of), max(of))
+    }
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _tried(tuned: TunedRow, unit: Unit) -> str:

@@ -1,0 +1,46 @@
+"""What a report says of values that were chosen for rows."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bench.evidence.results import Results
+from bench.records.study import Trial, TunedRow
+from bench.report.tuning import end_warning
+from bench.report.verdicts import warnings_section
+
+GRID = {"lr": [1e-4, 1e-3, 1e-2], "epochs": [3]}
+
+
+def tuned(row: str, values: Mapping[str, Any], grid: Mapping[str, list[Any]] = GRID) -> TunedRow:
+    trials = [Trial(values=dict(values), epochs=1, accuracy=0.5)]
+    return TunedRow(row=row, recipe_id=row, grid=dict(grid), values=dict(values), trials=trials)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([], None),
+        ([tuned("a", {"lr": 1e-3, "epochs": 3})], None),  # the only number of epochs is no end
+        (
+            [tuned("a", {"clip": True, "head": "mlp"}, {"clip": [True, False], "head": ["linear", "mlp"]})],
+            None,
+        ),
+        (
+            [tuned("a", {"lr": 1e-4}), tuned("b", {"lr": 1e-3}), tuned("c", {"lr": 0.01})],
+            "a (lr = 0.0001) and c (lr = 0.01)",
+        ),
+    ],
+)
+def test_a_value_at_an_end_of_what_was_tried_is_warned_of(
+    results: Results, rows: list[TunedRow], said: str | None
+) -> None:
+    of_tuned = replace(results, study=results.study.model_copy(update={"tuned": rows}))
+    warning = end_warning(of_tuned)
+    if said is None:
+        assert warning == ""
+    else:
+        assert warning.endswith(f"so one beyond it may be better: {said}")
+        assert f"{warning}." in warnings_section(of_tuned)
