@@ -57,7 +57,7 @@ def _gpt2_metadata(config: Config) -> dict[str, Any]:
 def _decoder_metadata(config: Config) -> dict[str, Any]:
     n_head = config["num_attention_heads"]
     d_head = _d_head(config)
-    rope = config.get("rope_parameters") or {}
+    rope: dict[str, Any] = config.get("rope_parameters") or {}
     rope = rope.get("full_attention", rope)
     return {
         "block_count": config["num_hidden_layers"],
