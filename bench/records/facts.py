@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from bench.records.dataset import DatasetFacts
 from bench.records.groups import MIN_GROUPS, count_as
-from bench.records.record import DatasetFacts
 from gptcore.data.datasets import Dataset
 from gptcore.wording import pluralise
 

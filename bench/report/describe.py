@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bench.evidence.results import Results, RowResult
-from bench.records.record import DatasetFacts, Record
+from bench.records.dataset import DatasetFacts
+from bench.records.record import Record
 from bench.report.text import (
     MISSING,
     as_sentence,

@@ -6,10 +6,10 @@ import random
 import zlib
 from typing import Any
 
+from bench.records.dataset import DatasetFacts
 from bench.records.record import (
     Cost,
     Curves,
-    DatasetFacts,
     Environment,
     InputFacts,
     LossPoint,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from bench.records.dataset import DatasetFacts
 from bench.records.record import (
     Cost,
-    DatasetFacts,
     Environment,
     Metrics,
     Predictions,

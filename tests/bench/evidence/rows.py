@@ -7,8 +7,8 @@ from typing import Any
 
 from bench.evidence.results import Results, RowResult
 from bench.published.table import load_table
+from bench.records.dataset import DatasetFacts
 from bench.records.record import (
-    DatasetFacts,
     Parameters,
 )
 from bench.records.study import Row
