@@ -1,5 +1,6 @@
 """What every test shares: steady small tensors, no hypothesis deadlines, and toy models."""
 
+import gc
 from collections.abc import Callable
 
 import pytest
@@ -16,6 +17,12 @@ torch.set_num_threads(1)  # toy tensors gain nothing from threads, and a busy ma
 
 settings.register_profile("shared-machine", deadline=None)  # a busy machine is no failure
 settings.load_profile("shared-machine")
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: the garbage collector need not go through torch and its like again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
