@@ -18,7 +18,10 @@ from bench.study.plan import PlannedRun
 from gptcore.result import OnEpoch
 from tests.bench import studies as made_studies
 from tests.bench import toys
+from tests.bench.calling import bench, no_plots
 from tests.bench.evidence import rows as made_rows
+
+__all__ = ["bench", "no_plots"]  # fixtures
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +51,9 @@ def in_process() -> type:
         was_killed = False
 
         def __init__(self, spec: SessionSpec, _timeout_s: float | None = None) -> None:
-            self.session = runner.open_session(spec.data, spec.engine, spec.precision, spec.device)
+            self.session = runner.open_session(
+                *(spec.data, spec.engine, spec.precision, spec.device), measures_serving=spec.measures_serving
+            )
 
         def __enter__(self) -> Self:
             return self

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from bench.study.plan import PlannedRun
 from gptcore.backbones.config import REGISTRY, ModelConfig, ModelEntry
 from gptcore.data.datasets import DATASETS
 from gptcore.recipe import Recipe, Seeds
+from tests.bench.calling import Answer, Bench
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ("list", "plan", "run", "report", "compare", "judge", "show", "regress", "speed", "doctor")
@@ -36,45 +36,6 @@ row = [
     { name = "tfidf", question = "layers", set = { model = "tfidf" } },
 ]
 """
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a command said and how it ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def words(self) -> str:
-        """What it printed, with line breaks and columns as single blanks."""
-        return " ".join(self.out.split())
-
-
-Bench = Callable[..., Answer]
-
-
-@pytest.fixture
-def bench(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, in_process: type
-) -> Bench:
-    """Calls `python -m bench` within this process, runs too, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(local, "Supervisor", in_process)
-    monkeypatch.setattr(runner, "probe_precision", lambda _device: "float32")  # it takes half a second
-
-    def call(*arguments: str | Path) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["bench", *map(str, arguments)])
-        code: object = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        assert isinstance(code, int)
-        return Answer(code, *capsys.readouterr())
-
-    return call
 
 
 @pytest.fixture
@@ -210,6 +171,7 @@ def test_a_checkpoint_that_does_not_open_is_one_line_before_anything_runs(
     assert [path.name for path in tmp_path.iterdir()] == ["broken"]
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_a_run_that_is_refused_leaves_no_record_and_the_others_are_done(
     bench: Bench, study: list[str], inputs: Path, tmp_path: Path
 ) -> None:
@@ -287,17 +249,18 @@ def test_plan_says_what_cannot_run(bench: Bench, study: list[str], monkeypatch: 
     assert re.search(r"2 blocked: not enough memory: needs \d\.\d GB, 0\.0 GB are free", answer.words)
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_run_leaves_out_what_does_not_fit(
     bench: Bench, study: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "free_memory_bytes", lambda _device: 100)
-    answer = bench("run", *study)
+    with monkeypatch.context() as patch:
+        patch.setattr(local, "free_memory_bytes", lambda _device: 100)
+        answer = bench("run", *study)
     assert answer.code == 1
     assert "no run of this study can be done here: not enough memory: needs" in " ".join(answer.err.split())
     records = load_records(tmp_path / "study")
     assert {record.status for record in records.values()} == {"skipped"}
     assert all("not enough memory" in str(record.reason) for record in records.values())
-    monkeypatch.undo()
     assert "6 runs to do" in bench("plan", *study).words
 
 
@@ -640,6 +603,7 @@ def test_seeds_that_have_grown_are_a_look_of_the_same_scheme(
     assert no_report
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_a_study_grown_before_looks_were_planned_is_judged_as_it_was(
     bench: Bench, study: list[str], tmp_path: Path
 ) -> None:
@@ -656,6 +620,7 @@ def test_a_study_grown_before_looks_were_planned_is_judged_as_it_was(
     assert "was judged before looks were planned" in refused.err
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_until_decided_stops_at_its_last_look_and_says_so(
     bench: Bench, study: list[str], tmp_path: Path
 ) -> None:

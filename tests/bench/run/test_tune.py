@@ -1,13 +1,12 @@
 """A study whose rows' values are chosen first, from the command line to the report."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from bench.records.store import load_records, load_study
+from tests.bench.calling import Answer, Bench
 
 MATRIX = """
 [baseline]
@@ -31,29 +30,23 @@ def study(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def bench(study: Path, command: str, *options: str) -> subprocess.CompletedProcess[str]:
-    what = ["--matrix", str(study / "mine.toml"), "--models", "nano", "--data", str(study / "texts.csv")]
-    call = [
-        sys.executable,
-        "-m",
-        "bench",
-        command,
-        *what,
-        "--seeds",
-        "2",
-        "--out",
-        str(study / "out"),
-        *options,
-    ]
-    return subprocess.run(call, capture_output=True, text=True, timeout=300, check=False)
+@pytest.fixture
+def tuned(bench: Bench, study: Path, no_plots: None) -> Bench:  # noqa: ARG001
+    """Calls a command on the study."""
+    what = ["--matrix", study / "mine.toml", "--models", "nano", "--data", study / "texts.csv"]
+
+    def call(command: str, *options: str) -> Answer:
+        return bench(command, *what, "--seeds", "2", "--out", study / "out", *options)
+
+    return call
 
 
-def test_values_are_chosen_once_and_stand_in_manifest_and_report(study: Path) -> None:
-    planned = bench(study, "plan")
-    assert planned.returncode == 0, planned.stderr
-    assert "4 trials" in " ".join(planned.stdout.split())
-    done = bench(study, "run")
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_values_are_chosen_once_and_stand_in_manifest_and_report(tuned: Bench, study: Path) -> None:
+    planned = tuned("plan")
+    assert planned.code == 0, planned.err
+    assert "4 trials" in planned.words
+    done = tuned("run")
+    assert done.code == 0, done.out + done.err
     manifest = load_study(study / "out")
     assert {tuned.row: tuned.values for tuned in manifest.tuned} == {
         "baseline": {"lr": 3e-3},
@@ -78,35 +71,35 @@ def test_values_are_chosen_once_and_stand_in_manifest_and_report(study: Path) ->
     for path in (study / "out" / "tuning" / "runs").glob("*.json"):
         path.unlink()
     (study / "mine.toml").write_text(MATRIX.replace("1e-6, 3e-3", "1e-5, 1e-3"))
-    refused = bench(study, "run", "--seeds", "3")
-    assert refused.returncode == 2
-    assert "chosen for another recipe or from other values" in refused.stderr
+    refused = tuned("run", "--seeds", "3")
+    assert refused.code == 2
+    assert "chosen for another recipe or from other values" in refused.err
     (study / "mine.toml").write_text(MATRIX)
-    again = bench(study, "run", "--seeds", "3")
-    assert again.returncode == 0, again.stdout + again.stderr
+    again = tuned("run", "--seeds", "3")
+    assert again.code == 0, again.out + again.err
     assert load_study(study / "out").tuned == manifest.tuned
     assert len(load_records(study / "out")) == 9
     assert not load_records(study / "out" / "tuning")
 
 
-def test_every_text_cannot_be_a_test_text_of_a_tuned_study(study: Path) -> None:
-    refused = bench(study, "run", "--splits", "kfold")
-    assert refused.returncode == 2
-    assert "add --tune off" in refused.stderr
+def test_every_text_cannot_be_a_test_text_of_a_tuned_study(tuned: Bench, study: Path) -> None:
+    refused = tuned("run", "--splits", "kfold")
+    assert refused.code == 2
+    assert "add --tune off" in refused.err
     assert not (study / "out").exists()
-    untuned = bench(study, "plan", "--tune", "off")
-    assert untuned.returncode == 0
-    assert "trials" not in untuned.stdout
+    untuned = tuned("plan", "--tune", "off")
+    assert untuned.code == 0
+    assert "trials" not in untuned.out
 
 
-def test_trials_on_other_data_choose_nothing(study: Path) -> None:
+def test_trials_on_other_data_choose_nothing(tuned: Bench, study: Path) -> None:
     """An interrupted call leaves trials and no study; the file is then changed."""
-    done = bench(study, "run", "--only", "last-layer", "--set", "epochs=1")
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = tuned("run", "--only", "last-layer", "--set", "epochs=1")
+    assert done.code == 0, done.out + done.err
     shutil.rmtree(study / "out" / "runs")
     (study / "out" / "study.json").unlink()
     text = (study / "texts.csv").read_text()
     (study / "texts.csv").write_text(text.replace("see you", "see them"))
-    refused = bench(study, "run", "--only", "last-layer", "--set", "epochs=1")
-    assert refused.returncode == 2
-    assert "holds trials on other data (texts.csv)" in refused.stderr
+    refused = tuned("run", "--only", "last-layer", "--set", "epochs=1")
+    assert refused.code == 2
+    assert "holds trials on other data (texts.csv)" in refused.err
