@@ -30,6 +30,7 @@ from gptcore.methods.spelling import METHOD_FIELDS, NAMED, Train, known_method, 
 from gptcore.schema import Part
 
 Position = Literal["first", "last", "last_real", "mean", "mean_real"]
+BestBy = Literal["loss", "log-loss", "accuracy", "macro-f1", "balanced-accuracy"]
 TFIDF = "tfidf"  # the `model` that is no GPT: TF-IDF and logistic regression, the baseline of any such table
 _OPTIMISER = (
     *("lr", "weight_decay", "epochs", "batch_size", "accumulation", "warmup", "schedule"),
@@ -87,8 +88,10 @@ class Recipe(BaseModel):
     warmup: float = Field(default=0.0, ge=0, lt=1, description="share of the steps with rising lr")
     schedule: Literal["constant", "cosine"] = "constant"
     clip_norm: float | None = Field(default=None, gt=0, description="largest gradient norm")
-    patience: int | None = Field(default=None, ge=1, description="epochs without a lower validation loss")
-    restore_best: bool = Field(default=False, description="end with the epoch of lowest validation loss")
+    patience: int | None = Field(
+        default=None, ge=1, description="epochs without one that is better by `best_by`"
+    )
+    restore_best: bool = Field(default=False, description="end with the epoch that is best by `best_by`")
     train_size: int | None = Field(
         default=None,
         ge=1,
@@ -103,6 +106,11 @@ class Recipe(BaseModel):
     class_weight: Literal["balanced"] | None = Field(
         default=None,
         description="balanced: each class weighs the same in the loss, n / (classes * texts of the class) a text",
+    )
+
+    best_by: BestBy = Field(
+        default="loss",
+        description="what of the validation texts makes an epoch the best one; loss: weighted as in training",
     )
 
     @field_validator("context", mode="before")
@@ -196,7 +204,7 @@ class Recipe(BaseModel):
         if self.train != Lora.kind:
             ignored.update(METHOD_FIELDS)
         if self.trainer == "features":
-            ignored.update(_OPTIMISER)
+            ignored.update(_OPTIMISER, ("best_by",))
         if self.padding == "none":
             ignored.add("attend_padding")
         return tuple(name for name in fields if name not in ignored)

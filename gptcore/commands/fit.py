@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Argument, Option, echo
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from gptcore.product.report import FitReport
     from gptcore.recipe import Recipe
 
+Metric = Literal["accuracy", "macro-f1", "balanced-accuracy", "log-loss"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class FitOptions:
@@ -31,6 +33,13 @@ class FitOptions:
             "last chose for these data; or the folder of a recommendation"
         ),
     ]
+    metric: Annotated[
+        Metric | None,
+        Option(
+            help="choose epochs by this metric of the validation part; default: by validation loss, or by the metric "
+            "of a recommendation by another one than accuracy"
+        ),
+    ] = None
     out: Annotated[Path, Option(help="folder for the classifier; it must not exist")]
     seed: Annotated[int, Option(min=0, help="of the new head and the order of training")] = 0
     cost_false_positive: Annotated[
@@ -45,6 +54,16 @@ class FitOptions:
         str | None, Option(help="the positive class of --cost-false-positive; default: the second label")
     ] = None
     device: Device = "auto"
+
+    def judged(self, recipe: Recipe) -> Recipe:
+        """The recipe with epochs chosen as asked. Raises UserError where it has none."""
+        if self.metric is None:
+            return recipe
+        if recipe.trainer != "network":
+            raise UserError(
+                f"--metric {self.metric}: it chooses epochs, and recipe {recipe.id} has none: leave it out"
+            )
+        return recipe.model_copy(update={"best_by": self.metric})
 
     def threshold(self, labels: tuple[str, ...]) -> Threshold | None:
         """As its cost says; None without one. Raises UserError where the labels do not fit."""
@@ -76,7 +95,7 @@ def fit(
 
     check_target(options.out)
     read = cache(lambda: load_dataset(data, reading.reading()))
-    chosen = find_recipe(options.recipe, read)
+    chosen = options.judged(find_recipe(options.recipe, read))
     _fit_and_keep(chosen, read(), options)
 
 
@@ -115,7 +134,7 @@ def _summary(report: FitReport) -> list[str]:
     if report.tokens_per_row is not None:
         lines.append(f"a row has {report.tokens_per_row:,} tokens, and a longer text is cut to them")
     if report.epochs is not None:
-        lines.append(f"epochs: {report.epochs.chosen} of {report.epochs.tried}, the lowest validation loss")
+        lines.append(f"epochs: {report.epochs}")
     losses = f"log-loss {calibration.log_loss_before:.4f} -> {calibration.log_loss_after:.4f}"
     errors = (
         f"calibration error {100 * calibration.error_before:.1f}% -> {100 * calibration.error_after:.1f}%"

@@ -80,10 +80,7 @@ def _body(name: str, recipe: Recipe, labels: Sequence[str], report: FitReport) -
             "`--long window` reads all of it"
         )
     if report.epochs is not None:
-        lines.append(
-            f"- Epochs: {report.epochs.chosen}, the lowest validation loss of {report.epochs.tried}; then trained on "
-            "train and validation"
-        )
+        lines.append(f"- Epochs: {report.epochs}; then trained on train and validation")
     lines.append(_temperature(calibration))
     if (costs := report.costs) is not None:
         lines.append(

@@ -74,7 +74,7 @@ def fit_to_keep(
     together = with_train_size(_with_validation(blind), recipe.train_size)
     if learns_by_epochs:
         assert first.best_epoch is not None
-        choice = {"epochs": first.best_epoch, "restore_best": False, "patience": None}
+        choice = {"epochs": first.best_epoch, "restore_best": False, "patience": None, "best_by": "loss"}
         kept = _fit(
             recipe.model_copy(update=choice), together, seeds, device, _teller("training", progress)
         ).classifier
@@ -138,7 +138,9 @@ def _with_validation(data: Dataset) -> Dataset:
 def _choice(first: Fit) -> Choice:
     losses = tuple(epoch.validation_loss for epoch in first.epochs)
     assert first.best_epoch is not None
-    return Choice(tried=len(losses), chosen=first.best_epoch, validation_losses=losses)
+    return Choice(
+        tried=len(losses), chosen=first.best_epoch, validation_losses=losses, by=first.recipe.best_by
+    )
 
 
 def _calibration(validation: Evaluation, temperature: float) -> Calibration:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gptcore.errors import UserError, closest
 from gptcore.model_defaults import model_defaults
 from gptcore.paths import path_kind
-from gptcore.product.recommended import BEST, FILE, last_recommended, parse_data
+from gptcore.product.recommended import BEST, FILE, USUAL_METRIC, last_recommended, parse_data
 from gptcore.recipe import Recipe, make_recipe
 
 if TYPE_CHECKING:
@@ -67,8 +67,12 @@ def _from_file(path: Path, data: Callable[[], Dataset] | None) -> Recipe:
     if set(content) - {DATA} != {TABLE} or not isinstance(content[TABLE], dict):
         there = ", ".join(repr(name) for name in content) or "nothing"
         raise UserError(f"--recipe {path}: it must hold one table [{TABLE}], and holds {there}")
-    if DATA in content and data is not None:
-        parse_data(content[DATA], str(path)).check(data().source_fingerprint, str(path))
     asked = content[TABLE]
+    if DATA in content:
+        of = parse_data(content[DATA], str(path))
+        if data is not None:
+            of.check(data().source_fingerprint, str(path))
+        if of.metric != USUAL_METRIC:  # which nobody had to ask for
+            asked = {"best_by": of.metric} | asked
     brings = model_defaults(asked["model"]) if isinstance(asked.get("model"), str) else {}
     return make_recipe(brings | asked, str(path))

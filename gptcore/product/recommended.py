@@ -21,6 +21,7 @@ from gptcore.wording import one_line
 
 BEST = "best"
 FILE = "best.toml"
+USUAL_METRIC = "accuracy"
 _POINTERS = "recommended"
 
 
@@ -31,7 +32,7 @@ class DataOf(Part):
     name: str
     fingerprint: str
     limit: int | None = None
-    metric: str = "accuracy"
+    metric: str = USUAL_METRIC
 
     def check(self, fingerprint: str, where: str) -> None:
         """Raises UserError where the data at hand are others."""

@@ -10,7 +10,9 @@ import pydantic
 from pydantic import Field
 
 from gptcore.errors import UserError, first_problem
+from gptcore.recipe import BestBy
 from gptcore.schema import Part
+from gptcore.training.criterion import IN_WORDS
 
 REPORT = "fit.json"
 FORMAT = 1
@@ -31,11 +33,15 @@ class Data(Part):
 
 
 class Choice(Part):
-    """Epochs that were tried, their validation losses (nats), and the number with the lowest. None without epochs."""
+    """Epochs that were tried, their validation losses (nats), the number that was chosen, and by what."""
 
     tried: int
     chosen: int
     validation_losses: tuple[float, ...]
+    by: BestBy = "loss"
+
+    def __str__(self) -> str:
+        return f"{self.chosen} of {self.tried}, {IN_WORDS[self.by]}"
 
 
 class Calibration(Part):

@@ -16,6 +16,7 @@ from gptcore.engine.classifier import Classifier
 from gptcore.engine.cuda_graph import GraphedStep, can_be_graphed
 from gptcore.recipe import Recipe
 from gptcore.result import Epoch, Evaluation
+from gptcore.training.criterion import score
 from gptcore.training.evaluate import evaluate
 from gptcore.training.timing import Phases
 
@@ -61,7 +62,7 @@ def train(
     Raises FloatingPointError when the loss is no longer finite.
     """
     loop = _Loop(classifier, recipe, data, order_seed)
-    best = _Best(classifier.trained_parameters(), keep=recipe.restore_best)
+    best = _Best(classifier.trained_parameters(), recipe)
     losses: list[float] = []
     epochs: list[Epoch] = []
     classifier.train()
@@ -277,18 +278,19 @@ def _check_finite(losses: list[float], recipe: Recipe) -> None:
 
 
 class _Best:
-    """The epoch of lowest validation loss, the one that is trained on, and its weights where they may be asked for."""
+    """The best epoch, of equals that of lower loss, then the earlier; its weights where they may be asked for."""
 
-    def __init__(self, parameters: list[torch.nn.Parameter], keep: bool) -> None:
-        self.parameters, self.keep = parameters, keep
-        self.epoch, self.loss = 0, math.inf
+    def __init__(self, parameters: list[torch.nn.Parameter], recipe: Recipe) -> None:
+        self.parameters, self.recipe = parameters, recipe
+        self.epoch, self.rank = 0, (-math.inf, -math.inf)
         self.seen: Evaluation | None = None
         self.weights: list[Tensor] = []
 
     def update(self, epoch: int, seen: Evaluation, loss: float) -> None:
-        if loss < self.loss:
-            self.epoch, self.seen, self.loss = epoch, seen, loss
-            if self.keep:
+        rank = score(self.recipe.best_by, seen, loss), -loss
+        if rank > self.rank:
+            self.epoch, self.seen, self.rank = epoch, seen, rank
+            if self.recipe.restore_best:
                 self.weights = [p.detach().clone() for p in self.parameters]
 
     @torch.no_grad()

@@ -93,6 +93,7 @@ CHANGES = {
     "train_size": 100,
     "class_weight": "balanced",
     "head": "mlp",
+    "best_by": "macro-f1",
 }
 
 

@@ -109,6 +109,18 @@ def test_it_is_trained_on_train_and_validation_with_what_validation_chose(review
     np.testing.assert_allclose(found, expected.probabilities(list(data.test.texts)), rtol=1e-9)
 
 
+def test_a_metric_chooses_the_epochs_and_stands_in_the_card(reviews, recipe_file, tmp_path) -> None:
+    recipe, out = recipe_file(train="last_layer", epochs=2), tmp_path / "mine"
+    done = run_fit(reviews, recipe, out, "--metric", "macro-f1")
+    assert done.exit_code == 0
+    assert "of 2, the highest macro-F1 on the validation part" in done.output
+    assert read_report(out).epochs.by == "macro-f1"
+    assert "the highest macro-F1 on the validation part; then trained" in (out / "README.md").read_text()
+    assert TextClassifier.load(out).recipe.best_by == "loss"  # which trained all of these epochs
+    with pytest.raises(UserError, match="--metric accuracy: it chooses epochs, and recipe tfidf-"):
+        raise run_fit(reviews, "tfidf", tmp_path / "other", "--metric", "accuracy").exception
+
+
 def test_a_train_size_holds_for_both_rounds(reviews) -> None:
     data = load_dataset(reviews)
     kept = fit_to_keep(Recipe(model="tfidf", train_size=20), data)

@@ -75,6 +75,13 @@ def test_a_recommended_recipe_is_read_as_it_was_written(tmp_path: Path, recipe: 
     assert find_recipe(str(tmp_path), lambda: DATA).id == recipe.id
 
 
+@pytest.mark.usefixtures("cache")
+def test_a_recommendation_by_another_metric_than_accuracy_chooses_epochs_by_it(tmp_path: Path) -> None:
+    for metric, by in (("accuracy", "loss"), ("macro-f1", "macro-f1"), ("log-loss", "log-loss")):
+        of = OF.model_copy(update={"metric": metric})
+        assert find_recipe(str(write_recommended(tmp_path, RECIPES[-1], of, ""))).best_by == by
+
+
 def test_what_a_model_brings_is_written_where_the_recipe_differs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
