@@ -229,4 +229,4 @@ def test_llama_cpp_gives_the_same_states_from_the_texts(
         logits = head["weight"] @ state + head["bias"]
         powers = np.exp(logits - logits.max())
         expected = classifier.predict_proba([text])[0]
-        np.testing.assert_allclose(powers / powers.sum(), expected, atol=1e-3 if family in GELU else 1e-4)
+        np.testing.assert_allclose(powers / powers.sum(), expected, atol=3e-3 if family in GELU else 1e-4)
