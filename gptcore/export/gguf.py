@@ -139,8 +139,12 @@ def _open(folder: Path) -> Any:
     wanted = [name for name in model.state_dict() if not name.startswith("pooler.")]  # it is of their head
     _, tensors = open_gguf(folder / MODEL)
     names = gguf_names(config.to_dict(), wanted)
-    state = {name: torch.from_numpy(tensors[there].read().copy()) for name, there in names.items()}
-    model.load_state_dict(state, strict=False)
+    with torch.no_grad():
+        for name, there in names.items():
+            values = torch.from_numpy(tensors[there].read().copy())
+            model.get_parameter(name)[-len(values) :] = (
+                values  # RoBERTa's first positions are not in the file
+            )
     return model.eval()
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from gptcore.backbones.families import FAMILIES
+
 Config = dict[str, Any]
 Allowed = Mapping[str, tuple[Any, ...]]
 TYPE_COUNT = "tokenizer.ggml.token_type_count"
@@ -95,6 +97,11 @@ def _bert_metadata(config: Config) -> dict[str, Any]:
     }
 
 
+def _roberta_metadata(config: Config) -> dict[str, Any]:
+    first = FAMILIES["roberta"].first_position
+    return _bert_metadata(config) | {"context_length": config["max_position_embeddings"] - first}
+
+
 def _distilbert_metadata(config: Config) -> dict[str, Any]:
     return {
         "block_count": config["n_layers"],
@@ -145,6 +152,11 @@ def _gemma3_values(name: str, values: np.ndarray, _config: Config) -> np.ndarray
     return values + np.float32(1) if name.endswith("norm.weight") else values
 
 
+def _roberta_values(name: str, values: np.ndarray, _config: Config) -> np.ndarray:
+    """Positions from that of a text's first token on: llama.cpp counts them from 0."""
+    return values[FAMILIES["roberta"].first_position :] if name == "position_embd.weight" else values
+
+
 _SILU = {"hidden_act": ("silu",)}
 _NO_WINDOW = {"use_sliding_window": (False, None)}
 _NO_BIAS = {"attention_bias": (False, None)}
@@ -166,5 +178,8 @@ WRITTEN = {
     "qwen3": Written("qwen3", _llama_metadata, _always(**_SILU, **_NO_WINDOW, **_NO_BIAS)),
     "gemma3_text": Written("gemma3", _gemma3_metadata, _gemma3_only, _gemma3_values),
     "bert": Written("bert", _bert_metadata, _always(hidden_act=("gelu",)), in_transformers=False),
+    "roberta": Written(
+        "bert", _roberta_metadata, _always(hidden_act=("gelu",)), _roberta_values, in_transformers=False
+    ),
     "distilbert": Written("bert", _distilbert_metadata, _always(activation=("gelu",)), in_transformers=False),
 }

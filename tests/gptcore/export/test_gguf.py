@@ -25,7 +25,7 @@ TEXTS = [
     "caf\u00e9 \U0001f600 don't",
     "a <|endoftext|> b </s> c",
 ]
-GELU = (None, "bert", "distilbert")  # which llama.cpp approximates
+GELU = (None, "bert", "distilbert", "roberta")  # which llama.cpp approximates
 # What ggml computes with: heads of 32 and more
 WIDE = {"hidden_size": 64, "num_attention_heads": 2, "intermediate_size": 96}
 _HEADS = {"num_key_value_heads": 2, "head_dim": 32}
@@ -40,6 +40,7 @@ TOKENIZERS = {
     "gemma3_text": sentencepiece_tokenizer,
     "bert": wordpiece_tokenizer,
     "distilbert": wordpiece_tokenizer,
+    "roberta": bytes_tokenizer,
 }
 
 
@@ -82,8 +83,12 @@ def test_a_gpt_gives_the_same_answers(kept, file, tmp_path, choices, capfd) -> N
             for position in POOLING
         ),
         *(
-            pytest.param(family, True, wordpiece_tokenizer, position, marks=pytest.mark.slow)
-            for family in ("bert", "distilbert")
+            pytest.param(family, True, tokenizer, position, marks=pytest.mark.slow)
+            for family, tokenizer in (
+                ("bert", wordpiece_tokenizer),
+                ("distilbert", wordpiece_tokenizer),
+                ("roberta", bytes_tokenizer),
+            )
             for position in POOLING
         ),
     ],
@@ -179,7 +184,7 @@ def test_a_bert_has_the_names_and_values_of_llama_cpp(kept, checkpoint, file, tm
         (
             {},
             "electra",
-            "electra is not written as GGUF, only gpt2, llama, .*bert, distilbert: use --to onnx",
+            "electra is not written as GGUF, only gpt2, llama, .*bert, roberta, distilbert: use --to onnx",
         ),
     ],
     ids=str,
@@ -196,7 +201,9 @@ def test_what_cannot_be_written_is_refused_with_the_reason(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("position", list(POOLING))
-@pytest.mark.parametrize("family", [None, "llama", "qwen2", "qwen3", "gemma3_text", "bert", "distilbert"])
+@pytest.mark.parametrize(
+    "family", [None, "llama", "qwen2", "qwen3", "gemma3_text", "bert", "distilbert", "roberta"]
+)
 def test_llama_cpp_gives_the_same_states_from_the_texts(
     kept, checkpoint, file, tmp_path, family, position
 ) -> None:

@@ -27,7 +27,11 @@ def test_the_usual_model_of_a_family_can_be_written(family):
 @pytest.mark.parametrize(
     ("family", "changes", "reason"),
     [
-        ("electra", {}, "electra is not written as GGUF, only gpt2, .*bert, distilbert: use --to onnx"),
+        (
+            "electra",
+            {},
+            "electra is not written as GGUF, only gpt2, .*bert, roberta, distilbert: use --to onnx",
+        ),
         (
             "bert",
             {"hidden_act": "relu"},
