@@ -200,6 +200,32 @@ def test_a_full_disk_is_one_line_and_costs_no_finished_run(folder: Path) -> None
         assert not list((folder / "study").rglob("*.part"))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", ["local", "ray"])
+def test_a_full_disk_of_a_worker_costs_nothing_but_its_cache(
+    folder: Path, executor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """States of frozen blocks do not fit on it: they are computed in memory, and answers are the same."""
+    if executor == "ray":
+        pytest.importorskip("ray", reason="the extra [ray] is not installed")
+    code, out = finish(start(folder, "--seeds", "2", out="expected"))
+    assert code == 0, out
+    with small_disk(folder / "cache", 64 * 1024):
+        with contextlib.suppress(OSError), (folder / "cache" / "filler").open("wb", buffering=0) as file:
+            while file.write(bytes(4096)):
+                pass
+        monkeypatch.setenv("GPTCORE_CACHE", str(folder / "cache"))
+        code, out = finish(start(folder, "--seeds", "2", "--executor", executor))
+    assert code == 0, out
+    assert "Traceback" not in out
+    expected = load_records(folder / "expected")
+    found = load_records(folder / "study")
+    assert len(found) == len(expected) == 8
+    assert {name: record.model_dump(exclude=EXCLUDED) for name, record in found.items()} == {
+        name: record.model_dump(exclude=EXCLUDED) for name, record in expected.items()
+    }
+
+
 def test_a_read_only_folder_is_one_line(folder: Path) -> None:
     with small_disk(folder / "study", 2**20, "ro"):
         code, out = finish(start(folder, "--seeds", "1"))
