@@ -125,12 +125,14 @@ class Backbone(nn.Module):
     """A pretrained model without its output layer: embeddings, a list of blocks, and what follows them.
 
     info: what its config says; blocks: what a trunk is counted in; tail: the final norm; notes: what loading
-    its checkpoint left out; rewrites: of its forward pass, "on" or why not, by name, where they had to be tried out.
+    its checkpoint left out; rewrites: of its forward pass, "on" or why not, by name, where they had to be tried out;
+    reentrant: whether several threads may compute it at once.
     """
 
     info: BackboneInfo
     notes: tuple[str, ...] = ()
     rewrites: Mapping[str, str] = MappingProxyType({})
+    reentrant: bool = True
 
     @property
     @abstractmethod

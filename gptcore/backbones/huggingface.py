@@ -44,6 +44,7 @@ class HFBackbone(Backbone):
     """
 
     info: HFConfig
+    reentrant = False  # blocks stand in for one another while it is computed
 
     def __init__(self, model: nn.Module, info: HFConfig) -> None:
         super().__init__()

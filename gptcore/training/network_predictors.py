@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from gptcore.backbones.weights import weights_fingerprint
-from gptcore.data.rows import Rows
 from gptcore.data.tokenizer import Tokenizer
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine
@@ -23,6 +23,7 @@ from gptcore.training.evaluate import predict_logits, softmax64
 from gptcore.training.inputs import rows_of_sequences
 from gptcore.training.logistic import LogisticFit
 from gptcore.training.predictors import TokenPredictor
+from gptcore.training.side_by_side import side_by_side
 from gptcore.training.small_mlp import MlpFit
 from gptcore.training.tokenizing import tokenizer_of
 
@@ -42,7 +43,7 @@ class NetworkPredictor(TokenPredictor):
 
     def of_sequences(self, sequences: Sequence[Sequence[int]]) -> np.ndarray:
         """See `TokenPredictor`."""
-        return softmax64(predict_logits(self.network, _rows(self, sequences)))
+        return softmax64(_outputs(self, sequences, head=True))
 
     def learned(self) -> dict[str, np.ndarray]:
         """The parameters that learn."""
@@ -93,7 +94,7 @@ class FeaturesPredictor(TokenPredictor):
 
     def _features(self, sequences: Sequence[Sequence[int]]) -> np.ndarray:
         """(N, width)."""
-        return predict_logits(self.network, _rows(self, sequences), head=False).cpu().numpy()
+        return _outputs(self, sequences, head=False).cpu().numpy()
 
     def learned(self) -> dict[str, np.ndarray]:
         """Of the scaler and what was fitted."""
@@ -145,7 +146,14 @@ def restored_predictor(
     return kind.restore(network, tokenizer, learned, details)
 
 
-def _rows(predictor: NetworkPredictor | FeaturesPredictor, sequences: Sequence[Sequence[int]]) -> Rows:
-    network = predictor.network
-    rows = rows_of_sequences(sequences, predictor.tokens_per_row, network.layout, predictor.tokenizer)
-    return rows.to(network.device)
+def _outputs(
+    predictor: NetworkPredictor | FeaturesPredictor, sequences: Sequence[Sequence[int]], head: bool
+) -> Tensor:
+    """Logits (N, n_classes), or without `head` what it would read (N, width)."""
+    network, length, tokenizer = predictor.network, predictor.tokens_per_row, predictor.tokenizer
+
+    def run(some: Sequence[Sequence[int]]) -> Tensor:
+        rows = rows_of_sequences(some, length, network.layout, tokenizer)
+        return predict_logits(network, rows.to(network.device), head)
+
+    return torch.cat(side_by_side(network, run, sequences))
