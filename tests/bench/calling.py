@@ -10,6 +10,7 @@ import pytest
 from bench import cli
 from bench.run import runner
 from bench.run.executors import local
+from gptcore.training import probe
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ def bench(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(local, "Supervisor", in_process)
     monkeypatch.setattr(runner, "probe_precision", lambda _device: "float32")  # it takes half a second
+    monkeypatch.setattr(probe, "SHORT_S", 0.0)  # forecasts from one pass over toys are good enough here
 
     def call(*arguments: str | Path) -> Answer:
         monkeypatch.setattr(sys, "argv", ["bench", *map(str, arguments)])

@@ -16,6 +16,7 @@ from gptcore.backbones.config import FAMILIES, REGISTRY, ModelConfig, ModelEntry
 from gptcore.data.datasets import Dataset, load_dataset
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
+from gptcore.training import probe
 from gptcore.training.stand_in import SliceSize
 
 TOY = ModelConfig(d_model=16, n_layer=2, n_head=2, context=256, vocab_size=8192, tokenizer="embedded")
@@ -23,7 +24,8 @@ TOY = ModelConfig(d_model=16, n_layer=2, n_head=2, context=256, vocab_size=8192,
 
 @pytest.fixture(autouse=True)
 def toy_models(monkeypatch: pytest.MonkeyPatch, in_process: type) -> None:
-    """The bundled family at toy size, and slices of a batch."""
+    """The bundled family at toy size, and slices of a batch, taken once however short they are."""
+    monkeypatch.setattr(probe, "SHORT_S", 0.0)
     monkeypatch.setattr(speed, "Supervisor", in_process)
     for name in ("nano", "micro", "mini"):
         monkeypatch.setitem(REGISTRY, name, ModelEntry(config=TOY, source="bundled", about="a toy"))
