@@ -8,6 +8,7 @@ from bench.records.study import Trial, TunedRow
 from bench.report.tables import section
 from bench.report.text import changes, escape, join
 from bench.report.units import Unit, unit_of
+from gptcore.recipe import Recipe
 from gptcore.wording import pluralise
 
 _HOW_TO_READ = """\
@@ -39,13 +40,20 @@ def end_warning(results: Results) -> str:
 
 
 def _at_ends(tuned: TunedRow) -> dict[str, float]:
-    """Field -> its chosen value, where that is an end of the two numbers or more that there were."""
+    """Field -> its chosen value, where that is an end of the two numbers or more that there were, and one may go on."""
     return {
         name: value
         for name, value in tuned.values.items()
         if len(of := {each for each in tuned.grid[name] if _is_number(each)}) > 1
         and value in (min(of), max(of))
+        and value != _least(name)
     }
+
+
+def _least(name: str) -> float | None:
+    """The smallest value of a recipe's field, such as no weight decay or one epoch; None where there is none."""
+    field = Recipe.model_fields.get(name)
+    return next((rule.ge for rule in field.metadata if hasattr(rule, "ge")), None) if field else None
 
 
 def _is_number(value: object) -> bool:

@@ -150,7 +150,8 @@ def _sentencepiece(vocabulary: Vocabulary) -> dict[str, Any] | None:
     state, model = vocabulary.state, vocabulary.model
     blanks = {"type": "Replace", "pattern": {"String": " "}, "content": SPACE}
     if (
-        not model.get("byte_fallback")
+        model.get("type") != "BPE"
+        or not model.get("byte_fallback")
         or vocabulary.kinds.count(BYTE) != 256
         or vocabulary.unknown_id is None
         or state["normalizer"] != blanks

@@ -29,6 +29,10 @@ def tuned(row: str, values: Mapping[str, Any], grid: Mapping[str, list[Any]] = G
             None,
         ),
         (
+            [tuned("a", {"weight_decay": 0.0, "epochs": 1}, {"weight_decay": [0.0, 0.1], "epochs": [1, 3]})],
+            None,  # nothing lies beyond
+        ),
+        (
             [tuned("a", {"lr": 1e-4}), tuned("b", {"lr": 1e-3}), tuned("c", {"lr": 0.01})],
             "a (lr = 0.0001) and c (lr = 0.01)",
         ),

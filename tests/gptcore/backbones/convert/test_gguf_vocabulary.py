@@ -115,3 +115,10 @@ def test_another_wordpiece_is_refused(part, key, value):
 def test_a_wordpiece_without_special_tokens_around_a_text_is_refused():
     with pytest.raises(UserError, match="special tokens around every text"):
         tokenizer_metadata(WORDPIECE, 9, 0, [], [])
+
+
+def test_a_vocabulary_with_scores_of_its_own_is_refused():
+    model = {"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0.0], ["a", -1.0]], "byte_fallback": True}
+    state = {"normalizer": None, "pre_tokenizer": None, "added_tokens": [], "model": model}
+    with pytest.raises(UserError, match=r"not known to be one of llama\.cpp's"):
+        tokenizer_metadata(state, 2, 0, [], [])
