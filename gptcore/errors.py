@@ -20,8 +20,14 @@ class UserError(Exception):
 
 def error_line(error: BaseException) -> str:
     """An error as one line: its type, and the first line of what it says."""
+    kind = type(error).__name__
+    return kind if (said := first_line(error)) == kind else f"{kind}: {said}"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says; its type where it says nothing."""
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return lines[0] if lines else type(error).__name__
 
 
 def closest(name: str, known: Iterable[str]) -> str:

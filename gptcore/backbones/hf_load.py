@@ -18,7 +18,7 @@ import torch
 from gptcore.backbones.checkpoint_files import ADAPTER_CONFIG, is_file, printable, weight_files
 from gptcore.backbones.hf_config import HFConfig
 from gptcore.backbones.huggingface import HFBackbone
-from gptcore.errors import UserError
+from gptcore.errors import UserError, first_line
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -82,7 +82,7 @@ def load_hf(folder: Path, info: HFConfig) -> HFBackbone:
                 **_options(info),
             )
         except Exception as error:  # a damaged file can break its reader in any way
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            reason = first_line(error)
             raise UserError(f"{folder} cannot be loaded: {reason}") from error
     backbone = HFBackbone(model, info)
     backbone.notes = _notes(folder, report)
@@ -119,7 +119,7 @@ def hf_config_of(info: HFConfig) -> PretrainedConfig:
     try:
         config = AutoConfig.for_model(raw.pop("model_type"), **raw)
     except Exception as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = first_line(error)
         raise UserError(f"the config of {info.model_type} is not one of transformers: {reason}") from error
     return config
 

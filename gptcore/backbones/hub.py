@@ -26,7 +26,7 @@ from gptcore.backbones.checkpoint_files import (
     shard_names,
     weight_files,
 )
-from gptcore.errors import UserError
+from gptcore.errors import UserError, first_line
 
 PROBES = 2  # a single connection may be cut off
 PROBE_LIMIT_S = 5.0  # how long to wait for an answer of the hub before it counts as out of reach
@@ -103,7 +103,7 @@ def download_file(repo: str, file: str) -> Path:
     try:
         return Path(hf_hub_download(name, file, revision=revision))
     except Exception as error:  # as above
-        raise UserError(_refused(repo, error) or _first_line(error)) from error
+        raise UserError(_refused(repo, error) or _reason(error)) from error
 
 
 def commit_of(folder: Path) -> str | None:
@@ -219,7 +219,7 @@ def _out_of_reach(repo: str, file: str = CONFIG_FILE) -> str | None:
         except HfHubHTTPError:
             return None
         except Exception as error:  # of whatever transport the hub's client has
-            reason = _first_line(error)
+            reason = _reason(error)
         else:
             return None
     return reason
@@ -236,7 +236,7 @@ def _refusal(repo: str, error: Exception) -> UserError:
     """What to say where the hub answers and does not give a checkpoint."""
     if (refused := _refused(repo, error)) is not None:
         return UserError(f"could not load weights for {repo!r}: {refused}")
-    return _not_available(repo, _first_line(error))
+    return _not_available(repo, _reason(error))
 
 
 def _refused(repo: str, error: Exception) -> str | None:
@@ -255,8 +255,8 @@ def _refused(repo: str, error: Exception) -> str | None:
             return None
 
 
-def _first_line(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     # Where the hub answers with an error, its client says that there is no connection, and why only in the cause.
     if error.__cause__ is not None:
-        return _first_line(error.__cause__)
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        return _reason(error.__cause__)
+    return first_line(error)

@@ -25,7 +25,7 @@ from gptcore.backbones.gpt2_vocabulary import gpt2_tokens
 from gptcore.data.hf_tokenizer import HFTokenizer
 from gptcore.data.tiktoken_tokenizer import END_OF_TEXT, gpt2_of_tokens
 from gptcore.data.tokenizer import Tokenizer
-from gptcore.errors import UserError
+from gptcore.errors import UserError, first_line
 
 if TYPE_CHECKING:
     import tokenizers
@@ -125,7 +125,7 @@ def _from_vocab_and_merges(folder: Path) -> tokenizers.Tokenizer:
 def _unreadable(path: Path, error: BaseException) -> UserError:
     if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
         raise error  # Ctrl-C
-    reason = next(iter(str(error).splitlines()), type(error).__name__)
+    reason = first_line(error)
     return UserError(f"{path} cannot be read: {reason}")
 
 

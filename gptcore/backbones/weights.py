@@ -23,7 +23,7 @@ from gptcore.backbones.gpt import GPT, init_gpt2_weights
 from gptcore.backbones.gpt2_config import read_config
 from gptcore.backbones.safetensors_header import TensorInfo
 from gptcore.backbones.tensor_names import match_tensors
-from gptcore.errors import UserError
+from gptcore.errors import UserError, first_line
 from gptcore.files import replacing, usual_mode, write_whole
 
 # GPT-2's checkpoints keep these as Conv1D: (in, out), the transpose of nn.Linear.
@@ -137,7 +137,7 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:  # torch's answer to a hostile or foreign file
         raise UserError(f"{path} holds more than tensors and is refused") from error
     except Exception as error:  # a damaged file can break its reader in any way
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = first_line(error)
         raise UserError(f"{path} cannot be read: {reason}") from error
     if not isinstance(loaded, dict) or not all(isinstance(t, Tensor) for t in loaded.values()):
         raise UserError(f"{path} is not a state dict of tensors")

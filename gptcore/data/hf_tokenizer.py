@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from gptcore.errors import UserError
+from gptcore.errors import UserError, first_line
 
 if TYPE_CHECKING:
     import tokenizers
@@ -56,7 +56,7 @@ class HFTokenizer:
         except BaseException as error:
             # A panic of Rust code is no Exception, and would end the process.
             if isinstance(error, Exception) or type(error).__name__ == "PanicException":
-                reason = next(iter(str(error).splitlines()), type(error).__name__)
+                reason = first_line(error)
                 raise UserError(f"the tokenizer {self.name} fails on a text: {reason}") from error
             raise
         return [[*self.prefix, *each.ids, *self.suffix] for each in encoded]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gptcore.data.rows import READ, Rows
 from gptcore.engine.classifier import Classifier
+from gptcore.errors import first_line
 
 Made = tuple[Tensor, ...]
 WARM_UP = 3  # steps before a recording, in which kernels are chosen and the optimiser makes its moments
@@ -46,7 +47,7 @@ class GraphedStep:
             try:
                 self._replay = _record(lambda: step(fixed), self._stream)
             except RuntimeError as error:
-                GraphedStep.failure = _first_line(error.__context__ or error)
+                GraphedStep.failure = first_line(error.__context__ or error)
                 return step(rows)
         fixed.copy_(rows)
         return tuple(made.clone() for made in self._replay())
@@ -87,7 +88,3 @@ def _record(call: Callable[[], Made], stream: torch.cuda.Stream) -> Callable[[],
         return made
 
     return replay
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

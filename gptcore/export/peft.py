@@ -25,7 +25,7 @@ from gptcore.backbones.hf_load import quiet
 from gptcore.backbones.hub import split_revision
 from gptcore.classifier import TextClassifier
 from gptcore.engine.engine import Engine
-from gptcore.errors import UserError
+from gptcore.errors import UserError, first_line
 from gptcore.export import sequence_model as theirs
 from gptcore.export.formats import ExportFormat
 from gptcore.export.head import linear_head, network_predictor, predictor_of
@@ -160,7 +160,7 @@ def _wrapped(model: Any, config: Any) -> Any:
     try:
         return get_peft_model(model, config, adapter_name=NAME).eval()
     except (ValueError, TypeError, AssertionError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = first_line(error)
         raise UserError(f"--to peft: {config.peft_type.value} does not fit these layers: {reason}") from error
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gptcore.errors import UserError
+from gptcore.errors import UserError, first_line
 from gptcore.methods.adapter import Adapter
 
 NAME = "default"  # of the adapter, within peft's layers
@@ -37,7 +37,7 @@ def wrap(
             torch.manual_seed(seed)
             tuner = PEFT_TYPE_TO_TUNER_MAPPING[config.peft_type](blocks, config, NAME)
     except (ValueError, AssertionError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = first_line(error)
         raise UserError(f"train = {kind!r} does not fit this model's layers: {reason}") from error
     return tuner
 

@@ -20,7 +20,7 @@ from gptcore.backbones.checkpoint_files import (
 )
 from gptcore.backbones.hf_load import quiet, require_transformers
 from gptcore.backbones.hub import download
-from gptcore.errors import UserError
+from gptcore.errors import UserError, first_line
 from gptcore.padding.report import Side
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def load_probed(name: str) -> tuple[Probed, PreTrainedTokenizerBase]:
             )
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         except Exception as error:  # a damaged file can break its reader in any way
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            reason = first_line(error)
             raise UserError(
                 f"{name} cannot be loaded as a sequence classifier: {printable(reason)}"
             ) from error

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from gptcore.errors import UserError
+from gptcore.errors import UserError, first_line
 from gptcore.padding.causes import causes_of, causes_of_refusal
 from gptcore.padding.look import Padding
 from gptcore.padding.model import Probed
@@ -85,7 +85,7 @@ def _outcome(
     try:
         found = torch.cat([_padded_answers(model, rows, way, batch, width) for batch, width in batches])
     except Exception as error:  # a model may refuse what it cannot batch in any way
-        refused = next(iter(str(error).splitlines()), type(error).__name__)
+        refused = first_line(error)
         causes = causes_of_refusal(
             model, lambda: [_padded_answers(model, rows, way, *each) for each in batches]
         )

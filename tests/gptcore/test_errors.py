@@ -5,7 +5,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from gptcore.errors import error_line, first_problem
+from gptcore.errors import error_line, first_line, first_problem
 
 
 class Inner(BaseModel):
@@ -80,3 +80,5 @@ def test_unknown_and_missing_fields() -> None:
 def test_an_error_is_one_line() -> None:
     assert error_line(ValueError("\n no place\nfor this")) == "ValueError: no place"
     assert error_line(KeyboardInterrupt()) == "KeyboardInterrupt"
+    assert first_line(ValueError("\n no place\nfor this")) == "no place"
+    assert first_line(KeyboardInterrupt()) == "KeyboardInterrupt"

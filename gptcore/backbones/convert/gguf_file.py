@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gptcore.backbones.convert.tensors import LazyTensor
-from gptcore.errors import UserError
+from gptcore.errors import UserError, first_line
 from gptcore.extras import require
 
 
@@ -75,7 +75,7 @@ def open_gguf(path: Path) -> tuple[Metadata, dict[str, LazyTensor]]:
             for tensor in reader.tensors
         }
     except Exception as error:  # a damaged file can break its reader in any way
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = first_line(error)
         raise UserError(f"{path.name} cannot be read as GGUF: {reason}") from error
     return Metadata(values, path.name), tensors
 

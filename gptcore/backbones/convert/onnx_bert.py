@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gptcore.backbones.convert.tensors import FoundModel, LazyTensor
-from gptcore.errors import UserError
+from gptcore.errors import UserError, first_line
 from gptcore.extras import require
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def convert_onnx(path: Path, config: dict[str, Any]) -> FoundModel:
     try:
         graph = onnx.load(str(path), load_external_data=False).graph
     except Exception as error:  # a damaged file can break its reader in any way
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = first_line(error)
         raise UserError(f"{path.name} cannot be read as ONNX: {reason}") from error
     found = _named(graph, path.name)
     expected = bert_shapes(config)
