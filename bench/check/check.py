@@ -15,6 +15,7 @@ from bench.check.suspects import check_suspects
 from bench.check.texts import check_texts
 from bench.evidence.design import Design
 from bench.records.groups import count_as
+from gptcore.data.checks import is_blank
 from gptcore.data.options import ReadOptions
 from gptcore.data.splits import TEST_FRACTION
 
@@ -60,6 +61,8 @@ def _design(sample: Sample, group_column: str | None) -> Design | None:
     design = Design(n_test, 1 / (n_test if tested else len(sample)), N_COMPARISONS)
     if group_column is None or group_column not in sample.groups:
         return design
+    if any(map(is_blank, sample.groups[group_column])):
+        return None  # a study refuses such rows
     groups = [sample.groups[group_column][at] for at in tested or range(len(sample))]
     sizes = Counter(groups)
     fitting = [group for group in groups if sizes[group] <= n_test] or groups[:1]

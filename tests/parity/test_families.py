@@ -4,7 +4,7 @@ import copy
 import itertools
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, get_args
@@ -201,11 +201,12 @@ def steps_between(found: np.ndarray, expected: np.ndarray, lr: float) -> float:
     return float(np.abs(found - expected).max()) / lr
 
 
+@pytest.mark.parametrize("choose", [pairwise, pytest.param(list, marks=pytest.mark.slow, id="all")])
 @pytest.mark.parametrize("family", EVERY)
-def test_engines_agree_before_training(family: str) -> None:
+def test_engines_agree_before_training(family: str, choose: Callable[[list[Recipe]], list[Recipe]]) -> None:
     """Every position with every padding and mask, and each of them with every attention."""
     with toys_only(family):
-        possible = pairwise(recipes(family, "all"))
+        possible = choose(recipes(family, "all"))
         backbone, _ = load_toy(possible[0], 0)
         classifier = build_classifier(backbone, 2, possible[0], Engine("plain"), 0).eval()
         for recipe in possible:
@@ -229,14 +230,14 @@ def test_what_is_compared_before_training_has_every_pair_of_choices(family: str)
 
 
 # Each family learns in all its layers, with LoRA, with one of the two ways whose blocks are frozen in part, and with
-# one of the two that freeze them all; every way is that of half of the families at least.
-TRAINED: list[tuple[str, Train]] = [
-    (family, train)
+# one of the two that freeze them all; every way is that of half of the families at least. The others are slow tests.
+ALWAYS = ("all", "lora")
+IN_TURN = (("last_two_blocks", "last_layer"), ("last_block", "features"))
+TRAINED = [
+    pytest.param(family, train, marks=[pytest.mark.slow] if slow else [])
     for i, family in enumerate(EVERY)
-    for train in (
-        *("all", "lora"),
-        *(("last_block", "features") if i % 2 else ("last_two_blocks", "last_layer")),
-    )
+    for slow, trains in ((False, ALWAYS + IN_TURN[i % 2]), (True, IN_TURN[(i + 1) % 2]))
+    for train in trains
 ]
 
 

@@ -144,6 +144,7 @@ def test_groups_of_a_test_file_and_without_parts(tmp_path) -> None:
     copied = [*rows, ("ok", "ham", ""), ("ok", "ham", "u1")]
     gap = write(tmp_path / "gap.csv", copied, ("text", "label", "user"))
     checked = check(str(gap), ReadOptions(group_column="user"))
+    assert checked.design is None  # a study refuses the file
     assert not [one for one in checked.findings if "are joined by" in one.title]
 
 
