@@ -19,18 +19,19 @@ UsageError: Any = typer.BadParameter.__base__  # of typer itself, or of the clic
 
 
 class Command(TyperCommand):
-    """A command that refuses an empty word for a path, which Python would read as the current folder."""
+    """A command that refuses an empty word for an option or a path, which Python would read as the current folder."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Raises UserError for an empty path, and what typer raises for other words."""
+        """Raises UserError for an empty word, and what typer raises for other words."""
         asked, *_ = self.make_parser(ctx).parse_args(list(args))
         rest = super().parse_args(ctx, args)
         for parameter in self.params:
             words, values = (_as_list(found.get(parameter.name)) for found in (asked, ctx.params))
-            if any(
-                word == "" and isinstance(value, Path) for word, value in zip(words, values, strict=False)
-            ):
-                raise UserError(f"{parameter.opts[0]} '': name a path; the current folder is .")
+            for word, value in zip(words, values, strict=False):
+                if word == "" and isinstance(value, Path):
+                    raise UserError(f"{parameter.opts[0]} '': name a path; the current folder is .")
+                if word == "" and parameter.param_type_name == "option":
+                    raise UserError(f"{parameter.opts[0]} '': give a value, or leave the option out")
         return rest
 
 

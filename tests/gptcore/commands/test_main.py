@@ -65,6 +65,22 @@ def test_an_empty_path_is_not_the_current_folder(
     assert err == f"error: {name} '': name a path; the current folder is .\n"
 
 
+@pytest.mark.parametrize(
+    ("app", "words", "name"),
+    [
+        (gptcore, ["fit", "a.csv", "--recipe", "", "--out", "b"], "--recipe"),  # not best.toml of this folder
+        (bench, ["run", "--data", ""], "--data"),
+        (bench, ["plan", "--only", "lora", "--set="], "--set"),
+    ],
+)
+def test_an_option_without_a_value_is_refused(
+    app: Typer, words: list[str], name: str, monkeypatch, capsys
+) -> None:
+    code, out, err = run(app, words, monkeypatch, capsys)
+    assert (code, out) == (2, "")
+    assert err == f"error: {name} '': give a value, or leave the option out\n"
+
+
 @pytest.fixture
 def app() -> Typer:
     made = Typer(add_completion=False, no_args_is_help=True, help="Does this.")
