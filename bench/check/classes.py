@@ -86,15 +86,14 @@ def _alike(sample: Sample, counts: Counter[str], first: dict[str, int]) -> list[
         if len(names) == 1:
             continue
         names = sorted(names, key=lambda name: -counts[name])
-        renames = ",".join(f"{name}={names[0]}" for name in names)
+        renames = ",".join(f"{name}={names[0] if name in names else name}" for name in class_order(counts))
         findings.append(
             Finding(
                 "problem",
                 f"classes {', '.join(f'{name!r} ({counts[name]:,})' for name in names)} differ only in "
                 f"{difference_of(names)}",
                 tuple(sample.show(first[name]) for name in names[1 : N_SHOWN + 1]),
-                "if they are one class, give them one name in the file, or with --label-names "
-                f"{renames!r} and all others",
+                f"if they are one class, give them one name in the file, or with --label-names {renames!r}",
             )
         )
     return findings

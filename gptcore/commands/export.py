@@ -35,9 +35,11 @@ def export(
 
     check_target(out)  # before any data are read
     from gptcore.data.datasets import load_dataset
+    from gptcore.export.export import check_packages
     from gptcore.export.export import export as export_folder
     from gptcore.product.report import read_report
 
+    check_packages(to)
     loaded = load_dataset(data, options.reading(), split_seed=read_report(folder).data.split_seed)
     n = export_folder(folder, loaded, to, out)
     echo(f"verified: {n:,} of {n:,} predictions equal")

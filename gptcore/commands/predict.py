@@ -139,12 +139,12 @@ def _is_file(text: str) -> bool:
 
 
 def _answer_file(folder: Path, file: Path, out: Path, of_file: RowFileOptions, how: AnswerOptions) -> None:
-    from gptcore.product.stream import Request, check_paths, predict_file
+    from gptcore.product.stream import Request, open_request, predict_file
 
     request = Request(folder, file, out, of_file.reading(), how.long, how.abstain, of_file.prefix)
-    check_paths(request)
+    opened = open_request(request)
     classifier = _opened(folder, how)
-    counts = predict_file(classifier, request, lambda line: echo(line, err=True))
+    counts = predict_file(classifier, request, lambda line: echo(line, err=True), opened)
     for line in _summary(classifier, counts, how.long):
         echo(one_line(line))
     echo(one_line(f"written: {out}"))

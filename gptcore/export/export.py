@@ -27,6 +27,12 @@ ODD_LINES = ("", " \u200b", "one line\u2028to a command", "and\x85so\x0cis this"
 FORMATS: dict[FormatName, ExportFormat] = {"hf": HF, "peft": PEFT, "onnx": ONNX, "gguf": GGUF}
 
 
+def check_packages(to: FormatName) -> None:
+    """Raises UserError where a format needs a package that is not installed."""
+    for package in FORMATS[to].packages:
+        require(package, f"--to {to}", FORMATS[to].extra)
+
+
 def export(folder: Path, data: Dataset, to: FormatName, out: Path) -> int:
     """Export a classifier that `fit` made; returns the number of test predictions that were compared, all equal.
 
@@ -41,8 +47,7 @@ def export(folder: Path, data: Dataset, to: FormatName, out: Path) -> int:
             "and options"
         )
     made = FORMATS[to]
-    for package in made.packages:
-        require(package, f"--to {to}", made.extra)
+    check_packages(to)
     classifier = TextClassifier.load(folder)
     if (reason := made.obstacle(classifier)) is not None:
         raise UserError(f"--to {to} cannot express this classifier: {reason}")

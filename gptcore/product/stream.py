@@ -44,6 +44,11 @@ class Request:
     abstain: float = 0.0
     prefix: str = ""
 
+    @property
+    def names(self) -> list[str]:
+        """Of the columns that are added."""
+        return [self.prefix + name for name in ("label", "probability", "cut")]
+
 
 class Counts(BaseModel):
     """Rows that were answered, by label; that were cut; without a text; and too uncertain for a label."""
@@ -67,8 +72,11 @@ class _State(BaseModel):
     counts: Counts
 
 
-def check_paths(request: Request) -> None:
-    """What can be said before anything is loaded. Raises UserError for no file, and for an output that is there."""
+def open_request(request: Request) -> RowFile:
+    """The file of a request, and all that can be said before a classifier is loaded.
+
+    Raises UserError for no file, for an output that is there, and for columns that the file has already.
+    """
     if path_kind(request.file) != "file":
         raise UserError(f"--file {request.file}: no such file, name the one to classify")
     if request.out.exists():
@@ -77,21 +85,27 @@ def check_paths(request: Request) -> None:
         raise UserError(
             f"--out {request.out}: answers are written as {request.file.suffix}, like the file: name it so"
         )
-
-
-def predict_file(
-    classifier: TextClassifier, request: Request, progress: Callable[[str], None] | None = None
-) -> Counts:
-    """Write `request.out`. progress: called with a line now and then. Raises UserError."""
-    tell = progress or (lambda _: None)
-    check_long(classifier, request.long)
-    check_paths(request)
     file = open_rows(request.file, request.options)
-    names = [request.prefix + name for name in ("label", "probability", "cut")]
-    if clash := [name for name in names if name in file.columns]:
+    if clash := [name for name in request.names if name in file.columns]:
         raise UserError(
             f"{request.file} has a column {clash[0]!r} already: add --prefix predicted_ (or another) to the new ones"
         )
+    return file
+
+
+def predict_file(
+    classifier: TextClassifier,
+    request: Request,
+    progress: Callable[[str], None] | None = None,
+    file: RowFile | None = None,
+) -> Counts:
+    """Write `request.out`. progress: called with a line now and then; file: as `open_request` gave it, if it did.
+
+    Raises UserError.
+    """
+    tell = progress or (lambda _: None)
+    check_long(classifier, request.long)
+    file, names = file or open_request(request), request.names
     hidden = request.out.with_name(f".{request.out.name}.part")
     note = request.out.with_name(f".{request.out.name}.part.json")
     with _held(hidden, request.out) as part:

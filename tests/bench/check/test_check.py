@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,14 @@ def test_a_sound_file_has_no_problem(tmp_path) -> None:
     assert checked.n_rows == 120
     assert checked.design is not None
     assert checked.design.n_examples == 24
+
+
+def test_the_remedy_for_spellings_of_a_class_can_be_copied(tmp_path) -> None:
+    path = write(tmp_path / "a.csv", [*good_rows(), ("hello there", "Spam ")])
+    remedy = found(path, "differ only in case or blanks").remedy
+    (names,) = re.findall(r"--label-names '(.*)'$", remedy)
+    options = ReadOptions(label_names=names)
+    assert not [one for one in check(str(path), options).findings if "differ only in" in one.title]
 
 
 def test_columns_of_groups_are_noticed(tmp_path) -> None:
