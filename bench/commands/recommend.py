@@ -30,6 +30,7 @@ def recommend(
     layers of one GPT, each with a learning rate chosen on validation texts. The test part is looked at once, at the end
     and for the recommended recipe alone. Safe to interrupt: the answer so far is shown, and the same command continues.
     """
+    from bench.commands.progress import show_probes
     from bench.commands.recommending import show_opened, show_search
     from bench.recommend.opened import open_recommend
     from bench.recommend.search import Search
@@ -42,7 +43,9 @@ def recommend(
     interrupted = False
     with Processes(opened) as workers:
         search = Search(
-            opened, workers, clock, lambda title, runs: show_search(title, runs, clock, opened.metric)
+            *(opened, workers, clock),
+            lambda title, runs: show_search(title, runs, clock, opened.metric),
+            show_probes,
         )
         try:
             search.run()

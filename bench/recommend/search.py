@@ -27,6 +27,7 @@ from bench.study.plan import PlannedRun
 from gptcore.errors import UserError
 
 Listen = Callable[[str, Sequence[PlannedRun]], AbstractContextManager[Listener]]
+Probing = Callable[[], AbstractContextManager[Callable[[int, int], None]]]
 Follows = Callable[[RowCosts], float]
 OUT_OF_BUDGET = "the rest of the budget is too short for another run"
 OUT_OF_MEMORY = "not enough free memory for the next runs"
@@ -35,10 +36,17 @@ NO_MORE = f"every row is decided, no longer worth a look, or had its {LOOKS[-1]}
 
 
 class Search:
-    """One recommendation on its way. listen: who hears of the runs of a phase; ended: why it stopped."""
+    """One recommendation on its way.
 
-    def __init__(self, opened: Opened, workers: Workers, clock: Clock, listen: Listen) -> None:
-        self.opened, self._workers, self.clock, self._listen = opened, workers, clock, listen
+    listen: who hears of the runs of a phase; probing: who hears, while rows are timed, of how many; ended: why it
+    stopped.
+    """
+
+    def __init__(
+        self, opened: Opened, workers: Workers, clock: Clock, listen: Listen, probing: Probing
+    ) -> None:
+        self.opened, self._workers, self.clock = opened, workers, clock
+        self._listen, self._probing = listen, probing
         self.ledger = Ledger(opened)
         self.ended = "it was interrupted"
         self._left_out: dict[str, str] = dict(opened.cannot)
@@ -160,7 +168,8 @@ class Search:
         """Time and memory of rows of which they are not known."""
         state, seeds = self.opened.state, make_seeds(1, TOGETHER)[0]
         runs = [PlannedRun((name,), self.opened.row(name).recipe, 0, seeds, "todo") for name in names]
-        found = self._workers.development.forecast(runs, lambda _done, _n: None)
+        with self._probing() as on_probe:
+            found = self._workers.development.forecast(runs, on_probe)
         known = {run.rows[0]: found[run.run_id] for run in runs if run.run_id in found}
         self._needs |= {name: one.mem_bytes for name, one in known.items()}
         # What does not fit has not been timed: a later call, with more memory, asks again.

@@ -136,7 +136,8 @@ class Hand:
 
     def __exit__(self, *_: object) -> None: ...
 
-    def forecast(self, plan: Sequence[PlannedRun], _on_probe: Any) -> dict[str, Prediction]:
+    def forecast(self, plan: Sequence[PlannedRun], on_probe: Any) -> dict[str, Prediction]:
+        on_probe(0, len(plan))
         self.world.now += 2.0
         truth, needs = self.world.truth, self.world.needs
         return {
@@ -175,6 +176,11 @@ def silent(_title: str, _runs: Sequence[PlannedRun]) -> Iterator[Any]:
     yield Silent()
 
 
+@contextmanager
+def unseen() -> Iterator[Any]:
+    yield lambda _done, _n: None
+
+
 @pytest.fixture
 def toy_csv(tmp_path: Path) -> Path:
     path = tmp_path / "toy.csv"
@@ -208,7 +214,7 @@ def recommend(tmp_path: Path, toy_csv: Path) -> Callable[..., tuple[Search, Worl
         opened = open_recommend(str(toy_csv), asked, margin)
         world.opened = opened
         clock = Clock(opened.budget_s, opened.state.spent_s, lambda: world.now)
-        search = Search(opened, world, clock, silent)
+        search = Search(opened, world, clock, silent, unseen)
         try:
             search.run()
         except KeyboardInterrupt:
