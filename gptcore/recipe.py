@@ -27,10 +27,11 @@ from gptcore.errors import UserError, first_problem
 from gptcore.methods.base import Method
 from gptcore.methods.lora import Lora, Scaling
 from gptcore.methods.spelling import METHOD_FIELDS, NAMED, Train, known_method, older_fields, spell_out
+from gptcore.metric_names import MetricName
 from gptcore.schema import Part
 
 Position = Literal["first", "last", "last_real", "mean", "mean_real"]
-BestBy = Literal["loss", "log-loss", "accuracy", "macro-f1", "balanced-accuracy"]
+BestBy = Literal["loss", MetricName]
 TFIDF = "tfidf"  # the `model` that is no GPT: TF-IDF and logistic regression, the baseline of any such table
 _OPTIMISER = (
     *("lr", "weight_decay", "epochs", "batch_size", "accumulation", "warmup", "schedule"),
@@ -204,7 +205,9 @@ class Recipe(BaseModel):
         if self.train != Lora.kind:
             ignored.update(METHOD_FIELDS)
         if self.trainer == "features":
-            ignored.update(_OPTIMISER, ("best_by",))
+            ignored.update(_OPTIMISER)
+        if self.patience is None and not self.restore_best:
+            ignored.add("best_by")
         if self.padding == "none":
             ignored.add("attend_padding")
         return tuple(name for name in fields if name not in ignored)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.records.record import Predictions, Record, SplitMetrics, run_id
-from bench.records.store import load_records, load_study, save_record, save_study
+from bench.records.store import MANIFEST, load_records, load_study, save_record, save_study
 from bench.records.study import Row, Study
 from gptcore.recipe import Seeds, make_recipe
 
@@ -107,7 +107,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.kept or Path(temporary)
-        if not (folder / "study.json").exists():
+        if not (folder / MANIFEST).exists():
             write_study(given.source, folder, given.rows, given.seeds)
         study = load_study(folder)
         with get_context("spawn").Pool(1) as pool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter, defaultdict
 
 from bench.check.finding import N_SHOWN, Finding, Sample
@@ -38,6 +39,23 @@ def check_classes(sample: Sample) -> list[Finding]:
         line = f"{len(counts):,} classes for {len(sample):,} rows: is this column the label?"
         findings.append(Finding("warning", line, (sample.show(0),), remedy))
         return findings
+    findings += _small(sample, counts, first)
+    if most / len(sample) >= LOPSIDED:
+        findings.append(
+            Finding(
+                "warning",
+                f"always answering {largest!r} is right for {100 * most / len(sample):.1f}% of the rows: accuracy says "
+                "little",
+                (sample.show(first[largest]),),
+                "compare macro-F1, which the reports show, and look at the confusion table",
+            )
+        )
+    return findings
+
+
+def _small(sample: Sample, counts: Counter[str], first: dict[str, int]) -> list[Finding]:
+    """Classes of too few rows to be divided, or to be measured."""
+    findings = []
     too_few = [name for name in class_order(counts) if counts[name] < 3]
     few = [name for name in class_order(counts) if 3 <= counts[name] < FEW_TEXTS]
     if too_few and sample.parts is None:
@@ -63,16 +81,6 @@ def check_classes(sample: Sample) -> list[Finding]:
                 "add rows, or merge classes with --label-names",
             )
         )
-    if most / len(sample) >= LOPSIDED:
-        findings.append(
-            Finding(
-                "warning",
-                f"always answering {largest!r} is right for {100 * most / len(sample):.1f}% of the rows: accuracy says "
-                "little",
-                (sample.show(first[largest]),),
-                "compare macro-F1, which the reports show, and look at the confusion table",
-            )
-        )
     return findings
 
 
@@ -81,19 +89,19 @@ def _alike(sample: Sample, counts: Counter[str], first: dict[str, int]) -> list[
     groups: dict[str, list[str]] = defaultdict(list)
     for name in class_order(counts):
         groups[essence(name)].append(name)
-    findings = []
-    for names in groups.values():
-        if len(names) == 1:
-            continue
-        names = sorted(names, key=lambda name: -counts[name])
-        renames = ",".join(f"{name}={names[0] if name in names else name}" for name in class_order(counts))
-        findings.append(
-            Finding(
-                "problem",
-                f"classes {', '.join(f'{name!r} ({counts[name]:,})' for name in names)} differ only in "
-                f"{difference_of(names)}",
-                tuple(sample.show(first[name]) for name in names[1 : N_SHOWN + 1]),
-                f"if they are one class, give them one name in the file, or with --label-names {renames!r}",
-            )
+    several = [sorted(names, key=lambda name: -counts[name]) for names in groups.values() if len(names) > 1]
+    new_names = {name: names[0] for names in several for name in names}
+    remedy = "if they are one class, give them one name in the file"
+    if not any({",", "="} & set(name) for name in counts):  # which the option could not tell apart
+        renames = ",".join(f"{name}={new_names.get(name, name)}" for name in class_order(counts))
+        remedy += f", or with --label-names {shlex.quote(renames)}"
+    return [
+        Finding(
+            "problem",
+            f"classes {', '.join(f'{name!r} ({counts[name]:,})' for name in names)} differ only in "
+            f"{difference_of(names)}",
+            tuple(sample.show(first[name]) for name in names[1 : N_SHOWN + 1]),
+            remedy,
         )
-    return findings
+        for names in several
+    ]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from typer import Option
 
-from bench.records.metric_names import MetricName
+from gptcore.metric_names import MetricName
 
 Metric = Annotated[
     MetricName | None,

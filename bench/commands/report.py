@@ -8,7 +8,7 @@ from typing import Annotated
 from typer import Argument, echo
 
 from bench.commands.options import Margin, Metric
-from bench.records.metric_names import MetricName
+from gptcore.metric_names import MetricName
 
 
 def report(

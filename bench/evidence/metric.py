@@ -16,8 +16,8 @@ from bench.evidence.clusters import Clusters, independent_texts
 from bench.evidence.jackknife import balanced_accuracy_values, macro_f1_values
 from bench.evidence.scale import LOG_OF_LOSS, LOGIT, Scale
 from bench.records.groups import MIN_GROUPS
-from bench.records.metric_names import MetricName
 from bench.records.record import Predictions, Record
+from gptcore.metric_names import MetricName
 
 ROUNDED = 5e-4  # nats that the log-loss from rounded probabilities may be off, in records without losses
 

@@ -14,9 +14,9 @@ from bench.evidence.metric import ACCURACY, METRICS, Metric
 from bench.evidence.metrics import PredictionMetrics, metrics_of
 from bench.evidence.remember import remembered
 from bench.published.table import PublishedTable, load_table
-from bench.records.metric_names import MetricName
 from bench.records.record import Record
 from bench.records.study import Published, Row, Study, has_same_checkpoint
+from gptcore.metric_names import MetricName
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import Annotated
 
 from typer import Option
 
-from bench.records.metric_names import MetricName
 from bench.run.options import Device
 from gptcore.commands.options import FileOptions
 from gptcore.data.options import ReadOptions
+from gptcore.metric_names import MetricName
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.evidence.metric import METRICS
-from bench.records.metric_names import MetricName
 from gptcore.errors import UserError, first_problem
 from gptcore.files import write_whole
+from gptcore.metric_names import MetricName
 from gptcore.paths import path_kind
 
 FILE = "recommend.json"

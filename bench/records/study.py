@@ -8,8 +8,8 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from bench.records.dataset import DatasetFacts
-from bench.records.metric_names import MetricName
 from bench.records.record import Record
+from gptcore.metric_names import MetricName
 from gptcore.recipe import Recipe, Seeds
 from gptcore.schema import Part
 

@@ -12,7 +12,6 @@ from bench.evidence.metric import ACCURACY, Metric
 from bench.evidence.ranks import MIN_DATASETS, MIN_ROWS, Ranks, rank_rows
 from bench.evidence.results import Results, collect
 from bench.records.groups import MIN_GROUPS
-from bench.records.metric_names import MetricName
 from bench.records.store import load_records, load_study
 from bench.report.table import markdown_table
 from bench.report.tables import facts_rows
@@ -24,6 +23,7 @@ from bench.report.text import (
 from bench.report.units import Unit, unit_of
 from gptcore.errors import UserError
 from gptcore.files import write_whole
+from gptcore.metric_names import MetricName
 from gptcore.wording import pluralise
 
 _NOT_COMPARED = {"Study", "Runs", "Note"}  # facts that always differ, or that other facts already cover

@@ -43,6 +43,7 @@ from bench.report.serving import HOW_TO_READ, cells, headings, shared_machine, s
 from bench.report.sheet import sheets
 from bench.report.summary import PHASES
 from bench.report.tables import mean
+from bench.report.tuning import warnings_of
 from bench.report.units import unit_of
 from bench.report.verdicts import models_note, unsteady_note
 from gptcore.files import write_whole
@@ -99,6 +100,7 @@ def render(results: Results) -> str:
         groups=groups_note(verdicts),
         unsteady=unsteady_note(results),
         unit=unit_of(results.metric),
+        warnings=warnings_of(results),
         metric_notes=[note.replace("*", "") for note in metric_notes(results)],
         design=design_note(design_of(results.study, results.metric), len(results.study.seeds)),
         forest=forest,

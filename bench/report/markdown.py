@@ -6,7 +6,6 @@ from pathlib import Path
 
 from bench.evidence.models import MIN_SEEDS
 from bench.evidence.results import Results, collect
-from bench.records.metric_names import MetricName
 from bench.records.record import Record
 from bench.records.study import Study
 from bench.report.across import across_section
@@ -31,6 +30,7 @@ from bench.report.text import code_block, escape, sanitize, sentence
 from bench.report.tuning import tuning_section
 from bench.report.verdicts import scatter_section, verdicts_section, warnings_section
 from gptcore.files import write_whole
+from gptcore.metric_names import MetricName
 
 _HOW_TO_READ = """\
 *Test accuracy* is the mean over the seeds that finished; *each seed* lists them in order. The *95% interval* is \

@@ -30,6 +30,11 @@ def tuning_section(results: Results) -> list[str]:
     ]
 
 
+def warnings_of(results: Results) -> list[str]:
+    """What the data, the matrix and the chosen values of rows leave open."""
+    return [*results.study.warnings, *filter(None, [end_warning(results)])]
+
+
 def end_warning(results: Results) -> str:
     """The rows whose chosen number is the smallest or the largest that was tried; empty where there are none."""
     found = [(each.row, ends) for each in results.study.tuned if (ends := _at_ends(each))]

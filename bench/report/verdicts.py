@@ -19,7 +19,7 @@ from bench.report.looks import looks_section
 from bench.report.outlook import design_note, margin_note, open_section
 from bench.report.tables import section
 from bench.report.text import MISSING, escape, join, percent, sentence
-from bench.report.tuning import end_warning
+from bench.report.tuning import warnings_of
 from bench.report.units import unit_of
 
 _MEANINGS = """\
@@ -121,10 +121,8 @@ def _seeds_of_most(results: Results) -> int:
 
 
 def warnings_section(results: Results) -> str:
-    """What the data, the matrix and the chosen values of rows leave open."""
-    lines = [
-        f"- {sentence(warning)}" for warning in (*results.study.warnings, end_warning(results)) if warning
-    ]
+    """See `warnings_of`."""
+    lines = [f"- {sentence(warning)}" for warning in warnings_of(results)]
     return "\n\n".join(["## Warnings", "\n".join(lines)]) if lines else ""
 
 

@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 
 from typer import Option
 
-from bench.records.metric_names import MetricName
 from gptcore.commands.options import FileOptions
 from gptcore.data.options import ReadOptions
+from gptcore.metric_names import MetricName
 
 Matrix = Annotated[str, Option(help="full, quick, or the path of your own TOML file")]
 Models = Annotated[

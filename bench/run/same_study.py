@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.records.metric_names import MetricName
 from bench.records.record import Record
 from bench.records.store import load_records, load_study
 from bench.records.study import Row, Study
@@ -14,6 +13,7 @@ from bench.run.looks import continued
 from gptcore.backbones.config import REGISTRY
 from gptcore.backbones.fingerprint import checkpoint_fingerprint
 from gptcore.errors import UserError
+from gptcore.metric_names import MetricName
 from gptcore.wording import pluralise
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bench.evidence.metric import METRICS
-from bench.records.metric_names import MetricName
 from bench.records.record import Record
 from bench.records.store import load_records, load_study
 from bench.records.study import Row, TunedRow
@@ -19,6 +18,7 @@ from bench.study.tuning import Tuning, grid_of, seeds_of_trials, tuning
 from gptcore.data.datasets import Dataset
 from gptcore.data.holdout import without_test
 from gptcore.errors import UserError
+from gptcore.metric_names import MetricName
 from gptcore.recipe import Recipe, Seeds
 
 FOLDER = "tuning"  # within the study's folder

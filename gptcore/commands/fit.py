@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option, echo
 
 from gptcore.commands.options import Device, FileOptions, with_options
 from gptcore.errors import UserError
+from gptcore.metric_names import MetricName
 from gptcore.wording import one_line
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from gptcore.data.datasets import Dataset
     from gptcore.product.report import FitReport
     from gptcore.recipe import Recipe
-
-Metric = Literal["accuracy", "macro-f1", "balanced-accuracy", "log-loss"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +33,7 @@ class FitOptions:
         ),
     ]
     metric: Annotated[
-        Metric | None,
+        MetricName | None,
         Option(
             help="choose epochs by this metric of the validation part; default: by validation loss, or by the metric "
             "of a recommendation by another one than accuracy"

@@ -142,9 +142,10 @@ def _open(folder: Path) -> Any:
     with torch.no_grad():
         for name, there in names.items():
             values = torch.from_numpy(tensors[there].read().copy())
-            model.get_parameter(name)[-len(values) :] = (
-                values  # RoBERTa's first positions are not in the file
-            )
+            wanted_rows = model.get_parameter(name)[
+                -len(values) :
+            ]  # RoBERTa's first positions are not in the file
+            wanted_rows.copy_(values)
     return model.eval()
 
 

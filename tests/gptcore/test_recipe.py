@@ -56,6 +56,7 @@ def test_a_later_field_changes_ids_only_where_it_differs_from_its_default():
         ({"padding": "none"}, {"attend_padding": False}),
         ({"model": "tfidf"}, {"train": "all", "position": "mean", "lr": 1.0, "context": 7}),
         ({}, {"ngrams": "auto"}),
+        ({}, {"best_by": "macro-f1"}),  # all epochs are done, and the last one is kept
         ({}, {"lr": "5e-5", "epochs": 5.0}),  # the same values, written otherwise
         ({"train": "lora"}, {"lora_alpha": 16, "lora_targets": ["c_attn", "c_proj", "c_fc"]}),
     ],
@@ -93,13 +94,14 @@ CHANGES = {
     "train_size": 100,
     "class_weight": "balanced",
     "head": "mlp",
-    "best_by": "macro-f1",
 }
 
 
 def test_every_choice_changes_the_id():
-    assert CHANGES.keys() | {"ngrams"} == Recipe.model_fields.keys()
+    assert CHANGES.keys() | {"ngrams", "best_by"} == Recipe.model_fields.keys()
     assert Recipe(model="tfidf", ngrams="auto").id != Recipe(model="tfidf").id
+    for chooses in ({"patience": 2}, {"restore_best": True}):
+        assert Recipe(**chooses, best_by="macro-f1").id != Recipe(**chooses).id
     for base in ({}, {"train": "lora"}):
         recipe = Recipe(**base)
         relevant = [name for name in CHANGES if base or not name.startswith("lora")]

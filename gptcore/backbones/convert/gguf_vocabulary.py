@@ -37,10 +37,15 @@ _CUTS_NOTHING = {
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The content of a tokenizer.json, and the tokens of a model with `n_rows` embeddings."""
+    """The content of a tokenizer.json, and the tokens of a model with `n_rows` embeddings.
+
+    prefix, suffix: special tokens around a text.
+    """
 
     state: dict[str, Any]
     n_rows: int
+    prefix: tuple[int, ...]
+    suffix: tuple[int, ...]
 
     @cached_property
     def model(self) -> dict[str, Any]:
@@ -91,19 +96,13 @@ def tokenizer_metadata(
 
     state: the content of a tokenizer.json; n_rows: of the embedding; prefix, suffix: special tokens around a text.
     """
-    vocabulary = Vocabulary(state, n_rows)
+    vocabulary = Vocabulary(state, n_rows, tuple(prefix), tuple(suffix))
     own = next((said for write in _KINDS if (said := write(vocabulary)) is not None), None)
     if own is None:
         raise UserError(_UNKNOWN_KIND)
-    around = {"bos": tuple(prefix), "eos": tuple(suffix)}
+    around = {"bos": vocabulary.prefix, "eos": vocabulary.suffix}
     if any(len(ids) > 1 for ids in around.values()):
         raise UserError("more than one special token stands before or behind a text, which GGUF cannot say")
-    if own["model"] == "bert":
-        if not (prefix and suffix):
-            raise UserError(
-                "llama.cpp puts special tokens around every text that WordPiece cuts: use --to onnx"
-            )
-        own["seperator_token_id"] = suffix[0]  # llama.cpp's spelling
     ids = {f"{role}_token_id": found[0] if found else pad_id for role, found in around.items()}
     said = {
         "tokens": vocabulary.names,
@@ -173,7 +172,8 @@ def _sentencepiece(vocabulary: Vocabulary) -> dict[str, Any] | None:
 def _wordpiece(vocabulary: Vocabulary) -> dict[str, Any] | None:
     """The longest tokens from the left of a word; None for anything else.
 
-    llama.cpp marks the beginning of a word, and `##` its other parts.
+    llama.cpp marks the beginning of a word, and `##` its other parts. Raises UserError where nothing stands around a
+    text.
     """
     state, model = vocabulary.state, vocabulary.model
     rule = state["normalizer"] or {}
@@ -186,6 +186,8 @@ def _wordpiece(vocabulary: Vocabulary) -> dict[str, Any] | None:
         or (state["pre_tokenizer"] or {}).get("type") != "BertPreTokenizer"
     ):
         return None
+    if not (vocabulary.prefix and vocabulary.suffix):
+        raise UserError("llama.cpp puts special tokens around every text that WordPiece cuts: use --to onnx")
     ordinary = [kind == NORMAL for kind in vocabulary.kinds]
     tokens = [
         name if not plain else name.removeprefix("##") if name.startswith("##") else SPACE + name
@@ -197,6 +199,7 @@ def _wordpiece(vocabulary: Vocabulary) -> dict[str, Any] | None:
         "pre": "default",
         "tokens": tokens,
         "unknown_token_id": vocabulary.unknown_id,
+        "seperator_token_id": vocabulary.suffix[0],  # llama.cpp's spelling
         "normalizer.lowercase": bool(rule["lowercase"]),
         "normalizer.strip_accents": bool(rule["lowercase"] if accents is None else accents),
     }

@@ -2,7 +2,7 @@
 
 import csv
 import json
-import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -86,11 +86,19 @@ def test_a_sound_file_has_no_problem(tmp_path) -> None:
 
 
 def test_the_remedy_for_spellings_of_a_class_can_be_copied(tmp_path) -> None:
-    path = write(tmp_path / "a.csv", [*good_rows(), ("hello there", "Spam ")])
-    remedy = found(path, "differ only in case or blanks").remedy
-    (names,) = re.findall(r"--label-names '(.*)'$", remedy)
+    path = write(
+        tmp_path / "a.csv", [*good_rows(), ("hello there", "Spam "), ("hi", "HAM"), ("who", "don't")]
+    )
+    remedy = found(path, "'Spam ' (1) differ only in case or blanks").remedy
+    *_, names = shlex.split(remedy)
     options = ReadOptions(label_names=names)
     assert not [one for one in check(str(path), options).findings if "differ only in" in one.title]
+
+
+def test_names_that_the_option_cannot_tell_apart_are_not_offered_to_it(tmp_path) -> None:
+    path = write(tmp_path / "a.csv", [*good_rows(), ("hello there", "Spam "), ("hi", "ham, or not")])
+    finding = found(path, "differ only in case or blanks")
+    assert finding.remedy == "if they are one class, give them one name in the file"
 
 
 def test_columns_of_groups_are_noticed(tmp_path) -> None:

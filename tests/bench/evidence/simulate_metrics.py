@@ -15,7 +15,7 @@ from bench.evidence.comparison import Comparison
 from bench.evidence.metric import METRICS, size_of
 from bench.evidence.overdispersion import text_estimate
 from bench.evidence.paired import Moments, Paired
-from bench.records.metric_names import MetricName
+from gptcore.metric_names import MetricName
 
 POOL, N_ROWS, N_TEST = 1494, 18, 300
 QUIET = 0.08

@@ -12,8 +12,8 @@ from bench.evidence.metrics import metrics_of
 from bench.evidence.scale import LOG_OF_LOSS, LOGIT
 from bench.evidence.score import score_interval
 from bench.evidence.unsteady import unsteady
-from bench.records.metric_names import MetricName
 from bench.records.record import Predictions, Record
+from gptcore.metric_names import MetricName
 
 LOG_LOSS = METRICS["log-loss"]
 

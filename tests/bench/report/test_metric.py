@@ -10,7 +10,6 @@ from bench.evidence.metric import METRICS
 from bench.evidence.pareto import weigh
 from bench.evidence.results import Results, collect
 from bench.evidence.verdicts import judge
-from bench.records.metric_names import MetricName
 from bench.records.record import Record
 from bench.records.study import Study
 from bench.report import html
@@ -21,6 +20,7 @@ from bench.report.overall import render as render_overall
 from bench.report.summary import write_summary
 from bench.report.units import unit_of
 from bench.report.verdicts import verdicts_section
+from gptcore.metric_names import MetricName
 
 CLASSES: list[MetricName] = ["macro-f1", "balanced-accuracy"]
 

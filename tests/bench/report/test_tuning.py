@@ -8,6 +8,7 @@ import pytest
 
 from bench.evidence.results import Results
 from bench.records.study import Trial, TunedRow
+from bench.report.html import render
 from bench.report.tuning import end_warning
 from bench.report.verdicts import warnings_section
 
@@ -48,3 +49,4 @@ def test_a_value_at_an_end_of_what_was_tried_is_warned_of(
     else:
         assert warning.endswith(f"so one beyond it may be better: {said}")
         assert f"{warning}." in warnings_section(of_tuned)
+        assert f'<p class="warning">{warning}.</p>' in render(of_tuned)

@@ -1,4 +1,4 @@
-"""The metrics by which rows can be judged, by name. Imports nothing, so that options can name them."""
+"""The metrics by which models can be judged, by name. Imports nothing, so that options can name them."""
 
 from typing import Literal
 
