@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def speed(options: SpeedOptions) -> None:
     """Compare the speed of the fast engine with the plain one, or with a loop of transformers, row by row.
 
-    Times slices of real runs with random weights, so only the data and the vocabulary are downloaded. The page
+    Times slices of real runs with random weights, so of GPT-2's sizes only the vocabulary is downloaded. The page
     shows which times were measured and which were extrapolated.
     """
     from bench.commands.progress import show_data, show_timing

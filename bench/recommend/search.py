@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from bench.recommend.costs import RowCosts
+from bench.recommend.forecasts import Forecasts, Probing
 from bench.recommend.ledger import Ledger
 from bench.recommend.opened import Opened
 from bench.recommend.plan import LOOKS, TEST_SEEDS, TEST_SIZE, Plan, end_seconds, make_plan
@@ -20,17 +21,15 @@ from bench.records.record import Record
 from bench.records.store import find_record, save_study
 from bench.run.execute import Listener, execute
 from bench.run.executors.base import Executor
-from bench.run.seeds import TOGETHER, make_seeds
 from bench.run.tune import FOLDER as TUNING
-from bench.study.forecast import lack_of_memory
 from bench.study.plan import PlannedRun
 from gptcore.errors import UserError
 
 Listen = Callable[[str, Sequence[PlannedRun]], AbstractContextManager[Listener]]
-Probing = Callable[[], AbstractContextManager[Callable[[int, int], None]]]
 Follows = Callable[[RowCosts], float]
 OUT_OF_BUDGET = "the rest of the budget is too short for another run"
 OUT_OF_MEMORY = "not enough free memory for the next runs"
+NOT_TIMED = "was not timed, as timing the others took much of the budget: use a longer --budget"
 NO_ROOM = "does not fit in the remaining budget"
 NO_MORE = f"every row is decided, no longer worth a look, or had its {LOOKS[-1]} seeds"
 
@@ -46,11 +45,11 @@ class Search:
         self, opened: Opened, workers: Workers, clock: Clock, listen: Listen, probing: Probing
     ) -> None:
         self.opened, self._workers, self.clock = opened, workers, clock
-        self._listen, self._probing = listen, probing
+        self._listen = listen
         self.ledger = Ledger(opened)
         self.ended = "it was interrupted"
         self._left_out: dict[str, str] = dict(opened.cannot)
-        self._needs = dict(opened.state.mem_bytes)  # row -> bytes
+        self._forecasts = Forecasts(opened, workers, probing)
         self._blocked: dict[str, str] = {}  # rows that have begun and lack memory for more runs, and why
         self._lacked: set[str] = set()  # those of which more runs were wanted
 
@@ -115,23 +114,19 @@ class Search:
     def _planned(self) -> Plan:
         """Forecast what is not known yet, and plan."""
         opened, state = self.opened, self.opened.state
-        known = state.forecast.keys() | self._needs.keys()
-        missing = [row.name for row in opened.rows if row.name not in known]
-        # What needs no GPT says first whether the budget is enough for anything.
-        missing.sort(key=lambda name: opened.row(name).recipe.backbone is not None)
-        for group in (missing[:1], missing[1:]):
-            if group:
-                self._forecast(group)
-                self._plan()
+        for _ in self._forecasts.measure(lambda: self._others_s, self.clock.budget_s):
+            self._plan()
         plan = self._plan()
         state.n_values = plan.n_values
         self._save()
         self._left_out = dict(opened.cannot) | {
-            row.name: "has no forecast: its probe failed"
+            row.name: NOT_TIMED
+            if row.name in self._forecasts.untimed
+            else "has no forecast: its probe failed"
             for row in opened.rows
             if row.name not in state.forecast
         }
-        begun, too_large = self.ledger.begun, self._too_large()
+        begun, too_large = self.ledger.begun, self._forecasts.too_large()
         self._blocked = {name: why for name, why in too_large.items() if name in begun}
         self._left_out |= {name: why for name, why in too_large.items() if name not in begun}
         for name, seconds in plan.left_out.items():
@@ -143,7 +138,7 @@ class Search:
         """Raises UserError where no row fits."""
         opened, costs, ledger = self.opened, self.ledger.costs, self.ledger
         begun = ledger.begun  # what has results stays, whatever memory is free now
-        too_large = {name: why for name, why in self._too_large().items() if name not in begun}
+        too_large = {name: why for name, why in self._forecasts.too_large().items() if name not in begun}
         if len(too_large) == len(opened.rows):
             raise UserError(f"no row can run here: {next(iter(too_large.values()))}: end other programs")
         epochs = {
@@ -153,8 +148,7 @@ class Search:
         }
         is_fixed = any(epochs.get(name) for name in begun)
         numbers = [opened.state.n_values] if is_fixed else opened.numbers_of_values
-        others_s = max(0.0, self.clock.spent_s - ledger.recorded_s)
-        plan = make_plan(costs, epochs, numbers, self.clock.budget_s, others_s, begun)
+        plan = make_plan(costs, epochs, numbers, self.clock.budget_s, self._others_s, begun)
         if epochs and not plan.rows:
             least = min(plan.left_out, key=lambda name: plan.left_out[name])
             needs = plan.left_out[least]
@@ -164,28 +158,10 @@ class Search:
             )
         return plan
 
-    def _forecast(self, names: Sequence[str]) -> None:
-        """Time and memory of rows of which they are not known."""
-        state, seeds = self.opened.state, make_seeds(1, TOGETHER)[0]
-        runs = [PlannedRun((name,), self.opened.row(name).recipe, 0, seeds, "todo") for name in names]
-        with self._probing() as on_probe:
-            found = self._workers.development.forecast(runs, on_probe)
-        known = {run.rows[0]: found[run.run_id] for run in runs if run.run_id in found}
-        self._needs |= {name: one.mem_bytes for name, one in known.items()}
-        # What does not fit has not been timed: a later call, with more memory, asks again.
-        too_large = self._too_large()
-        fit = {name: one for name, one in known.items() if name not in too_large}
-        state.forecast = state.forecast | {name: one.seconds for name, one in fit.items()}
-        state.mem_bytes = state.mem_bytes | {name: one.mem_bytes for name, one in fit.items()}
-
-    def _too_large(self) -> dict[str, str]:
-        """Rows that need more memory than is free, and why."""
-        whys = {
-            row.name: lack_of_memory(self._needs[row.name], self.opened.free_bytes)
-            for row in self.opened.rows
-            if row.name in self._needs
-        }
-        return {name: why for name, why in whys.items() if why is not None}
+    @property
+    def _others_s(self) -> float:
+        """Seconds spent on other things than runs."""
+        return max(0.0, self.clock.spent_s - self.ledger.recorded_s)
 
     def _tune(self, name: str) -> None:
         """Rung by rung; a row for which the time is too short, or whose trials all fail, is left out."""

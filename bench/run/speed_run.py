@@ -16,9 +16,15 @@ from bench.run.study_name import check_folder
 from bench.study.matrix import load_matrix
 from bench.study.plan import choose_models
 from bench.study.resolve import resolve
-from gptcore.backbones.checkpoints import checkpoint_reachable, known_config
+from gptcore.backbones.checkpoints import (
+    check_obtainable,
+    checkpoint_folder,
+    checkpoint_reachable,
+    known_config,
+)
 from gptcore.backbones.config import FAMILIES
 from gptcore.backbones.hf_config import HFConfig
+from gptcore.backbones.model_info import read_info
 from gptcore.data.datasets import Dataset, load_dataset
 from gptcore.errors import UserError, closest
 from gptcore.model_defaults import model_defaults
@@ -95,15 +101,19 @@ class OpponentRun:
 
 
 def opponent_of(options: SpeedOptions) -> HFConfig | None:
-    """The shape of the model that is compared with transformers; None where the two engines are. Raises UserError."""
+    """The shape of the model that is compared with transformers; None where the two engines are.
+
+    A model whose files are not on this machine is fetched. Raises UserError.
+    """
     models, _ = choose_models(options.models, has_cuda, checkpoint_reachable)
     if options.against == "plain":
         return None
     config = None if models in FAMILIES else known_config(models)
+    if config is None and models not in FAMILIES:
+        check_obtainable(models)
+        config = read_info(checkpoint_folder(models))
     if isinstance(config, HFConfig):
         return config
-    if config is None and models not in FAMILIES:
-        raise UserError(f"--models {models}: its files are not on this machine: run a study with it first")
     if options.against == "transformers":
         raise UserError(
             f"--against transformers: {models} is run by code of this project: name a model that transformers runs, or "

@@ -159,8 +159,9 @@ class RowAttention:
         attention = partial(
             F.scaled_dot_product_attention, attn_mask=mask, is_causal=is_causal, scale=1 / divisor
         )
-        if q.device.type == "cpu" and q.dtype == torch.bfloat16:
+        if q.device.type == "cpu" and (q.dtype == torch.bfloat16 or torch.is_autocast_enabled("cpu")):
             # The CPU kernel is slower in bfloat16 than in float32, its backward pass three times (docs/log.md).
+            # Rotated q and k are float32, and autocast would round them for that kernel.
             with torch.autocast("cpu", enabled=False):
                 return attention(q.float(), k.float(), v.float()).transpose(1, 2)
         return attention(q, k, v).transpose(1, 2)

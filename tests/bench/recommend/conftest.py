@@ -45,11 +45,13 @@ BEST_LR = 1e-3
 
 @dataclass
 class World:
-    """Its time goes on with each run. stop_at: number of the run during which Ctrl-C is pressed; needs: row -> bytes
-    of memory, where they are many; spam: row -> its accuracy on spam, where that is another one."""
+    """Its time goes on with each run. probe_s: of timing a row; stop_at: number of the run during which Ctrl-C is
+    pressed; needs: row -> bytes of memory, where they are many; spam: row -> its accuracy on spam, where that is
+    another one."""
 
     truth: Mapping[str, tuple[float, float]] = field(default_factory=lambda: dict(TRUTH))
     slower: float = 1.0  # than forecast
+    probe_s: float = 0.5
     stop_at: int | None = None
     needs: Mapping[str, int] = field(default_factory=dict)
     spam: Mapping[str, float] = field(default_factory=dict)
@@ -138,7 +140,7 @@ class Hand:
 
     def forecast(self, plan: Sequence[PlannedRun], on_probe: Any) -> dict[str, Prediction]:
         on_probe(0, len(plan))
-        self.world.now += 2.0
+        self.world.now += self.world.probe_s * len(plan)
         truth, needs = self.world.truth, self.world.needs
         return {
             run.run_id: Prediction(truth[name][1], needs.get(name, 10**8))

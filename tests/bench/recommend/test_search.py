@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench.recommend.plan import LOOKS
-from bench.recommend.search import NO_MORE, OUT_OF_BUDGET, OUT_OF_MEMORY
+from bench.recommend.search import NO_MORE, NOT_TIMED, OUT_OF_BUDGET, OUT_OF_MEMORY
 from bench.recommend.state import load_state
 from bench.records.store import load_records, load_study
 from gptcore.errors import UserError
@@ -65,6 +65,20 @@ def test_a_budget_that_is_too_small_is_refused_before_any_run(recommend: Recomme
     ):
         recommend(budget="15s")
     assert not (tmp_path / "out").exists()
+
+
+def test_timing_on_a_busy_machine_leaves_most_of_the_budget(
+    recommend: Recommend, world: type, tmp_path: Path
+) -> None:
+    search, busy = recommend(world(probe_s=20.0), budget="3m")
+    assert search.ledger.choice.row.name == "tfidf-auto"  # it needs little time itself
+    assert {row for row, _, _ in busy.runs} <= {"tfidf", "features", "tfidf-auto"}
+    assert {name for name, why in search.left_out.items() if why == NOT_TIMED} == {
+        *("last-block", "last-two-blocks", "lora", "all-layers")
+    }
+    longer, _ = recommend(budget="1h")
+    assert not any(why == NOT_TIMED for why in longer.left_out.values())
+    assert load_state(tmp_path / "out").forecast.keys() >= {"last-block", "all-layers"}
 
 
 @pytest.mark.parametrize("stop_at", [0, 4, 40])

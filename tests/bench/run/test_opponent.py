@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("transformers")
 
-from bench.run import opponent
+from bench.run import opponent, speed_run
 from bench.run.options import SpeedOptions
 from bench.run.speed_run import open_opponent, opponent_of
 from gptcore.backbones.hf_config import HFConfig
@@ -75,6 +75,22 @@ def test_their_run_is_scaled_by_steps_and_texts(
     n_train, n_validation, n_test = (len(split) for split in (whole.train, whole.validation, whole.test))
     assert found["train"] == pytest.approx(1.5 * recipe.epochs * (n_train // recipe.batch_size))
     assert found["evaluate"] == pytest.approx(2.0 * (n_train + recipe.epochs * n_validation + n_test))
+
+
+def test_a_model_that_is_not_at_hand_is_fetched(
+    model: str, data: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speed_run, "known_config", lambda _name: None)
+    monkeypatch.setattr(speed_run, "checkpoint_folder", lambda name: {"smollm2-135m": Path(model)}[name])
+    assert opponent_of(options("smollm2-135m", data)) == read_info(Path(model))
+
+
+def test_a_model_that_cannot_be_fetched_is_refused_with_its_terms(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GPTCORE_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(UserError, match="--accept-licence gemma"):
+        opponent_of(options("gemma3-270m", data))
 
 
 def test_the_engines_are_compared_where_the_code_is_ours(data: str) -> None:

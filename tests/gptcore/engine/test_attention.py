@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -47,6 +48,24 @@ def test_packed_rows_are_the_real_positions_in_order(lengths, spare):
     for row, before, n in zip(again, x, lengths, strict=True):
         assert torch.equal(row[:n], before[:n])
         assert not row[n:].any()
+
+
+@pytest.mark.parametrize("rotated", [torch.bfloat16, torch.float32])
+def test_on_a_cpu_attention_itself_is_float32(monkeypatch: pytest.MonkeyPatch, rotated: torch.dtype) -> None:
+    """Also of families that rotate queries and keys in float32; the kernel takes three times as long in bfloat16."""
+    seen: list[torch.dtype] = []
+    kernel = F.scaled_dot_product_attention
+
+    def spy(*tensors: Tensor, **how: object) -> Tensor:
+        made = kernel(*tensors, **how)
+        seen.append(made.dtype)
+        return made
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", spy)
+    v = torch.randn(2, 5, 3, 4).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        RowAttention()(v.to(rotated), v.to(rotated), v, 2.0)
+    assert seen == [torch.float32]
 
 
 @pytest.mark.parametrize("causal", [True, False])

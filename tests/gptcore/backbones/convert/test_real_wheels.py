@@ -63,7 +63,9 @@ def test_tensors_and_config_are_those_of_transformers_own_reader(originals: Path
     }
     tokenizer = AutoTokenizer.from_pretrained(folder)
     for text in TEXTS:
-        assert tokenizer.decode(tokenizer(text).input_ids, skip_special_tokens=True) == text
+        # Gemma's vocabulary writes a space as ▁, so a ▁ of the text comes back as the space that it was read as.
+        expected = text.replace("▁", " ") if name == "gemma3-270m" else text
+        assert tokenizer.decode(tokenizer(text).input_ids, skip_special_tokens=True) == expected
 
 
 @pytest.mark.parametrize("name", ["minilm-l6"])
