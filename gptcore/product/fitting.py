@@ -60,24 +60,27 @@ def fit_to_keep(
 ) -> Fitted:
     """Choose on the validation part, calibrate on it, then fit on train and validation together.
 
-    device: as in `gptcore.fit`; progress: called with a line at the end of each epoch. Raises UserError as `fit`
-    does, also where training diverges.
+    device: as in `gptcore.fit`; progress: called with a line before each round and at the end of each epoch. Raises
+    UserError as `fit` does, also where training diverges.
     """
     began = time.perf_counter()
     seeds = Seeds(init=seed, order=seed, split=data.split_seed)
     blind = replace(data, test=data.validation)
     learns_by_epochs = recipe.trainer == "network"
     first_recipe = recipe.model_copy(update={"restore_best": True}) if learns_by_epochs else recipe
-    first = _fit(first_recipe, blind, seeds, device, _teller("choosing", progress))
+    tell = progress or (lambda _line: None)
+    # The blocks below the trained ones are computed before the first epoch, which may take minutes.
+    tell(f"choosing: {_work(first_recipe, len(blind.train))}")
+    first = _fit(first_recipe, blind, seeds, device, _teller("choosing", tell))
     temperature, reason = estimated_temperature(first.validation.probabilities, first.validation.labels)
     notes = (*first.notes, *([] if reason is None else [reason]))
     together = with_train_size(_with_validation(blind), recipe.train_size)
     if learns_by_epochs:
         assert first.best_epoch is not None
         choice = {"epochs": first.best_epoch, "restore_best": False, "patience": None, "best_by": "loss"}
-        kept = _fit(
-            recipe.model_copy(update=choice), together, seeds, device, _teller("training", progress)
-        ).classifier
+        last_recipe = recipe.model_copy(update=choice)
+        tell(f"training: {_work(last_recipe, len(together.train))}")
+        kept = _fit(last_recipe, together, seeds, device, _teller("training", tell)).classifier
     else:
         predictor = first.classifier.predictor
         assert isinstance(predictor, Refittable)
@@ -113,10 +116,14 @@ def _fit(recipe: Recipe, data: Dataset, seeds: Seeds, device: str | None, on_epo
         raise UserError(f"{error}: lower lr in the recipe") from error
 
 
-def _teller(round_name: str, progress: Callable[[str], None] | None) -> OnEpoch | None:
+def _work(recipe: Recipe, n_texts: int) -> str:
+    n_used = n_texts if recipe.train_size is None else min(n_texts, recipe.train_size)
+    epochs = f"{recipe.epochs} epochs on " if recipe.trainer == "network" else ""
+    return f"{epochs}{n_used:,} texts"
+
+
+def _teller(round_name: str, progress: Callable[[str], None]) -> OnEpoch:
     """Tells of each epoch. The second round trains on the validation texts, so their figures say nothing there."""
-    if progress is None:
-        return None
 
     def tell(epoch: Epoch) -> None:
         progress(

@@ -62,7 +62,9 @@ def test_a_file_becomes_a_verified_folder(reviews, recipe_file, tmp_path, choice
         assert f"a row has {report.tokens_per_row} tokens" in done.output
         assert f"the first {report.tokens_per_row} tokens of a text" in (out / "README.md").read_text()
     if report.epochs is not None:
-        losses = report.epochs.validation_losses
+        losses, both = report.epochs.validation_losses, len(data.train) + len(data.validation)
+        assert f"choosing: 3 epochs on {len(data.train)} texts" in done.output
+        assert f"training: {report.epochs.chosen} epochs on {both} texts" in done.output
         assert losses[report.epochs.chosen - 1] == min(losses)
         assert classifier.recipe.epochs == report.epochs.chosen
         assert not classifier.recipe.restore_best
