@@ -66,12 +66,12 @@ class Session:
     jobs: int = 1
     measures_serving: bool = True
     nproc: int = 1
-    _split_seed: int | None = field(default=None, init=False, repr=False)  # whose trunks are kept
+    _split_seed: int | None = field(default=None, init=False, repr=False)  # of the last run
 
     def split(self, split_seed: int) -> Dataset:
-        """The data as that seed splits them. Plans go split by split: trunks of the one before are let go."""
+        """The data as that seed splits them. Trunks that the split before had no use for are let go."""
         if split_seed != self._split_seed:
-            self.engine.trunks.forget()
+            self.engine.trunks.forget_unused()
             self._split_seed = split_seed
         return self.data.with_split(split_seed)
 

@@ -91,17 +91,26 @@ def with_prediction(record: Record, predictions: Mapping[str, Prediction]) -> Re
     return record.model_copy(update={"cost": record.cost.model_copy(update=forecast)})
 
 
+@dataclass(frozen=True)
+class _Texts:
+    """Whose states a trunk has. split_seed: None for all texts; init_seed: of random weights, else None."""
+
+    split_seed: int | None
+    init_seed: int | None
+
+
 class _Trunks:
     """Which trunks are ready, as `gptcore.engine.trunk_cache` keeps them: in memory up to a budget, then on disk.
 
-    The trunks of a split are dropped when the next split begins, as in `bench.run.runner.Session`.
+    Runs on all texts share them whatever the split. Those of a part of the training texts are of no use to the next
+    split, and are dropped when it begins.
     """
 
     def __init__(self, memory_bytes: int) -> None:
         self.memory_bytes = memory_bytes
         self._split_seed: int | None = None
-        self._ready: set[tuple[Hashable, str | None, int]] = set()
-        self._bytes: dict[Hashable, int] = {}
+        self._ready: set[tuple[_Texts, Hashable, str | None, int]] = set()
+        self._bytes: dict[tuple[_Texts, Hashable, str | None, int], int] = {}
 
     @property
     def held_bytes(self) -> int:
@@ -111,21 +120,25 @@ class _Trunks:
     def take(self, need: TrunkNeed, recipe: Recipe, seeds: Seeds) -> float:
         """Share of the trunk's work that has to be done now: 0 if it is ready."""
         if seeds.split != self._split_seed:
-            self._ready.clear()
-            self._bytes.clear()
+            self._ready = {key for key in self._ready if key[0].split_seed is None}
+            self._bytes = {key: n for key, n in self._bytes.items() if key[0].split_seed is None}
             self._split_seed = seeds.split
-        init_seed = seeds.init if recipe.weights == "random" else None
+        of = _Texts(
+            split_seed=None if recipe.train_size is None else seeds.split,
+            init_seed=seeds.init if recipe.weights == "random" else None,
+        )
         for part, n_bytes in need.parts.items():
-            self._bytes[part, init_seed, need.read, need.depth] = n_bytes
-        rows = (need.rows, init_seed)
-        if (rows, need.read, need.depth) in self._ready:
+            self._bytes[of, part, need.read, need.depth] = n_bytes
+        rows = (of, need.rows)
+        if (*rows, need.read, need.depth) in self._ready:
             return 0.0
         blocks_below = need.depth - 1
         if need.below is not None:
             made = self.take(need.below, recipe, seeds) * need.below.depth
         else:
             made = blocks_below - max(
-                (depth for other, _, depth in self._ready if other == rows and depth < need.depth), default=0
+                (depth for *other, _, depth in self._ready if tuple(other) == rows and depth < need.depth),
+                default=0,
             )
-        self._ready.add((rows, need.read, need.depth))
+        self._ready.add((*rows, need.read, need.depth))
         return (made + need.last_block) / (blocks_below + need.last_block)

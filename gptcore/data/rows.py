@@ -38,6 +38,7 @@ class Rows:
     lengths: (N,) int64, positions of each row that are not padding.
     side:    where padding is.
     last_position: of each row's last token that is not padding, where it does not follow from its column.
+    places:  (N,) int64, where `values` has the values of each row among those of others; None: they are these rows'.
     """
 
     values: Tensor
@@ -45,6 +46,7 @@ class Rows:
     side: Side = "right"
     depth: int = 0
     last_position: int | None = None
+    places: Tensor | None = None
 
     @classmethod
     def whole(cls, tokens: Tensor) -> Rows:
@@ -52,7 +54,7 @@ class Rows:
         return cls(tokens, torch.full((len(tokens),), tokens.shape[1], device=tokens.device))
 
     def __len__(self) -> int:
-        return self.values.shape[0]
+        return len(self.lengths)
 
     @property
     def are_tokens(self) -> bool:
@@ -76,9 +78,11 @@ class Rows:
 
     def take(self, index: Tensor) -> Rows:
         """The rows at `index` (B,) int64, which may be on any device, in that order, on the device of the lengths."""
-        device = self.lengths.device
-        values = moved(self.values[moved(index, self.values.device)], device)
-        return replace(self, values=values, lengths=self.lengths[moved(index, device)])
+        device, places = self.lengths.device, moved(index, self.values.device)
+        if self.places is not None:
+            places = self.places[places]
+        lengths = self.lengths[moved(index, device)]
+        return replace(self, values=moved(self.values[places], device), lengths=lengths, places=None)
 
     def columns(self, n: int) -> Rows:
         """The first `n` columns of rows that are padded on the right."""
@@ -86,13 +90,15 @@ class Rows:
 
     def to(self, device: torch.device) -> Rows:
         """The same rows on another device."""
-        return replace(self, values=self.values.to(device), lengths=self.lengths.to(device))
+        places = None if self.places is None else self.places.to(device)
+        return replace(self, values=self.values.to(device), lengths=self.lengths.to(device), places=places)
 
     def unpadded(self) -> Iterator[Rows]:
         """Each row alone, at its own length."""
         real = self.real
         for i in range(len(self)):
-            yield replace(self, values=self.values[i : i + 1, real[i]], lengths=self.lengths[i : i + 1])
+            row = self.take(torch.tensor([i]))
+            yield replace(row, values=row.values[:, real[i]])
 
 
 def pad(sequences: Sequence[Sequence[int]], length: int, pad_id: int, side: Side = "right") -> Rows:
@@ -106,6 +112,23 @@ def pad(sequences: Sequence[Sequence[int]], length: int, pad_id: int, side: Side
     end_to_end = chain.from_iterable(sequence[:length] for sequence in sequences)
     tokens[real_positions(lengths, length, side)] = torch.tensor(list(end_to_end), dtype=torch.int64)
     return Rows(tokens, lengths.clamp(min=1), side)
+
+
+def pooled(parts: Sequence[Rows]) -> tuple[Rows, list[Tensor]]:
+    """The distinct rows of all parts, and where each part's rows are among them, (N,) int64 each.
+
+    parts: tokens of one width, side and last position. Their order says nothing of which part a row was in, so parts
+    that divide the same texts in another way have the same pool.
+    """
+    whole = torch.cat([torch.cat([part.lengths[:, None], part.values], dim=1) for part in parts])
+    kinds, places = torch.unique(whole, dim=0, return_inverse=True)
+    pool = replace(parts[0], values=kinds[:, 1:].contiguous(), lengths=kinds[:, 0].contiguous())
+    return pool, list(places.split([len(part) for part in parts]))
+
+
+def picked(made: Rows, rows: Rows, places: Tensor) -> Rows:
+    """The rows as what was made of their pool. made: of the pool; places: of the rows in it, as `pooled` gave them."""
+    return replace(made, lengths=rows.lengths, places=places.to(made.values.device))
 
 
 def epoch_batches(n: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:

@@ -1,6 +1,6 @@
 """The frozen part of a model, computed once: what blocks below the first trained one make of the rows.
 
-Shared by every epoch, seed and recipe that agrees on weights, tokens, mask, precision and depth.
+Shared by every epoch, seed and recipe that agrees on weights, texts, mask, precision and depth.
 """
 
 from __future__ import annotations

@@ -35,6 +35,7 @@ class TrunkStore:
         self.files = files or TrunkFiles(cache_dir() / "trunks")
         self._in_memory: OrderedDict[Key, Trunk] = OrderedDict()
         self._on_disk: dict[Key, Trunk] = {}  # those that are mapped by now
+        self._used: set[Key] = set()  # since `forget_unused` was called
 
     def memory_bytes(self, device: torch.device) -> int:
         """What the trunks that are kept on a device may take; asked for the first time, a share of what is free."""
@@ -57,7 +58,7 @@ class TrunkStore:
             return _digest(classifier, how, weights, rows)
 
         how = layout.up_to(depth, n_layer)
-        key = (digest(how), depth, classifier.layout.position if depth == n_layer else "")
+        key = _key(classifier, weights, rows, depth)
         if (found := self._known(key)) is not None:
             return found, found.seconds
         if depth == n_layer:
@@ -83,12 +84,24 @@ class TrunkStore:
         self._keep(key, trunk)
         return trunk, 0.0 if base_or_none is None else base_or_none.seconds
 
+    def find(self, classifier: Classifier, weights: str, rows: Rows, depth: int) -> Trunk | None:
+        """The trunk that `get` would give, if this process has it."""
+        return self._known(_key(classifier, weights, rows, depth))
+
     def forget(self) -> None:
         """Let go of every trunk: of those on the disk the files stay, for whoever wants the same ones."""
         self._in_memory.clear()
         self._on_disk.clear()
 
+    def forget_unused(self) -> None:
+        """Let go of the trunks that were not asked for since the last call; files stay."""
+        for key in (self._in_memory.keys() | self._on_disk.keys()) - self._used:
+            self._in_memory.pop(key, None)
+            self._on_disk.pop(key, None)
+        self._used.clear()
+
     def _known(self, key: Key) -> Trunk | None:
+        self._used.add(key)
         if key in self._in_memory:
             self._in_memory.move_to_end(key)
             return self._in_memory[key]
@@ -144,6 +157,12 @@ class TrunkStore:
                 mapped.copy_(states)
                 self.files.commit(name, mapped, trunk.seconds)
         self._on_disk[key] = replace(trunk, rows=replace(trunk.rows, values=mapped))
+
+
+def _key(classifier: Classifier, weights: str, rows: Rows, depth: int) -> Key:
+    n_layer, layout = classifier.backbone.info.n_blocks, classifier.layout
+    states = _digest(classifier, layout.up_to(depth, n_layer), weights, rows)
+    return states, depth, layout.position if depth == n_layer else ""
 
 
 def _name(key: Key) -> str:

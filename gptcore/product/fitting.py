@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from gptcore.recipe import Recipe, Seeds
 from gptcore.result import Epoch, Evaluation, Fit, OnEpoch
 from gptcore.training.fit import fit
 from gptcore.training.predictors import Refittable
+
+if TYPE_CHECKING:
+    from gptcore.engine.engine import Engine
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +75,8 @@ def fit_to_keep(
     tell = progress or (lambda _line: None)
     # The blocks below the trained ones are computed before the first epoch, which may take minutes.
     tell(f"choosing: {_work(first_recipe, len(blind.train))}")
-    first = _fit(first_recipe, blind, seeds, device, _teller("choosing", tell))
+    engine = _engine_of_both_rounds(recipe)
+    first = _fit(first_recipe, blind, seeds, engine, device, _teller("choosing", tell))
     temperature, reason = estimated_temperature(first.validation.probabilities, first.validation.labels)
     notes = (*first.notes, *([] if reason is None else [reason]))
     together = with_train_size(_with_validation(blind), recipe.train_size)
@@ -80,7 +85,7 @@ def fit_to_keep(
         choice = {"epochs": first.best_epoch, "restore_best": False, "patience": None, "best_by": "loss"}
         last_recipe = recipe.model_copy(update=choice)
         tell(f"training: {_work(last_recipe, len(together.train))}")
-        kept = _fit(last_recipe, together, seeds, device, _teller("training", tell)).classifier
+        kept = _fit(last_recipe, together, seeds, engine, device, _teller("training", tell)).classifier
     else:
         predictor = first.classifier.predictor
         assert isinstance(predictor, Refittable)
@@ -109,11 +114,22 @@ def abstaining(probabilities: np.ndarray, answers: np.ndarray, labels: np.ndarra
     )
 
 
-def _fit(recipe: Recipe, data: Dataset, seeds: Seeds, device: str | None, on_epoch: OnEpoch | None) -> Fit:
+def _fit(
+    recipe: Recipe, data: Dataset, seeds: Seeds, engine: Engine | None, device: str | None, on_epoch: OnEpoch
+) -> Fit:
     try:
-        return fit(recipe, data, seeds, device=device, on_epoch=on_epoch)
+        return fit(recipe, data, seeds, engine, device, on_epoch)
     except FloatingPointError as error:
         raise UserError(f"{error}: lower lr in the recipe") from error
+
+
+def _engine_of_both_rounds(recipe: Recipe) -> Engine | None:
+    """They are on the same texts, whose frozen part one engine computes once; None: TF-IDF needs none, nor torch."""
+    if recipe.backbone is None:
+        return None
+    from gptcore.engine.engine import Engine
+
+    return Engine()
 
 
 def _work(recipe: Recipe, n_texts: int) -> str:

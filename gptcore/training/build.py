@@ -13,7 +13,7 @@ from gptcore.backbones.config import REGISTRY
 from gptcore.backbones.hf_config import HFConfig
 from gptcore.backbones.model_info import read_info
 from gptcore.backbones.weights import load_gpt, random_gpt, weights_fingerprint
-from gptcore.data.rows import Rows
+from gptcore.data.rows import Rows, picked, pooled
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine
 from gptcore.engine.self_check import check_itself
@@ -121,8 +121,10 @@ def through_frozen(
     if depth == 0:
         return list(splits), 0.0
     with task.phases("trunk"):
-        if task.engine.is_fast:
-            found = [task.engine.trunks.get(classifier, fingerprint, rows, depth) for rows in splits]
-        else:
-            found = [(compute_trunk(classifier, rows, depth), 0.0) for rows in splits]
-    return [trunk.rows for trunk, _ in found], sum(spent_before for _, spent_before in found)
+        if not task.engine.is_fast:
+            return [compute_trunk(classifier, rows, depth).rows for rows in splits], 0.0
+        # One trunk of all texts, so that seeds that split them in another way share it.
+        pool, places = pooled(splits)
+        trunk, spent_before = task.engine.trunks.get(classifier, fingerprint, pool, depth)
+    found = [picked(trunk.rows, *part) for part in zip(splits, places, strict=True)]
+    return found, spent_before

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
 from gptcore.classifier import TextClassifier
 from gptcore.result import Fit
@@ -21,7 +23,7 @@ def fit(task: Task) -> Fit:
     splits = (task.data.train, task.data.validation, task.data.test)
     labelled = Labelled(rows[0], task.data.train.labels)
     agreement = verify(task, begun.classifier, labelled) if task.verify else None
-    features = [part.values.cpu().numpy() for part in rows]
+    features = [part.take(torch.arange(len(part))).values.cpu().numpy() for part in rows]
     with task.phases("train"):
         on, weight = (features[0], splits[0].labels, features[1], splits[1].labels), task.recipe.class_weight
         fitted = (

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from gptcore.backbones.info import BackboneInfo
 from gptcore.data.datasets import Dataset
-from gptcore.data.rows import Rows
+from gptcore.data.rows import Rows, picked, pooled
 from gptcore.data.tokenizer import cut_tokens
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine
@@ -32,13 +33,19 @@ def other_paddings(result: Fit, data: Dataset, engine: Engine) -> list[PaddingCh
     tokenizer = tokenizer_of(result.recipe)
     # Cut as the run cut them: it is the padding that changes, not the text.
     own_length = _own_length(result.inputs, classifier.backbone.info)
-    sequences = [cut_tokens(tokenizer, text, own_length) for text in tokenizer.encode_batch(data.test.texts)]
+    sequences = [
+        [cut_tokens(tokenizer, text, own_length) for text in tokenizer.encode_batch(split.texts)]
+        for split in (data.train, data.validation, data.test)
+    ]
+    longest = max(1, *(len(each) for part in sequences for each in part))
     for padding, length in wanted_paddings(result.recipe, result.inputs, classifier.backbone.info):
         recipe = result.recipe.model_copy(update={"padding": padding})
         classifier.layout = engine.layout(recipe, classifier.backbone.info)
-        longest = max(1, *map(len, sequences))
-        tokens = lay_out(sequences, length or longest, longest, tokenizer.pad_id, classifier.layout)
-        rows = _rows(result, classifier, tokens, engine)
+        splits = [
+            lay_out(part, length or longest, longest, tokenizer.pad_id, classifier.layout)
+            for part in sequences
+        ]
+        rows = _test_rows(result, classifier, splits, engine)
         seen = evaluate(classifier, rows, data.test.labels)
         flipped = int((seen.predicted != result.test.predicted).sum())
         found.append(
@@ -68,11 +75,18 @@ def _own_length(inputs: Inputs, info: BackboneInfo) -> int:
     return inputs.tokens_per_row or min(inputs.longest_tokens, info.context)
 
 
-def _rows(result: Fit, classifier: Classifier, tokens: Rows, engine: Engine) -> Rows:
-    """The texts as the first trained layer sees them; the frozen part is shared with the runs beside this one."""
+def _test_rows(result: Fit, classifier: Classifier, splits: Sequence[Rows], engine: Engine) -> Rows:
+    """The test texts as the first trained layer sees them; splits: all three as tokens.
+
+    If a run on rows that are padded like this has left a trunk of all texts, they are taken from there.
+    """
     weights = result.weights_fingerprint
-    tokens = tokens.to(classifier.device)
+    splits = [part.to(classifier.device) for part in splits]
+    tokens = splits[-1]
     depth = result.recipe.method.frozen_below(classifier.backbone.info.n_blocks)
     if depth == 0 or not engine.is_fast or weights is None:
         return tokens
+    pool, places = pooled(splits)
+    if (trunk := engine.trunks.find(classifier, weights, pool, depth)) is not None:
+        return picked(trunk.rows, tokens, places[-1])
     return engine.trunks.get(classifier, weights, tokens, depth)[0].rows

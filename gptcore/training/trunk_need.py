@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from gptcore.backbones.info import BackboneInfo
-from gptcore.data.rows import batches_by_length
+from gptcore.data.rows import batches_by_length, pooled
 from gptcore.engine.engine import Engine
 from gptcore.engine.layout import Layout
 from gptcore.recipe import Recipe
@@ -16,7 +16,6 @@ from gptcore.training.inputs import Inputs
 from gptcore.training.padding import wanted_paddings
 
 ONE_POSITION = 0.05  # cost of a block that is computed at one position a row, as a share of a whole one's
-SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -64,28 +63,32 @@ def _masks(layout: Layout, depth: int, config: BackboneInfo) -> tuple[Hashable, 
 def _state_bytes(
     recipe: Recipe, inputs: Inputs, config: BackboneInfo, engine: Engine, depth: int
 ) -> dict[Hashable, int]:
-    """What the states of each split take, and those of the test texts under other paddings, which stay as well."""
+    """What the states of all texts take, and those of the test texts under other paddings, which stay as well."""
     found: dict[Hashable, int] = {}
+    pool, _ = pooled((inputs.train, inputs.validation, inputs.test))
 
-    def add(split: str, layout: Layout, width: int) -> None:
-        lengths = getattr(inputs, split).lengths
-        key = (recipe.model, split, *_masks(layout, depth, config), width)
+    def states(layout: Layout, width: int) -> tuple[Hashable, ...]:
+        return recipe.model, *_masks(layout, depth, config), width
+
+    def n_bytes(lengths: Tensor, layout: Layout, width: int) -> int:
         # Padding that is not computed is never touched, so it takes no memory.
         n_positions = (
             _trimmed_positions(lengths.clamp(max=width), width)
             if layout.drop_padding
             else len(lengths) * width
         )
-        found[key] = 4 * config.width * n_positions
+        return 4 * config.width * n_positions
 
-    for split in SPLITS:
-        add(split, engine.layout(recipe, config), inputs.train.width)
+    own, width = engine.layout(recipe, config), inputs.train.width
+    found["all", *states(own, width)] = n_bytes(pool.lengths, own, width)
     if recipe.trainer == "network":
-        longest = int(inputs.test.lengths.max())
+        longest = int(pool.lengths.max())
         for padding, length in wanted_paddings(recipe, inputs, config):
             layout = engine.layout(recipe.model_copy(update={"padding": padding}), config)
             trimmed = 1 if layout.first_token else longest
-            add("test", layout, trimmed if layout.drop_padding or length is None else length)
+            other = trimmed if layout.drop_padding or length is None else length
+            if states(layout, other) != states(own, width):
+                found["test", *states(layout, other)] = n_bytes(inputs.test.lengths, layout, other)
     return found
 
 

@@ -60,16 +60,26 @@ def planned(recipe: Recipe = RECIPE, seed_index: int = 0, **changes: Any) -> Pla
     return replace(run, **changes)
 
 
-def test_trunks_of_a_split_are_let_go_when_the_next_one_comes(session: Session) -> None:
-    trunks = session.engine.trunks
-    run_one(planned(), session)
-    of_first = set(trunks._in_memory)
-    assert len(of_first) >= 3  # training, validation and test texts
-    run_one(planned(seed_index=1), session)
-    assert set(trunks._in_memory) == of_first
-    run_one(planned(seeds=Seeds(init=123, order=123, split=7)), session)
-    assert trunks._in_memory
-    assert of_first.isdisjoint(trunks._in_memory)
+def test_trunks_stay_for_other_splits_of_all_texts_and_go_with_those_of_a_part(session: Session) -> None:
+    trunks, part = session.engine.trunks, RECIPE.model_copy(update={"train_size": 8})
+    first = run_one(planned(), session)
+    assert first.cost is not None
+    of_all = next(iter(trunks._in_memory))
+    for split in (7, 8):
+        seeds = Seeds(init=123, order=123, split=split)
+        record = run_one(planned(seeds=seeds), session)
+        assert record.cost is not None
+        assert record.cost.standalone_s > record.cost.marginal_s  # it has borrowed
+        before = set(trunks._in_memory)
+        run_one(planned(part, seeds=seeds), session)
+        of_part = set(trunks._in_memory) - before
+        assert of_all in trunks._in_memory
+        assert of_part
+    run_one(planned(seeds=Seeds(init=123, order=123, split=9)), session)
+    assert of_part <= trunks._in_memory.keys()  # of the split before
+    run_one(planned(seeds=Seeds(init=123, order=123, split=10)), session)
+    assert of_part.isdisjoint(trunks._in_memory)
+    assert of_all in trunks._in_memory
 
 
 # --- a run that is done ----------------------------------------------------------------------------------

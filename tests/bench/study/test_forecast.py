@@ -47,10 +47,17 @@ def test_a_later_seed_finds_the_trunk_ready() -> None:
     assert [found.seconds for found in forecasts(todo(BLOCK), todo(BLOCK, 1))] == [14, 2]
 
 
-def test_another_split_has_texts_and_trunks_of_its_own_and_lets_go_of_the_ones_before() -> None:
+def test_another_split_of_all_texts_finds_the_trunk_ready() -> None:
     runs = forecasts(todo(BLOCK), todo(TWO_BLOCKS), todo(BLOCK, 1, split=124), todo(BLOCK, 2, split=123))
-    assert [found.seconds for found in runs] == [14, 14, 14, 14]
-    assert [found.mem_bytes - runs[0].mem_bytes for found in runs[2:]] == [0, 0]
+    assert [found.seconds for found in runs] == [14, 14, 2, 2]
+    assert [found.mem_bytes - runs[1].mem_bytes for found in runs[2:]] == [0, 0]
+
+
+def test_another_split_has_a_part_of_the_texts_of_its_own_and_lets_go_of_the_one_before() -> None:
+    part = BLOCK.model_copy(update={"train_size": 16})
+    runs = forecasts(todo(part), todo(part, 1, split=124), todo(part, 2, split=123))
+    assert [found.seconds for found in runs] == [14, 14, 14]
+    assert [found.mem_bytes - runs[0].mem_bytes for found in runs[1:]] == [0, 0]
 
 
 def test_random_weights_of_another_seed_share_nothing() -> None:

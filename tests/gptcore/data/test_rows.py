@@ -1,11 +1,13 @@
 """Padding and batches, for any sequences."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptcore.data.rows import Rows, epoch_batches, pad, real_positions
+from gptcore.data.rows import Rows, epoch_batches, pad, pooled, real_positions
 
 PAD = 99
 sequences_of_tokens = st.lists(st.lists(st.integers(0, 9), max_size=9), min_size=1, max_size=6)
@@ -51,6 +53,29 @@ def test_rows_are_picked_in_the_order_asked_for(sequences, side, data):
     assert torch.equal(picked.real, expected.real)
 
 
+@given(sequences=sequences_of_tokens, side=sides, data=st.data())
+def test_a_pool_has_every_row_once_however_they_are_divided(sequences, side, data):
+    def divided(order: list[int]) -> list[Rows]:
+        cuts = sorted(data.draw(st.lists(st.integers(0, len(order)), min_size=2, max_size=2)))
+        parts = (order[: cuts[0]], order[cuts[0] : cuts[1]], order[cuts[1] :])
+        return [pad([sequences[i] for i in part], 9, PAD, side) for part in parts]
+
+    pool, places = pooled(parts := divided(list(range(len(sequences)))))
+    assert len(pool) == len({tuple(sequence) or (PAD,) for sequence in sequences})
+    for part, of_part in zip(parts, places, strict=True):
+        shared = replace(pool, lengths=part.lengths, places=of_part)
+        assert len(shared) == len(part)
+        index = torch.arange(len(part)).flip(0)
+        assert torch.equal(shared.take(index).values, part.take(index).values)
+        assert torch.equal(shared.take(index).lengths, part.take(index).lengths)
+        assert [row.values.tolist() for row in shared.unpadded()] == [
+            row.values.tolist() for row in part.unpadded()
+        ]
+    other, _ = pooled(divided(data.draw(st.permutations(range(len(sequences))))))
+    assert torch.equal(pool.values, other.values)
+    assert torch.equal(pool.lengths, other.lengths)
+
+
 @given(sequences=sequences_of_tokens, n=st.integers(1, 9))
 def test_fewer_columns_are_rows_cut_shorter(sequences, n):
     cut, expected = pad(sequences, 9, PAD).columns(n), pad(sequences, n, PAD)
@@ -59,9 +84,9 @@ def test_fewer_columns_are_rows_cut_shorter(sequences, n):
 
 
 def test_rows_move_with_all_they_have():
-    rows = pad([[1, 2]], 3, PAD, "left").to(torch.device("meta"))
-    assert isinstance(rows, Rows)
-    assert rows.values.device.type == rows.lengths.device.type == "meta"
+    rows = replace(pad([[1, 2]], 3, PAD, "left"), places=torch.tensor([0])).to(torch.device("meta"))
+    assert rows.places is not None
+    assert {each.device.type for each in (rows.values, rows.lengths, rows.places)} == {"meta"}
     assert rows.side == "left"
 
 

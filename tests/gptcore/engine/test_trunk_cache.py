@@ -430,6 +430,17 @@ def test_what_is_forgotten_is_computed_again_or_read_from_its_file(
         assert is_shared(store, full_width, rows_number(0), "w", 1) == found_again
 
 
+def test_what_was_not_asked_for_since_the_last_time_is_let_go(full_width: Classifier) -> None:
+    store, (a, b) = TrunkStore(10**9), (rows_number(number) for number in range(2))
+    for rows in (a, b):
+        store.get(full_width, "w", rows, 1)
+    store.forget_unused()
+    assert is_shared(store, full_width, b, "w", 1)
+    store.forget_unused()
+    assert is_shared(store, full_width, b, "w", 1)
+    assert not is_shared(store, full_width, a, "w", 1)
+
+
 def test_the_budget_is_a_share_of_the_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1000))

@@ -12,6 +12,8 @@ from typer.testing import CliRunner, Result
 from gptcore import Dataset, Recipe, TextClassifier, load_dataset
 from gptcore.cli import app
 from gptcore.data.datasets import Split
+from gptcore.engine import trunk_cache
+from gptcore.engine.trunk import Trunk, compute_trunk
 from gptcore.errors import UserError
 from gptcore.product import folder as folder_module
 from gptcore.product.answers import tokens_read
@@ -256,3 +258,16 @@ def test_what_fitting_remarks_is_shown(tmp_path, monkeypatch) -> None:
 
 def test_recipes_are_listed() -> None:
     assert "nano" in CliRunner().invoke(app, ["recipes"]).output
+
+
+def test_both_rounds_are_on_one_frozen_part(reviews, checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    def counted(*args: object) -> Trunk:
+        made.append(args)
+        return compute_trunk(*args)
+
+    monkeypatch.setattr(trunk_cache, "compute_trunk", counted)
+    recipe = Recipe(model=str(checkpoint), train="last_block", position="last_real", context=16, epochs=1)
+    fit_to_keep(recipe, load_dataset(reviews), seed=0)
+    assert len(made) == 1
