@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 
 from bench.recommend.opened import Opened
@@ -10,6 +10,7 @@ from bench.recommend.workers import Workers
 from bench.run.seeds import TOGETHER, make_seeds
 from bench.study.forecast import lack_of_memory
 from bench.study.plan import PlannedRun
+from gptcore.recipe import Recipe
 
 Probing = Callable[[], AbstractContextManager[Callable[[int, int], None]]]
 SHARE = 0.3  # of the budget: where timing takes more, the machine is busy, and costlier rows will not fit
@@ -26,39 +27,57 @@ class Forecasts:
         self._needs = dict(opened.state.mem_bytes)  # row -> bytes
         self.untimed: set[str] = set()
 
-    def measure(self, spent_s: Callable[[], float], budget_s: float) -> Iterator[str]:
-        """Each row of which nothing is known, the cheapest first, once it is timed. spent_s: on timing so far."""
+    def measure(
+        self, spent_s: Callable[[], float], budget_s: float
+    ) -> Generator[tuple[str, ...], None, None]:
+        """Each group of rows of which nothing is known, the cheapest first, once it is timed.
+
+        spent_s: on timing so far, of budget_s for everything. Close it where it is left early.
+        """
         known = self._opened.state.forecast.keys() | self._needs.keys()
-        rows = [row for row in self._opened.rows if row.name not in known]
-        # What needs no GPT says first whether the budget is enough for anything.
-        rows.sort(key=lambda row: (row.recipe.backbone is not None, row.recipe.trainer == "network"))
-        missing = [row.name for row in rows]
-        self.untimed = set(missing)
-        if not missing:
+        groups: dict[int, list[str]] = {}
+        for row in sorted(self._opened.rows, key=lambda row: _expense(row.recipe)):
+            if row.name not in known:
+                groups.setdefault(_expense(row.recipe), []).append(row.name)
+        self.untimed = {name for group in groups.values() for name in group}
+        if not groups:
             return
+        n_done, n = 0, len(self.untimed)
         with self._probing() as on_probe:
-            for number, name in enumerate(missing):
-                if spent_s() > SHARE * budget_s:
+            for group in groups.values():
+                if known and spent_s() > SHARE * budget_s:
                     return
-                on_probe(number, len(missing))
-                self._forecast(name)
-                self.untimed.remove(name)
-                yield name
+                self._forecast(group, _counting_on(on_probe, n_done, n))
+                self.untimed -= set(group)
+                n_done += len(group)
+                yield tuple(group)
+                known = self._opened.state.forecast.keys() | self._needs.keys()
 
     def too_large(self) -> dict[str, str]:
         """Rows that need more memory than is free, and why."""
         whys = {name: lack_of_memory(needs, self._opened.free_bytes) for name, needs in self._needs.items()}
         return {name: why for name, why in whys.items() if why is not None}
 
-    def _forecast(self, name: str) -> None:
-        state = self._opened.state
-        run = PlannedRun((name,), self._opened.row(name).recipe, 0, make_seeds(1, TOGETHER)[0], "todo")
-        found = self._workers.development.forecast([run], lambda *_: None)
-        if run.run_id not in found:
-            return
-        one = found[run.run_id]
-        self._needs[name] = one.mem_bytes
+    def _forecast(self, names: Sequence[str], on_probe: Callable[[int, int], None]) -> None:
+        state, seeds = self._opened.state, make_seeds(1, TOGETHER)[0]
+        runs = [PlannedRun((name,), self._opened.row(name).recipe, 0, seeds, "todo") for name in names]
+        predictions = self._workers.development.forecast(runs, on_probe)
+        found = {run.rows[0]: predictions[run.run_id] for run in runs if run.run_id in predictions}
+        self._needs |= {name: one.mem_bytes for name, one in found.items()}
         # What does not fit has not been timed: a later call, with more memory, asks again.
-        if name not in self.too_large():
-            state.forecast = state.forecast | {name: one.seconds}
-            state.mem_bytes = state.mem_bytes | {name: one.mem_bytes}
+        fit = {name: one for name, one in found.items() if name not in self.too_large()}
+        state.forecast = state.forecast | {name: one.seconds for name, one in fit.items()}
+        state.mem_bytes = state.mem_bytes | {name: one.mem_bytes for name, one in fit.items()}
+
+
+def _counting_on(on_probe: Callable[[int, int], None], n_before: int, n: int) -> Callable[[int, int], None]:
+    return lambda done, _: on_probe(n_before + done, n)
+
+
+def _expense(recipe: Recipe) -> int:
+    """In which group a row is timed: without a model, with a frozen one, training upper blocks, training all."""
+    if recipe.backbone is None:
+        return 0
+    if recipe.trainer != "network":
+        return 1
+    return 2 if recipe.method.upper_blocks is not None else 3

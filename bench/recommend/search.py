@@ -6,7 +6,7 @@ Everything that is done is a record in the folder, so a call that was stopped go
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 from bench.recommend.costs import RowCosts
@@ -96,7 +96,8 @@ class Search:
             if asked and not steps and self._lacked:
                 return OUT_OF_MEMORY
             if not steps:
-                return OUT_OF_BUDGET if self.left_out.keys() & self.opened.state.forecast.keys() else NO_MORE
+                no_time = self.opened.state.forecast.keys() | self._forecasts.untimed
+                return OUT_OF_BUDGET if self.left_out.keys() & no_time else NO_MORE
             fits = next((s for s in steps if self._fits(self._missing(s.rows, s.seeds))), None)
             if fits is None or not self._reach(fits.rows, fits.seeds):
                 step = fits or steps[-1]  # the least that would be a step
@@ -114,8 +115,9 @@ class Search:
     def _planned(self) -> Plan:
         """Forecast what is not known yet, and plan."""
         opened, state = self.opened, self.opened.state
-        for _ in self._forecasts.measure(lambda: self._others_s, self.clock.budget_s):
-            self._plan()
+        with closing(self._forecasts.measure(lambda: self._others_s, self.clock.budget_s)) as timed:
+            for _ in timed:
+                self._plan()
         plan = self._plan()
         state.n_values = plan.n_values
         self._save()

@@ -9,6 +9,7 @@ from statistics import fmean
 from bench.records.record import Record
 from bench.study.forecast import Prediction
 from bench.study.plan import PlannedRun
+from gptcore.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Costs:
         self._predictions, self._jobs = predictions, jobs
 
     def seconds(self, runs: Iterable[PlannedRun]) -> float:
-        """Of these runs: each trunk once, as deep as the deepest that is needed.
+        """Of these runs, seed by seed: each trunk once a seed, as deep as the deepest that is needed.
 
         Runs of which nothing is known count as nothing: nobody could say more.
         """
@@ -50,7 +51,7 @@ class Costs:
         trunks: dict[Hashable, float] = {}
         for run in runs:
             cost = self._known.get(run.recipe.id) or self._predicted(run)
-            key = _states(run)
+            key = (run.seeds, _states(run.recipe))
             total += cost.own_s
             trunks[key] = max(trunks.get(key, 0.0), cost.trunk_s)
         return total + sum(trunks.values())
@@ -60,16 +61,9 @@ class Costs:
         return Cost(found.seconds / self._jobs if found else 0.0)
 
 
-def _states(run: PlannedRun) -> Hashable:
-    """What decides a trunk's hidden states, as far as a plan can tell.
-
-    Other splits of all texts share them where rows are equally wide, which `context = "longest"` leaves to the split.
-    """
-    recipe, seeds = run.recipe, run.seeds
-    same_rows = recipe.train_size is None and recipe.context != "longest"
+def _states(recipe: Recipe) -> Hashable:
+    """The fields that decide a trunk's hidden states."""
     return (
         *(recipe.model, recipe.weights, recipe.attention, recipe.padding),
-        *(recipe.attend_padding, recipe.context, recipe.train_size),
-        None if same_rows else seeds.split,
-        seeds.init if recipe.weights == "random" else None,
+        *(recipe.attend_padding, recipe.context),
     )

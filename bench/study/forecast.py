@@ -31,6 +31,11 @@ class Prediction:
     cut: CutTexts | None = None
 
 
+_Rows = tuple[Hashable, int | None]  # what decides hidden states but depth; the seed of random weights
+_State = tuple[str | None, int]  # the position that is read, if all blocks are frozen; depth
+_Part = tuple[Hashable, int | None, str | None, int]
+
+
 @dataclass(frozen=True)
 class Machine:
     """Facts shared by all runs. floor_bytes: memory of a process that has loaded everything but a model;
@@ -91,26 +96,18 @@ def with_prediction(record: Record, predictions: Mapping[str, Prediction]) -> Re
     return record.model_copy(update={"cost": record.cost.model_copy(update=forecast)})
 
 
-@dataclass(frozen=True)
-class _Texts:
-    """Whose states a trunk has. split_seed: None for all texts; init_seed: of random weights, else None."""
-
-    split_seed: int | None
-    init_seed: int | None
-
-
 class _Trunks:
     """Which trunks are ready, as `gptcore.engine.trunk_cache` keeps them: in memory up to a budget, then on disk.
 
-    Runs on all texts share them whatever the split. Those of a part of the training texts are of no use to the next
-    split, and are dropped when it begins.
+    Those for which a split had no use are dropped when the next one begins, as in `bench.run.runner.Session`.
     """
 
     def __init__(self, memory_bytes: int) -> None:
         self.memory_bytes = memory_bytes
         self._split_seed: int | None = None
-        self._ready: set[tuple[_Texts, Hashable, str | None, int]] = set()
-        self._bytes: dict[tuple[_Texts, Hashable, str | None, int], int] = {}
+        self._ready: dict[_Rows, set[_State]] = {}
+        self._bytes: dict[_Part, int] = {}
+        self._used: set[_Rows | _Part] = set()  # since the split began
 
     @property
     def held_bytes(self) -> int:
@@ -120,25 +117,24 @@ class _Trunks:
     def take(self, need: TrunkNeed, recipe: Recipe, seeds: Seeds) -> float:
         """Share of the trunk's work that has to be done now: 0 if it is ready."""
         if seeds.split != self._split_seed:
-            self._ready = {key for key in self._ready if key[0].split_seed is None}
-            self._bytes = {key: n for key, n in self._bytes.items() if key[0].split_seed is None}
+            self._ready = {rows: found for rows, found in self._ready.items() if rows in self._used}
+            self._bytes = {part: n for part, n in self._bytes.items() if part in self._used}
+            self._used.clear()
             self._split_seed = seeds.split
-        of = _Texts(
-            split_seed=None if recipe.train_size is None else seeds.split,
-            init_seed=seeds.init if recipe.weights == "random" else None,
-        )
+        init_seed = seeds.init if recipe.weights == "random" else None
         for part, n_bytes in need.parts.items():
-            self._bytes[of, part, need.read, need.depth] = n_bytes
-        rows = (of, need.rows)
-        if (*rows, need.read, need.depth) in self._ready:
+            key = (part, init_seed, need.read, need.depth)
+            self._bytes[key] = n_bytes
+            self._used.add(key)
+        rows = (need.rows, init_seed)
+        self._used.add(rows)
+        ready = self._ready.setdefault(rows, set())
+        if (need.read, need.depth) in ready:
             return 0.0
         blocks_below = need.depth - 1
         if need.below is not None:
             made = self.take(need.below, recipe, seeds) * need.below.depth
         else:
-            made = blocks_below - max(
-                (depth for *other, _, depth in self._ready if tuple(other) == rows and depth < need.depth),
-                default=0,
-            )
-        self._ready.add((*rows, need.read, need.depth))
+            made = blocks_below - max((depth for _, depth in ready if depth < need.depth), default=0)
+        ready.add((need.read, need.depth))
         return (made + need.last_block) / (blocks_below + need.last_block)

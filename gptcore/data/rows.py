@@ -126,11 +126,6 @@ def pooled(parts: Sequence[Rows]) -> tuple[Rows, list[Tensor]]:
     return pool, list(places.split([len(part) for part in parts]))
 
 
-def picked(made: Rows, rows: Rows, places: Tensor) -> Rows:
-    """The rows as what was made of their pool. made: of the pool; places: of the rows in it, as `pooled` gave them."""
-    return replace(made, lengths=rows.lengths, places=places.to(made.values.device))
-
-
 def epoch_batches(n: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:
     """Row numbers (batch_size,) int64 of each batch of one shuffled epoch.
 

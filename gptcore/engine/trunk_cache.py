@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gptcore.data.assets import cache_dir
-from gptcore.data.rows import READ, Rows
+from gptcore.data.rows import READ, Rows, pooled
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.layout import Layout
 from gptcore.engine.trunk import Trunk, compute_trunk
@@ -84,9 +85,24 @@ class TrunkStore:
         self._keep(key, trunk)
         return trunk, 0.0 if base_or_none is None else base_or_none.seconds
 
-    def find(self, classifier: Classifier, weights: str, rows: Rows, depth: int) -> Trunk | None:
-        """The trunk that `get` would give, if this process has it."""
-        return self._known(_key(classifier, weights, rows, depth))
+    def parts(
+        self, classifier: Classifier, weights: str, tokens: Sequence[Rows], depth: int
+    ) -> tuple[list[Rows], float]:
+        """Parts of the texts up to block `depth`, from one trunk of all of them, and what `get` says of its seconds.
+
+        So whoever divides the same texts in another way finds it.
+        """
+        pool, places = pooled(tokens)
+        trunk, spent_before = self.get(classifier, weights, pool, depth)
+        return _parts(trunk, tokens, places), spent_before
+
+    def known_parts(
+        self, classifier: Classifier, weights: str, tokens: Sequence[Rows], depth: int
+    ) -> list[Rows] | None:
+        """What `parts` would give, if this process has that trunk."""
+        pool, places = pooled(tokens)
+        trunk = self._known(_key(classifier, weights, pool, depth))
+        return None if trunk is None else _parts(trunk, tokens, places)
 
     def forget(self) -> None:
         """Let go of every trunk: of those on the disk the files stay, for whoever wants the same ones."""
@@ -157,6 +173,14 @@ class TrunkStore:
                 mapped.copy_(states)
                 self.files.commit(name, mapped, trunk.seconds)
         self._on_disk[key] = replace(trunk, rows=replace(trunk.rows, values=mapped))
+
+
+def _parts(trunk: Trunk, tokens: Sequence[Rows], places: Sequence[Tensor]) -> list[Rows]:
+    made = trunk.rows
+    return [
+        replace(made, lengths=part.lengths, places=of_part.to(made.values.device))
+        for part, of_part in zip(tokens, places, strict=True)
+    ]
 
 
 def _key(classifier: Classifier, weights: str, rows: Rows, depth: int) -> Key:

@@ -89,6 +89,7 @@ def fit_to_keep(
     else:
         predictor = first.classifier.predictor
         assert isinstance(predictor, Refittable)
+        tell(f"training: {_work(recipe, len(together.train))}")
         refitted = predictor.refit(together.train.texts, together.train.labels)
         kept = replace(first.classifier, predictor=refitted)
     kept = replace(kept, temperature=temperature, threshold=threshold)
@@ -134,8 +135,9 @@ def _engine_of_both_rounds(recipe: Recipe) -> Engine | None:
 
 def _work(recipe: Recipe, n_texts: int) -> str:
     n_used = n_texts if recipe.train_size is None else min(n_texts, recipe.train_size)
-    epochs = f"{recipe.epochs} epochs on " if recipe.trainer == "network" else ""
-    return f"{epochs}{n_used:,} texts"
+    if recipe.trainer != "network":
+        return f"{n_used:,} texts"
+    return f"{recipe.epochs} epoch{'s' if recipe.epochs > 1 else ''} on {n_used:,} texts"
 
 
 def _teller(round_name: str, progress: Callable[[str], None]) -> OnEpoch:

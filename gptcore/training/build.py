@@ -13,7 +13,7 @@ from gptcore.backbones.config import REGISTRY
 from gptcore.backbones.hf_config import HFConfig
 from gptcore.backbones.model_info import read_info
 from gptcore.backbones.weights import load_gpt, random_gpt, weights_fingerprint
-from gptcore.data.rows import Rows, picked, pooled
+from gptcore.data.rows import Rows
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine
 from gptcore.engine.self_check import check_itself
@@ -123,8 +123,12 @@ def through_frozen(
     with task.phases("trunk"):
         if not task.engine.is_fast:
             return [compute_trunk(classifier, rows, depth).rows for rows in splits], 0.0
-        # One trunk of all texts, so that seeds that split them in another way share it.
-        pool, places = pooled(splits)
-        trunk, spent_before = task.engine.trunks.get(classifier, fingerprint, pool, depth)
-    found = [picked(trunk.rows, *part) for part in zip(splits, places, strict=True)]
+        # One trunk of all texts, so that seeds that split them in another way share it. Of a part of the training texts
+        # each seed has another; rows with other parts share the validation and test texts.
+        together = [splits] if task.recipe.train_size is None else [(part,) for part in splits]
+        found, spent_before = [], 0.0
+        for parts in together:
+            made, spent_s = task.engine.trunks.parts(classifier, fingerprint, parts, depth)
+            found += made
+            spent_before += spent_s
     return found, spent_before

@@ -7,7 +7,7 @@ from typing import Literal
 
 from gptcore.backbones.info import BackboneInfo
 from gptcore.data.datasets import Dataset
-from gptcore.data.rows import Rows, picked, pooled
+from gptcore.data.rows import Rows
 from gptcore.data.tokenizer import cut_tokens
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine
@@ -33,9 +33,11 @@ def other_paddings(result: Fit, data: Dataset, engine: Engine) -> list[PaddingCh
     tokenizer = tokenizer_of(result.recipe)
     # Cut as the run cut them: it is the padding that changes, not the text.
     own_length = _own_length(result.inputs, classifier.backbone.info)
+    has_trunk = engine.is_fast and result.recipe.method.frozen_below(classifier.backbone.info.n_blocks) > 0
+    parts = [data.train, data.validation] if has_trunk and result.recipe.train_size is None else []
     sequences = [
-        [cut_tokens(tokenizer, text, own_length) for text in tokenizer.encode_batch(split.texts)]
-        for split in (data.train, data.validation, data.test)
+        [cut_tokens(tokenizer, text, own_length) for text in tokenizer.encode_batch(part.texts)]
+        for part in (*parts, data.test)
     ]
     longest = max(1, *(len(each) for part in sequences for each in part))
     for padding, length in wanted_paddings(result.recipe, result.inputs, classifier.backbone.info):
@@ -75,18 +77,17 @@ def _own_length(inputs: Inputs, info: BackboneInfo) -> int:
     return inputs.tokens_per_row or min(inputs.longest_tokens, info.context)
 
 
-def _test_rows(result: Fit, classifier: Classifier, splits: Sequence[Rows], engine: Engine) -> Rows:
-    """The test texts as the first trained layer sees them; splits: all three as tokens.
+def _test_rows(result: Fit, classifier: Classifier, tokens: Sequence[Rows], engine: Engine) -> Rows:
+    """The test texts as the first trained layer sees them. tokens: theirs, behind those of the other splits if wanted.
 
-    If a run on rows that are padded like this has left a trunk of all texts, they are taken from there.
+    If a run on rows that are padded like this has left a trunk of all of them, it is from there.
     """
     weights = result.weights_fingerprint
-    splits = [part.to(classifier.device) for part in splits]
-    tokens = splits[-1]
+    tokens = [part.to(classifier.device) for part in tokens]
     depth = result.recipe.method.frozen_below(classifier.backbone.info.n_blocks)
     if depth == 0 or not engine.is_fast or weights is None:
-        return tokens
-    pool, places = pooled(splits)
-    if (trunk := engine.trunks.find(classifier, weights, pool, depth)) is not None:
-        return picked(trunk.rows, tokens, places[-1])
-    return engine.trunks.get(classifier, weights, tokens, depth)[0].rows
+        return tokens[-1]
+    found = engine.trunks.known_parts(classifier, weights, tokens, depth)
+    if found is None:
+        found, _ = engine.trunks.parts(classifier, weights, tokens[-1:], depth)
+    return found[-1]

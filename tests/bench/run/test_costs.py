@@ -47,28 +47,9 @@ def test_runs_of_one_seed_share_the_deepest_trunk(costs: Costs) -> None:
     assert costs.seconds(runs(BLOCK, HEAD)) == pytest.approx(11 + 1.5)
 
 
-def test_other_layouts_share_nothing(costs: Costs) -> None:
+def test_other_texts_and_other_seeds_share_nothing(costs: Costs) -> None:
     assert costs.seconds(runs(BLOCK, FIRST)) == pytest.approx(21)
-
-
-@pytest.mark.parametrize(
-    ("changes", "trunks"),
-    [
-        ({}, 3),  # rows may be as wide as another training text
-        ({"context": 64}, 1),
-        ({"context": 64, "train_size": 16}, 3),
-        ({"context": 64, "weights": "random"}, 3),
-    ],
-)
-def test_other_splits_of_all_texts_share_what_they_make_rows_of_one_width_of(
-    toy_record: Callable[..., Record], changes: dict[str, Any], trunks: int
-) -> None:
-    recipe = BLOCK.model_copy(update=changes)
-    known = Costs([toy_record(recipe, cost=cost(trunk=10.0, own=1.0, borrowed=0.0))], {})
-    different = [
-        PlannedRun(("row",), recipe, seed, Seeds(split=seed, init=seed), "todo") for seed in range(3)
-    ]
-    assert known.seconds(different) == pytest.approx(10 * trunks + 3)
+    assert costs.seconds(runs(BLOCK, HEAD, seeds=3)) == pytest.approx(3 * 12.5)
 
 
 def test_what_has_not_run_takes_what_was_forecast() -> None:

@@ -26,10 +26,14 @@ OWN_BYTES = {"pretrained": 70_000, "random": 50_000}
 def probe_of(run: PlannedRun, last_block: float = 1.0) -> Probe:
     """As of nano, with trunks of equal rows: 12 seconds of them, and 2 of training."""
     depth = {"last_block": 3, "last_two_blocks": 2, "features": 4, "all": 0}[run.recipe.train]
-    need = TrunkNeed("rows", None, depth, PARTS) if depth else None
+    # Of a part of the training texts each split has its own.
+    rows, parts = "rows", PARTS
+    if run.recipe.train_size is not None:
+        rows, parts = f"rows {run.seeds.split}", {(part, run.seeds.split): n for part, n in PARTS.items()}
+    need = TrunkNeed(rows, None, depth, parts) if depth else None
     if depth == 4:
-        below = TrunkNeed("rows", None, 3, PARTS)
-        need = TrunkNeed("rows", "last", 4, {"features": 500}, below, last_block)
+        below = TrunkNeed(rows, None, 3, parts)
+        need = TrunkNeed(rows, "last", 4, {"features": 500}, below, last_block)
     return Probe({"trunk": 12.0, "train": 2.0}, need, own_bytes=OWN_BYTES[run.recipe.weights])
 
 
@@ -50,14 +54,22 @@ def test_a_later_seed_finds_the_trunk_ready() -> None:
 def test_another_split_of_all_texts_finds_the_trunk_ready() -> None:
     runs = forecasts(todo(BLOCK), todo(TWO_BLOCKS), todo(BLOCK, 1, split=124), todo(BLOCK, 2, split=123))
     assert [found.seconds for found in runs] == [14, 14, 2, 2]
-    assert [found.mem_bytes - runs[1].mem_bytes for found in runs[2:]] == [0, 0]
+    # The split in between had no use for the trunk of two blocks.
+    assert [found.mem_bytes - runs[1].mem_bytes for found in runs[2:]] == [0, -STATES_BYTES]
 
 
-def test_another_split_has_a_part_of_the_texts_of_its_own_and_lets_go_of_the_one_before() -> None:
+def test_trunks_stay_until_a_split_has_had_no_use_for_them() -> None:
+    """As the store lets go of them: those of two splits lie in memory."""
     part = BLOCK.model_copy(update={"train_size": 16})
-    runs = forecasts(todo(part), todo(part, 1, split=124), todo(part, 2, split=123))
-    assert [found.seconds for found in runs] == [14, 14, 14]
-    assert [found.mem_bytes - runs[0].mem_bytes for found in runs[1:]] == [0, 0]
+    runs = forecasts(*(todo(part, seed, split=123 + seed) for seed in range(4)), todo(part, 4, split=123))
+    assert [found.seconds for found in runs] == [14] * 5
+    assert [found.mem_bytes - runs[0].mem_bytes for found in runs] == [0, *[STATES_BYTES] * 4]
+
+
+def test_random_weights_of_past_seeds_do_not_pile_up() -> None:
+    random = BLOCK.model_copy(update={"weights": "random"})
+    runs = forecasts(*(todo(random, seed, split=123 + seed) for seed in range(4)))
+    assert [found.mem_bytes - runs[0].mem_bytes for found in runs] == [0, *[STATES_BYTES] * 3]
 
 
 def test_random_weights_of_another_seed_share_nothing() -> None:

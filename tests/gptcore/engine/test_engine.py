@@ -310,6 +310,16 @@ def test_another_split_of_the_same_texts_borrows_the_trunk(train: Train, positio
         assert_same_outcome(plain, fit(recipe, other, 0, shared, "cpu"), rtol=1e-9)
 
 
+def test_rows_with_other_training_texts_borrow_what_validates_and_tests() -> None:
+    engine = Engine("fast")
+    recipe = Recipe(model="mini", position="last_real", context=24, epochs=1)
+    whole = fit(recipe.model_copy(update={"train_size": 8}), DATA, 0, engine, "cpu")
+    part = fit(recipe.model_copy(update={"train_size": 4}), DATA, 0, engine, "cpu")
+    assert (whole.borrowed_s, part.borrowed_s > 0) == (0, True)
+    alone = fit(recipe.model_copy(update={"train_size": 4}), DATA, 0, Engine("fast"), "cpu")
+    np.testing.assert_allclose(part.losses, alone.losses, rtol=1e-5)
+
+
 def test_a_deeper_row_borrows_from_a_shallower_one_and_owns_up_to_it() -> None:
     engine = Engine("fast")
     two_blocks = fit(Recipe(model="mini", train="last_two_blocks", epochs=1), DATA, 0, engine, "cpu")

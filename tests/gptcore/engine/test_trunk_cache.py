@@ -20,6 +20,7 @@ from gptcore.data.rows import Rows, pad
 from gptcore.engine.attention import RowAttention
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine
+from gptcore.engine.trunk import compute_trunk
 from gptcore.engine.trunk_cache import TrunkStore
 from gptcore.engine.trunk_files import TrunkFiles
 from gptcore.recipe import Recipe
@@ -197,6 +198,31 @@ def test_a_deeper_trunk_starts_from_the_deepest_that_is_there(trimming: Classifi
     fresh = TrunkStore()
     fresh.get(trimming, "w", rows, 2)
     assert fresh.get(trimming, "w", rows, 1)[1] == 0
+
+
+@pytest.mark.parametrize("memory_bytes", [10**9, ONE_ROW])
+def test_parts_come_from_one_trunk_however_they_are_divided(
+    trimming: Classifier, full_width: Classifier, tmp_path: Path, memory_bytes: int
+) -> None:
+    """In memory, or where that has no room for it in a mapped file."""
+    one = [padded([*SEQUENCES[:3], SEQUENCES[0]]), padded(SEQUENCES[3:])]
+    other = [padded(SEQUENCES[2:]), padded([SEQUENCES[1], SEQUENCES[0]])]
+    for classifier in (trimming, full_width):
+        store = TrunkStore(memory_bytes, TrunkFiles(tmp_path))
+        assert store.known_parts(classifier, "w", other, 2) is None
+        _, spent = store.parts(classifier, "w", one, 2)
+        assert spent == 0
+        found, spent = store.parts(classifier, "w", other, 2)
+        assert spent > 0
+        known = store.known_parts(classifier, "w", other, 2)
+        assert known is not None
+        for made in (found, known):
+            for part, rows in zip(made, other, strict=True):
+                assert len(part) == len(rows)
+                index = torch.tensor([1, 0])
+                expected = compute_trunk(classifier, rows, 2).rows.take(index)
+                torch.testing.assert_close(part.take(index).values, expected.values)
+                assert torch.equal(part.take(index).lengths, expected.lengths)
 
 
 # --- the budget of memory, and what lies on disk ---------------------------------------------------------

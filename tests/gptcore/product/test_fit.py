@@ -66,7 +66,8 @@ def test_a_file_becomes_a_verified_folder(reviews, recipe_file, tmp_path, choice
     if report.epochs is not None:
         losses, both = report.epochs.validation_losses, len(data.train) + len(data.validation)
         assert f"choosing: 3 epochs on {len(data.train)} texts" in done.output
-        assert f"training: {report.epochs.chosen} epochs on {both} texts" in done.output
+        assert f"training: {report.epochs.chosen} epoch" in done.output
+        assert f" on {both} texts" in done.output
         assert losses[report.epochs.chosen - 1] == min(losses)
         assert classifier.recipe.epochs == report.epochs.chosen
         assert not classifier.recipe.restore_best
