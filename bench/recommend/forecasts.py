@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 from bench.recommend.opened import Opened
@@ -27,12 +27,10 @@ class Forecasts:
         self._needs = dict(opened.state.mem_bytes)  # row -> bytes
         self.untimed: set[str] = set()
 
-    def measure(
-        self, spent_s: Callable[[], float], budget_s: float
-    ) -> Generator[tuple[str, ...], None, None]:
-        """Each group of rows of which nothing is known, the cheapest first, once it is timed.
+    def measure(self, spent_s: Callable[[], float], budget_s: float, on_timed: Callable[[], object]) -> None:
+        """Time the rows of which nothing is known, the cheapest group first, while that is cheap beside the budget.
 
-        spent_s: on timing so far, of budget_s for everything. Close it where it is left early.
+        spent_s: on timing so far, of budget_s for everything; on_timed: called after each group.
         """
         known = self._opened.state.forecast.keys() | self._needs.keys()
         groups: dict[int, list[str]] = {}
@@ -50,7 +48,7 @@ class Forecasts:
                 self._forecast(group, _counting_on(on_probe, n_done, n))
                 self.untimed -= set(group)
                 n_done += len(group)
-                yield tuple(group)
+                on_timed()
                 known = self._opened.state.forecast.keys() | self._needs.keys()
 
     def too_large(self) -> dict[str, str]:

@@ -6,7 +6,7 @@ Everything that is done is a record in the folder, so a call that was stopped go
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from bench.recommend.costs import RowCosts
@@ -115,9 +115,7 @@ class Search:
     def _planned(self) -> Plan:
         """Forecast what is not known yet, and plan."""
         opened, state = self.opened, self.opened.state
-        with closing(self._forecasts.measure(lambda: self._others_s, self.clock.budget_s)) as timed:
-            for _ in timed:
-                self._plan()
+        self._forecasts.measure(lambda: self._others_s, self.clock.budget_s, self._plan)
         plan = self._plan()
         state.n_values = plan.n_values
         self._save()

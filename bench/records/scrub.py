@@ -10,6 +10,7 @@ from pathlib import Path
 TAIL_LINES = 40
 LINE_LIMIT = 1000  # characters
 _TAIL_BYTES = 2**16
+_CRASH = "Fatal Python error"
 _SECRET = re.compile(r"TOKEN|KEY|SECRET|PASS|CREDENTIAL|AUTH|COOKIE", re.IGNORECASE)
 _URL_LOGIN = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
@@ -42,9 +43,16 @@ class Tail:
 
     @property
     def lines(self) -> list[str]:
-        """The last TAIL_LINES non-empty lines, scrubbed."""
+        """The last TAIL_LINES non-empty lines, scrubbed.
+
+        A crashing interpreter says the cause before the stacks of all threads: if that is further up, it comes first.
+        """
         lines = [line for line in self._bytes.decode(errors="replace").splitlines() if line.strip()]
-        return [scrub(line) for line in lines[-TAIL_LINES:]]
+        found = lines[-TAIL_LINES:]
+        causes = [line for line in lines if line.startswith(_CRASH)]
+        if causes and causes[-1] not in found:
+            found[0] = causes[-1]
+        return [scrub(line) for line in found]
 
 
 def _secrets() -> dict[str, str]:

@@ -37,19 +37,17 @@ def compute_trunk(
     base: Trunk | None = None,
     out: Tensor | None = None,
 ) -> Trunk:
-    """Run every distinct row through the blocks below `depth`; depth = n_layer gives what the head reads.
+    """Run every row through the blocks below `depth`; depth = n_layer gives what the head reads.
 
     base: a shallower trunk of the same rows to start from; out: (N, T, d_model) zeros to fill where the states
-    are not to be in memory. Equal rows are computed once. Where the layout drops padding, rows of like length go
-    together, and padding is not computed: its states are never read.
+    are not to be in memory. Where the layout drops padding, rows of like length go together, and padding is not
+    computed: its states are never read.
     """
     began = time.perf_counter()
     was_training = classifier.training
     classifier.eval()
-    first, inverse = _distinct(rows)
-    drops = classifier.layout.drop_padding
-    positions = positions_at_a_time(classifier)
-    batches = [first[i] for i in batches_by_length(rows.lengths[first], rows.width, drops, positions)]
+    drops, positions = classifier.layout.drop_padding, positions_at_a_time(classifier)
+    batches = list(batches_by_length(rows.lengths, rows.width, drops, positions))
     start = rows if base is None else base.rows
     if depth == classifier.backbone.info.n_blocks:
         features = torch.zeros(len(rows), classifier.backbone.info.width, device=rows.lengths.device)
@@ -58,16 +56,13 @@ def compute_trunk(
             features[index] = classifier.features(start.take(index))
 
         run_batches(classifier, batches, read)
-        made = replace(rows, values=features[first[inverse]], depth=READ)
+        made = replace(rows, values=features, depth=READ)
     else:
         if out is None:
             shape = (len(rows), rows.width, classifier.backbone.info.width)
             out = torch.zeros(shape, device=rows.lengths.device)
         made = replace(rows, values=out, depth=depth)
         _run_blocks(classifier, start, batches, made)
-        source = first[inverse].to(out.device)
-        again = torch.arange(len(rows), device=out.device) != source  # rows that were there before
-        out[again] = out[source[again]]
     classifier.train(was_training)
     spent_before = 0.0 if base is None else base.seconds
     return Trunk(made, spent_before + time.perf_counter() - began)
@@ -91,12 +86,3 @@ def _run_blocks(classifier: Classifier, start: Rows, batches: list[Tensor], out:
 
         run_batches(classifier, batches, run)
         outbox.flush()
-
-
-def _distinct(rows: Rows) -> tuple[Tensor, Tensor]:
-    """Row number of the first of each kind of row (U,), and which kind each row is (N,), both int64."""
-    whole = torch.cat([rows.lengths[:, None], rows.values], dim=1)
-    kinds, inverse = torch.unique(whole, dim=0, return_inverse=True)
-    numbers = torch.arange(len(rows), device=inverse.device)
-    first = torch.full((len(kinds),), len(rows), device=inverse.device)
-    return first.scatter_reduce(0, inverse, numbers, "amin"), inverse

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import psutil
 import torch
@@ -53,13 +53,9 @@ class TrunkStore:
         fingerprint of the frozen weights. A deeper trunk starts from the deepest one there that is shallower.
         """
         n_layer, layout = classifier.backbone.info.n_blocks, classifier.layout
-
-        @cache
-        def digest(how: Layout) -> str:
-            return _digest(classifier, how, weights, rows)
-
+        digest = cache(partial(_digest, classifier, weights, rows))
         how = layout.up_to(depth, n_layer)
-        key = _key(classifier, weights, rows, depth)
+        key = _key(digest, layout, depth, n_layer)
         if (found := self._known(key)) is not None:
             return found, found.seconds
         if depth == n_layer:
@@ -101,7 +97,8 @@ class TrunkStore:
     ) -> list[Rows] | None:
         """What `parts` would give, if this process has that trunk."""
         pool, places = pooled(tokens)
-        trunk = self._known(_key(classifier, weights, pool, depth))
+        digest = partial(_digest, classifier, weights, pool)
+        trunk = self._known(_key(digest, classifier.layout, depth, classifier.backbone.info.n_blocks))
         return None if trunk is None else _parts(trunk, tokens, places)
 
     def forget(self) -> None:
@@ -183,10 +180,8 @@ def _parts(trunk: Trunk, tokens: Sequence[Rows], places: Sequence[Tensor]) -> li
     ]
 
 
-def _key(classifier: Classifier, weights: str, rows: Rows, depth: int) -> Key:
-    n_layer, layout = classifier.backbone.info.n_blocks, classifier.layout
-    states = _digest(classifier, layout.up_to(depth, n_layer), weights, rows)
-    return states, depth, layout.position if depth == n_layer else ""
+def _key(digest: Callable[[Layout], str], layout: Layout, depth: int, n_layer: int) -> Key:
+    return digest(layout.up_to(depth, n_layer)), depth, layout.position if depth == n_layer else ""
 
 
 def _name(key: Key) -> str:
@@ -194,7 +189,7 @@ def _name(key: Key) -> str:
     return f"{same}-{depth}"
 
 
-def _digest(classifier: Classifier, how: Layout, weights: str, rows: Rows) -> str:
+def _digest(classifier: Classifier, weights: str, rows: Rows, how: Layout) -> str:
     """SHA-256 of everything that decides hidden states, but the depth."""
     device = rows.values.device.type
     # As it was before only a half of the blocks could be causal, so that files from then are found.

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 from gptcore.backbones.info import BackboneInfo
 from gptcore.data.datasets import Dataset
-from gptcore.data.rows import Rows
 from gptcore.data.tokenizer import cut_tokens
-from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine
 from gptcore.recipe import Recipe
 from gptcore.result import Fit, PaddingCheck
@@ -33,8 +30,9 @@ def other_paddings(result: Fit, data: Dataset, engine: Engine) -> list[PaddingCh
     tokenizer = tokenizer_of(result.recipe)
     # Cut as the run cut them: it is the padding that changes, not the text.
     own_length = _own_length(result.inputs, classifier.backbone.info)
-    has_trunk = engine.is_fast and result.recipe.method.frozen_below(classifier.backbone.info.n_blocks) > 0
-    parts = [data.train, data.validation] if has_trunk and result.recipe.train_size is None else []
+    depth = result.recipe.method.frozen_below(classifier.backbone.info.n_blocks) if engine.is_fast else 0
+    # All texts, where a run on rows that are padded in the other way may have left the states of all of them.
+    parts = [data.train, data.validation] if depth > 0 and result.recipe.train_size is None else []
     sequences = [
         [cut_tokens(tokenizer, text, own_length) for text in tokenizer.encode_batch(part.texts)]
         for part in (*parts, data.test)
@@ -47,7 +45,13 @@ def other_paddings(result: Fit, data: Dataset, engine: Engine) -> list[PaddingCh
             lay_out(part, length or longest, longest, tokenizer.pad_id, classifier.layout)
             for part in sequences
         ]
-        rows = _test_rows(result, classifier, splits, engine)
+        splits = [rows.to(classifier.device) for rows in splits]
+        rows = splits[-1]
+        if depth > 0 and (weights := result.weights_fingerprint) is not None:
+            states = engine.trunks.known_parts(classifier, weights, splits, depth)
+            if states is None:
+                states, _ = engine.trunks.parts(classifier, weights, [rows], depth)
+            rows = states[-1]
         seen = evaluate(classifier, rows, data.test.labels)
         flipped = int((seen.predicted != result.test.predicted).sum())
         found.append(
@@ -75,19 +79,3 @@ def wanted_paddings(recipe: Recipe, inputs: Inputs, info: BackboneInfo) -> list[
 
 def _own_length(inputs: Inputs, info: BackboneInfo) -> int:
     return inputs.tokens_per_row or min(inputs.longest_tokens, info.context)
-
-
-def _test_rows(result: Fit, classifier: Classifier, tokens: Sequence[Rows], engine: Engine) -> Rows:
-    """The test texts as the first trained layer sees them. tokens: theirs, behind those of the other splits if wanted.
-
-    If a run on rows that are padded like this has left a trunk of all of them, it is from there.
-    """
-    weights = result.weights_fingerprint
-    tokens = [part.to(classifier.device) for part in tokens]
-    depth = result.recipe.method.frozen_below(classifier.backbone.info.n_blocks)
-    if depth == 0 or not engine.is_fast or weights is None:
-        return tokens[-1]
-    found = engine.trunks.known_parts(classifier, weights, tokens, depth)
-    if found is None:
-        found, _ = engine.trunks.parts(classifier, weights, tokens[-1:], depth)
-    return found[-1]

@@ -58,6 +58,17 @@ def test_a_long_line_is_cut() -> None:
     assert scrub("x" * 10**7) == "x" * (LINE_LIMIT - 1) + "…"
 
 
+def test_the_cause_of_a_crash_stays_before_stacks_of_any_depth() -> None:
+    tail = Tail()
+    tail.add(b"Fatal Python error: an earlier one\nnoise\nFatal Python error: Segmentation fault\n")
+    tail.add(b'  File "a.py", line 1 in f\n' * (TAIL_LINES - 1))
+    assert tail.lines[0] == "Fatal Python error: Segmentation fault"
+    tail.add(b'  File "b.py", line 2 in g\n' * TAIL_LINES)
+    assert tail.lines[0] == "Fatal Python error: Segmentation fault"
+    assert len(tail.lines) == TAIL_LINES
+    assert set(tail.lines[1:]) == {'  File "b.py", line 2 in g'}
+
+
 def test_the_tail_is_bounded_whatever_comes() -> None:
     tail = Tail()
     tail.add(b"x" * 10**7)

@@ -94,19 +94,6 @@ def test_deeper_from_shallower_is_from_scratch(trimming: Classifier, full_width:
             calls.clear()
 
 
-def test_equal_rows_are_computed_once(trimming: Classifier, full_width: Classifier) -> None:
-    rows = padded([*SEQUENCES, SEQUENCES[0], SEQUENCES[2], SEQUENCES[2]])
-    for classifier in (trimming, full_width):
-        calls = count_calls(classifier.backbone.h[0])
-        states = of(compute_trunk(classifier, rows, 2).rows)
-        # One batch; without padding its rows lie end to end.
-        packed = classifier.layout.drop_padding
-        assert calls == [sum(map(len, SEQUENCES)) if packed else len(SEQUENCES)]
-        computed = SEQUENCES if classifier.layout.drop_padding else [[0] * WIDTH] * len(SEQUENCES)
-        assert classifier.positions_processed == sum(map(len, computed))
-        assert torch.equal(states[4:], states[[0, 2, 2]])
-
-
 def test_rows_of_equal_tokens_but_other_lengths_are_not_equal(toy_classifier: Make) -> None:
     """A text may end in the token that pads: where padding is masked, that makes a difference."""
     recipe = Recipe(position="mean_real", attention="bidirectional", attend_padding=False)

@@ -225,6 +225,22 @@ def test_parts_come_from_one_trunk_however_they_are_divided(
                 assert torch.equal(part.take(index).lengths, expected.lengths)
 
 
+def test_equal_rows_are_computed_once(trimming: Classifier, full_width: Classifier) -> None:
+    """In one part of the texts, or in two."""
+    tokens = [padded([*SEQUENCES, SEQUENCES[0]]), padded([SEQUENCES[2], SEQUENCES[2]])]
+    for classifier in (trimming, full_width):
+        calls = count_calls(classifier.backbone.h[0])
+        (one, other), _ = TrunkStore().parts(classifier, "w", tokens, 2)
+        # One batch; without padding its rows lie end to end.
+        packed = classifier.layout.drop_padding
+        assert calls == [sum(map(len, SEQUENCES)) if packed else len(SEQUENCES)]
+        computed = SEQUENCES if packed else [[0] * WIDTH] * len(SEQUENCES)
+        assert classifier.positions_processed == sum(map(len, computed))
+        states = one.take(torch.arange(5)).values
+        assert torch.equal(states[4], states[0])
+        assert torch.equal(other.take(torch.arange(2)).values, states[[2, 2]])
+
+
 # --- the budget of memory, and what lies on disk ---------------------------------------------------------
 
 
