@@ -13,6 +13,7 @@ from bench.commands.doctor import doctor
 from bench.commands.export_records import export_records
 from bench.commands.judge import judge
 from bench.commands.list import list_command
+from bench.commands.pack import pack
 from bench.commands.plan import plan
 from bench.commands.recommend import recommend
 from bench.commands.regress import regress
@@ -40,6 +41,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     watch: "watch results/embedded --once",
     report: "report results/embedded",
     collect: "collect from-a/study from-b/study --out results/study",
+    pack: "pack results/embedded",
     export_records: "export-records results/embedded --to parquet --out runs.parquet",
     compare: "compare results/embedded results/mine --out comparison.md",
     judge: "judge llms_from_scratch --study results/embedded",

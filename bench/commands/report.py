@@ -30,6 +30,7 @@ def write_report_of(folder: Path, margin: float | None, metric: MetricName | Non
     from bench.evidence.metric import METRICS
     from bench.records.lean import Lean
     from bench.records.store import load_records, load_study
+    from bench.records.stored import stored_runs
     from bench.report.html import RECORDS_IN_PAGE
     from bench.report.markdown import write_report
     from bench.report.plots.limits import MOST_CURVES
@@ -38,7 +39,7 @@ def write_report_of(folder: Path, margin: float | None, metric: MetricName | Non
 
     study = load_study(folder)
     with lock(folder, "report", wait=True):  # one writer at a time; read the records under the lock
-        n_records = sum(1 for _ in (folder / "runs").glob("*.json"))
+        n_records = sum(1 for _ in stored_runs(folder))
         keep = Lean(MOST_CURVES) if n_records > RECORDS_IN_PAGE else None
         records = list(load_records(folder, keep).values())
         try:

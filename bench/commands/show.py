@@ -13,7 +13,7 @@ def show(
     """Show one record in readable form."""
     from rich.console import Console
 
-    from bench.records.store import load_record, named_record
+    from bench.records.store import named_record
     from bench.report.show import show_record
 
-    Console().print(show_record(load_record(named_record(run))))
+    Console().print(show_record(named_record(run)))

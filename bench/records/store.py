@@ -1,4 +1,4 @@
-"""The files in results/: study.json and runs/<run_id>.json of a study, and MODELS.json of `speed`. Written only here.
+"""The files in results/: study.json and the records of a study, and MODELS.json of `speed`. Written only here.
 
 Every file is written atomically, so a study can be stopped at any time. Files of earlier schema
 versions open.
@@ -18,6 +18,7 @@ from pydantic_core import from_json
 from bench.records.groups import without_groups
 from bench.records.record import SCHEMA_VERSION, Record
 from bench.records.speed import SpeedStudy
+from bench.records.stored import RUNS, StoredRun, record_path, stored_run, stored_runs
 from bench.records.study import Study
 from gptcore.errors import UserError, allowed
 from gptcore.files import write_whole
@@ -83,11 +84,6 @@ SPEED_UPGRADES: dict[Any, Callable[[dict[str, Any]], dict[str, Any]]] = {
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-def record_path(folder: Path, run_id: str) -> Path:
-    """Where the record of a run lies in a study's folder."""
-    return folder / "runs" / f"{run_id}.json"
-
-
 def save_record(folder: Path, record: Record) -> Path:
     """Write a record; an earlier one of the same run is replaced. Raises UserError if that cannot be done."""
     path = record_path(folder, record.run_id)
@@ -96,32 +92,38 @@ def save_record(folder: Path, record: Record) -> Path:
 
 
 def load_record(path: Path) -> Record:
-    """One record. Raises UserError that names the file and the remedy if it is not a record."""
-    record = _load_latest(path) or _load_any(path)
-    if path.stem != record.run_id:
-        raise UserError(f"{path} holds the record of {record.run_id}: give it that name or move it away")
+    """The record in a file of its own. Raises UserError that names the file and the remedy if it is not a record."""
+    return load_run(StoredRun(path.stem, path))
+
+
+def load_run(run: StoredRun) -> Record:
+    """A stored record. Raises UserError that names its file and the remedy if it is not a record."""
+    content = run.read()
+    record = _load_latest(content) or _load_any(content, run)
+    if run.run_id != record.run_id:
+        raise UserError(f"{run} holds the record of {record.run_id}: give it that name or move it away")
     return record
 
 
-def _load_latest(path: Path) -> Record | None:
-    """A record of today's schema, read in one pass; None for any other file, which `_load_any` knows more about."""
+def _load_latest(content: bytes) -> Record | None:
+    """A record of today's schema, read in one pass; None for any other, which `_load_any` knows more about."""
     try:
-        record = Record.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
+        record = Record.model_validate_json(content)
+    except ValidationError:
         return None
     is_latest = record.schema_version == SCHEMA_VERSION and "schema_version" in record.model_fields_set
     return record if is_latest else None
 
 
-def _load_any(path: Path) -> Record:
+def _load_any(content: bytes, run: StoredRun) -> Record:
     remedy = "move it away, and the run is repeated"
-    return _parse(migrate(_read(path, remedy), path), Record, path, remedy)
+    return _parse(migrate(_decode(content, run, remedy), run), Record, run, remedy)
 
 
 def find_record(folder: Path, run_id: str) -> Record | None:
     """The record of a run in a study's folder, None where there is none. Raises UserError like `load_record`."""
-    path = record_path(folder, run_id)
-    return load_record(path) if path_kind(path) else None
+    run = stored_run(folder, run_id)
+    return load_run(run) if run else None
 
 
 def load_records(folder: Path, keep: Callable[[Record], Record] | None = None) -> dict[str, Record]:
@@ -131,26 +133,28 @@ def load_records(folder: Path, keep: Callable[[Record], Record] | None = None) -
 
     Raises UserError for a file that is damaged or not a record.
     """
-    paths = sorted((folder / "runs").glob("*.json"))
-    return {path.stem: keep(load_record(path)) if keep else load_record(path) for path in paths}
+    runs = stored_runs(folder)
+    return {run.run_id: keep(load_run(run)) if keep else load_run(run) for run in runs}
 
 
-def named_record(run: str) -> Path:
-    """A record's file by its path, or by the run's name, with its study's before it where several have it."""
+def named_record(run: str) -> Record:
+    """A record by its file's path, or by the run's name, with its study's before it where several have it.
+
+    Raises UserError where there is none, and where several studies have it.
+    """
     path = Path(run)
-    beside = path.parent / "runs" / f"{path.name.removesuffix('.json')}.json"
-    for each in (path, beside):
-        if each.is_file():
-            return each
+    if path_kind(path) == "file":
+        return load_record(path)
     name = path.name.removesuffix(".json")
-    study = path.parent.parent.name if path.parent.name == "runs" else path.parent.name
-    found = sorted(RESULTS.glob(f"{escape(study) or '*'}/runs/{escape(name)}.json"))
-    if len(found) == 1:
-        return found[0]
-    if found:
-        names = ", ".join(f"{each.parts[-3]}/{name}" for each in found)
+    study = path.parent.parent if path.parent.name == RUNS else path.parent
+    folders = [study] if study.name and path_kind(study) else sorted(RESULTS.glob(escape(study.name) or "*"))
+    found = {folder: record for folder in folders if (record := find_record(folder, name))}
+    if len(found) > 1:
+        names = ", ".join(f"{folder.name}/{name}" for folder in found)
         raise UserError(f"run {run!r} is in several studies: name one of {names}")
-    raise UserError(f"run {run!r}: no such file, and no record of that name in {RESULTS}/{study or '*'}/runs")
+    for record in found.values():
+        return record
+    raise UserError(f"run {run!r}: no such file, and no record of that name in {RESULTS}/{study.name or '*'}")
 
 
 def save_study(folder: Path, study: Study) -> Path:
@@ -193,7 +197,7 @@ def load_speed(path: Path) -> SpeedStudy | None:
     return _parse(raw, SpeedStudy, path, remedy)
 
 
-def migrate(raw: dict[str, Any], path: Path) -> dict[str, Any]:
+def migrate(raw: dict[str, Any], path: Path | StoredRun) -> dict[str, Any]:
     """A record's content as of today's schema. Raises UserError for a version that is unknown here."""
     version = raw.get("schema_version")
     if not isinstance(version, int) or version < 1:
@@ -244,9 +248,15 @@ def _to_text(model: BaseModel) -> str:
 
 def _read(path: Path, remedy: str) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    return _decode(content, path, remedy)
+
+
+def _decode(raw: bytes, path: Path | StoredRun, remedy: str) -> dict[str, Any]:
+    try:
+        content = json.loads(raw)
     except (ValueError, RecursionError) as error:  # no JSON, or no UTF-8
         raise UserError(f"{path} is damaged ({error}): {remedy}") from error
     if not isinstance(content, dict):
@@ -254,7 +264,7 @@ def _read(path: Path, remedy: str) -> dict[str, Any]:
     return content
 
 
-def _parse(raw: dict[str, Any], model: type[_Model], path: Path, remedy: str) -> _Model:
+def _parse(raw: dict[str, Any], model: type[_Model], path: Path | StoredRun, remedy: str) -> _Model:
     try:
         return model.model_validate(raw)
     except ValidationError as error:

@@ -9,7 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.records.store import load_record, load_study
+from bench.records.store import load_run, load_study
+from bench.records.stored import stored_runs
 from bench.report.columns import Cells, Kind, NamedRows, Table
 from gptcore.errors import UserError
 from gptcore.extras import require
@@ -44,8 +45,8 @@ def export(studies: Iterable[Path], table: Table, to: Format, out: Path) -> int:
 def _rows(folders: Iterable[Path], table: Table) -> Iterator[Cells]:
     for folder in folders:
         named = NamedRows(load_study(folder))
-        for path in sorted((folder / "runs").glob("*.json")):
-            yield from table.rows(named, load_record(path))
+        for run in stored_runs(folder):
+            yield from table.rows(named, load_run(run))
 
 
 def _chained(first: Cells, rest: Iterator[Cells]) -> Iterator[Cells]:

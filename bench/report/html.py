@@ -25,6 +25,7 @@ from bench.evidence.results import Results
 from bench.evidence.serving import served_rows
 from bench.evidence.variance import independent
 from bench.evidence.verdicts import judge
+from bench.records.stored import PACKED
 from bench.report import across, describe, series, text
 from bench.report.claims import errata
 from bench.report.cut import MARK, cut_sentences
@@ -47,6 +48,7 @@ from bench.report.tuning import warnings_of
 from bench.report.units import unit_of
 from bench.report.verdicts import models_note, unsteady_note
 from gptcore.files import write_whole
+from gptcore.paths import path_kind
 
 _SCRIPTS = ("page.js", "tables.js", "scale.js", "plots.js")
 RECORDS_IN_PAGE = 500  # with more, the page only links to the files, so that it opens quickly
@@ -73,19 +75,19 @@ _FILTERS: tuple[Callable[..., Any], ...] = (
 
 
 def write_html(path: Path, results: Results) -> None:
-    """Write the page atomically. The same results give the same bytes."""
-    write_whole(path, render(results))
+    """Write the page of a study into its folder, atomically. The same results give the same bytes."""
+    write_whole(path, render(results, is_packed=path_kind(path.parent / PACKED) is not None))
 
 
-def render(results: Results) -> str:
-    """The page as HTML.
+def render(results: Results, is_packed: bool = False) -> str:
+    """The page as HTML. is_packed: the records are in one file, see `bench.records.stored`.
 
     Every text is escaped by the template engine, and none can become code: the page's security policy admits
     its own script and style by their hashes, and no request to anywhere.
     """
     page = _templates()
     style = page.get_template("style.css").render(families=series.KINDS)
-    script = "\n".join(page.get_template(name).render() for name in _SCRIPTS)
+    script = "\n".join(page.get_template(name).render(is_packed=is_packed) for name in _SCRIPTS)
     verdicts, forest = judge(results), series.forest(results)
     serving = served_rows(results)
     plots = [plot for plot in (series.accuracy(results), series.accuracy_time(results)) if plot]
@@ -93,6 +95,7 @@ def render(results: Results) -> str:
     return page.get_template("report.html").render(
         results=results,
         study=results.study,
+        is_packed=is_packed,
         records=results.runs if len(results.runs) <= RECORDS_IN_PAGE else [],
         anchors={result.name: f"row-{i}" for i, result in enumerate(results.finished, start=1)},
         verdicts=verdicts,

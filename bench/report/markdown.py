@@ -142,6 +142,6 @@ def _reproduce(results: Results) -> list[str]:
         f"of the splits {escape(data.fingerprint)}.",
         f"Seeds: {seeds}.",
         f"Versions: {escape('; '.join(versions))}." if versions else "",
-        "Every figure above is computed from the records in `runs/`; `summary.csv` has them unrounded, one line "
+        "Every figure above is computed from this folder's records; `summary.csv` has them unrounded, one line "
         "per row and seed.",
     ]

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.records.record import Record, Status
-from bench.records.store import MANIFEST, load_record, load_study, record_path, save_study
+from bench.records.store import MANIFEST, load_run, load_study, save_study
+from bench.records.stored import StoredRun, record_path, stored_run, stored_runs
 from bench.records.study import Row, Study
 from bench.run.same_study import difference
 from gptcore.errors import UserError
@@ -41,13 +42,14 @@ class Collected:
 
 @dataclass(frozen=True)
 class _Found:
-    """A record's file, and what it says in few bytes."""
+    """A study's record, and what it says in few bytes."""
 
-    path: Path
+    folder: Path
+    where: str  # for messages
     status: Status
     data: str
     result: str
-    content: str  # digest of the file
+    content: str  # digest of what is stored
 
 
 def collect(folders: Sequence[Path], out: Path) -> Collected:
@@ -67,19 +69,19 @@ def collect(folders: Sequence[Path], out: Path) -> Collected:
     conflicts: list[str] = []
     n_duplicates = n_replaced = 0
     for folder in dict.fromkeys([out, *parts]):
-        for path in sorted((folder / "runs").glob("*.json")):
-            found = _read(path, folder, study)
+        for run in stored_runs(folder):
+            name, found = run.run_id, _read(run, folder, study)
             if folder == out:
-                there[path.stem] = found
-            other = kept.get(path.stem)
+                there[name] = found
+            other = kept.get(name)
             if other is None:
-                kept[path.stem] = found
+                kept[name] = found
             elif _rank(found) != _rank(other):
                 n_replaced += 1
-                kept[path.stem] = min(other, found, key=_rank)
+                kept[name] = min(other, found, key=_rank)
             elif found.status == "done" and (found.data, found.result) != (other.data, other.result):
                 what = "data" if found.data != other.data else "test predictions"
-                conflicts.append(f"{path.stem} ({other.path} and {path} have different {what})")
+                conflicts.append(f"{name} ({other.where} and {found.where} have different {what})")
             else:
                 n_duplicates += 1
     if conflicts:
@@ -88,7 +90,7 @@ def collect(folders: Sequence[Path], out: Path) -> Collected:
             f"{len(conflicts)} runs conflict: {'; '.join(conflicts[:MOST_NAMED])}{more}: nothing was written; "
             "move away the record that is wrong"
         )
-    new = {name: found for name, found in kept.items() if found.path != record_path(out, name)}
+    new = {name: found for name, found in kept.items() if found.folder != out}
     if busy := next((name for name in new if is_held(out, name)), None):
         raise _busy(busy, out)
     for name, found in new.items():
@@ -99,15 +101,14 @@ def collect(folders: Sequence[Path], out: Path) -> Collected:
 
 def _write(out: Path, name: str, found: _Found, before: _Found | None) -> None:
     """Copy a record while no process can be at its run. before: what is there. Raises UserError where one changed."""
-    path = record_path(out, name)
     with lock(out, name) as is_ours:
         if not is_ours:
             raise _busy(name, out)
-        now = _sha256(_bytes_of(path)) if path_kind(path) else None
-        content = _bytes_of(found.path)
-        if now != (before and before.content) or _sha256(content) != found.content:
+        now, copied = stored_run(out, name), stored_run(found.folder, name)
+        content = copied.read() if copied else b""
+        if (now and _sha256(now.read())) != (before and before.content) or _sha256(content) != found.content:
             raise UserError(f"run {name} has changed meanwhile: it was not copied to {out}: collect again")
-        write_whole(path, content)
+        write_whole(record_path(out, name), content)
 
 
 def _busy(name: str, out: Path) -> UserError:
@@ -119,20 +120,13 @@ def _rank(found: _Found) -> int:
     return ("done", "failed", "skipped").index(found.status)
 
 
-def _read(path: Path, folder: Path, study: Study) -> _Found:
+def _read(run: StoredRun, folder: Path, study: Study) -> _Found:
     """A record, checked against the study. Raises UserError."""
-    content = _sha256(_bytes_of(path))
-    record = load_record(path)
+    content = _sha256(run.read())
+    record = load_run(run)
     if record.status != "skipped" and (what := difference(record, study)):
         raise UserError(f"{folder} holds {what}: only parts of one study can be collected")
-    return _Found(path, record.status, _digest(_data(record)), _digest(_result(record)), content)
-
-
-def _bytes_of(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    return _Found(folder, str(run), record.status, _digest(_data(record)), _digest(_result(record)), content)
 
 
 def _data(record: Record) -> object:

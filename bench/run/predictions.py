@@ -27,7 +27,7 @@ def predictions_of(
     Of more than ALL_CLASSES classes the KEPT most probable ones of each text are stored, which every metric but
     ROC-AUC can be computed from; that one is stored with them.
     """
-    probabilities = evaluation.probabilities
+    probabilities = evaluation.probabilities.astype(np.float64)  # in float32 rounded digits are many
     classes, area = None, None
     if probabilities.shape[1] > ALL_CLASSES:
         area = roc_auc(evaluation.labels, probabilities)
@@ -40,7 +40,7 @@ def predictions_of(
         examples=None if examples is None else examples.tolist(),
         probabilities=probabilities.round(6).tolist(),
         classes=None if classes is None else classes.tolist(),
-        losses=evaluation.losses.round(6).tolist(),
+        losses=evaluation.losses.astype(np.float64).round(6).tolist(),
         roc_auc=area,
         groups=groups,
     )

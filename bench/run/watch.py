@@ -11,7 +11,8 @@ from statistics import fmean
 from bench.evidence.results import belongs
 from bench.records.events import Ended, EpochEnded, Event, Started, read_events
 from bench.records.record import Status, run_id
-from bench.records.store import MANIFEST, RESULTS, load_record, load_study
+from bench.records.store import MANIFEST, RESULTS, load_run, load_study
+from bench.records.stored import RUNS, StoredRun, stored_runs
 from bench.records.study import Study
 from bench.run.snapshot import Current, Planned, RowState, Snapshot, Trials, Worker
 from bench.run.tune import FOLDER as TUNING
@@ -36,7 +37,7 @@ class Watcher:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._study: Study | None = None
-        self._known: dict[Path, tuple[tuple[int, int], Summary | str | None]] = {}
+        self._known: dict[str, tuple[tuple[Path, int, int], Summary | str | None]] = {}
 
     def look(self, now: datetime) -> Snapshot:
         """The study as it is now. Raises UserError where the folder holds none."""
@@ -74,19 +75,19 @@ class Watcher:
         """Run id -> what its record says, and an error for each file that is not a record."""
         found: dict[str, Summary] = {}
         damaged = []
-        for path in sorted((self.folder / "runs").glob("*.json")):
+        for run in stored_runs(self.folder):
             try:
-                stat = path.stat()
+                stat = run.path.stat()
             except FileNotFoundError:  # just replaced
                 continue
-            stamp = (stat.st_mtime_ns, stat.st_size)
-            known = self._known.get(path)
+            stamp = (run.path, stat.st_mtime_ns, stat.st_size)
+            known = self._known.get(run.run_id)
             if known is None or known[0] != stamp:
-                self._known[path] = known = (stamp, _read(path, study))
+                self._known[run.run_id] = known = (stamp, _read(run, study))
             if isinstance(known[1], str):
                 damaged.append(known[1])
             elif known[1] is not None:
-                found[path.stem] = known[1]
+                found[run.run_id] = known[1]
         return found, damaged
 
     def _current(
@@ -150,10 +151,10 @@ def _worker(name: str, events: list[Event], current: Iterable[Current], now: dat
     return Worker(name, len(ended), _since(events[0].at, last), is_alive)
 
 
-def _read(path: Path, study: Study) -> Summary | str | None:
+def _read(run: StoredRun, study: Study) -> Summary | str | None:
     """A record's summary; None where it is of other data, seeds or checkpoints; the error where it is damaged."""
     try:
-        record = load_record(path)
+        record = load_run(run)
     except UserError as error:
         return str(error)
     if not belongs(record, study):
@@ -206,7 +207,7 @@ def trials_of(folder: Path) -> Trials | None:
     where = folder / TUNING
     if (folder / MANIFEST).exists() or not where.is_dir():
         return None
-    return Trials(folder.name, len(list((where / "runs").glob("*.json"))), tuple(held(where)))
+    return Trials(folder.name, sum(1 for _ in stored_runs(where)), tuple(held(where)))
 
 
 def study_folder(asked: Path | None) -> Path:
@@ -238,5 +239,5 @@ def _changed(folder: Path) -> float:
     """When its manifest, records, trials or events changed last."""
     parts = [folder / MANIFEST]
     for where in (folder, folder / TUNING):
-        parts += [where / "runs", *(where / "events").glob("*.jsonl")]
+        parts += [where / RUNS, *(where / "events").glob("*.jsonl")]
     return max((path.stat().st_mtime for path in parts if path.exists()), default=0.0)

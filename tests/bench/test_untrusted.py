@@ -20,7 +20,7 @@ from rich.console import Console
 
 from bench.evidence.results import collect
 from bench.records.record import Record
-from bench.records.store import load_record, load_study
+from bench.records.store import load_study, named_record
 from bench.records.study import Row, Study
 from bench.report.html import write_html
 from bench.report.markdown import render
@@ -191,7 +191,7 @@ def real() -> tuple[dict[str, Any], list[dict[str, Any]]]:
     study = load_study(RECORDS)
     rows = [row for row in study.rows if row.name in ROWS]
     few = study.model_copy(update={"rows": rows, "seeds": study.seeds[:1]})
-    records = [load_record(RECORDS / "runs" / f"{row.recipe.id}-s0.json") for row in rows]
+    records = [named_record(f"{RECORDS}/{row.recipe.id}-s0") for row in rows]
     return json.loads(few.model_dump_json()), [json.loads(record.model_dump_json()) for record in records]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from bench.records.stored import stored_runs
 from gptcore.errors import UserError
 from gptcore.methods.lora import Lora
 from gptcore.methods.spelling import spell_out
@@ -39,11 +40,12 @@ class Later(Recipe):
 
 
 def test_a_later_field_changes_ids_only_where_it_differs_from_its_default():
-    paths = sorted((Path(__file__).parents[2] / "results").glob("*/runs/*.json"))
-    assert len(paths) > 300
-    for path in paths:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        assert Later(**record["recipe"]).id == record["recipe_id"], path
+    studies = (Path(__file__).parents[2] / "results").glob("**/study.json")
+    runs = [run for study in studies for run in stored_runs(study.parent)]
+    assert len(runs) > 300
+    for run in runs:
+        record = json.loads(run.read())
+        assert Later(**record["recipe"]).id == record["recipe_id"], run
     assert len({Later().id, Later(label_smoothing=0.1).id, Later(stop_words=("a",)).id}) == 3
     assert Later(label_smoothing=0.1).choices() == Recipe().choices() | {"label_smoothing": 0.1}
 

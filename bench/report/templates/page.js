@@ -47,7 +47,7 @@ const panel = byId("record");
 function openRecord(run) {
   const source = byId(`run-${run}`);
   if (!source) { // of many runs the page has the links only
-    location.href = `runs/${encodeURIComponent(run)}.json`;
+    location.href = {% if is_packed %}"runs.jsonl.xz"{% else %}`runs/${encodeURIComponent(run)}.json`{% endif %};
     return;
   }
   byId("record-title").textContent = run;

@@ -155,6 +155,17 @@ def test_of_many_runs_the_page_has_links_to_the_files_only(
     assert "records" not in page.ids
     for run in collect(few, records).runs:
         assert f"runs/{run.run_id}.json" in page.values("href")
+    assert "runs.jsonl.xz" not in page.values("href")
+
+
+def test_of_a_packed_study_nothing_links_to_files_that_are_not_there(
+    study: Study, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for at_most in (2, 500):  # records: linked, in the page
+        monkeypatch.setattr(html, "RECORDS_IN_PAGE", at_most)
+        page = render(collect(study, records), is_packed=True)
+        assert "runs.jsonl.xz" in Page(page).values("href")
+        assert "runs/" not in page
 
 
 def test_the_plots_data_are_those_of_the_records(page: Page, results: Results) -> None:

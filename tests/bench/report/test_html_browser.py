@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bench.evidence.results import collect
-from bench.records.store import record_path, save_record
+from bench.records.store import save_record
+from bench.records.stored import record_path
 from bench.records.study import Study
 from bench.report.html import write_html
 from tests.browsing import note_complaints

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from bench.records.record import Record
-from bench.records.store import load_records, load_study, record_path, save_record, save_study
+from bench.records.store import load_records, load_study, save_record, save_study
+from bench.records.stored import record_path
 from bench.records.study import Study
 from bench.run import collect as module
 from bench.run.collect import Collected, collect

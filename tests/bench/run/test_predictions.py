@@ -1,6 +1,7 @@
 """What a record keeps of predictions, and that nothing is lost where only the largest probabilities are kept."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -28,6 +29,8 @@ def evaluation() -> Evaluation:
 def test_of_few_classes_every_probability_is_kept(evaluation: Evaluation) -> None:
     kept = predictions_of(evaluation, np.arange(240))
     assert np.array_equal(kept.probabilities, evaluation.probabilities.round(6))
+    single = replace(evaluation, probabilities=evaluation.probabilities.astype(np.float32))
+    assert len(predictions_of(single, None).model_dump_json()) <= len(kept.model_dump_json())
     assert (kept.classes, kept.roc_auc) == (None, None)
     assert kept.examples == list(range(240))
 

@@ -10,7 +10,8 @@ import pytest
 
 from bench.records.events import Ended, EpochEnded, EventLog, Started
 from bench.records.record import Record
-from bench.records.store import record_path, save_record, save_study
+from bench.records.store import save_record, save_study
+from bench.records.stored import record_path
 from bench.records.study import Study
 from bench.run.snapshot import Snapshot, Trials
 from bench.run.watch import Watcher, study_folder, trials_of
@@ -151,7 +152,7 @@ def test_a_record_is_read_again_only_where_it_has_changed(
 
     watcher = Watcher(folder)
     before = watcher.look(NOW)
-    monkeypatch.setattr(module, "load_record", lambda _path: pytest.fail("read again"))
+    monkeypatch.setattr(module, "load_run", lambda _run: pytest.fail("read again"))
     assert watcher.look(NOW) == before
     monkeypatch.undo()
     save_record(folder, next(record for record in records if record.seed_index == 2))
