@@ -9,21 +9,22 @@ from typer import Argument, echo
 
 
 def pack(
-    folders: Annotated[list[Path], Argument(help="study folders, each with a study.json")],
+    folders: Annotated[list[Path], Argument(help="study folders, or folders of several studies")],
 ) -> None:
     """Put the records of finished studies into one compressed file each, for a repository or an archive.
 
-    Values are kept to the last digit, and every command reads a packed study as before; one that is run again
-    writes its new records beside the packed ones.
+    Values are kept to the last digit, and every command reads a packed study as before; a run that is repeated
+    writes its new record beside the packed ones. Trials and the folders of `recommend` are packed too.
     """
-    from bench.records.pack import pack as pack_study
-    from bench.records.store import load_study
+    from bench.records.pack import folders_with_records
+    from bench.records.pack import pack as pack_records
 
-    for folder in folders:
-        load_study(folder)  # said before anything is packed
-    for folder in folders:
-        done = pack_study(folder)
+    found = [where for folder in folders for where in folders_with_records(folder)]
+    for where in found:
+        done = pack_records(where)
         echo(
-            f"{folder}: {done.n_records:,} records, {done.bytes_before / 1e3:,.0f} kB of files packed; "
+            f"{where}: {done.n_records:,} records, {done.bytes_before / 1e3:,.0f} kB of files packed; "
             f"runs.jsonl.xz has {done.bytes_after / 1e3:,.0f} kB"
         )
+    if not found:
+        echo("all records are packed already")

@@ -25,8 +25,19 @@ class PackedRuns:
     bytes_after: int
 
 
+def folders_with_records(folder: Path) -> list[Path]:
+    """A study's folder, and those in it: of its tuning, of several data sets, of a recommendation. Raises UserError.
+
+    Only folders with records that are not packed; none where all are.
+    """
+    found = sorted(where.parent for where in folder.rglob(RUNS) if any(where.glob("*.json")))
+    if not found and not any(folder.rglob(PACKED)):
+        raise UserError(f"{folder} holds no records: name a study's folder, such as results/NAME")
+    return found
+
+
 def pack(folder: Path) -> PackedRuns:
-    """Move every record of a study's folder into its runs.jsonl.xz. Values are kept to the last digit.
+    """Move every record of a folder's runs/ into its runs.jsonl.xz. Values are kept to the last digit.
 
     The new file is read again and compared before any other is removed. Raises UserError, and leaves all as it was,
     where a file is no record, a process is at a run, or nothing can be written.

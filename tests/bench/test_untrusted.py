@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from bench.evidence.results import collect
+from bench.records import store
 from bench.records.record import Record
 from bench.records.store import load_study, named_record
 from bench.records.study import Row, Study
@@ -230,14 +231,14 @@ def _record(folder: Path, number: int, content: Any) -> Record:
     name = content.get("run_id") if isinstance(content, dict) else None
     path = folder / f"{Path(name).name if isinstance(name, str) and Path(name).name else number}.json"
     path.write_text(json.dumps(content))
-    return load_record(path)
+    return store.load_record(path)
 
 
 @fuzzed
 @given(content=BYTES | JSON.map(json.dumps).map(str.encode))
 def test_what_is_no_record_and_no_study(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "study.json").write_bytes(content)
-    assert result_or_user_error(load_record, tmp_path / "study.json") is None
+    assert result_or_user_error(store.load_record, tmp_path / "study.json") is None
     assert result_or_user_error(load_study, tmp_path) is None
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.records.pack import pack
+from bench.records.pack import folders_with_records, pack
 from bench.records.record import Record
 from bench.records.store import find_record, load_records, named_record, save_record, save_study
 from bench.records.stored import PACKED, StoredRun, record_path, stored_runs
@@ -84,6 +84,17 @@ def test_packed_parts_are_collected_and_exported(
     one, two = (tmp_path / f"{each}.csv" for each in ("one", "two"))
     assert export([folder], COLUMNS, "csv", one) == export([other], COLUMNS, "csv", two)
     assert one.read_text().replace("mine", "other") == two.read_text()
+
+
+def test_folders_within_a_study_are_found(folder: Path, few: list[Record]) -> None:
+    save_record(folder / "tuning", few[0])
+    assert folders_with_records(folder.parent) == folders_with_records(folder) == [folder, folder / "tuning"]
+    pack(folder)
+    assert folders_with_records(folder) == [folder / "tuning"]
+    pack(folder / "tuning")
+    assert folders_with_records(folder) == []
+    with pytest.raises(UserError, match="nothing holds no records"):
+        folders_with_records(folder / "nothing")
 
 
 def test_nothing_is_packed_while_a_run_is_made(folder: Path, few: list[Record]) -> None:
