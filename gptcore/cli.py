@@ -32,7 +32,7 @@ def _commands() -> None:
 EXAMPLES: dict[Callable[..., None], str] = {
     fit: "fit reviews.csv --recipe nano --out my-classifier",
     recipes: "recipes",
-    export: "export my-classifier --data reviews.csv --to hf --out my-classifier-hf",
+    export: "export my-classifier --to hf --out my-classifier-hf",
     predict: 'predict my-classifier "win a free prize"',
     explain: 'explain my-classifier "win a free prize"',
     serve: "serve my-classifier --port 8000",

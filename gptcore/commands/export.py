@@ -9,16 +9,20 @@ from typer import Argument, Option, echo
 
 from gptcore.commands.options import FileOptions, with_options
 from gptcore.export.formats import FormatName
+from gptcore.wording import one_line
 
 
 @with_options
 def export(
     folder: Annotated[Path, Argument(help="folder of a classifier, written by `fit`")],
-    data: Annotated[
-        str, Option(help="the file or data set that it was fitted on; its test part is compared")
-    ],
     options: FileOptions,
     out: Annotated[Path, Option(help="folder for the export; it must not exist")],
+    data: Annotated[
+        str | None,
+        Option(
+            help="the file or data set that it was fitted on, whose test part is compared; default: where `fit` read it"
+        ),
+    ] = None,
     to: Annotated[
         FormatName,
         Option(
@@ -34,13 +38,13 @@ def export(
     from gptcore.product.folder import check_target
 
     check_target(out)  # before any data are read
-    from gptcore.data.datasets import load_dataset
     from gptcore.export.export import check_packages
     from gptcore.export.export import export as export_folder
+    from gptcore.product.data_source import data_of
     from gptcore.product.report import read_report
 
     check_packages(to)
-    loaded = load_dataset(data, options.reading(), split_seed=read_report(folder).data.split_seed)
+    loaded = data_of(folder, read_report(folder), data, options.reading())
     n = export_folder(folder, loaded, to, out)
-    echo(f"verified: {n:,} of {n:,} predictions equal")
+    echo(f"verified: {n:,} of {n:,} predictions equal, on the test texts of {one_line(loaded.name)}")
     echo(f"exported: {out}")

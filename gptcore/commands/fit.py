@@ -17,6 +17,7 @@ from gptcore.wording import one_line
 if TYPE_CHECKING:
     from gptcore.classifier import Threshold
     from gptcore.data.datasets import Dataset
+    from gptcore.product.data_source import DataSource
     from gptcore.product.report import FitReport
     from gptcore.recipe import Recipe
 
@@ -89,16 +90,18 @@ def fit(
     if options.positive is not None and options.cost_false_positive is None:
         raise UserError(f"--positive {options.positive!r} needs --cost-false-positive")
     from gptcore.data.datasets import load_dataset
+    from gptcore.product.data_source import source_of
     from gptcore.product.folder import check_target
     from gptcore.product.recipes import find_recipe
 
     check_target(options.out)
-    read = cache(lambda: load_dataset(data, reading.reading()))
+    asked = reading.reading()
+    read = cache(lambda: load_dataset(data, asked))
     chosen = options.judged(find_recipe(options.recipe, read))
-    _fit_and_keep(chosen, read(), options)
+    _fit_and_keep(chosen, read(), source_of(data, asked), options)
 
 
-def _fit_and_keep(recipe: Recipe, data: Dataset, options: FitOptions) -> None:
+def _fit_and_keep(recipe: Recipe, data: Dataset, source: DataSource, options: FitOptions) -> None:
     from gptcore.product.fitting import fit_to_keep
     from gptcore.product.folder import write_folder
     from gptcore.product.report import majority_warning
@@ -112,7 +115,7 @@ def _fit_and_keep(recipe: Recipe, data: Dataset, options: FitOptions) -> None:
     )
     device = None if options.device == "auto" else options.device
     fitted = fit_to_keep(recipe, data, options.seed, device, threshold, _progress)
-    written = write_folder(options.out, fitted, data, options.seed, options.cost_false_positive)
+    written = write_folder(options.out, fitted, data, options.seed, options.cost_false_positive, source)
     for note in fitted.notes:
         _progress(f"note: {note}")
     for line in _summary(written.report):

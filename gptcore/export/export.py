@@ -44,7 +44,7 @@ def export(folder: Path, data: Dataset, to: FormatName, out: Path) -> int:
     if data.fingerprint != report.data.fingerprint:
         raise UserError(
             f"--data {data.name} is not the data that {folder} was fitted on ({report.data.name}): give the same file "
-            "and options"
+            "and options, or fit again if another version has split it"
         )
     made = FORMATS[to]
     check_packages(to)

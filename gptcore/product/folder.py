@@ -18,6 +18,7 @@ from gptcore.errors import UserError
 from gptcore.files import cannot_write, write_whole
 from gptcore.product.answers import tokens_read
 from gptcore.product.card import model_card
+from gptcore.product.data_source import DataSource
 from gptcore.product.fitting import Fitted
 from gptcore.product.report import REPORT, Costs, Data, FitReport, Metrics, class_sizes
 from gptcore.product.verify import verify_folder
@@ -49,10 +50,18 @@ def check_target(folder: Path) -> None:
         raise UserError(f"--out {folder} exists: remove it or name another folder")
 
 
-def write_folder(folder: Path, fitted: Fitted, data: Dataset, seed: int, cost: float | None) -> Written:
+def write_folder(
+    folder: Path,
+    fitted: Fitted,
+    data: Dataset,
+    seed: int,
+    cost: float | None,
+    source: DataSource | None = None,
+) -> Written:
     """Test, save, verify in a new process, and move into place; a folder that fails is not left behind.
 
-    cost: of a false positive, where the classifier has a threshold for it. Raises UserError.
+    cost: of a false positive, where the classifier has a threshold for it; source: where the data can be read again.
+    Raises UserError.
     """
     check_target(folder)
     device = str(device_of(fitted.classifier))
@@ -62,6 +71,7 @@ def write_folder(folder: Path, fitted: Fitted, data: Dataset, seed: int, cost: f
         fitted.classifier.save(part)
         report = FitReport(
             data=_data(data),
+            source=source,
             seed=seed,
             tokens_per_row=tokens_read(fitted.classifier),
             epochs=fitted.epochs,

@@ -10,6 +10,7 @@ import pydantic
 from pydantic import Field
 
 from gptcore.errors import UserError, first_problem
+from gptcore.product.data_source import DataSource
 from gptcore.recipe import BestBy
 from gptcore.schema import Part
 from gptcore.training.criterion import IN_WORDS
@@ -93,11 +94,13 @@ class Costs(Part):
 class FitReport(Part):
     """All of it. versions: of Python and the libraries; n_verified: test predictions compared in a new process.
 
-    tokens_per_row: what is read of a text; None where texts are read whole.
+    source: where the data can be read again, None in folders that are older than it; tokens_per_row: what is read of a
+    text, None where texts are read whole.
     """
 
     format: int = FORMAT
     data: Data
+    source: DataSource | None = None
     seed: int
     tokens_per_row: int | None = None
     epochs: Choice | None

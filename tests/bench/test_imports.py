@@ -108,6 +108,7 @@ TORCH_FREE = [
     "gptcore.product",
     "gptcore.product.answers",
     "gptcore.product.card",
+    "gptcore.product.data_source",
     "gptcore.product.fitting",
     "gptcore.product.folder",
     "gptcore.product.recipes",
