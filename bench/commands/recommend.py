@@ -88,6 +88,7 @@ def _leave(answer: Answer, opened: Opened) -> None:
     from bench.report.recommended_page import write_answer
     from bench.report.text import sanitize
     from gptcore.errors import UserError
+    from gptcore.export.possible import formats_of_recipe
     from gptcore.product.recommended import point_to, write_recommended
 
     path = write_recommended(opened.folder, answer.choice.row.row.recipe, opened.of, headline(answer))
@@ -100,3 +101,5 @@ def _leave(answer: Answer, opened: Opened) -> None:
     except UserError as error:
         echo(sanitize(f"warning: `--recipe best` will not find it ({error}): use --recipe {path}"), err=True)
     echo(sanitize(f"recipe: {path}; report: {report}"))
+    formats = formats_of_recipe(answer.choice.row.row.recipe, opened.data.label_names)
+    echo(f"what `fit` makes of it can be exported: --to {', '.join(formats)}")

@@ -27,7 +27,8 @@ def export(
         FormatName,
         Option(
             help="hf: a folder that transformers opens; peft: an adapter with the head; onnx: a graph, and a script "
-            "that answers with onnxruntime alone; gguf: the network for llama.cpp"
+            "that answers with onnxruntime alone; gguf: the network for llama.cpp; numpy: TF-IDF, and a script that "
+            "answers with numpy alone"
         ),
     ] = "hf",
 ) -> None:

@@ -102,6 +102,7 @@ def fit(
 
 
 def _fit_and_keep(recipe: Recipe, data: Dataset, source: DataSource, options: FitOptions) -> None:
+    from gptcore.export.possible import export_formats
     from gptcore.product.fitting import fit_to_keep
     from gptcore.product.folder import write_folder
     from gptcore.product.report import majority_warning
@@ -122,6 +123,7 @@ def _fit_and_keep(recipe: Recipe, data: Dataset, source: DataSource, options: Fi
         echo(one_line(line))
     if (warning := majority_warning(written.report)) is not None:
         _progress(f"warning: {warning}")
+    echo(f"export: --to {', '.join(export_formats(fitted.classifier))} (python -m gptcore export --help)")
     echo(one_line(f'saved: {options.out}; use it: python -m gptcore predict {options.out} "some text"'))
 
 

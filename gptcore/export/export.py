@@ -12,8 +12,9 @@ from gptcore.errors import UserError
 from gptcore.export.agreement import check_printed, check_probabilities
 from gptcore.export.formats import ExportFormat, FormatName
 from gptcore.export.gguf import GGUF
-from gptcore.export.head import network_predictor
+from gptcore.export.head import predictor_of
 from gptcore.export.hf import HF
+from gptcore.export.numpy_script import NUMPY
 from gptcore.export.onnx import ONNX
 from gptcore.export.peft import PEFT
 from gptcore.export.tokenizer_json import special_text
@@ -24,7 +25,13 @@ from gptcore.product.folder import check_target
 from gptcore.product.report import read_report
 
 ODD_LINES = ("", " \u200b", "one line\u2028to a command", "and\x85so\x0cis this")  # beside the test texts
-FORMATS: dict[FormatName, ExportFormat] = {"hf": HF, "peft": PEFT, "onnx": ONNX, "gguf": GGUF}
+FORMATS: dict[FormatName, ExportFormat] = {
+    "hf": HF,
+    "peft": PEFT,
+    "onnx": ONNX,
+    "gguf": GGUF,
+    "numpy": NUMPY,
+}
 
 
 def check_packages(to: FormatName) -> None:
@@ -51,7 +58,9 @@ def export(folder: Path, data: Dataset, to: FormatName, out: Path) -> int:
     classifier = TextClassifier.load(folder)
     if (reason := made.obstacle(classifier)) is not None:
         raise UserError(f"--to {to} cannot express this classifier: {reason}")
-    texts = [*data.test.texts, special_text(network_predictor(classifier).tokenizer)]
+    texts = list(data.test.texts)
+    if (predictor := predictor_of(classifier)) is not None:
+        texts.append(special_text(predictor.tokenizer))
     lines = [*(text for text in texts if not {"\n", "\r"} & set(text)), *ODD_LINES]
     own = classifier.predictor.probabilities(texts)
     printed = made.printed and answer(classifier, lines)

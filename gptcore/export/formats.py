@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from gptcore.classifier import TextClassifier
 
-FormatName = Literal["hf", "peft", "onnx", "gguf"]
+FormatName = Literal["hf", "peft", "onnx", "gguf", "numpy"]
 
 
 @dataclass(frozen=True)

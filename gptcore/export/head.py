@@ -16,7 +16,7 @@ from gptcore.engine.layout import Layout, exact_layout
 from gptcore.training.network_predictors import FeaturesPredictor, NetworkPredictor
 from gptcore.training.small_mlp import MlpFit
 
-NO_NETWORK = "it has no network: TF-IDF counts words"
+NO_NETWORK = "it has no network, as TF-IDF counts words: use --to numpy"
 
 
 @dataclass(frozen=True, eq=False)

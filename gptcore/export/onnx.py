@@ -9,16 +9,12 @@ from __future__ import annotations
 import base64
 import json
 import logging
-import os
-import subprocess
-import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -36,15 +32,11 @@ from gptcore.engine.layout import Layout
 from gptcore.errors import UserError
 from gptcore.export.formats import ExportFormat
 from gptcore.export.head import NO_NETWORK, HeadLayers, exact, head_layers, network_predictor, predictor_of
+from gptcore.export.script import ABOUT, printed, probabilities, scripts
 from gptcore.files import write_whole
 
-GRAPH, ABOUT, SCRIPT = "model.onnx", "classifier.json", "predict.py"
+GRAPH = "model.onnx"
 MOST_IN_ONE_FILE = 2**30  # parameters in bytes; a file of protobuf has less than 2 GiB
-# Asks the script in another process, which has nothing but its folder.
-_ASK = (
-    "import json, sys; sys.path.insert(0, sys.argv[1]); import predict; "
-    "print(json.dumps(predict.probabilities(json.loads(sys.stdin.buffer.read())).tolist()))"
-)
 
 
 class Graph(nn.Module):
@@ -104,39 +96,8 @@ def write(classifier: TextClassifier, folder: Path) -> None:
         "suffix": predictor.tokenizer.suffix,
     }
     files[ABOUT] = json.dumps(about, indent=1, ensure_ascii=False) + "\n"
-    files[SCRIPT] = Path(__file__).with_name(SCRIPT).read_text(encoding="utf-8")
-    for name, content in files.items():
+    for name, content in {**files, **scripts("model_onnx")}.items():
         write_whole(folder / name, content)
-
-
-def probabilities(folder: Path, texts: Sequence[str]) -> np.ndarray:
-    """(N, n_labels) that the script gives in a new process. Raises UserError where it fails."""
-    return np.array(json.loads(_run(["-c", _ASK, str(folder)], json.dumps(list(texts)))), dtype=np.float64)
-
-
-def printed(folder: Path, texts: Sequence[str]) -> list[tuple[str, float]]:
-    """Label and probability that the script prints of each line of its input. Raises UserError where it fails."""
-    lines = _run([str(folder / SCRIPT)], "".join(f"{text}\n" for text in texts)).split("\n")[:-1]
-    pairs = (line.rsplit("\t", 1) for line in lines)
-    return [(label, float(probability)) for label, probability in pairs]
-
-
-def _run(arguments: list[str], given: str) -> str:
-    """What a new process of Python prints, which has nothing of this one's own packages."""
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        input=given,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        env=env | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONIOENCODING": "utf-8"},
-        check=False,
-    )
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise UserError(f"--to onnx: {SCRIPT} fails in a new process: {last}")
-    return done.stdout
 
 
 def _export(graph: Graph, length: int, path: Path) -> None:
