@@ -66,7 +66,7 @@ def jobs_of(records: Iterable[Record]) -> list[Job]:
     for record in records:
         if record.cost is not None:
             run = PlannedRun((), record.recipe, record.seed_index, record.seeds, "todo")
-            groups.setdefault((record.seed_index, trunk_of(run) or record.run_id), []).append(record)
+            groups.setdefault(trunk_of(run) or record.run_id, []).append(record)
     return [Job(tuple(map(_own_s, group)), tuple(map(_trunk_s, group))) for group in groups.values()]
 
 

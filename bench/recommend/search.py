@@ -19,8 +19,9 @@ from bench.recommend.state import Clock, save_state
 from bench.recommend.workers import Workers
 from bench.records.record import Record
 from bench.records.store import find_record, save_study
-from bench.run.execute import Listener, execute
+from bench.run.execute import execute
 from bench.run.executors.base import Executor
+from bench.run.listener import Listener
 from bench.run.tune import FOLDER as TUNING
 from bench.study.plan import PlannedRun
 from gptcore.errors import UserError

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from math import inf
 from pathlib import Path
-from typing import Protocol
 
 from bench.records.record import Record, Status
 from bench.records.store import find_record, save_record
@@ -28,46 +27,21 @@ from bench.run.executors.base import (
     JobEnded,
     JobLost,
     OfRun,
+    OutOfMemory,
     Refused,
     Retried,
 )
+from bench.run.listener import Listener
 from bench.run.outcome import RefusedRunError, record_without_outcome
 from bench.study.forecast import Prediction, with_prediction
 from bench.study.plan import PlannedRun
 from gptcore.errors import UserError
-from gptcore.result import Epoch
 
 WAIT_S = 0.5  # between two looks at what other processes do
-KILLED_TRIES = (
-    2  # of a run whose worker is killed, as it is when memory runs out: the second with twice the memory
-)
-LOST_TRIES = 4  # of a run whose machine is lost, which says nothing of the run
+MEMORY_TRIES = 2  # of a run for which memory runs out, or whose worker is killed: the second with more memory
+LOST_TRIES = 4  # of a run whose worker or machine is lost, which says nothing of the run
+MOST_ERRORS = 12  # of workers, one after the other with no run between them: then none of them can work
 _numbers = count()  # of jobs
-
-
-class Listener(Protocol):
-    """Who hears how a study goes on. Of several runs at a time, in the order in which it becomes known."""
-
-    def start(self, run: PlannedRun) -> None:
-        """A run begins."""
-
-    def epoch(self, run: PlannedRun, epoch: Epoch) -> None:
-        """An epoch of it has ended."""
-
-    def end(self, run: PlannedRun, record: Record) -> None:
-        """A run has ended, here or in another process."""
-
-    def retry(self, run: PlannedRun, reason: str) -> None:
-        """A run has lost its worker, and is tried again."""
-
-    def refuse(self, run: PlannedRun, reason: str) -> None:
-        """A run cannot be done before the user has changed something."""
-
-    def wait(self, runs: Sequence[PlannedRun]) -> None:
-        """Other processes are at all that is left."""
-
-    def seed(self, seed_index: int) -> None:
-        """All that was to do with a seed has ended, and runs of other seeds are still to do."""
 
 
 def execute(
@@ -78,19 +52,24 @@ def execute(
     listener: Listener,
     predictions: Mapping[str, Prediction] | None = None,
     patient: bool = True,
+    memory_tries: int = MEMORY_TRIES,
+    lacks_memory: Callable[[PlannedRun, str], object] | None = None,
 ) -> dict[str, Status]:
     """Do what is to do of a plan, together with any other process that is at the same folder.
 
     seen: run id -> record, as the plan knew them; predictions: run id -> what it will take. Each record is saved as
     soon as it is there. A run that another process is at is left to it, and done here if that process ends without a
-    record, unless not `patient`. A run that loses its worker is tried again, and then a failed record. Returns how all
-    that was to do has ended, by run id: records are in the folder, and thousands of them are not kept in memory. Raises
-    UserError where the folder cannot be written or no worker can start, and RefusedRunError at the end where a run was
-    refused: it leaves no record, the others are done.
+    record, unless not `patient`. A run that loses its worker is tried again, and then a failed record; so is one for
+    which memory runs out, `memory_tries` times in all. lacks_memory: called with such a run and the reason instead; it
+    leaves no record. Returns how all that was to do has ended, by run id: records are in the folder, and thousands of
+    them are not kept in memory. Raises UserError where the folder cannot be written or no worker can do anything, and
+    RefusedRunError at the end where a run was refused: it leaves no record, the others are done.
     """
     todo = [run for run in plan if run.state in ("todo", "blocked")]
     with Claims(folder) as claims:
-        driver = _Driver(todo, claims, seen, executor, listener, predictions or {})
+        driver = _Driver(
+            todo, claims, seen, executor, listener, predictions or {}, memory_tries, lacks_memory
+        )
         driver.go(patient)
     if driver.refused:
         raise driver.refused[0]
@@ -108,6 +87,8 @@ class _Driver:
         executor: Executor,
         listener: Listener,
         predictions: Mapping[str, Prediction],
+        memory_tries: int,
+        lacks_memory: Callable[[PlannedRun, str], object] | None,
     ) -> None:
         self.folder, self.claims, self.seen, self.executor = claims.folder, claims, seen, executor
         self.listener, self.predictions = listener, predictions
@@ -118,8 +99,13 @@ class _Driver:
         self._looked = -inf  # when these were last asked for
         self._flying: dict[int, tuple[Job, dict[str, PlannedRun]]] = {}  # a job, and what has not ended of it
         self._slots: dict[int, int] = {}  # the number of a job -> that of its worker, the lowest free one
-        self._tries: Counter[str] = Counter()
-        self._memory: dict[str, int] = {}  # bytes that a run gets as it has been killed with less
+        self.memory_tries, self.lacks_memory = memory_tries, lacks_memory
+        self._n_lost: Counter[str] = Counter()  # run id -> tries that ended with the worker or its machine
+        self._n_short: Counter[str] = Counter()  # run id -> tries that ended as memory ran out
+        self._memory: dict[
+            str, int
+        ] = {}  # bytes that a run gets as it has been killed with less, where known
+        self._n_errors = 0  # of workers since a run has ended
         self._of_seed = Counter(run.seed_index for run in todo if run.state == "todo")
         self._n_left = self._of_seed.total()
 
@@ -147,7 +133,8 @@ class _Driver:
         jobs: list[Job] = []
         while self._waiting and len(jobs) < room and self.claims.may_take(self._waiting[0][0].run_id):
             if claimed := self._claimed(self._waiting.popleft()):
-                jobs.append(Job(next(_numbers), tuple(claimed), self._needs(claimed)))
+                more = any(run.run_id in self._n_short for run in claimed)
+                jobs.append(Job(next(_numbers), tuple(claimed), self._needs(claimed), more))
         for job in jobs:
             self._flying[job.number] = job, {run.run_id: run for run in job.runs}
             taken = set(self._slots.values())
@@ -218,10 +205,15 @@ class _Driver:
             self._count(run)
         elif isinstance(event, Ended):
             run = left.pop(event.run_id)
-            if not event.killed or not self._try_again(run, job, event.record.reason or "", True):
+            self._n_errors = 0
+            if not event.out_of_memory or not self._try_again(run, job, event.record.reason or "", True):
                 self._end(
                     run, with_prediction(event.record, self.predictions), not self.executor.shares_folder
                 )
+        elif isinstance(event, OutOfMemory):
+            run = left.pop(event.run_id)
+            if not self._try_again(run, job, event.reason, True):
+                self._fail(run, event.reason)
         elif isinstance(event, CannotWork):
             raise UserError(event.message)
         else:
@@ -236,14 +228,21 @@ class _Driver:
         run, *others = left
         if others:
             self._waiting.appendleft(tuple(others))
-        if self._try_again(run, job, lost.reason, lost.out_of_memory):
-            return
-        if self._claim(run):  # where workers save records, it may have one
-            self._end(run, self._failed(run, lost.reason), save=True)
+        self._n_errors += lost.error
+        if self._n_errors >= MOST_ERRORS:
+            raise UserError(f"no worker can do runs: {lost.reason}")
+        if not self._try_again(run, job, lost.reason, lost.out_of_memory):
+            self._fail(run, lost.reason)
 
     def _try_again(self, run: PlannedRun, job: Job, reason: str, out_of_memory: bool) -> bool:
-        self._tries[run.run_id] += 1
-        if self._tries[run.run_id] >= (KILLED_TRIES if out_of_memory else LOST_TRIES):
+        """Whether it is, or left to somebody else; where not, it has failed."""
+        if out_of_memory and self.lacks_memory is not None:
+            self.claims.give_up(run.run_id)
+            self.lacks_memory(run, reason)
+            return True
+        tries = self._n_short if out_of_memory else self._n_lost
+        tries[run.run_id] += 1
+        if tries[run.run_id] >= (self.memory_tries if out_of_memory else LOST_TRIES):
             return False
         if out_of_memory and job.memory_bytes is not None:
             self._memory[run.run_id] = 2 * job.memory_bytes
@@ -252,17 +251,20 @@ class _Driver:
         self.listener.retry(run, reason)
         return True
 
-    def _failed(self, run: PlannedRun, reason: str) -> Record:
+    def _fail(self, run: PlannedRun, reason: str) -> None:
+        if not self._claim(run):  # where workers save records, it may have one
+            return
         spec = self.executor.spec
         environment = self.executor.environment or unknown_environment(
             spec.precision, spec.threads or 1, spec.jobs
         )
-        return record_without_outcome(
+        record = record_without_outcome(
             *(run, "failed", reason),
             engine=spec.engine,
             data=spec.data.with_split(run.seeds.split),
             environment=environment,
         )
+        self._end(run, record, save=True)
 
     def _end(self, run: PlannedRun, record: Record, save: bool) -> None:
         if save:

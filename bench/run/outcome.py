@@ -12,6 +12,8 @@ from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset
 from gptcore.errors import UserError
 
+NO_MEMORY = "out of memory"  # how the reason of a run begins that failed for lack of memory
+
 
 class RefusedRunError(UserError):
     """A run asks for something that the user has to change: it leaves no record, and other runs can go on."""

@@ -26,7 +26,7 @@ from bench.records.record import (
 )
 from bench.records.scrub import scrub
 from bench.run.environment import describe_environment
-from bench.run.outcome import RefusedRunError, record_without_outcome
+from bench.run.outcome import NO_MEMORY, RefusedRunError, record_without_outcome
 from bench.run.predictions import predictions_of
 from bench.study.plan import PlannedRun
 from gptcore.backbones.checkpoints import known_config, weights_revision, weights_source
@@ -136,8 +136,16 @@ def run_one(planned: PlannedRun, session: Session, on_epoch: OnEpoch | None = No
         raise RefusedRunError(str(error)) from error
     except Exception as error:  # whatever else went wrong in one run must not end the study
         log.exception("run %s failed", planned.run_id)
-        return bare.model_copy(update={"reason": scrub(error_line(error))})
+        said = f"{NO_MEMORY}: {error_line(error)}" if _lacks_memory(error) else error_line(error)
+        return bare.model_copy(update={"reason": scrub(said)})
     return bare.model_copy(update={"status": "done", "reason": None} | outcome)
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether an allocation failed; torch has no type of its own for one on a CPU."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
 def _checkpoint(recipe: Recipe, session: Session) -> str | None:

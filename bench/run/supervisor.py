@@ -18,7 +18,7 @@ from typing import Any
 
 from bench.records.record import Environment, Record
 from bench.records.scrub import Tail
-from bench.run.outcome import RefusedRunError, record_without_outcome
+from bench.run.outcome import NO_MEMORY, RefusedRunError, record_without_outcome
 from bench.run.worker import ForecastProgress, ForecastTask, Ready, Refused, SessionSpec, work
 from bench.study.forecast import Prediction
 from bench.study.plan import PlannedRun
@@ -43,6 +43,10 @@ class WorkerLostError(Exception):
         self.killed = killed
 
 
+class CannotStartError(UserError):
+    """No worker process can start on this machine."""
+
+
 class StoppedError(Exception):
     """`Supervisor.interrupt` was called."""
 
@@ -50,13 +54,13 @@ class StoppedError(Exception):
 class Supervisor:
     """Has runs computed by a worker process.
 
-    timeout_s: of one run, None for no limit; was_killed: whether the last run failed as its worker was killed. Use as
-    a context manager: the worker ends with it.
+    timeout_s: of one run, None for no limit; lacked_memory: whether the last run failed as memory ran out, or as its
+    worker was killed, which mostly means the same. Use as a context manager: the worker ends with it.
     """
 
     def __init__(self, spec: SessionSpec, timeout_s: float | None = None) -> None:
         self.spec, self.timeout_s = spec, timeout_s
-        self.was_killed = False
+        self.lacked_memory = False
         self._worker: _Worker | None = None
         self._interrupted, self._interrupt = multiprocessing.Pipe(duplex=False)
 
@@ -78,10 +82,10 @@ class Supervisor:
     def run(self, planned: PlannedRun, on_epoch: OnEpoch) -> Record:
         """The record of one run: done, skipped where the plan has it blocked, or failed.
 
-        A failed one has the last lines of the worker's output. Raises UserError where no worker can start,
+        A failed one has the last lines of the worker's output. Raises CannotStartError where no worker can start,
         RefusedRunError where the user has to change something.
         """
-        self.was_killed = False
+        self.lacked_memory = False
         data = self.spec.data.with_split(planned.seeds.split)  # said before a worker fails over it
         worker = self._ready_worker()
         without_outcome = partial(
@@ -97,10 +101,13 @@ class Supervisor:
         try:
             record = worker.run(planned, on_epoch, self.timeout_s)
         except WorkerLostError as lost:
-            self._worker, self.was_killed = None, lost.killed
+            self._worker, self.lacked_memory = None, lost.killed
             record = without_outcome("failed", str(lost))
         if record.status == "failed":
             record = record.model_copy(update={"output_tail": worker.tail.lines})
+            if (record.reason or "").startswith(NO_MEMORY):
+                self.lacked_memory = True
+                worker.stop()  # the next run finds the memory that this one's trunks took
         return record
 
     @property
@@ -150,7 +157,7 @@ class Supervisor:
                 break
             except WorkerLostError as lost:  # it may have been killed like any other
                 if not tries_left:
-                    raise UserError(f"no worker process can start: {lost}") from lost
+                    raise CannotStartError(f"no worker process can start: {lost}") from lost
         assert self._worker is not None
         return self._worker
 

@@ -9,8 +9,9 @@ from bench.evidence.metric import METRICS
 from bench.records.record import Record
 from bench.records.store import load_records, load_study
 from bench.records.study import Row, TunedRow
-from bench.run.execute import Listener, execute
+from bench.run.execute import execute
 from bench.run.executors.base import Executor
+from bench.run.listener import Listener
 from bench.run.same_study import StudyOn, other_study
 from bench.study.matrix import Tune
 from bench.study.plan import PlannedRun

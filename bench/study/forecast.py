@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 class Prediction:
     """The forecast of a run: its time in this study (a record's `marginal_s`) and its process's peak memory.
 
-    cut: how many texts the run will truncate; None if it reads no tokens.
+    cut: how many texts the run will truncate; None if it reads no tokens. trunk: what decides the states below the
+    blocks that it trains, but their depth: runs of which it is equal share them; None where it trains all blocks.
     """
 
     seconds: float
     mem_bytes: int
     cut: CutTexts | None = None
+    trunk: Hashable | None = None
 
 
 _Rows = tuple[Hashable, int | None]  # what decides hidden states but depth; the seed of random weights
@@ -62,8 +64,15 @@ def forecast(
             share = trunks.take(probe.trunk, run.recipe, run.seeds)
             seconds -= (1 - share) * probe.phases.get("trunk", 0.0)
         mem_bytes = machine.floor_bytes + trunks.held_bytes + probe.own_bytes
-        found[run.run_id] = Prediction(seconds, mem_bytes, probe.cut)
+        found[run.run_id] = Prediction(seconds, mem_bytes, probe.cut, _trunk_of(run, probe))
     return found
+
+
+def _trunk_of(run: PlannedRun, probe: Probe) -> Hashable | None:
+    need = probe.trunk
+    if need is None:
+        return None
+    return (need.below or need).rows, run.seeds.init if run.recipe.weights == "random" else None
 
 
 def refuse_too_large(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from bench.records.record import Record
 from bench.records.scrub import scrub
-from bench.run.execute import Listener
+from bench.run.listener import Listener
 from bench.study.plan import PlannedRun
 from bench.track.tracker import Tracker, tracked
 from gptcore.errors import UserError, error_line

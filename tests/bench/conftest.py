@@ -48,7 +48,7 @@ def in_process() -> type:
     class InProcess:
         """Stands in for the supervisor, whose worker takes seconds to start; test_long_runs.py has the real one."""
 
-        was_killed = False
+        lacked_memory = False
 
         def __init__(self, spec: SessionSpec, _timeout_s: float | None = None) -> None:
             self.session = runner.open_session(

@@ -21,12 +21,14 @@ from gptcore.result import Epoch
 class Job:
     """Runs that one worker does one after the other: those that share a trunk, in the order in which it deepens.
 
-    Picklable. number: its name while a study runs; memory_bytes: what its worker is expected to take, None: unknown.
+    Picklable. number: its name while a study runs; memory_bytes: what its worker is expected to take, of the GPU where
+    there is one, None: unknown; more_memory: its run had too little, and is to get more than other jobs do.
     """
 
     number: int
     runs: tuple[PlannedRun, ...]
     memory_bytes: int | None = None
+    more_memory: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,10 @@ class EpochEnded:
 
 @dataclass(frozen=True)
 class Ended:
-    """A run has a record. killed: it failed as the system killed its worker, which may do better next time."""
+    """A run has a record. out_of_memory: it failed as memory ran out, or as its worker was killed."""
 
     record: Record
-    killed: bool = False
+    out_of_memory: bool = False
 
     @property
     def run_id(self) -> str:
@@ -60,6 +62,14 @@ class Ended:
 @dataclass(frozen=True)
 class Retried:
     """A worker that saves records itself tries a run again, as it was killed at it."""
+
+    run_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class OutOfMemory:
+    """A worker that saves records itself has left a run without one, as it had too little memory for it."""
 
     run_id: str
     reason: str
@@ -82,21 +92,22 @@ class JobEnded:
 class JobLost:
     """The worker or the machine of a job is gone: what had not ended of it is to do.
 
-    out_of_memory: that is why.
+    out_of_memory: that is why; error: an error of the worker is, and not the end of its process or machine.
     """
 
     reason: str
     out_of_memory: bool = False
+    error: bool = False
 
 
 @dataclass(frozen=True)
 class CannotWork:
-    """No worker can start, for a reason that the user has to remove."""
+    """No worker of the executor can do any run, for a reason that the user has to remove."""
 
     message: str
 
 
-OfRun = Began | EpochEnded | Ended | Retried | Refused
+OfRun = Began | EpochEnded | Ended | Retried | OutOfMemory | Refused
 Event = OfRun | JobEnded | JobLost | CannotWork
 
 
@@ -165,7 +176,7 @@ class Site(Protocol):
 def run_job(job: Job, supervisor: Supervisor, tell: Callable[[OfRun], object]) -> None:
     """Do a job here and tell of each of its runs. What every worker of every executor does.
 
-    Raises UserError where no worker process can start.
+    Raises CannotStartError where no worker process can start.
     """
     for run in job.runs:
         tell(Began(run.run_id))
@@ -178,4 +189,4 @@ def run_job(job: Job, supervisor: Supervisor, tell: Callable[[OfRun], object]) -
         except RefusedRunError as error:
             tell(Refused(run.run_id, str(error)))
         else:
-            tell(Ended(record, supervisor.was_killed))
+            tell(Ended(record, supervisor.lacked_memory))

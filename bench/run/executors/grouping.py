@@ -12,13 +12,19 @@ JOBS_A_SLOT = 2  # so that the last ones to end do not end long after the others
 
 
 def trunk_of(run: PlannedRun) -> Hashable | None:
-    """What decides the states below the blocks that a run trains, but their depth; None: it trains them all."""
+    """What decides the states below the blocks that a run trains, but their depth; None: it trains them all.
+
+    Said of the recipe alone, for runs that have no forecast. A trunk is computed for all texts at once, so the split
+    decides it only where it chooses texts, or the length to which they are cut.
+    """
     recipe = run.recipe
     if run.state != "todo" or recipe.backbone is None or recipe.method.upper_blocks is None:
         return None
     init = run.seeds.init if recipe.weights == "random" else None
+    by_split = recipe.train_size is not None or (recipe.context == "longest" and recipe.padding != "none")
+    split = run.seeds.split if by_split else None
     rows = (recipe.padding, recipe.attend_padding, recipe.context, recipe.train_size)
-    return run.seeds.split, recipe.model, recipe.weights, init, recipe.attention, rows
+    return split, recipe.model, recipe.weights, init, recipe.attention, rows
 
 
 def grouped(
@@ -35,9 +41,12 @@ def grouped(
     most_s = sum(map(seconds, runs)) / (slots * JOBS_A_SLOT)
     groups: dict[Hashable, list[PlannedRun]] = {}
     for run in runs:
-        # A run without a trunk is a group of its own.
-        groups.setdefault((run.seed_index, trunk_of(run) or run.run_id), []).append(run)
-    return [part for group in groups.values() for part in _divided(group, seconds, most_s)]
+        found = predictions.get(run.run_id)
+        trunk = found.trunk if found is not None else trunk_of(run)
+        groups.setdefault(trunk or run.run_id, []).append(run)  # a run without a trunk is a group of its own
+    parts = [part for group in groups.values() for part in _divided(group, seconds, most_s)]
+    place = {run.run_id: i for i, run in enumerate(runs)}
+    return sorted(parts, key=lambda part: place[part[0].run_id])  # the first seeds end first
 
 
 def seconds_of(predictions: Mapping[str, Prediction]) -> Callable[[PlannedRun], float]:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from queue import Empty, Queue
-from threading import Thread
+from threading import Lock, Semaphore, Thread
 from typing import Self
 
 from bench.records.record import Environment, Record
 from bench.run.environment import free_memory_bytes, has_cuda, n_threads
-from bench.run.executors.base import CannotWork, Event, Job, JobEnded, OfRun, run_job
+from bench.run.executors.base import CannotWork, Event, Job, JobEnded, JobLost, OfRun, run_job
 from bench.run.executors.grouping import grouped
 from bench.run.jobs import n_jobs
 from bench.run.supervisor import StoppedError, Supervisor
 from bench.run.worker import SessionSpec
 from bench.study.forecast import Prediction
 from bench.study.plan import PlannedRun
-from gptcore.errors import UserError
+from gptcore.errors import UserError, error_line
 from gptcore.recipe import Recipe
+
+log = logging.getLogger(__name__)
 
 
 class Here:
@@ -81,6 +85,8 @@ class LocalExecutor:
         self._asked: Queue[Job | None] = Queue()
         self._heard: Queue[tuple[int, Event]] = Queue()
         self._n_open = 0  # jobs of which more will be heard
+        self._shares = Semaphore(spec.jobs)  # of the memory, one for each job
+        self._takes_all = Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -148,12 +154,27 @@ class LocalExecutor:
                 self._heard.put((number, event))
 
             try:
-                run_job(job, supervisor, tell)
+                with self._memory_for(job):
+                    run_job(job, supervisor, tell)
                 self._heard.put((job.number, JobEnded()))
             except StoppedError:
                 return
             except UserError as error:
                 self._heard.put((job.number, CannotWork(str(error))))
-            except BaseException as error:  # a defect of ours: the thread that drives must not wait for ever
-                self._heard.put((job.number, CannotWork(f"internal error: {error!r}")))
-                raise
+            except Exception as error:  # of one job: the others go on
+                log.exception("job %d failed", job.number)
+                supervisor.close()  # it may still be at the run, and would answer the next one with this one's record
+                self._heard.put((job.number, JobLost(f"its worker failed: {error_line(error)}", error=True)))
+
+    @contextmanager
+    def _memory_for(self, job: Job) -> Iterator[None]:
+        """Held while a job is done: one that had too little memory is done alone."""
+        n = self.spec.jobs if job.more_memory else 1
+        with self._takes_all:  # two that want it all would wait for each other
+            for _ in range(n):
+                self._shares.acquire()
+        try:
+            yield
+        finally:
+            for _ in range(n):
+                self._shares.release()

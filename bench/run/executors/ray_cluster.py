@@ -6,41 +6,30 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import Any, Self
 
 from bench.records.record import Environment, Record
+from bench.records.scrub import scrub
 from bench.run.environment import n_threads
 from bench.run.executors.base import CannotWork, Event, Job, JobEnded, JobLost
 from bench.run.executors.grouping import grouped
 from bench.run.executors.parcel import pack
-from bench.run.jobs import is_small
+from bench.run.executors.ray_needs import Needs, Node, needs_of, resources
+from bench.run.executors.ray_worker import Place
+from bench.run.outcome import NO_MEMORY
+from bench.run.supervisor import CannotStartError
 from bench.run.worker import SessionSpec
 from bench.study.forecast import Prediction
 from bench.study.plan import PlannedRun
-from gptcore.errors import UserError
+from gptcore.errors import UserError, error_line
 from gptcore.extras import require
 from gptcore.recipe import Recipe
 
 AHEAD = 2  # jobs in flight for each that can go at a time: a worker that is free has the next one there
 LOOK_S = 10.0  # between two looks at which machines there are
 LOST = "its worker process or its machine was lost"
-NO_MEMORY = "out of memory on its machine"
-
-
-@dataclass(frozen=True)
-class Share:
-    """What each task gets. memory: of the largest machine, in bytes, the most that a task can ask for."""
-
-    cpus: int
-    gpus: int
-    memory: int
-
-    def at_a_time(self, node: Mapping[str, float]) -> int:
-        """Tasks that a machine with these resources can do."""
-        by_cpu = int(node.get("CPU", 0)) // self.cpus
-        return min(by_cpu, int(node.get("GPU", 0))) if self.gpus else by_cpu
 
 
 class RayCluster:
@@ -57,7 +46,8 @@ class RayCluster:
             os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
         import ray
 
-        self._share: Share | None = None
+        self._nodes: list[Node] = []
+        self._looked = -inf
         more = {"num_cpus": n_threads(), "include_dashboard": False} if address is None else {}
         try:
             ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **more)
@@ -76,11 +66,14 @@ class RayCluster:
 
         ray.shutdown()
 
-    def nodes(self) -> list[Mapping[str, float]]:
-        """The resources of each machine that is there."""
+    def nodes(self) -> list[Node]:
+        """The resources of each machine that was there when this last looked; before, while all of them are gone."""
         import ray
 
-        return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        if time.monotonic() - self._looked > LOOK_S:
+            found = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+            self._nodes, self._looked = found or self._nodes, time.monotonic()
+        return self._nodes
 
     def has_cuda(self) -> bool:
         """Whether a machine of the cluster has a GPU."""
@@ -97,36 +90,19 @@ class RayCluster:
         return int(ray.get(ray.remote(num_cpus=0, num_gpus=1)(free_bytes).remote(device)))
 
     def n_jobs(self, asked: str, recipes: Iterable[Recipe], device: str) -> int:
-        """As many as the cluster has room for: a GPU each, or a core each where models are small, else a machine."""
+        """As many as the cluster has room for where each has what it needs, see `needs_of`."""
         if asked not in ("1", "auto"):
             raise UserError(f"--jobs {asked}: with --executor ray the cluster's size decides: leave it out")
         nodes = self.nodes()
-        memory = int(max(node.get("memory", 0) for node in nodes))
-        if device == "cpu":
-            small = all(map(is_small, recipes))
-            cpus = 1 if small else int(min(node["CPU"] for node in nodes if node.get("CPU", 0) >= 1))
-            self._share = Share(cpus, 0, memory)
-        else:
-            per_gpu = [node.get("CPU", 0) / node["GPU"] for node in nodes if node.get("GPU", 0) >= 1]
-            self._share = Share(max(1, int(min(per_gpu))), 1, memory)
-        jobs = self.slots()
-        if not jobs:
+        kinds = {needs_of([recipe], device, nodes) for recipe in recipes} or {needs_of([], device, nodes)}
+        slots = {needs: needs.slots(nodes) for needs in kinds}
+        if not all(slots.values()):
             raise UserError("--executor ray: no machine of the cluster has a core to spare: add one")
-        return jobs
-
-    @property
-    def share(self) -> Share:
-        """Of each task, as `n_jobs` decided."""
-        assert self._share is not None
-        return self._share
-
-    def slots(self) -> int:
-        """How many tasks go at a time now."""
-        return sum(map(self.share.at_a_time, self.nodes()))
+        return max(slots.values())
 
     def threads(self, jobs: int) -> int | None:  # noqa: ARG002 (the protocol's)
-        """As many as a task has cores."""
-        return self.share.cpus
+        """Each task has its own."""
+        return None
 
     def open(
         self,
@@ -135,8 +111,7 @@ class RayCluster:
         timeout_s: float | None,
     ) -> RayExecutor:
         """An executor on this cluster; the data are sent to each machine once."""
-        at_most = max(map(self.share.at_a_time, self.nodes()))
-        return RayExecutor(self, replace(spec, jobs=max(1, at_most)), timeout_s)
+        return RayExecutor(self, spec, timeout_s)
 
 
 class RayExecutor:
@@ -154,8 +129,8 @@ class RayExecutor:
         self._do = ray.remote(max_retries=0, num_returns="streaming")(ray_worker.do)
         self._forecast = ray.remote(max_retries=1)(ray_worker.forecast)
         self._flying: dict[Any, int] = {}  # what a task yields -> the number of its job
+        self._n_slots = 1  # of the kind of job of which most go at a time
         self._environment: Environment | None = None
-        self._slots, self._looked = cluster.slots(), time.monotonic()
 
     def __enter__(self) -> Self:
         return self
@@ -184,30 +159,41 @@ class RayExecutor:
         """Measured by one of the machines."""
         import ray
 
+        tasks = []
+        for needs, alike in self._alike(plan).items():
+            task = self._forecast.options(**resources(Job(0, alike), needs, self.cluster.nodes()))
+            tasks.append(task.remote(self._parcel, alike, self._place(needs), self.timeout_s))
         try:
-            task = self._forecast.options(**self._needs(None)).remote(
-                self._parcel, tuple(plan), self.timeout_s
-            )
-            self._environment, found = ray.get(task)
+            found = ray.get(tasks)
         except ray.exceptions.RayError as error:
-            raise UserError(_cause(error) or f"no run can be forecast: {LOST}") from error
-        return dict(found)
+            cause = error.cause if isinstance(error, ray.exceptions.RayTaskError) else None
+            said = str(cause) if isinstance(cause, UserError) else f"no run can be forecast: {_reason(error)}"
+            raise UserError(said) from error
+        self._environment = found[0][0]
+        return {run_id: prediction for _, part in found for run_id, prediction in part.items()}
 
     def group(
         self, runs: Sequence[PlannedRun], predictions: Mapping[str, Prediction]
     ) -> list[tuple[PlannedRun, ...]]:
         """Runs that share a trunk are a task, so that it is computed on one machine and kept there."""
-        return grouped(runs, predictions, self._n_slots())
+        nodes, place = self.cluster.nodes(), {run.run_id: i for i, run in enumerate(runs)}
+        jobs: list[tuple[PlannedRun, ...]] = []
+        for needs, alike in self._alike(runs).items():
+            slots = max(1, needs.slots(nodes))
+            self._n_slots = max(self._n_slots, slots)
+            jobs += grouped(alike, predictions, slots)
+        return sorted(jobs, key=lambda job: place[job[0].run_id])
 
     def room(self) -> int:
         """So many that no worker waits for the next one."""
-        return AHEAD * self._n_slots() - len(self._flying)
+        return AHEAD * max(1, self._n_slots) - len(self._flying)
 
     def submit(self, jobs: Sequence[Job], seen: Mapping[str, Record]) -> None:  # noqa: ARG002
-        """Each as a task, which asks for cores, a GPU and memory."""
+        """Each as a task, which asks for the cores, the GPU and the memory that it needs."""
         for job in jobs:
-            task = self._do.options(**self._needs(job.memory_bytes))
-            self._flying[task.remote(self._parcel, job, self.timeout_s)] = job.number
+            needs = self._needs(job.runs)
+            task = self._do.options(**resources(job, needs, self.cluster.nodes()))
+            self._flying[task.remote(self._parcel, job, self._place(needs), self.timeout_s)] = job.number
 
     def events(self, timeout_s: float) -> list[tuple[int, Event]]:
         """Of each job in the order in which they happened."""
@@ -231,37 +217,43 @@ class RayExecutor:
             del self._flying[task]
         return found
 
-    def _needs(self, memory_bytes: int | None) -> dict[str, Any]:
-        share = self.cluster.share
-        memory = {} if memory_bytes is None else {"memory": min(memory_bytes, share.memory)}
-        return {"num_cpus": share.cpus, "num_gpus": share.gpus, **memory}
+    def _alike(self, runs: Sequence[PlannedRun]) -> dict[Needs, tuple[PlannedRun, ...]]:
+        """The runs by what a task of each needs; without any, one kind of task."""
+        found: dict[Needs, list[PlannedRun]] = {} if runs else {self._needs([]): []}
+        for run in runs:
+            found.setdefault(self._needs([run]), []).append(run)
+        return {needs: tuple(alike) for needs, alike in found.items()}
 
-    def _n_slots(self) -> int:
-        """Tasks at a time on the machines that are there; at least 1 while all of them are gone."""
-        if time.monotonic() - self._looked > LOOK_S:
-            self._slots, self._looked = self.cluster.slots(), time.monotonic()
-        return max(1, self._slots)
+    def _needs(self, runs: Iterable[PlannedRun]) -> Needs:
+        return needs_of((run.recipe for run in runs), self.spec.device, self.cluster.nodes())
+
+    def _place(self, needs: Needs) -> Place:
+        """What a worker is to use of its machine."""
+        device = self.spec.device if needs.gpus else "cpu"
+        return Place(device, needs.cpus, needs.jobs(self.cluster.nodes()))
 
 
 def _lost(error: Exception) -> Event:
-    """What a task's end with an error means."""
+    """What a task's end with an error means: of one machine, unless our code there refuses to work anywhere."""
+    import ray
+
+    reason = _reason(error)
+    if isinstance(error, ray.exceptions.OutOfMemoryError):
+        return JobLost(reason, out_of_memory=True)
+    if not isinstance(error, ray.exceptions.RayTaskError):
+        return JobLost(reason)
+    if isinstance(error.cause, UserError) and not isinstance(error.cause, CannotStartError):
+        return CannotWork(reason)
+    return JobLost(reason, error=True)
+
+
+def _reason(error: Exception) -> str:
     import ray
 
     if isinstance(error, ray.exceptions.OutOfMemoryError):
-        return JobLost(NO_MEMORY, out_of_memory=True)
-    if (cause := _cause(error)) is not None:
-        return CannotWork(cause)
-    return JobLost(LOST)
-
-
-def _cause(error: Exception) -> str | None:
-    """What our code on a machine complained about; None where Ray itself did."""
-    import ray
-
+        return f"{NO_MEMORY} on its machine"
     if not isinstance(error, ray.exceptions.RayTaskError):
-        return None
+        return LOST
     if isinstance(error.cause, UserError):
         return str(error.cause)
-    return (
-        f"a machine of the cluster cannot do runs ({type(error.cause).__name__}: {error.cause}): see its logs"
-    )
+    return f"its worker failed: {scrub(error_line(error.cause))}"

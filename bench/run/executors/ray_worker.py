@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from queue import Empty, Queue
 from threading import Thread
 
@@ -16,15 +16,25 @@ from bench.run.supervisor import Supervisor
 from bench.study.forecast import Prediction
 from bench.study.plan import PlannedRun
 
-_Key = tuple[str, float | None, str | None]
+
+@dataclass(frozen=True)
+class Place:
+    """What of its machine a worker uses. jobs: how many workers like it go there at a time."""
+
+    device: str
+    threads: int
+    jobs: int
+
+
+_Key = tuple[str, Place, float | None, str | None]
 _kept: dict[
     _Key, tuple[Unpacked, Supervisor]
 ] = {}  # the last job's: Ray gives this process one job after another
 
 
-def do(parcel: Parcel, job: Job, timeout_s: float | None) -> Iterator[list[OfRun]]:
+def do(parcel: Parcel, job: Job, place: Place, timeout_s: float | None) -> Iterator[list[OfRun]]:
     """Do a job, and yield what happens as it happens. Raises UserError."""
-    unpacked, supervisor = _open(parcel, timeout_s)
+    unpacked, supervisor = _open(parcel, place, timeout_s)
     here = unpacked.job(job)
     asked = {run.run_id: wanted for run, wanted in zip(here.runs, job.runs, strict=True)}
     heard: Queue[OfRun | BaseException | None] = Queue()
@@ -41,6 +51,7 @@ def do(parcel: Parcel, job: Job, timeout_s: float | None) -> Iterator[list[OfRun
             run_job(here, supervisor, tell)
             heard.put(None)
         except BaseException as error:
+            supervisor.close()  # it may still be at the run, and would answer the next one with this one's record
             heard.put(error)
 
     Thread(target=work, daemon=True).start()
@@ -59,10 +70,10 @@ def do(parcel: Parcel, job: Job, timeout_s: float | None) -> Iterator[list[OfRun
 
 
 def forecast(
-    parcel: Parcel, plan: Sequence[PlannedRun], timeout_s: float | None
+    parcel: Parcel, plan: Sequence[PlannedRun], place: Place, timeout_s: float | None
 ) -> tuple[Environment, dict[str, Prediction]]:
     """Where runs are done here, and what they will take. Raises UserError."""
-    unpacked, supervisor = _open(parcel, timeout_s)
+    unpacked, supervisor = _open(parcel, place, timeout_s)
     here = unpacked.job(Job(0, tuple(plan))).runs
     found = supervisor.forecast(here, lambda *_: None) if here else {}
     names = {run.run_id: asked.run_id for run, asked in zip(here, plan, strict=True)}
@@ -74,9 +85,9 @@ def free_bytes(device: str) -> int:
     return free_memory_bytes(device)
 
 
-def _open(parcel: Parcel, timeout_s: float | None) -> tuple[Unpacked, Supervisor]:
+def _open(parcel: Parcel, place: Place, timeout_s: float | None) -> tuple[Unpacked, Supervisor]:
     """Those of the last job where they serve this one too: its worker has loaded torch, and keeps the trunks."""
-    key = (parcel.id, timeout_s, os.environ.get("CUDA_VISIBLE_DEVICES"))
+    key = (parcel.id, place, timeout_s, os.environ.get("CUDA_VISIBLE_DEVICES"))
     if key not in _kept:
         for _, supervisor in _kept.values():
             supervisor.close()
@@ -84,5 +95,6 @@ def _open(parcel: Parcel, timeout_s: float | None) -> tuple[Unpacked, Supervisor
         import ray
 
         unpacked = unpack(parcel, ray.get)
-        _kept[key] = unpacked, Supervisor(unpacked.spec, timeout_s)
+        spec = replace(unpacked.spec, device=place.device, threads=place.threads, jobs=place.jobs)
+        _kept[key] = unpacked, Supervisor(spec, timeout_s)
     return _kept[key]

@@ -240,10 +240,10 @@ def test_a_worker_that_died_between_runs_costs_no_run(supervisor: Supervisor) ->
 
 
 def test_a_blocked_run_is_skipped_with_its_reason(supervisor: Supervisor) -> None:
-    supervisor.was_killed = True  # at the run before
+    supervisor.lacked_memory = True  # at the run before
     record = supervisor.run(planned(state="blocked"), ignore)
     assert (record.status, record.reason, record.output_tail) == ("skipped", "not enough memory", None)
-    assert not supervisor.was_killed
+    assert not supervisor.lacked_memory
 
 
 def test_signals_that_reach_all_processes_do_not_stop_the_worker(supervisor: Supervisor) -> None:
