@@ -144,7 +144,7 @@ class LocalExecutor:
             while True:
                 found.append(self._heard.get_nowait())
         except Empty:
-            self._n_open -= sum(isinstance(event, JobEnded) for _, event in found)
+            self._n_open -= sum(isinstance(event, JobEnded | JobLost) for _, event in found)
             return found
 
     def _work(self, supervisor: Supervisor) -> None:

@@ -129,7 +129,7 @@ class RayExecutor:
         self._do = ray.remote(max_retries=0, num_returns="streaming")(ray_worker.do)
         self._forecast = ray.remote(max_retries=1)(ray_worker.forecast)
         self._flying: dict[Any, int] = {}  # what a task yields -> the number of its job
-        self._n_slots = 1  # of the kind of job of which most go at a time
+        self._kinds: set[Needs] = set()  # of all jobs so far
         self._environment: Environment | None = None
 
     def __enter__(self) -> Self:
@@ -179,14 +179,14 @@ class RayExecutor:
         nodes, place = self.cluster.nodes(), {run.run_id: i for i, run in enumerate(runs)}
         jobs: list[tuple[PlannedRun, ...]] = []
         for needs, alike in self._alike(runs).items():
-            slots = max(1, needs.slots(nodes))
-            self._n_slots = max(self._n_slots, slots)
-            jobs += grouped(alike, predictions, slots)
+            self._kinds.add(needs)
+            jobs += grouped(alike, predictions, max(1, needs.slots(nodes)))
         return sorted(jobs, key=lambda job: place[job[0].run_id])
 
     def room(self) -> int:
         """So many that no worker waits for the next one."""
-        return AHEAD * max(1, self._n_slots) - len(self._flying)
+        slots = max((needs.slots(self.cluster.nodes()) for needs in self._kinds), default=0)
+        return AHEAD * max(1, slots) - len(self._flying)
 
     def submit(self, jobs: Sequence[Job], seen: Mapping[str, Record]) -> None:  # noqa: ARG002
         """Each as a task, which asks for the cores, the GPU and the memory that it needs."""

@@ -27,6 +27,7 @@ from bench.run.executors.base import (
     Job,
     JobEnded,
     JobLost,
+    OutOfMemory,
     Refused,
     Retried,
 )
@@ -37,8 +38,10 @@ from bench.run.executors.slurm_settings import (
     asks_for_gpu,
     parse_settings,
     submitit_parameters,
+    with_more_memory,
 )
 from bench.run.executors.slurm_task import Reader, Task, Told
+from bench.run.outcome import NO_MEMORY
 from bench.run.worker import SessionSpec
 from bench.study.forecast import Prediction
 from bench.study.plan import PlannedRun
@@ -49,7 +52,7 @@ from gptcore.recipe import Recipe
 from gptcore.result import Epoch
 
 FOLDER = "slurm"  # in the study's
-NO_MEMORY = "OUT_OF_MEMORY"  # a state of Slurm's
+KILLED_BY_MEMORY = "OUT_OF_MEMORY"  # a state of Slurm's
 LARGEST_ARRAY = 1000  # Slurm's own limit, unless a site has changed it
 POLL_S = 0.2
 
@@ -120,22 +123,29 @@ class SlurmExecutor:
     shares_folder = True
 
     def __init__(self, site: Slurm, spec: SessionSpec, folder: Path, timeout_s: float | None) -> None:
-        import submitit
-
         self.spec, self.timeout_s = spec, timeout_s
         self.folder = folder.resolve()
         self._at_a_time = spec.jobs
         where = self.folder / FOLDER
-        self._submitit = submitit.AutoExecutor(folder=where / "%j", cluster=site.cluster)
-        try:
-            self._submitit.update_parameters(**submitit_parameters(site.settings))
-        except (TypeError, ValueError, NameError, AssertionError) as error:
-            first, *_ = str(error).splitlines()  # others list what there is
-            raise UserError(f"--slurm: {first}") from error
+        self._cluster, self._settings = site.cluster, site.settings
         self._name = uuid.uuid4().hex[:12]  # of what this process leaves in the folder
         self._where = where
         self._parcel: Path | None = None
         self._flying: dict[int, _Flight] = {}
+        self._not_taken: list[tuple[int, Event]] = []
+        self._submitit = self._with(site.settings)
+
+    def _with(self, settings: Mapping[str, Any]) -> Any:
+        """Submitit's executor with these settings. Raises UserError for those that it does not know."""
+        import submitit
+
+        made = submitit.AutoExecutor(folder=self._where / "%j", cluster=self._cluster)
+        try:
+            made.update_parameters(**submitit_parameters(settings))
+        except (TypeError, ValueError, NameError, AssertionError) as error:
+            first, *_ = str(error).splitlines()  # others list what there is
+            raise UserError(f"--slurm: {first}") from error
+        return made
 
     def __enter__(self) -> Self:
         return self
@@ -174,7 +184,22 @@ class SlurmExecutor:
         return (self._at_a_time if self._flying else LARGEST_ARRAY) - len(self._flying)
 
     def submit(self, jobs: Sequence[Job], seen: Mapping[str, Record]) -> None:
-        """One array. Raises UserError where Slurm does not take it."""
+        """One array, and one of those that are to have more memory. Raises UserError where Slurm does not take it.
+
+        More memory than there is must not end the study: such jobs are lost.
+        """
+        if first := [job for job in jobs if not job.more_memory]:
+            self._submit(first, seen, self._submitit)
+        if again := [job for job in jobs if job.more_memory]:
+            try:
+                self._submit(again, seen, self._with(with_more_memory(self._settings)))
+            except UserError as error:
+                lost = JobLost(
+                    f"{NO_MEMORY}, and no job with more can be submitted ({error})", out_of_memory=True
+                )
+                self._not_taken += [(job.number, lost) for job in again]
+
+    def _submit(self, jobs: Sequence[Job], seen: Mapping[str, Record], to: Any) -> None:
         if self._parcel is None:
             self._parcel = self._where / f"{self._name}.pkl"
             write_whole(self._parcel, pickle.dumps(Parcel(self.spec, {}, code_digest())))
@@ -187,8 +212,8 @@ class SlurmExecutor:
             for job in jobs
         ]
         try:
-            with self._submitit.batch():
-                submitted = [self._submitit.submit(task) for task in tasks]
+            with to.batch():
+                submitted = [to.submit(task) for task in tasks]
         except RuntimeError as error:  # submitit's own, with what sbatch has said
             said = (str(error).splitlines() or ["it does not say why"])[-1]
             raise UserError(
@@ -205,7 +230,7 @@ class SlurmExecutor:
         return found
 
     def _news(self) -> list[tuple[int, Event]]:
-        found: list[tuple[int, Event]] = []
+        found, self._not_taken = self._not_taken, []
         for number, flight in list(self._flying.items()):
             ended = flight.task.done()  # before its file is read, so that nothing of it is missed
             found += [(number, self._event(told)) for told in flight.reader.more()]
@@ -222,6 +247,8 @@ class SlurmExecutor:
             return EpochEnded(told.run_id, Epoch.model_validate(told.what))
         if told.kind == "retried":
             return Retried(told.run_id, told.what)
+        if told.kind == "no_memory":
+            return OutOfMemory(told.run_id, told.what)
         if told.kind == "refused":
             return Refused(told.run_id, told.what)
         record = find_record(self.folder, told.run_id)
@@ -233,6 +260,6 @@ def _end(task: Any) -> Event:
     if task.exception() is not None:
         state = task.state.partition(" ")[0]  # "CANCELLED by" is followed by somebody's number
         reason = f"its Slurm job ended before it did (state {state}): its log is in {FOLDER}/ in the study's folder"
-        return JobLost(reason, out_of_memory=state == NO_MEMORY)
+        return JobLost(reason, out_of_memory=state == KILLED_BY_MEMORY)
     error = task.result()
     return JobEnded() if error is None else CannotWork(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ AT_A_TIME = 16  # tasks, unless array_parallelism says otherwise
 _SHARED = ("timeout_min", "mem_gb", "nodes", "cpus_per_task", "gpus_per_node", "stderr_to_stdout", "name")
 _NAMELESS = ("gpus", "gpus_per_socket")  # options of sbatch for which submitit has no parameter
 _GPUS = ("gpus_per_node", "gpus_per_task", *_NAMELESS)
+_MEMORY = ("mem", "mem_per_cpu", "mem_per_gpu")
 _FROM_1 = ("timeout_min", "array_parallelism", "cpus_per_task")
 
 
@@ -45,6 +47,16 @@ def asks_for_gpu(settings: Mapping[str, Any]) -> bool:
     counts += [part for part in gres if part.partition(":")[0] == "gpu"]
     numbers = [count.rpartition(":")[2] for count in counts]
     return any(not number.isdecimal() or int(number) > 0 for number in numbers)  # "gpu" alone is one
+
+
+def with_more_memory(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with twice the memory; with all that a machine has where they say nothing of it."""
+    if "mem_gb" in settings:
+        return {**settings, "mem_gb": 2 * float(settings["mem_gb"])}
+    for name in _MEMORY:
+        if found := re.fullmatch(r"(\d+)([A-Za-z]*)", str(settings.get(name, ""))):
+            return {**settings, name: f"{2 * int(found[1])}{found[2]}"}
+    return {**settings, "mem": "0"}  # Slurm's word for all of it
 
 
 def submitit_parameters(settings: Mapping[str, Any]) -> dict[str, Any]:

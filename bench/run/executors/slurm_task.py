@@ -22,7 +22,7 @@ from bench.study.plan import PlannedRun
 from gptcore.errors import UserError
 from gptcore.result import Epoch
 
-Kind = Literal["began", "epoch", "ended", "retried", "refused"]
+Kind = Literal["began", "epoch", "ended", "retried", "no_memory", "refused"]
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,22 @@ class Task:
     timeout_s: float | None
 
     def __call__(self) -> str | None:
-        """Do the job; returns an error that the user has to fix, if there was one."""
+        """Do the job; returns an error that the user has to fix, if there was one.
+
+        A run that lacks memory gets no more in here: it is left for a job with more, or fails where this is that job.
+        """
         parcel: Parcel = pickle.loads(self.parcel.read_bytes())
         if parcel.code != code_digest():
             return "the code of this project has changed since the job was submitted: run the study again"
         try:
             with LocalExecutor(replace(parcel.spec, jobs=1), self.timeout_s) as executor:
-                execute(self.job.runs, self.folder, self.seen, executor, Teller(self.told), patient=False)
+                teller, last = Teller(self.told), self.job.more_memory
+                execute(
+                    *(self.job.runs, self.folder, self.seen, executor, teller),
+                    patient=False,
+                    memory_tries=1,
+                    lacks_memory=None if last else teller.no_memory,
+                )
         except RefusedRunError:
             return None  # it has been told
         except UserError as error:
@@ -89,6 +98,10 @@ class Teller:
 
     def retry(self, run: PlannedRun, reason: str) -> None:
         self._tell("retried", run, reason)
+
+    def no_memory(self, run: PlannedRun, reason: str) -> None:
+        """A run is left without a record."""
+        self._tell("no_memory", run, reason)
 
     def refuse(self, run: PlannedRun, reason: str) -> None:
         self._tell("refused", run, reason)

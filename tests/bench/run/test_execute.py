@@ -10,7 +10,17 @@ from bench.records.store import load_records, save_record
 from bench.run import claims
 from bench.run import execute as module
 from bench.run.execute import execute
-from bench.run.executors.base import Began, CannotWork, Ended, Event, Job, JobEnded, JobLost, Refused
+from bench.run.executors.base import (
+    Began,
+    CannotWork,
+    Ended,
+    Event,
+    Job,
+    JobEnded,
+    JobLost,
+    OutOfMemory,
+    Refused,
+)
 from bench.run.outcome import RefusedRunError
 from bench.run.worker import SessionSpec
 from bench.study.forecast import Prediction
@@ -22,6 +32,7 @@ from gptcore.recipe import Recipe, Seeds
 from gptcore.result import Epoch
 
 TEXTS = [f"text {i}" for i in range(20)], ["ham", "spam"] * 10
+ERROR = JobLost("its worker failed: OSError: no space", error=True)
 BEFORE = JobLost("its machine went away before it began")
 LOST = JobLost("its machine was lost")
 NO_MEMORY = JobLost("out of memory", out_of_memory=True)
@@ -44,7 +55,9 @@ class Study:
         self.spec = SessionSpec(Dataset.from_texts(*TEXTS), "fast", "float32", "cpu")
         self.lost: list[JobLost] = []  # what happens to the next jobs, the last first
         self.memory: list[int | None] = []  # what jobs have asked for
+        self.more: list[bool] = []  # whether they were to get more than others
         self.kills = False
+        self.lacks_memory: list[str] = []  # as a worker that saves records says of the next runs
         self.together = False  # all runs are one job
 
     def run(self, planned: PlannedRun) -> Event:
@@ -52,6 +65,8 @@ class Study:
             self.during(planned)
         except RefusedRunError as error:
             return Refused(planned.run_id, str(error))
+        if self.lacks_memory:
+            return OutOfMemory(planned.run_id, self.lacks_memory.pop())
         return Ended(
             self.record(planned.seed_index, status=self.status), self.status == "failed" and self.kills
         )
@@ -78,6 +93,7 @@ class Study:
     def events(self, _timeout_s: float) -> list[tuple[int, Event]]:
         job = self.jobs.pop()
         self.memory.append(job.memory_bytes)
+        self.more.append(job.more_memory)
         run = job.runs[0]
         began = [Began(run.run_id)] * (not self.lost or self.lost[-1] != BEFORE)
         if self.lost:
@@ -274,11 +290,55 @@ def test_without_memory_a_run_is_tried_once_more_with_twice_as_much(study: Study
     study.lost = [NO_MEMORY]
     ended = execute(plan, study.folder, {}, study, study, found)
     assert list(ended.values()) == ["done", "done"]
-    assert study.memory == [100, 200, 100]
+    assert (study.memory, study.more) == ([100, 200, 100], [False, True, False])
     study.lost, study.memory = [NO_MEMORY, NO_MEMORY], []
     execute([planned(2)], study.folder, {}, study, study, {planned(2).run_id: Prediction(1.0, 7)})
     record = load_records(study.folder)[planned(2).run_id]
     assert (record.status, record.reason, study.memory) == ("failed", "out of memory", [7, 14])
+
+
+def test_lost_machines_and_lack_of_memory_are_counted_apart(study: Study) -> None:
+    study.lost = [NO_MEMORY, LOST, LOST, LOST]
+    assert study.go(planned(0)) == ["done"]
+    assert study.more == [False, False, False, False, True]
+
+
+def test_where_nothing_was_forecast_the_second_try_gets_more_memory(study: Study) -> None:
+    study.shares_folder, study.lacks_memory = True, ["out of memory"]
+    assert study.go(planned(0), planned(1)) == ["done", "done"]
+    assert (study.memory, study.more) == ([None] * 3, [False, True, False])
+    assert study.heard[:2] == ["start 0", "retry 0: out of memory"]
+
+
+def test_what_lacks_memory_twice_where_workers_save_records_is_a_failed_record(study: Study) -> None:
+    study.shares_folder, study.lacks_memory = True, ["out of memory"] * 2
+    assert study.go(planned(0), planned(1)) == ["failed", "done"]
+    assert load_records(study.folder)[planned(0).run_id].reason == "out of memory"
+    assert list((study.folder / "locks").iterdir()) == []
+
+
+def test_a_run_that_lacks_memory_can_be_left_to_somebody_else(study: Study) -> None:
+    left: list[str] = []
+    study.status, study.kills = "failed", True
+    ended = execute(
+        [planned(0)], study.folder, {}, study, study, lacks_memory=lambda run, _: left.append(run.run_id)
+    )
+    assert (ended, left, study.heard) == ({}, [planned(0).run_id], ["start 0"])
+    assert load_records(study.folder) == {}
+    assert list((study.folder / "locks").iterdir()) == []
+
+
+def test_a_worker_s_error_costs_its_run_and_not_the_study(study: Study) -> None:
+    study.lost = [ERROR] * module.LOST_TRIES
+    assert study.go(planned(0), planned(1)) == ["failed", "done"]
+    assert load_records(study.folder)[planned(0).run_id].reason == ERROR.reason
+
+
+def test_workers_of_which_none_can_do_anything_end_the_study(study: Study) -> None:
+    study.lost = [ERROR] * module.MOST_ERRORS
+    with pytest.raises(UserError, match=r"^no worker can do runs: its worker failed: OSError: no space$"):
+        study.go(*map(planned, range(5)))
+    assert list((study.folder / "locks").iterdir()) == []
 
 
 def test_a_killed_worker_s_run_is_tried_once_more_and_its_record_kept(study: Study) -> None:

@@ -265,7 +265,7 @@ def test_a_failed_run_says_why_in_a_line(session: Session, caplog: pytest.LogCap
     ("error", "reason"),
     [
         (RuntimeError("out of memory\nTried to allocate 3 GiB"), "RuntimeError: out of memory"),
-        (MemoryError(), "MemoryError"),
+        (MemoryError(), "out of memory: MemoryError"),
         (ZeroDivisionError("division by zero"), "ZeroDivisionError: division by zero"),
         (ValueError("\n bad value \n"), "ValueError: bad value"),
         (OSError(28, "No space left on device"), "OSError: [Errno 28] No space left on device"),

@@ -20,6 +20,7 @@ from bench.run.worker import SessionSpec
 from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset, load_dataset
 from gptcore.errors import UserError
+from gptcore.methods.lora import Lora
 from gptcore.recipe import Recipe, Seeds
 from gptcore.result import Epoch
 
@@ -237,6 +238,19 @@ def test_a_worker_that_died_between_runs_costs_no_run(supervisor: Supervisor) ->
     run_well(supervisor)
     end(worker())
     run_well(supervisor)
+
+
+def test_a_run_that_lacked_memory_leaves_none_taken(supervisor: Supervisor) -> None:
+    before = run_well(supervisor) and worker()
+    record = supervisor.run(
+        planned(NANO.model_copy(update={"train": Lora(rank=10**13), "lora_rank": 10**13})), ignore
+    )
+    assert (record.status, supervisor.lacked_memory) == ("failed", True)
+    assert (record.reason or "").startswith("out of memory: RuntimeError")
+    assert "DefaultCPUAllocator" in "".join(record.output_tail or [])
+    run_well(supervisor)
+    assert worker() != before
+    assert not supervisor.lacked_memory
 
 
 def test_a_blocked_run_is_skipped_with_its_reason(supervisor: Supervisor) -> None:

@@ -28,6 +28,7 @@ from bench.run.worker import SessionSpec
 from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset
 from gptcore.locks import is_held
+from gptcore.methods.lora import Lora
 from gptcore.recipe import Recipe, Seeds
 from gptcore.result import Epoch
 from gptcore.training.distributed import KILLED
@@ -39,6 +40,9 @@ BLOCK = HEAD.model_copy(update={"train": "last_block"})
 TFIDF = Recipe(model="tfidf")
 FAILS = HEAD.model_copy(update={"lr": 1e30, "epochs": 9})
 LONG = HEAD.model_copy(update={"epochs": 10**6})  # ends only if it is stopped
+HUGE = HEAD.model_copy(
+    update={"train": Lora(rank=10**13), "lora_rank": 10**13}
+)  # no machine has memory for it
 MISSING = HEAD.model_copy(update={"model": f"{os.sep}nowhere"})
 
 
@@ -168,6 +172,17 @@ def test_a_failing_run_is_a_record_and_the_others_go_on(executor: Executor, stud
     failed = load_records(study)[plan[0].run_id]
     assert (failed.reason or "").startswith("FloatingPointError: the training loss is nan")
     assert failed.output_tail
+
+
+def test_without_memory_a_run_is_tried_once_more_and_is_then_a_record(
+    executor: Executor, study: Path
+) -> None:
+    plan, heard = [planned(HUGE), planned(TFIDF)], Heard()
+    assert execute(plan, study, {}, executor, heard) == {plan[0].run_id: "failed", plan[1].run_id: "done"}
+    assert (load_records(study)[plan[0].run_id].reason or "").startswith("out of memory: RuntimeError")
+    assert len([said for said in heard.said if said.startswith(f"start {plan[0].run_id}")]) == 2
+    (tried_again,) = [said for said in heard.said if said.startswith("retry")]
+    assert tried_again.startswith(f"retry {plan[0].run_id}: out of memory")
 
 
 def test_a_refused_run_leaves_no_record_and_the_others_go_on(executor: Executor, study: Path) -> None:

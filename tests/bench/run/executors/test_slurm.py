@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -48,13 +48,18 @@ class Cluster:
     """An executor as submitit has it."""
 
     submitted: list[Submitted] = field(default_factory=list)
+    asked: list[dict[str, object]] = field(default_factory=list)
+    most_gb: float = 100.0
 
-    def update_parameters(self, **_: object) -> None: ...
+    def update_parameters(self, **asked: object) -> None:
+        self.asked.append(asked)
 
     def batch(self) -> nullcontext[None]:
         return nullcontext()
 
     def submit(self, task: Task) -> Submitted:
+        if float(str(self.asked[-1].get("mem_gb", 0))) > self.most_gb:
+            raise RuntimeError("sbatch: error: Memory specification can not be satisfied")
         self.submitted.append(Submitted(task))
         return self.submitted[-1]
 
@@ -94,6 +99,31 @@ def test_beside_a_large_array_no_more_go_than_may_at_a_time(
         task.state = "COMPLETED"
     assert len(executor.events(0)) == 2
     assert executor.room() == 5
+
+
+def test_a_job_whose_run_had_too_little_memory_asks_for_twice_as_much(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    again = replace(JOBS[1], more_memory=True)
+    spec = SessionSpec(DATA, "fast", "float32", "cpu", jobs=2)
+    with Slurm(["time=9", "mem_gb=4"], cluster="local").open(spec, tmp_path, None) as executor:
+        executor.submit([JOBS[0], again], {})
+        assert [asked["mem_gb"] for asked in cluster.asked] == [4, 8]
+        assert [submitted.task.job for submitted in cluster.submitted] == [JOBS[0], again]
+
+
+def test_more_memory_than_slurm_has_is_the_end_of_a_run_and_not_of_the_study(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    cluster.most_gb = 6
+    spec = SessionSpec(DATA, "fast", "float32", "cpu", jobs=2)
+    with Slurm(["time=9", "mem_gb=4"], cluster="local").open(spec, tmp_path, None) as executor:
+        executor.submit([replace(JOBS[1], more_memory=True)], {})
+        ((number, lost),) = executor.events(0)
+        assert number == JOBS[1].number
+        assert isinstance(lost, JobLost)
+        assert lost.out_of_memory
+        assert "Memory specification can not be satisfied" in lost.reason
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,17 @@
 """What `--slurm` asks for: names, numbers, the time limit, GPUs in every way that sbatch knows."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench.run.executors.slurm import Slurm
-from bench.run.executors.slurm_settings import asks_for_gpu, parse_settings, submitit_parameters
+from bench.run.executors.slurm_settings import (
+    asks_for_gpu,
+    parse_settings,
+    submitit_parameters,
+    with_more_memory,
+)
 from bench.run.jobs import choose_device
 from gptcore.errors import UserError
 
@@ -74,3 +80,17 @@ def test_sbatch_gets_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     script = executor._executor._make_submission_file_text("work", "1")
     flags = {line.removeprefix("#SBATCH --") for line in script.splitlines() if line.startswith("#SBATCH")}
     assert {"time=240", "mem=2GB", "gpus=a100:1", "gres=gpu:1", "partition=long", "job-name=bench"} <= flags
+
+
+@pytest.mark.parametrize(
+    ("settings", "more"),
+    [
+        ({"mem_gb": 3}, {"mem_gb": 6}),
+        ({"mem_gb": "1.5"}, {"mem_gb": 3}),
+        ({"mem": "4000M"}, {"mem": "8000M"}),
+        ({"mem_per_cpu": 500}, {"mem_per_cpu": "1000"}),
+        ({"partition": "gpu"}, {"partition": "gpu", "mem": "0"}),
+    ],
+)
+def test_twice_the_memory_or_the_whole_machine_s(settings: dict[str, Any], more: dict[str, Any]) -> None:
+    assert with_more_memory(settings) == more
