@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -149,14 +150,25 @@ def _other(
 def _named(path: Path, table: RawTable, role: str, name: str) -> int:
     if table.columns.count(name) != 1:
         problem = "more than one" if name in table.columns else "no"
-        raise UserError(f"{path}: {problem} column {name!r}: {_remedy(table, role)}")
+        raise UserError(f"{path}: {problem} column {name!r}: {_nearest(table, name)}{_remedy(table, role)}")
     return table.columns.index(name)
+
+
+def _nearest(table: RawTable, name: str) -> str:
+    """The column that is most like a name, in whatever case, as a question; "" where the name is there or none is."""
+    by_spelling = {column.strip().casefold(): column for column in table.columns if not is_nameless(column)}
+    close = difflib.get_close_matches(name.strip().casefold(), by_spelling, n=1)
+    return f"did you mean {_cut(by_spelling[close[0]])!r}? " if close and name not in table.columns else ""
 
 
 def _remedy(table: RawTable, role: str) -> str:
     more = ", …" if len(table.columns) > 12 else ""
-    there = ", ".join(repr(c if len(c) <= 40 else c[:39] + "…") for c in table.columns[:12]) + more
+    there = ", ".join(repr(_cut(column)) for column in table.columns[:12]) + more
     return f"name the {role} column with --{role}-column; the columns are {there}{table.remedy}"
+
+
+def _cut(column: str) -> str:
+    return column if len(column) <= 40 else column[:39] + "…"
 
 
 def _run_over(table: RawTable, text: int) -> tuple[int, ...]:
