@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from bench.check.finding import N_SHOWN, Finding, Sample, quoted
 from bench.check.near import N_GRAM, THRESHOLD, near_pairs
-from gptcore.data.checks import copies, normalised
+from gptcore.data.checks import LEAK, copies, normalised, repeats
 from gptcore.wording import pluralise
 
 
@@ -53,23 +53,27 @@ def _several(sample: Sample, rows: Sequence[int]) -> str:
 
 
 def _across(sample: Sample, firsts: Sequence[int]) -> list[Finding]:
-    """Test rows whose text also stands in another given part."""
+    """Rows whose text also stands in a later given part."""
     if sample.parts is None:
         return []
-    others: dict[int, int] = {}
-    for at, (first, part) in enumerate(zip(firsts, sample.parts, strict=True)):
-        if part != "test":
-            others.setdefault(first, at)
-    seen = [at for at, part in enumerate(sample.parts) if part == "test" and firsts[at] in others]
-    if not seen:
+    out = repeats(firsts, sample.parts)
+    if not out:
         return []
+    kept = {first: at for at, first in enumerate(firsts) if sample.parts[at] == "validation"}
+    kept |= {first: at for at, first in enumerate(firsts) if sample.parts[at] == "test"}
     n_test = sum(part == "test" for part in sample.parts)
+    out_texts = {firsts[at] for at in out}
+    n_seen = sum(
+        part == "test" and first in out_texts for first, part in zip(firsts, sample.parts, strict=True)
+    )
     return [
         Finding(
-            "problem" if len(seen) >= 0.01 * n_test else "warning",
-            f"{len(seen):,} of {n_test:,} test texts also stand in train or validation: accuracy on new texts is lower",
-            tuple(_several(sample, [at, others[firsts[at]]]) for at in seen[:N_SHOWN]),
-            "remove them from train and validation",
+            "warning" if n_seen >= LEAK * n_test else "note",
+            f"{n_seen:,} of {n_test:,} test texts also stand in train or validation: training leaves out "
+            + pluralise(len(out), "row that repeats", "rows that repeat")
+            + " a later part",
+            tuple(_several(sample, [kept[firsts[at]], at]) for at in out[:N_SHOWN]),
+            "if other programs train on these files, remove the rows there: accuracy on new texts would be lower",
         )
     ]
 

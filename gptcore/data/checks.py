@@ -119,6 +119,19 @@ def copies(texts: Iterable[str]) -> list[int]:
     return [first.setdefault(normalised(text), at) for at, text in enumerate(texts)]
 
 
+def repeats(firsts: Sequence[int], parts: Sequence[str]) -> list[int]:
+    """Rows of train and validation whose text a test row has too, and rows of train whose text validation has.
+
+    firsts: (N,) see `copies`; parts: (N,) train, validation or test.
+    """
+    of_part = {
+        part: {first for first, given in zip(firsts, parts, strict=True) if given == part}
+        for part in ("validation", "test")
+    }
+    later = {"train": of_part["validation"] | of_part["test"], "validation": of_part["test"], "test": set()}
+    return [at for at, (first, part) in enumerate(zip(firsts, parts, strict=True)) if first in later[part]]
+
+
 def leak_warning(n_test: int, exact: int, alike: int) -> tuple[str, ...]:
     """A warning where more than a few test texts were seen in training."""
     if alike <= LEAK * n_test:

@@ -13,9 +13,10 @@ from gptcore.data.fingerprints import of_source, of_splits
 from gptcore.data.groups import group_numbers
 from gptcore.data.labels import label_indices
 from gptcore.data.named import NAMED
+from gptcore.data.nested import limited
 from gptcore.data.options import ReadOptions
 from gptcore.data.source import Source, named_source, table_source
-from gptcore.data.splits import Cut, cut, limited
+from gptcore.data.splits import Cut, cut
 from gptcore.errors import UserError, closest
 from gptcore.paths import path_kind
 
@@ -128,6 +129,7 @@ class Dataset:
             parts=[part for _, part in kept],
             groups=None if self.source.groups is None else [self.source.groups[row] for row, _ in kept],
             published=None,
+            copies_stay=self.source.published is not None,
             limit=None,
             warnings=(*self.source.warnings, *(text for text in self.warnings if "--limit" in text)),
         )
@@ -218,6 +220,7 @@ def split_source(source: Source, split_seed: int) -> Dataset:
             split_seed,
             source.texts,
             source.groups,
+            source.copies_stay,
         )
     warnings: tuple[str, ...] = ()
     if source.limit is not None and source.limit < (n_train := len(done.rows[0])):

@@ -21,7 +21,8 @@ class Source:
 
     parts: which part each belongs to, where that is given; published: labels and seed -> the parts, where a published
     study says how to cut; groups: of each, whose rows never stand in two parts; limit: training texts that are kept for
-    a first look, and the same share of other parts; folds: whether five split seeds in a row test every text once.
+    a first look, and the same share of other parts; folds: whether five split seeds in a row test every text once;
+    copies_stay: whether rows that repeat a test text train all the same, as in a published split.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Source:
     limit: int | None = None
     folds: bool = False
     groups: Sequence[str] | None = None
+    copies_stay: bool = False
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from gptcore.data.checks import copies
+from gptcore.data.checks import copies, repeats
 from gptcore.data.groups import PART_THEM, check_whole, components, grouped_parts, joined_by
 from gptcore.errors import UserError
 from gptcore.wording import pluralise
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     Parts = tuple[np.ndarray, np.ndarray, np.ndarray]  # row numbers of train, validation and test, int64
 
 VALIDATION_FRACTION, TEST_FRACTION = 0.1, 0.2  # of each class, where nothing is given
+SHARES = (1 - VALIDATION_FRACTION - TEST_FRACTION, VALIDATION_FRACTION, TEST_FRACTION)
 NAMES = ("train", "validation", "test")
 
 
@@ -52,12 +54,14 @@ def cut(
     seed: int,
     texts: Sequence[str],
     together: Sequence[str] | None = None,
+    copies_stay: bool = False,
 ) -> Cut:
     """Cut N rows into their parts.
 
     labels: (N,) int64; given: (N,) part of each row, or None for none; texts: (N,), whose copies stay together;
-    together: (N,) group of each row, of which no two parts have rows, or None for none. Raises UserError where a part
-    or a class in it would be empty.
+    together: (N,) group of each row, of which no two parts have rows, or None for none; copies_stay: whether given
+    parts keep all of their rows, else those of train and validation that repeat a test text are left out, and those of
+    train that repeat a validation text. Raises UserError where a part or a class in it would be empty.
     """
     import numpy as np
 
@@ -67,6 +71,7 @@ def cut(
             "add rows with another label, or name another label column"
         )
     firsts_of = copies(texts)
+    left_out = [] if given is None or copies_stay else repeats(firsts_of, given)
     if together is None:
         whole = _Together(np.asarray(firsts_of, dtype=np.int64))
     else:
@@ -79,7 +84,7 @@ def cut(
             f"{joined}: {PART_THEM}" if joined else "",
         )
     if given is not None:
-        return _as_given(name, labels, label_names, given, seed, whole)
+        return _as_given(name, labels, label_names, given, seed, whole, left_out)
     _require_three(name, labels, label_names)
     if whole.n_groups is not None:
         return _grouped(name, labels, label_names, whole, seed)
@@ -87,20 +92,37 @@ def cut(
     n_copies = len(labels) - len(firsts)
     if not n_copies:
         return Cut(stratified_parts(labels, seed))
-    if np.bincount(labels[firsts], minlength=len(label_names)).min() < len(NAMES):
-        return Cut(stratified_parts(labels, seed))  # copies may straddle parts, as the warning of leaks says
-    parts = tuple(firsts[part] for part in stratified_parts(labels[firsts], seed))
     told = pluralise(n_copies, "text repeats", "texts repeat")
     told += " another, but for case and blanks: copies are kept in one part"
+    if np.bincount(labels[firsts], minlength=len(label_names)).min() < len(NAMES):
+        # Texts under several labels count for the first one above; whole texts may still give each part each class.
+        return Cut(_whole_texts(name, labels, label_names, whole.first, seed), notes=(told,))
+    parts = tuple(firsts[part] for part in stratified_parts(labels[firsts], seed))
     return Cut(with_copies(parts, whole.first), notes=(told,))
+
+
+def _whole_texts(
+    name: str, labels: np.ndarray, label_names: tuple[str, ...], firsts: np.ndarray, seed: int
+) -> Parts:
+    """Texts whole, whatever their labels. Raises UserError where a class stands in too few of them."""
+    import numpy as np
+
+    train, validation, test = grouped_parts(labels, firsts, SHARES, np.random.RandomState(seed))
+    for rows in (train, validation, test):
+        if missing := sorted(set(range(len(label_names))) - set(labels[rows].tolist())):
+            n = len(np.unique(firsts[labels == missing[0]]))
+            raise UserError(
+                f"{name}: label {label_names[missing[0]]!r} has {pluralise(n, 'different text')}, too few for train, "
+                "validation and test to have their own: add rows, remove the label, or name another label column"
+            )
+    return train, validation, test
 
 
 def _grouped(name: str, labels: np.ndarray, label_names: tuple[str, ...], whole: _Together, seed: int) -> Cut:
     """Groups whole. Raises UserError where a class stands in too few of them."""
     import numpy as np
 
-    shares = (1 - VALIDATION_FRACTION - TEST_FRACTION, VALIDATION_FRACTION, TEST_FRACTION)
-    parts = grouped_parts(labels, whole.first, shares, np.random.RandomState(seed))
+    parts = grouped_parts(labels, whole.first, SHARES, np.random.RandomState(seed))
     for part, rows in zip(NAMES, parts, strict=True):
         if missing := sorted(set(range(len(label_names))) - set(labels[rows].tolist())):
             n = len(np.unique(whole.first[labels == missing[0]]))
@@ -147,39 +169,6 @@ def stratified_parts(labels: np.ndarray, seed: int) -> Parts:
     return train, validation, test
 
 
-def nested_order(labels: np.ndarray) -> np.ndarray:
-    """An order of N texts (N,) int64 whose every beginning has each class in proportion, to within a text.
-
-    labels: (N,) int64. The first text of every class comes first, the largest class before the others; within a
-    class the order stays. So the first n texts are a part of the first m for n < m.
-    """
-    import numpy as np
-
-    rank = np.empty(len(labels), dtype=np.int64)
-    counts = np.bincount(labels)
-    for label in np.flatnonzero(counts):
-        rank[labels == label] = np.arange(counts[label])
-    of_class = counts[labels]
-    return np.lexsort((labels, -of_class, rank / of_class))
-
-
-def limited(parts: Parts, labels: np.ndarray, n: int) -> Parts:
-    """The first n texts of the train part, and of the other parts the same share, a text of each class at least.
-
-    labels: (N,) int64 of all rows. Each part is cut in `nested_order` and stays in its own order.
-    """
-    import numpy as np
-
-    share = min(1.0, n / len(parts[0]))
-
-    def cut_off(rows: np.ndarray) -> np.ndarray:
-        wanted = max(round(share * len(rows)), len(np.unique(labels[rows])))
-        return np.asarray(rows[np.sort(nested_order(labels[rows])[:wanted])])
-
-    train, validation, test = map(cut_off, parts)
-    return train, validation, test
-
-
 def _require_three(name: str, labels: np.ndarray, label_names: tuple[str, ...]) -> None:
     import numpy as np
 
@@ -200,30 +189,45 @@ def _as_given(
     given: Sequence[str],
     seed: int,
     whole: _Together,
+    left_out: Sequence[int],
 ) -> Cut:
-    """The parts as given; validation rows are cut off train rows where there are none. Groups are never divided."""
+    """The parts as given but for rows that are left out; validation rows are cut off train rows where there are none.
+
+    Groups are never divided.
+    """
     import numpy as np
 
     found = np.array(given)
-    train, validation, test = (np.flatnonzero(found == part) for part in NAMES)
-    for part, rows in (("train", train), ("test", test)):
-        if not len(rows):
+    for part in ("train", "test"):
+        if not (found == part).any():
             raise UserError(
                 f"{name}: no row is given as {part}: give {part} rows, or no parts at all to have rows split 70/10/20"
             )
-    missing = sorted(set(labels[found != "train"].tolist()) - set(labels[train].tolist()))
+    n_of = Counter(found[left_out].tolist())
+    has_validation = bool((found == "validation").any())
+    found[left_out] = ""
+    train, validation, test = (np.flatnonzero(found == part) for part in NAMES)
+    but = ""
+    if left_out:
+        shown = " and ".join(f"{n_of[part]:,} {part}" for part in NAMES if n_of[part])
+        rows_repeat = "row repeats" if len(left_out) == 1 else "rows repeat"
+        but = f"{shown} {rows_repeat} a text of a later part, but for case and blanks"
+    if has_validation and not len(validation):
+        raise UserError(f"{name}: no validation row is left, as {but}: give other validation rows, or none")
+    missing = sorted(set(labels[np.isin(found, NAMES[1:])].tolist()) - set(labels[train].tolist()))
     if missing:
-        n = int(np.isin(labels, missing).sum())
+        n = int(np.isin(labels[np.isin(found, NAMES[1:])], missing).sum())
         raise UserError(
-            f"{name}: no train row has the label {label_names[missing[0]]!r}, which {n} rows of other parts have: "
-            "add train rows with it, or remove these rows"
+            f"{name}: no train row has the label {label_names[missing[0]]!r}, which {n} rows of other parts have"
+            f"{f' ({but}: left out)' if but else ''}: add train rows with it, or remove these rows"
         )
+    notes = (f"{but}: left out, so that no text stands in two parts",) if but else ()
     random = np.random.RandomState(seed)
-    if len(validation):
+    if has_validation:
         # In an order that no seed changes: the same part is the same dataset.
         train = np.random.RandomState(0).permutation(train)
         told = "train, validation and test rows are given: no seed splits them anew"
-        return Cut((train, validation, test), NAMES, (told,))
+        return Cut((train, validation, test), NAMES, (told, *notes))
     if whole.n_groups is not None:
         train, validation = _groups_without_validation(name, labels, train, whole, random)
     else:
@@ -232,7 +236,7 @@ def _as_given(
         f"test rows are given and validation rows are not: {len(validation):,} of the train rows, "
         f"{VALIDATION_FRACTION:.0%} of each class, are cut off for it; seeds of the split change these alone"
     )
-    return Cut((train, validation, test), ("test",), (told,))
+    return Cut((train, validation, test), ("test",), (told, *notes))
 
 
 def _groups_without_validation(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gptcore.data.datasets import Dataset, Split
-from gptcore.data.splits import nested_order
+from gptcore.data.nested import nested_order
 from gptcore.errors import UserError
 
 

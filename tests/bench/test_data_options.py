@@ -66,7 +66,7 @@ def test_options_become_one_value() -> None:
 
 @pytest.fixture
 def odd_file(tmp_path: Path) -> Path:
-    """Two spellings of a class, and copies of one text in every split."""
+    """Two spellings of a class, and every text under each."""
     rows = [f"text {i % 20},{label}" for i in range(60) for label in ("ham", " ham", "spam")]
     path = tmp_path / "odd.csv"
     path.write_text("\n".join(["text,label,id", *(f"{row},{i}" for i, row in enumerate(rows))]))
@@ -86,7 +86,7 @@ def test_what_is_odd_stands_in_the_manifest_and_the_report(
     results = collect(study, [])
     for page in (render(results), render_html(results).replace("&#39;", "'")):
         assert "differ only in blanks" in page
-        assert "test texts (100%) also stand in train or validation" in page
+        assert "0 of 36; 0 ignoring case and whitespace" in page
         assert "stand under more than one label" in page.replace("texts stand", "texts stand")
         assert "columns not used: 'id'" in page
         assert "3: ' ham' 60, ham 60, spam 60" in page
@@ -113,7 +113,8 @@ def request(data: Path, out: Path, **changes: Any) -> RunOptions:
 
 def test_a_study_keeps_notes_and_warnings(odd_file: Path, tmp_path: Path) -> None:
     prepared = open_study(request(odd_file, tmp_path / "out"))
-    assert prepared.study.notes == ["columns not used: 'id'"]
+    assert prepared.study.notes[0] == "columns not used: 'id'"
+    assert prepared.study.notes[1].startswith("160 texts repeat another, but for case and blanks")
     assert any("differ only in blanks" in warning for warning in prepared.study.warnings)
     assert set(prepared.study.warnings) <= set(prepared.warnings)
 
@@ -200,7 +201,9 @@ def test_the_recommendation_says_that_test_texts_were_seen(
     from bench.report.describe import leak
 
     study = study_of(odd_file, toy_study)
-    assert leak(collect(study, [])).startswith("36 of 36 test texts (100%) also stand in train")
+    seen = study.dataset.model_copy(update={"n_test_seen": 36, "n_test_seen_alike": 36})  # a published split
+    leaking = study.model_copy(update={"dataset": seen})
+    assert leak(collect(leaking, [])).startswith("36 of 36 test texts (100%) also stand in train")
     few = study.dataset.model_copy(update={"n_test_seen": 0, "n_test_seen_alike": 0})
     assert leak(collect(study.model_copy(update={"dataset": few}), [])) == ""
     assert leak(collect(toy_study([Row(name="baseline", recipe=Recipe())]), [])) == ""

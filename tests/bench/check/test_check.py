@@ -165,12 +165,13 @@ def test_groups_of_a_test_file_and_without_parts(tmp_path) -> None:
     assert not [one for one in checked.findings if "are joined by" in one.title]
 
 
-def test_test_texts_in_train_are_a_problem(tmp_path) -> None:
+def test_test_texts_in_train_are_a_warning_and_left_out(tmp_path) -> None:
     path = write(tmp_path / "train.csv", good_rows())
     test = write(tmp_path / "test.csv", [*good_rows()[:3], ("something else", "ham")])
     finding = found(path, "3 of 4 test texts also stand in train", ReadOptions(test=test))
-    assert finding.level == "problem"
-    assert "test.csv, line 2" in finding.examples[0]
+    assert finding.level == "warning"
+    assert "training leaves out 3 rows that repeat a later part" in finding.title
+    assert finding.examples[0].startswith("test.csv, line 2 ('ham'), line 2 ('ham'): ")
 
 
 def test_one_class_is_a_problem(tmp_path) -> None:

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gptcore.data import assets
-from gptcore.data.datasets import DATASETS, Dataset, load_dataset
+from gptcore.data.datasets import DATASETS, Dataset, load_dataset, split_source
 from gptcore.data.named import NAMED
+from gptcore.data.source import Source
 from gptcore.data.splits import stratified_parts
 from gptcore.errors import UserError
 from gptcore.files import write_whole
@@ -79,9 +80,21 @@ def test_the_split_of_a_seed_never_changes(three_classes):
 
 
 def test_texts_in_more_than_one_split_are_counted_once_each():
-    train = (["same"] * 10 + [f"own {i}" for i in range(10)], ["a"] * 10 + ["b"] * 10)
-    data = Dataset.from_texts(*train, test=(["same", "own 1", "other"], ["a", "b", "b"]))
-    assert data.duplicates == 2
+    """Only a published split has any."""
+    texts = ["same"] * 10 + [f"own {i}" for i in range(8)] + ["other", "same", "own 1"]
+    source = Source(
+        "x",
+        texts,
+        ["a", "b"] * 10 + ["a"],
+        ("a", "b"),
+        published=lambda *_: np.split(np.arange(21), [15, 18]),
+    )
+    data = split_source(source, 1)
+    assert (data.duplicates, data.n_test_seen) == (2, 2)
+    assert any("also stand in train or validation" in warning for warning in data.warnings)
+    fixed = data.with_fixed_test()
+    assert len(fixed.train) + len(fixed.validation) == 18
+    assert (fixed.duplicates, fixed.n_test_seen) == (2, 2)
 
 
 def test_copies_of_a_text_stay_in_one_part(tmp_path):
@@ -93,9 +106,12 @@ def test_copies_of_a_text_stay_in_one_part(tmp_path):
     assert sorted(np.concatenate([split.rows for split in splits(data)]).tolist()) == list(range(len(rows)))
     assert any("39 texts repeat another" in note for note in data.notes)
     few = [("same", "a")] * 5 + [(f"own {i}", "b") for i in range(10)]
-    data = load_dataset(write(tmp_path / "b.tsv", few))
-    assert data.duplicates == 1
-    assert any("also stand in train or validation" in warning for warning in data.warnings)
+    with pytest.raises(UserError, match="label 'a' has 1 different text, too few for train, validation"):
+        load_dataset(write(tmp_path / "b.tsv", few))
+    both = [(f"t {i}", label) for i in range(9) for label in ("a", "b")]
+    data = load_dataset(write(tmp_path / "c.tsv", both))
+    assert data.duplicates == 0
+    assert all(set(split.labels.tolist()) == {0, 1} for split in splits(data))
 
 
 def test_copies_stay_together_where_validation_is_cut_off():
@@ -116,7 +132,7 @@ def test_label_names_are_sorted_numbers_first(tmp_path):
 
 def test_notes_tell_of_texts_that_may_have_swallowed_lines(tmp_path):
     path = tmp_path / "a.csv"
-    path.write_text('label,text\nham,"never\nclosed"\n' + "ham,x\nspam,y\n" * 4)
+    path.write_text('label,text\nham,"never\nclosed"\n' + "".join(f"ham,x{i}\nspam,y{i}\n" for i in range(4)))
     assert load_dataset(path).notes == ("1 text holds line breaks, the first at line 2",)
 
 

@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gptcore.data.datasets import Dataset, load_dataset
+from gptcore.data.datasets import Dataset, Split, load_dataset
 from gptcore.errors import UserError
 
 PARTS = ["train"] * 7 + ["test"] * 2 + ["dev"]
@@ -77,9 +79,14 @@ def test_files_of_parts(tmp_path: Path) -> None:
     assert data.given == ("test",)
     assert "test: the 16 rows of test.tsv" in data.notes
     assert len({*data.train.rows, *data.validation.rows, *data.test.rows}) == 80  # type: ignore[misc]
-    whole = load_dataset(train, validation=test, test=test)
-    assert whole.validation.texts == whole.test.texts
+    validation = write(tmp_path / "validation.csv", [("other", "a"), ("others", "b")], "text,label")
+    whole = load_dataset(train, validation=validation, test=test)
+    assert sorted(whole.validation.texts) == ["other", "others"]
     assert whole.given == ("train", "validation", "test")
+    with pytest.raises(
+        UserError, match="no validation row is left, as 16 validation rows repeat a text of a later"
+    ):
+        load_dataset(train, validation=test, test=test)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +152,8 @@ def test_given_parts_in_memory() -> None:
     data = Dataset.from_texts(TEXTS, LABELS, test=(["new", "text 1"], [0, 1]), name="mine")
     assert data.name == "mine"
     assert data.test.texts == ("new", "text 1")
-    assert data.n_test_seen == 1
+    assert data.n_test_seen == 0
+    assert len(data.train) + len(data.validation) == 39
     frame = pd.DataFrame({"text": ["v", "w"], "label": [1, 0]})
     whole = Dataset.from_texts(TEXTS, LABELS, validation=(frame.text, frame.label), test=(["n"], [0]))
     assert whole.validation.texts == ("v", "w")
@@ -177,7 +185,12 @@ def test_what_load_dataset_takes() -> None:
 # --- copies ----------------------------------------------------------------------------------------------
 
 
-def test_test_texts_that_were_seen_in_training() -> None:
+def seen_texts(part: Split) -> set[str]:
+    """By hand: lower case, words with one blank between them."""
+    return {" ".join(text.lower().split()) for text in part.texts}
+
+
+def test_rows_that_repeat_a_given_test_text_are_left_out() -> None:
     train = [f"Text  number {i}" for i in range(50)]
     test = [
         *train[:10],
@@ -185,16 +198,47 @@ def test_test_texts_that_were_seen_in_training() -> None:
         *(f"new {i}" for i in range(85)),
     ]
     data = Dataset.from_texts(train, LABELS[:40] + [0] * 10, test=(test, [0, 1] * 50))
-    assert (data.n_test_seen, data.n_test_seen_alike) == (10, 15)
-    (warning,) = data.warnings
-    assert warning.startswith(
-        "15 of 100 test texts (15%) also stand in train or validation (10 word for word, the others but for case"
+    assert data.test.texts == tuple(test)  # as published
+    assert (data.n_test_seen, data.n_test_seen_alike, data.warnings) == (0, 0, ())
+    assert len(data.train) + len(data.validation) == 35
+    assert "15 train rows repeat a text of a later part, but for case and blanks: left out" in data.notes[-1]
+    one = Dataset.from_texts(train, [0, 1] * 25, test=([train[0], "new"], [0, 1]))
+    assert "1 train row repeats a text of a later part" in one.notes[-1]
+
+
+def test_no_text_stands_in_two_given_parts() -> None:
+    data = Dataset.from_texts(
+        [*TEXTS, "Both ", "v", "V"],
+        [*LABELS, 0, 1, 0],
+        validation=(["v", "w", "BOTH", "both"], [1, 0, 0, 0]),
+        test=(["both", "Text 3"], [0, 1]),
     )
-    few = Dataset.from_texts(
-        train, [0, 1] * 25, test=([train[0], *(f"new {i}" for i in range(99))], [0, 1] * 50)
-    )
-    assert few.n_test_seen == 1
-    assert few.warnings == ()
+    parts = [seen_texts(part) for part in (data.train, data.validation, data.test)]
+    assert parts == [{text for text in TEXTS if text != "text 3"}, {"v", "w"}, {"both", "text 3"}]
+    assert "4 train and 2 validation rows repeat a text of a later part" in data.notes[-1]
+
+
+def test_a_class_that_test_texts_leave_no_train_row_is_refused() -> None:
+    with pytest.raises(UserError, match=r"no train row has the label 'c'.*1 train row repeats .*left out"):
+        Dataset.from_texts([*TEXTS, "x"], [*map(str, LABELS), "c"], test=(["X"], ["c"]))
+
+
+@given(st.integers(0, 10**6), st.booleans(), st.booleans())
+def test_no_seed_and_no_way_of_splitting_puts_a_text_into_two_parts(
+    seed: int, given_test: bool, fixed: bool
+) -> None:
+    """Many copies, also under other labels and in another case."""
+    random = np.random.default_rng(seed)
+    numbers = random.integers(30, size=150)
+    texts = [f"{random.choice(['Text', '  text'])} {n}" for n in numbers]
+    texts += [f"own {label} {i}" for label in "ab" for i in range(4)]
+    labels = [*random.choice(["a", "b"], size=150).tolist(), *"aaaabbbb"]
+    test = (["TEXT 1", "text 2", "else"], ["a", "b", "a"]) if given_test else None
+    data = Dataset.from_texts(texts, labels, split_seed=seed, test=test)
+    if fixed:
+        data = data.with_fixed_test().with_split(seed + 1)
+    train, validation, test_texts = (seen_texts(part) for part in (data.train, data.validation, data.test))
+    assert len(train | validation | test_texts) == len(train) + len(validation) + len(test_texts)
 
 
 def test_one_text_under_two_labels(tmp_path: Path) -> None:

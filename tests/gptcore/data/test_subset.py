@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gptcore.data.datasets import Dataset, load_dataset
-from gptcore.data.splits import nested_order
+from gptcore.data.nested import nested_order
 from gptcore.data.subset import first_texts, with_train_size
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe

@@ -135,8 +135,16 @@ def test_columns_are_named_or_obvious(tmp_path):
         ("a,label", {}, "no column is obviously the text: .*--text-column.*'a', 'label'"),
         ("text,b", {}, "no column is obviously the label: .*--label-column.*'text', 'b'"),
         ("text,body,label", {}, "more than one column is obviously the text"),
-        ("text,label", {"text_column": "Text"}, "no column 'Text': did you mean 'text'[?] name .*'text', 'label'"),
-        ("text,label", {"label_column": "lable"}, "no column 'lable': did you mean 'label'[?] name the label"),
+        (
+            "text,label",
+            {"text_column": "Text"},
+            "no column 'Text': did you mean 'text'[?] name .*'text', 'label'",
+        ),
+        (
+            "text,label",
+            {"label_column": "lable"},
+            "no column 'lable': did you mean 'label'[?] name the label",
+        ),
         ("text,label", {"label_column": "zzz"}, "no column 'zzz': name the label column"),
         (" Body ,label", {"text_column": "title,boddy"}, "no column 'title': name"),
         (" Body ,label", {"text_column": "boddy"}, "no column 'boddy': did you mean ' Body '[?]"),
