@@ -29,9 +29,9 @@ class Decision:
     p: of no difference, by itself but for its looks; p_holm: the same, adjusted for the family, by which better
     and worse are called; p_same: of a difference of the margin or more, adjusted likewise; estimate: of the
     difference of the scores with all seeds, unadjusted; moderated: the overdispersion behind it, None where the
-    models alone are compared; open_share: share of the level that this comparison has among those that are open;
-    looks: those that it has reached, and decided_at the seeds of the one that gave the word; next_share: of the
-    level, for the next look.
+    models alone are compared; differ_share: of the level of *better* and *worse* this comparison's share among those
+    that have neither word, 1 where it has one; same_share: the like of *no difference*; looks: those that it has
+    reached, and decided_at the seeds of the one that gave the word; next_share: of the level, for the next look.
     """
 
     comparison: Comparison
@@ -41,7 +41,8 @@ class Decision:
     p_holm: float = 1.0
     p_same: float = 1.0
     moderated: Moderated | None = None
-    open_share: float = 1.0
+    differ_share: float = 1.0
+    same_share: float = 1.0
     looks: tuple[TakenLook, ...] = ()
     decided_at: int | None = None
     next_share: float = 1.0
@@ -70,12 +71,13 @@ def decide(
     looks: Sequence[Look[Name]] | None = None,
     next_share: float = 1.0,
 ) -> dict[Name, Decision]:
-    """Each comparison with its decision.
+    """Each comparison that has begun with its decision.
 
-    compared: one family, each comparison once, with all its seeds; margin: a smaller difference of scores is called
-    none; weights: of the comparisons in Holm's correction, 1 unless given; looks: all that are planned, in their
-    order, with the comparisons that have reached them; None: all seeds are one look, which has the whole level;
-    next_share: of the level, for a look after those that are planned.
+    compared: those of the family that have begun, each once, with all their seeds; margin: a smaller difference of
+    scores is called none; weights: of all comparisons of the family in Holm's correction, 1 unless given: one that has
+    not begun has a weight, and counts with p = 1; looks: all that are planned, in their order, with the comparisons
+    that have reached them; None: all seeds are one look, which has the whole level; next_share: of the level, for a
+    look after those that are planned.
     """
     recipes = {name: c for name, c in compared.items() if is_judged(c)}
     models = {name: c for name, c in compared.items() if c.is_tested and not c.is_of_recipes}
@@ -83,37 +85,48 @@ def decide(
     looks = [Look(0, 1.0, recipes)] if looks is None else looks
     taken = take(looks, margin)
     logits = on_logit_scale(recipes)
-    p = {name: min((one.p / one.share for one in taken.get(name, ())), default=1.0) for name in recipes}
-    p_same = {
-        name: min((one.p_same / one.share for one in taken.get(name, ())), default=1.0) for name in recipes
+    # A family that grew as rows begin would take back words that it has given.
+    unseen = dict.fromkeys([name for name in weights or {} if name not in compared], 1.0)
+    of_looks = {
+        name: [(one.p / one.share, one.p_same / one.share) for one in taken.get(name, ())] for name in recipes
     }
-    p = {name: min(1.0, value) for name, value in p.items()} | {
-        name: c.p_models for name, c in models.items()
+    p = {name: min([1.0, *(differ for differ, _ in found)]) for name, found in of_looks.items()}
+    p_same = {name: min([1.0, *(same for _, same in found)]) for name, found in of_looks.items()}
+    # What one or two seeds show of models may not help recipes: with more seeds those rows may show nothing.
+    undecided_models = unseen | dict.fromkeys(models, 1.0)
+    of_models = {name: c.p_models for name, c in models.items()}
+    adjusted = holm(p | undecided_models, weights)
+    adjusted_same = holm(p_same | undecided_models, weights)
+    differ_shares, same_shares = open_shares(adjusted, weights), open_shares(adjusted_same, weights)
+    p_holm = adjusted | {
+        name: value for name, value in holm(p | unseen | of_models, weights).items() if name in models
     }
-    p_holm = holm(p, weights)
-    p_same = holm(p_same, weights)
     decided = {}
     for name, c in compared.items():
         its = taken.get(name, ())
-        call, deciding = _call(c, its, p_holm.get(name, 1.0), p_same.get(name, 1.0))
+        call, deciding = _call(c, its, p_holm.get(name, 1.0), adjusted_same.get(name, 1.0))
         decided[name] = Decision(
             comparison=c,
             call=call,
             estimate=_estimate(c, logits.get(name)),
-            p=p.get(name, 1.0),
+            p=(p | of_models).get(name, 1.0),
             p_holm=p_holm.get(name, 1.0),
-            p_same=p_same.get(name, 1.0),
+            p_same=adjusted_same.get(name, 1.0),
             moderated=logits[name].moderated if name in logits else None,
+            differ_share=differ_shares.get(name, 1.0),
+            same_share=same_shares.get(name, 1.0),
             looks=its,
             decided_at=(deciding.seeds or None) if deciding else None,
             next_share=next((look.share for look in looks if name not in look.compared), next_share),
         )
-    still_open = [name for name in p if decided[name].call == "undecided"]
-    total = sum((weights or {}).get(name, 1.0) for name in still_open)
-    for name in still_open:
-        share = (weights or {}).get(name, 1.0) / total
-        decided[name] = replace(decided[name], open_share=share)
     return decided
+
+
+def open_shares(adjusted: Mapping[Name, float], weights: Mapping[Name, float] | None) -> dict[Name, float]:
+    """Share of the level that Holm's correction leaves each test that does not reject; adjusted: its p-values."""
+    weight = {name: (weights or {}).get(name, 1.0) for name, p in adjusted.items() if p > ALPHA}
+    total = sum(weight.values())
+    return {name: each / total for name, each in weight.items()}
 
 
 def _estimate(comparison: Comparison, logit: OnLogitScale | None) -> Estimate:

@@ -36,9 +36,11 @@ class Family:
 
 
 def judge_family(results: Results, pairs: Iterable[tuple[str, str]] = ()) -> Family:
-    """Decide every comparison of a study, with one correction for all of them and all their looks.
+    """Decide every comparison of a study that has begun, with one correction for all of them and all their looks.
 
-    pairs: names of rows that are compared besides, with a weight of 1, such as those of another table's claims.
+    Those that have not begun count as well, as words would not survive a family that grows; only rows that cannot run
+    here do not. pairs: names of rows that are compared besides, with a weight of 1, such as those of another table's
+    claims.
     """
     extra = ((row, against, 1.0) for row, against in pairs)
     compared: dict[Key, Comparison] = {}
@@ -47,13 +49,11 @@ def judge_family(results: Results, pairs: Iterable[tuple[str, str]] = ()) -> Fam
     for row, against, weight in [*_of_rows(results), *_of_claims(results), *extra]:
         ours, theirs = results.row(row), results.row(against)
         key = (ours.recipe_id, theirs.recipe_id)
-        key = key if key[::-1] not in compared else key[::-1]
-        if key not in compared:
-            comparison = compare_rows(ours, theirs, None, results.metric)
-            if comparison is None:
-                continue
-            compared[key], rows[key] = comparison, (ours, theirs)
-        weights[key] = max(weights.get(key, 0.0), weight)
+        key = key if key[::-1] not in weights else key[::-1]
+        if key not in compared and (found := compare_rows(ours, theirs, None, results.metric)):
+            compared[key], rows[key] = found, (ours, theirs)
+        if key in compared or (ours.can_run and theirs.can_run and ours.recipe_id != theirs.recipe_id):
+            weights[key] = max(weights.get(key, 0.0), weight)
     looks = looks_of(results, rows)
     share = next_share(results.study.scheme or [])
     return Family(results, decide(compared, results.margin, weights, looks, share if looks else 1.0))

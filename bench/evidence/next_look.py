@@ -68,12 +68,12 @@ def _decides_at(decision: Decision, left: Sequence[PlannedLook], margin: float) 
     if decision.moderated is None:
         return None
     counts = np.array([look.seeds for look in left])
-    alpha = ALPHA * decision.open_share * np.array([look.share for look in left])
+    alpha = ALPHA * np.array([look.share for look in left])
     mean = abs(decision.estimate.value)
     decides = np.zeros(len(left), dtype=bool)
     for distance, tail, least in (
-        (mean, alpha / 2, 0.0),
-        (margin - mean, alpha, margin * (1 - margin)),
+        (mean, alpha * decision.differ_share / 2, 0.0),
+        (margin - mean, alpha * decision.same_share, margin * (1 - margin)),
     ):
         error, dof = future(decision, counts, least)
         decides |= distance > error * stdtrit(dof, 1 - tail)

@@ -27,8 +27,8 @@ class Outlook:
     """Of one comparison.
 
     better, within, worse: probability of a difference above the margin, within it, below it, from the t
-    distribution of the estimate with a flat prior, unadjusted; loss, gain: the largest that are not ruled out
-    for all open comparisons together (shares, never below zero); needs: what would decide it, None where it is
+    distribution of the estimate with a flat prior, unadjusted; loss, gain: the largest that are not ruled out for
+    all comparisons together that are not better or worse (shares, never below zero); needs: what would decide it, None where it is
     decided or cannot be; seeds: how many in all, as the median over the truths that are likely; minutes: for
     those that are missing, each run alone.
     """
@@ -67,7 +67,7 @@ def outlook(decision: Decision, margin: float) -> Outlook | None:
 
 def _not_ruled_out(decision: Decision) -> tuple[float, float]:
     """The largest loss and gain that no look rules out; with the level of the next look where none was taken."""
-    level = ALPHA * decision.open_share
+    level = ALPHA * decision.differ_share
     ranges = [look.estimate.interval(1 - level * look.share) for look in decision.looks] or [
         decision.estimate.interval(1 - level * decision.next_share)
     ]
@@ -97,13 +97,13 @@ def _typical_number(decision: Decision, margin: float) -> float:
 
     now = decision.comparison.n_seeds
     counts = np.unique(np.geomspace(now + 1, MOST_SEEDS, 80).round().astype(int))
-    alpha = ALPHA * decision.open_share * decision.next_share
+    alpha = ALPHA * decision.next_share
     estimate = decision.estimate
     truths = estimate.value + np.sqrt(estimate.variance) * stdtrit(estimate.dof, _TRUTHS)
     decides = np.zeros((len(truths), len(counts)), dtype=bool)
     for distance, tail, least in (
-        (abs(truths), alpha / 2, 0.0),
-        (margin - abs(truths), alpha, margin * (1 - margin)),
+        (abs(truths), alpha * decision.differ_share / 2, 0.0),
+        (margin - abs(truths), alpha * decision.same_share, margin * (1 - margin)),
     ):
         error, dof = future(decision, counts, least)
         decides |= distance[:, None] > error * (stdtrit(dof, 1 - tail) + stdtrit(dof, POWER))

@@ -68,6 +68,11 @@ class RowResult:
         return statuses[0] if statuses else "not run"
 
     @property
+    def can_run(self) -> bool:
+        """Whether it may have results, now or later: it is neither excluded nor known not to run on this machine."""
+        return self.status not in ("excluded", "skipped")
+
+    @property
     def reason(self) -> str:
         """Why nothing is done; empty where something is."""
         if self.done:
