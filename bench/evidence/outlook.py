@@ -26,11 +26,11 @@ _TRUTHS = np.linspace(0.05, 0.95, 10)  # quantiles of the truth, as far as it is
 class Outlook:
     """Of one comparison.
 
-    better, within, worse: probability of a difference above the margin, within it, below it, from the t
-    distribution of the estimate with a flat prior, unadjusted; loss, gain: the largest that are not ruled out for
-    all comparisons together that are not better or worse (shares, never below zero); needs: what would decide it, None where it is
-    decided or cannot be; seeds: how many in all, as the median over the truths that are likely; minutes: for
-    those that are missing, each run alone.
+    better, within, worse: probability of a difference above the margin, within it, below it, from the t distribution
+    of the estimate with a flat prior, unadjusted; loss, gain: the largest that are not ruled out for all comparisons
+    together that are neither better nor worse (shares, never below zero); needs: what would decide it, None where it
+    is decided or cannot be; seeds: how many in all, as the median over the truths that are likely; minutes: for those
+    that are missing, each run alone.
     """
 
     better: float

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -32,7 +32,8 @@ class Pooled:
 class Overall:
     """A row against its reference over the data sets on which both have finished.
 
-    by_data: name of a data set -> its own decision; p_holm: adjusted for all rows and looks.
+    by_data: name of a data set -> its own decision; pooled: with all seeds, unadjusted; p_holm: adjusted for all rows
+    and looks; decided_at: seeds of the look that gave the word, None without one or where no looks are planned.
     """
 
     row: str
@@ -42,6 +43,17 @@ class Overall:
     p_holm: float
     p_same: float
     call: Call
+    decided_at: int | None = None
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What a row shows over the data sets that have reached a look; p_differ, p_same: for its share of the level."""
+
+    seeds: int
+    estimate: Estimate
+    p_differ: float
+    p_same: float
 
 
 def judge_overall(studies: Mapping[str, Results], margin: float) -> list[Overall]:
@@ -61,16 +73,17 @@ def judge_overall(studies: Mapping[str, Results], margin: float) -> list[Overall
         }
         by_row[row.name] = found
     shares = _looks(list(studies.values()))
-    p, p_same = {}, {}
-    for name, found in by_row.items():
-        tested = [_at_look(found, seeds, share, margin) for seeds, share in shares.items()]
-        if any(tested):
-            p[name] = min(1.0, *(one[0] for one in tested if one))
-            p_same[name] = min(1.0, *(one[1] for one in tested if one))
+    taken = {
+        name: [look for seeds, share in shares.items() if (look := _at_look(found, seeds, share, margin))]
+        for name, found in by_row.items()
+    }
+    # As in the family of a study, a row that is not there yet has its share of the level.
+    asked = [name for name, looks in taken.items() if looks or _will_be_tested(studies.values(), name)]
     weights = {row.name: row.weight or 1.0 for row in first.study.rows}
-    p_holm, p_none = holm(p, weights), holm(p_same, weights)
+    p_holm = holm({name: min([1.0, *(look.p_differ for look in taken[name])]) for name in asked}, weights)
+    p_same = holm({name: min([1.0, *(look.p_same for look in taken[name])]) for name in asked}, weights)
     return [
-        _overall(first, name, found, p_holm.get(name, 1.0), p_none.get(name, 1.0))
+        _overall(first, name, found, taken[name], p_holm.get(name, 1.0), p_same.get(name, 1.0))
         for name, found in by_row.items()
         if found
     ]
@@ -110,16 +123,25 @@ def pool(estimates: Sequence[Estimate]) -> Pooled:
     )
 
 
-def _at_look(
-    found: Mapping[str, Decision], seeds: int, share: float, margin: float
-) -> tuple[float, float] | None:
-    """(p of no difference, p of one of the margin or more) at a look, for its share; None with too few data sets."""
+def _at_look(found: Mapping[str, Decision], seeds: int, share: float, margin: float) -> _Look | None:
+    """None where too few data sets have reached the look."""
     estimates = [look.estimate for one in found.values() for look in one.looks if look.seeds == seeds]
     if len(estimates) < MIN_DATASETS:
         return None
     estimate = pool(estimates).estimate
     same = max(estimate.below(-margin), estimate.above(margin))
-    return estimate.p_zero() / share, same / share
+    return _Look(seeds, estimate, estimate.p_zero() / share, same / share)
+
+
+def _will_be_tested(studies: Iterable[Results], name: str) -> bool:
+    """Whether the row can have runs of its own on as many data sets as a word needs."""
+    can = [
+        row.can_run and other.can_run and row.recipe_id != other.recipe_id
+        for results in studies
+        for row in results.rows
+        if row.name == name and (other := results.against(row))
+    ]
+    return sum(can) >= MIN_DATASETS
 
 
 def _looks(studies: Sequence[Results]) -> dict[int, float]:
@@ -132,15 +154,25 @@ def _looks(studies: Sequence[Results]) -> dict[int, float]:
 
 
 def _overall(
-    first: Results, name: str, found: Mapping[str, Decision], p_holm: float, p_same: float
+    first: Results,
+    name: str,
+    found: Mapping[str, Decision],
+    taken: Sequence[_Look],
+    p_holm: float,
+    p_same: float,
 ) -> Overall:
     pooled = pool([one.estimate for one in found.values()]) if len(found) > 1 else None
     call: Call = "undecided"
-    if pooled and p_holm <= ALPHA:
-        call = "better" if pooled.estimate.value > 0 else "worse"
+    look = None
+    if p_holm <= ALPHA:
+        # The side is that of the look that decides: with all seeds the mean may be on the other one.
+        look = min(taken, key=lambda one: one.p_differ)
+        call = "better" if look.estimate.value > 0 else "worse"
     elif p_same <= ALPHA:
+        look = min(taken, key=lambda one: one.p_same)
         call = "no difference"
-    return Overall(name, first.study.row(name).against or "", found, pooled, p_holm, p_same, call)
+    decided_at = (look.seeds or None) if look else None
+    return Overall(name, first.study.row(name).against or "", found, pooled, p_holm, p_same, call, decided_at)
 
 
 def _is_tested(decision: Decision) -> bool:

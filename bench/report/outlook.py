@@ -25,8 +25,8 @@ _NEEDS: dict[Needs, str] = {
 _HOW_TO_READ = """\
 *Probabilities* of a true difference beyond {margin} either way and within it, from the t distribution behind the \
 interval (flat prior), unadjusted: they are not verdicts. *Not ruled out*: the largest loss and gain, for all rows \
-together that are neither better nor worse. *Needed to decide* is an order of magnitude: the median over the likely differences, with a power of \
-{power:.0%} for each, and the total standalone time of the missing runs."""
+together that are neither better nor worse. *Needed to decide* is an order of magnitude: the median over the likely \
+differences, with a power of {power:.0%} for each, and the total standalone time of the missing runs."""
 
 _BY_GROUP = (
     "The first figure of a range, and those of no difference, hold where texts of one group are independent of each "

@@ -22,7 +22,8 @@ _HOW_TO_READ = """\
 *Overall* is about data sets like these, each of which counts once: the mean difference over the data sets, weighted \
 by the inverse of its variance and of the variance between data sets (random effects), with Student's t of one degree \
 of freedom less than there are data sets, and a 95% interval that is not adjusted. *Better*, *worse* and *no \
-difference* hold at {alpha} after Holm's correction over the rows and their looks. *Spread* is the estimated standard \
+difference* hold at {alpha} after Holm's correction over the rows and their looks; with *at N seeds* the first N \
+decided, and the mean is of all. *Spread* is the estimated standard \
 deviation of the true difference between data sets, in {unit}, and *p equal* the p-value of no such spread (Cochran's \
 Q): if a row's difference varies between data sets, look at each. The verdict of each data set is that of its own \
 report, corrected within that data set. Methods and simulated error rates: docs/evidence.md."""
@@ -100,8 +101,13 @@ def _overall(row: Overall, margin: float, unit: Unit) -> list[str]:
     if row.pooled is None:
         return [MISSING] * 5
     word = f"no difference > {unit.margin(margin)}" if row.call == "no difference" else row.call
+    word = f"**{word}**" if row.call in ("better", "worse") else word
+    # The mean is of all seeds, and may look other than at the look that decided.
+    fewer = row.decided_at and any(
+        row.decided_at < found.comparison.n_seeds for found in row.by_data.values()
+    )
     return [
-        f"**{word}**" if row.call in ("better", "worse") else word,
+        f"{word} (at {row.decided_at} seeds)" if fewer else word,
         unit.between(row.pooled.estimate.interval()),
         f"{row.p_holm:.3f}" if row.p_holm >= 0.001 else "< 0.001",
         unit.signed(row.pooled.spread).removeprefix("+"),

@@ -9,8 +9,8 @@ from scipy.optimize import brentq
 from scipy.special import digamma, logit, polygamma
 
 from bench.evidence.comparison import compare_answers
-from bench.evidence.decide import decide
-from bench.evidence.holm import holm
+from bench.evidence.decide import decide, open_shares
+from bench.evidence.holm import ALPHA, holm
 
 MARGIN = 0.02
 
@@ -112,3 +112,30 @@ def test_the_quick_comparison_of_the_simulation_is_the_real_one(simulation: Modu
         assert quick.n_seeds == real.n_seeds
         for field in ("ours", "theirs", "between", "within", "example_variance", "text_variance", "overlap"):
             assert getattr(quick.paired, field) == pytest.approx(getattr(real.paired, field)), field
+
+
+def test_open_rows_share_the_level_of_each_word_with_all_that_do_not_have_it(simulation: ModuleType) -> None:
+    """A row that is "no difference" may yet be better or worse: Holm's correction goes on counting it."""
+    truth = simulation.Truth(0.05, 0.1, 0.1, accuracy=0.95, shift=[-1.0, 0.0, -0.2] * 4)
+    compared = simulation.compare(*simulation.simulate(np.random.default_rng(2), truth, 12, 10, 300, True))
+    found = decide(compared, MARGIN, dict.fromkeys(range(14), 1.0))  # two rows have not begun
+    calls = [one.call for one in found.values()]
+    assert set(calls) == {"worse", "no difference", "undecided"}
+    for one in found.values():
+        if one.call == "undecided":
+            assert one.differ_share == pytest.approx(1 / (14 - calls.count("worse")))
+            assert one.same_share == pytest.approx(
+                1 / (14 - sum(other.p_same <= ALPHA for other in found.values()))
+            )
+    assert open_shares({"a": 0.01, "b": 0.2, "c": 1.0}, {"b": 3.0}) == {"b": 0.75, "c": 0.25}
+
+
+def test_what_two_seeds_show_of_models_does_not_help_recipes(simulation: ModuleType) -> None:
+    """With a third seed those rows may show nothing, and a word that rested on them would be taken back."""
+    truth = simulation.Truth(0.05, 0.1, 0.1, shift=[-1.5] * 6)
+    right, shown = simulation.simulate(np.random.default_rng(3), truth, 6, 5, 300, True)
+    compared = simulation.compare(right, shown)
+    models = simulation.compare(right[:, :2], shown[:2])
+    found = decide({row: compared[row] if row == 0 else models[row] for row in range(6)}, MARGIN)
+    assert {found[row].call for row in range(1, 6)} == {"model worse"}
+    assert found[0].p_holm == pytest.approx(6 * found[0].p)

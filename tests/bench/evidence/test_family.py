@@ -9,8 +9,10 @@ from bench.evidence.claims import judge_claims
 from bench.evidence.comparison import compare_rows
 from bench.evidence.decide import decide
 from bench.evidence.family import judge_family
+from bench.evidence.holm import ALPHA
 from bench.evidence.results import Results, RowResult
 from bench.evidence.verdicts import judge
+from tests.bench import toys
 
 
 def against(result: RowResult, name: str, weight: float | None = None) -> RowResult:
@@ -72,6 +74,49 @@ def test_the_family_holds_each_pair_once(results: Results) -> None:
         assert back is not None
         assert back.estimate.value == -found.estimate.value
     assert family.of("first-token", "all-layers") is None
+
+
+def not_begun(results: Results, *names: str) -> Results:
+    rows = [replace(row, runs=()) if row.name in names else row for row in results.rows]
+    return replace(results, rows=tuple(rows))
+
+
+def test_what_has_not_begun_counts_in_the_family(results: Results) -> None:
+    """A word that a row gets early would else not survive the rows that follow."""
+    early = judge_family(not_begun(results, "last-two-blocks", "all-layers"))
+    found = early.of("first-token", "baseline")
+    assert found is not None
+    assert len(early.decisions) == 1
+    assert found.p_holm == pytest.approx(min(1.0, 4 * found.p))  # three rows and a claim
+    assert found.differ_share == (0.25 if found.p_holm > ALPHA else 1.0)
+
+
+def test_rows_that_cannot_run_do_not_count(results: Results) -> None:
+    whole = not_begun(results, "last-two-blocks", "all-layers")
+    skipped = toys.make_record(status="skipped", reason="too large")
+    rows = [replace(row, runs=(skipped,)) if not row.runs else row for row in whole.rows]
+    found = judge_family(replace(whole, rows=tuple(rows))).of("first-token", "baseline")
+    assert found is not None
+    assert found.p_holm == found.p
+
+
+def test_a_word_stays_when_the_rest_of_the_rows_arrive(rows: ModuleType) -> None:
+    """The first row's p is below 5% by itself, and above it among 21 rows: it has no word early or late."""
+    made = [rows.make_row("base", [range(30), range(31), range(32)])]
+    made += [
+        against(rows.make_row(f"row {n}", [range(n, n + 38 + (n * s) % 5) for s in range(3)]), "base")
+        for n in range(20)
+    ]
+    whole = replace(rows.make_results(*made), table=None)
+    words = {}
+    for n_begun in (1, 5, 20):
+        results = not_begun(whole, *(f"row {n}" for n in range(n_begun, 20)))
+        words[n_begun] = {
+            key for key, one in judge_family(results).decisions.items() if one.call != "undecided"
+        }
+        alone = [one.p for one in judge_family(results).decisions.values()]
+        assert any(p <= ALPHA for p in alone)  # a family of the rows so far would give a word to some
+    assert words[1] <= words[5] <= words[20]
 
 
 def test_a_row_of_more_weight_has_the_larger_share(results: Results) -> None:

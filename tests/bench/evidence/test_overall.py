@@ -1,5 +1,6 @@
 """Differences over several data sets, against independent code and where the truth is known."""
 
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -9,7 +10,9 @@ from scipy import stats
 
 from bench.evidence.decide import decide
 from bench.evidence.holm import ALPHA, holm
-from bench.evidence.overall import pool
+from bench.evidence.overall import judge_overall, pool
+from bench.evidence.results import Results
+from bench.evidence.scheme import with_looks
 from bench.evidence.student import Estimate
 
 
@@ -44,6 +47,44 @@ def test_data_sets_that_agree_have_no_spread_and_their_variance_is_not_taken_for
     assert found.spread == 0
     assert found.estimate.variance == pytest.approx(1e-4 / 4)
     assert found.p_equal == pytest.approx(1)
+
+
+def study(rows: ModuleType, data: str, wrong: dict[str, list[range]], looks: tuple[int, ...]) -> Results:
+    """A study of rows against the first one, judged at looks; wrong: row -> of each seed the texts that it misses."""
+    dataset = rows.DATASET.model_copy(update={"name": data, "source_fingerprint": data * 8})
+    first, *others = (rows.make_row(name, texts, dataset=dataset) for name, texts in wrong.items())
+    others = [replace(one, row=one.row.model_copy(update={"against": first.name})) for one in others]
+    results: Results = rows.make_results(first, *others, dataset=dataset)
+    planned = results.study.model_copy(update={"scheme": with_looks([], looks)})
+    return replace(results, study=planned, table=None, margin=0.02)
+
+
+def test_the_word_is_that_of_the_look_that_decides(rows: ModuleType) -> None:
+    """The mean of all seeds may lie on the other side, where later seeds scatter too much to show anything."""
+    studies = {}
+    for i, data in enumerate("abcd"):
+        base = [range(20 + s) for s in range(5)] + [range(90)] * 5
+        row = [range(60 + (i + s) % 5) for s in range(5)] + [range(40 * ((i + s) % 2)) for s in range(5)]
+        studies[data] = study(rows, data, {"base": base, "row": row}, (5, 10))
+    (found,) = judge_overall(studies, 0.02)
+    assert found.pooled is not None
+    assert found.pooled.estimate.value > 0
+    assert (found.call, found.decided_at) == ("worse", 5)
+
+
+def test_an_overall_word_stays_when_the_other_rows_arrive(rows: ModuleType) -> None:
+    """A row that has not run yet has its share of the level from the start."""
+    wrong = {"base": [range(30 + s) for s in range(3)], "row": [range(40 + 3 * s) for s in range(3)]}
+    others = {f"row {n}": [range(5 * n, 5 * n + 30 + (s + n) % 3) for s in range(3)] for n in range(8)}
+    early: dict[str, Results] = {}
+    for data in "abcd":
+        whole = study(rows, data, wrong | others, (3,))
+        early[data] = replace(
+            whole, rows=tuple(one if one.name in wrong else replace(one, runs=()) for one in whole.rows)
+        )
+    (found,) = judge_overall(early, 0.02)
+    alone = pool([one.looks[0].estimate for one in found.by_data.values()]).estimate.p_zero() / 0.75
+    assert found.p_holm == pytest.approx(min(1.0, 9 * alone))
 
 
 def false_words(simulation: Any, n_data: int, n_seeds: int, spread: float, n: int) -> float:
