@@ -15,6 +15,8 @@ from bench.records.study import PlannedLook
 from gptcore.errors import UserError
 
 LOOKS = (5, 10, 20, 40)  # of --until-decided
+MOST_SEEDS = 1000  # of a row, as --seeds has it
+MOST_LOOKS = 20  # of one call: each takes its share of the level, and its time in every report
 _ONE = 0.75  # of what is left, where one look is added: the rest is for seeds that nobody planned
 _SEVERAL = 0.9  # the same for several looks
 _DIGITS = 6
@@ -43,7 +45,11 @@ def next_share(scheme: Sequence[PlannedLook]) -> float:
 
 
 def parse_looks(text: str) -> tuple[int, ...]:
-    """From "5,10,20" to (5, 10, 20). Raises UserError unless they are increasing numbers of seeds, 3 or more."""
+    """From "5,10,20" to (5, 10, 20). Raises UserError unless they are increasing numbers of seeds that a row can have."""
+    if (n := text.count(",") + 1) > MOST_LOOKS:
+        raise UserError(
+            f"--looks: {n:,} looks: each has its share of the error level: plan {MOST_LOOKS} or fewer"
+        )
     try:
         looks = tuple(int(part) for part in text.split(","))
     except ValueError:
@@ -54,6 +60,8 @@ def parse_looks(text: str) -> tuple[int, ...]:
         raise UserError(
             f"--looks {text}: each look needs more seeds than the one before: write them in increasing order"
         )
+    if looks[-1] > MOST_SEEDS:
+        raise UserError(f"--looks {text}: a row has {MOST_SEEDS:,} seeds at most: end there or before")
     return looks
 
 

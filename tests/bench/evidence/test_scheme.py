@@ -43,6 +43,8 @@ def test_one_or_two_seeds_are_no_look() -> None:
         ("10,5", "--looks 10,5: each look needs more seeds than the one before"),
         ("2,5", "--looks 2,5: recipes need 3 seeds or more"),
         ("five", "--looks five: write numbers of seeds, such as 5,10,20,40"),
+        ("5,1000000", "--looks 5,1000000: a row has 1,000 seeds at most"),
+        (",".join(map(str, range(3, 10**5))), "--looks: 99,997 looks: .*: plan 20 or fewer$"),
         ("", "--looks : write numbers of seeds"),
     ],
 )

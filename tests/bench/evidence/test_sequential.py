@@ -1,6 +1,7 @@
 """Error rates of studies whose rows get seeds look by look: optional stopping, budgets and the real order."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,36 @@ def test_a_word_stays_whatever_comes_later(simulation: Any) -> None:
         assert before <= now
         before = now
     assert before
+
+
+def words_after(simulation: Any, shifts: Sequence[float], n_tests: Sequence[int]) -> list[str]:
+    """The word of one row after each of its looks, which show it as far from the baseline as `shifts` says."""
+    scheme = with_looks([], [5 * (at + 1) for at in range(len(shifts))])
+    shown = []
+    for look, shift, n_test in zip(scheme, shifts, n_tests, strict=True):
+        truth = simulation.Truth(0.02, 0.05, 0.05, shift=shift)
+        random = np.random.default_rng([4, look.seeds])
+        made = simulation.simulate(random, truth, 1, look.seeds, n_test, False)
+        shown.append(Look(look.seeds, look.share, simulation.compare(*made)))
+    return [
+        decide(
+            shown[last].compared,
+            0.05,
+            looks=[*shown[: last + 1], *(replace(one, compared={}) for one in shown[last + 1 :])],
+        )[0].call
+        for last in range(len(shown))
+    ]
+
+
+def test_no_difference_may_become_better_or_worse_and_never_the_reverse(simulation: Any) -> None:
+    """A difference that is smaller than the margin and not zero: both words are true, and the sharper one is shown."""
+    assert words_after(simulation, [0.0, -0.08], [2000, 2000]) == ["no difference", "worse"]
+    assert words_after(simulation, [-0.3, 0.0], [2000, 2000]) == ["worse", "worse"]
+
+
+def test_a_word_is_reversed_only_by_a_look_that_contradicts_it_more_strongly(simulation: Any) -> None:
+    assert words_after(simulation, [-0.3, 0.1], [2000, 300]) == ["worse", "worse"]
+    assert words_after(simulation, [-0.3, 0.6], [300, 2000]) == ["worse", "better"]
 
 
 def test_the_order_of_rows_changes_no_word(simulation: Any) -> None:

@@ -2,16 +2,16 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
-from bench.evidence.scheme import with_looks
+from bench.evidence.scheme import MOST_SEEDS, with_looks
 from bench.records.record import Record
 from bench.records.store import save_study
 from bench.records.study import PlannedLook, Study
 from bench.run.looks import asked_looks, check_looks, parse_budget, scheme_of
-from bench.run.options import LookOptions
+from bench.run.options import LookOptions, RunOptions
 from bench.run.same_study import reported_study
 from bench.run.seeds import TOGETHER, make_seeds
 from gptcore.errors import UserError
@@ -117,3 +117,8 @@ def test_a_scheme_that_spends_too_much_is_not_read(toy_study: MakeStudy) -> None
     for looks in ([(5, 0.6), (10, 0.6)], [(10, 0.1), (5, 0.1)]):
         with pytest.raises(ValueError, match="more and more seeds"):
             toy_study(scheme=[PlannedLook(seeds=n, share=share) for n, share in looks])
+
+
+def test_looks_and_seeds_have_one_limit() -> None:
+    (option,) = get_type_hints(RunOptions, include_extras=True)["seeds"].__metadata__
+    assert option.max == MOST_SEEDS
