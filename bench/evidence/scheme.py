@@ -45,7 +45,7 @@ def next_share(scheme: Sequence[PlannedLook]) -> float:
 
 
 def parse_looks(text: str) -> tuple[int, ...]:
-    """From "5,10,20" to (5, 10, 20). Raises UserError unless they are increasing numbers of seeds that a row can have."""
+    """From "5,10,20" to (5, 10, 20). Raises UserError unless they are increasing numbers that a row can have."""
     if (n := text.count(",") + 1) > MOST_LOOKS:
         raise UserError(
             f"--looks: {n:,} looks: each has its share of the error level: plan {MOST_LOOKS} or fewer"
