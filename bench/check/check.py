@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from bench.check.classes import check_classes
@@ -32,8 +32,16 @@ class Checked:
     design: Design | None
 
 
-def check(source: str, options: ReadOptions, progress: Callable[[str], None] | None = None) -> Checked:
-    """Check a file, or a data set by name. progress: called with what is done next. Raises UserError."""
+def check(
+    source: str,
+    options: ReadOptions,
+    progress: Callable[[str], None] | None = None,
+    models: Sequence[str] = (),
+) -> Checked:
+    """Check what `--data` takes: a file, a data set by name, or hub:NAME. Raises UserError.
+
+    progress: called with what is done next; models: folders or hub ids, see `check_texts`.
+    """
     tell = progress or (lambda _: None)
     tell("reading")
     sample, findings = read_leniently(source, options)
@@ -41,7 +49,7 @@ def check(source: str, options: ReadOptions, progress: Callable[[str], None] | N
     findings += check_groups(sample, firsts, options.group_column)
     findings += check_classes(sample)
     tell("measuring texts")
-    findings += check_texts(sample)
+    findings += check_texts(sample, models)
     tell("comparing texts")
     findings += check_duplicates(sample, firsts)
     tell("looking for wrong labels")

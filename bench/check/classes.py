@@ -24,13 +24,19 @@ def check_classes(sample: Sample) -> list[Finding]:
         f"{name!r} {n:,} ({100 * n / len(sample):.1f}%)" for name, n in counts.most_common(MANY_SHOWN)
     )
     more = f" and {len(counts) - MANY_SHOWN:,} more" if len(counts) > MANY_SHOWN else ""
-    findings = [Finding("note", f"{len(counts):,} classes: {shown}{more}")]
+    shown_rows = tuple(sample.show(first[name]) for name, _ in counts.most_common(N_SHOWN))
+    findings = [Finding("note", f"{len(counts):,} classes: {shown}{more}", shown_rows)]
     if len(counts) == 1:
         remedy = "add rows with another label, or name another label column with --label-column"
         return [Finding("problem", f"every row has the label {largest!r}", (sample.show(0),), remedy)]
     findings += _alike(sample, counts, first)
     findings += [
-        Finding("warning", line, (), "name the column of the class with --label-column, or group the values")
+        Finding(
+            "warning",
+            line,
+            shown_rows,
+            "name the column of the class with --label-column, or group the values",
+        )
         for line in score_warnings(counts)
     ]
     mean = len(sample) / len(counts)

@@ -74,7 +74,14 @@ def _joined(sample: Sample, firsts: Sequence[int], groups: Sequence[str]) -> lis
     title = (
         f"{joined}: copies stay together, and the largest set of joined groups has {largest:.0%} of the rows"
     )
-    return [Finding("warning" if largest > TEST_FRACTION else "note", title, (), PART_THEM)]
+    having: dict[
+        int, dict[str, int]
+    ] = {}  # first row of a text -> its groups, each with its first row of the text
+    for at, (first, group) in enumerate(zip(firsts, groups, strict=True)):
+        having.setdefault(first, {}).setdefault(group, at)
+    rows = list(max(having.values(), key=len).values())
+    examples = tuple(f"{sample.show(at)} of {groups[at][:60]!r}" for at in rows[:N_SHOWN])
+    return [Finding("warning" if largest > TEST_FRACTION else "note", title, examples, PART_THEM)]
 
 
 def _largest(sample: Sample, groups: Sequence[str], counts: Counter[str]) -> tuple[str, ...]:

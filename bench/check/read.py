@@ -8,7 +8,8 @@ from pathlib import Path
 from bench.check.finding import N_SHOWN, Finding, Sample
 from gptcore.data.checks import blank_before_quote, label_problem, line_breaks, text_problem
 from gptcore.data.columns import Choice, RawTable, choose_columns, is_nameless
-from gptcore.data.datasets import DATASETS, load_dataset
+from gptcore.data.datasets import DATASETS, load_source
+from gptcore.data.hub import PREFIX, hub_files, parse_hub_name
 from gptcore.data.labels import label_name, mixed_types_warning, parse_label_names, unnamed_label
 from gptcore.data.options import ReadOptions
 from gptcore.data.tables import parts_of, read_raw, texts_of
@@ -34,32 +35,41 @@ def read_leniently(source: str, options: ReadOptions) -> tuple[Sample, list[Find
     Raises UserError where the file itself or its columns cannot be read, and where no row is usable.
     """
     if source in DATASETS:
-        data = load_dataset(source, options).source
-        assert data is not None
+        data = load_source(source, options)
         places = [f"row {number}" for number in range(1, len(data.texts) + 1)]
         return Sample(data.texts, data.labels, places, data.parts), [
             Finding("note", note) for note in data.notes
         ]
-    files = [(Path(source), None), (options.validation, "validation"), (options.test, "test")]
-    samples, findings = [], []
-    for path, part in files:
-        if path is not None:
-            sample, found = _read(path, options if part is None else options.of_one_file(), part)
-            samples.append(sample)
-            findings += found
+    files, notes = _files(source, options)
+    samples, findings = [], [Finding("note", note) for note in notes]
+    for path, part, where in files:
+        sample, found = _read(path, options if part is None else options.of_one_file(), part, where)
+        samples.append(sample)
+        findings += found
     whole = samples[0] if len(samples) == 1 else _joined(samples)
     if not len(whole):
         raise UserError(f"{source}: no row has a text and a label")
     return whole, findings
 
 
-def _read(path: Path, options: ReadOptions, part: str | None) -> tuple[Sample, list[Finding]]:
+def _files(source: str, options: ReadOptions) -> tuple[list[tuple[Path, str | None, str]], list[str]]:
+    """Each file, its part where that is given, and what places in it begin with; and remarks."""
+    if not source.startswith(PREFIX):
+        given = [("validation", options.validation), ("test", options.test)]
+        others = [(path, part, f"{path.name}, ") for part, path in given if path is not None]
+        return [(Path(source), None, ""), *others], []
+    found, notes = hub_files(parse_hub_name(source), options)
+    has_test = any(part == "test" for part, _ in found)
+    return [(path, part if has_test else None, f"{part}, {path.name}, ") for part, path in found], notes
+
+
+def _read(path: Path, options: ReadOptions, part: str | None, where: str) -> tuple[Sample, list[Finding]]:
+    """The usable rows of one file. where: what its places begin with."""
     raw, notes = read_raw(path, options)
     choice = choose_columns(path, raw, options)
     texts, joined = texts_of(raw, choice)
     cells = raw.cells(choice.label)
     parts = parts_of(path, raw, choice)
-    where = "" if part is None else f"{path.name}, "
     labels: list[str] = []
     usable: list[int] = []
     problems: dict[str, list[int]] = {}
@@ -91,13 +101,25 @@ def _read(path: Path, options: ReadOptions, part: str | None) -> tuple[Sample, l
     quoted = blank_before_quote(raw, [cells, *(raw.cells(at) for at in choice.texts)])
     findings += [Finding("note", note) for note in (*notes, *raw.notes, *joined, *broken)]
     findings += [
-        Finding("warning", line, (), "look at that line in an editor and correct its quotes")
+        Finding("warning", where + line, (), "look at that line in an editor and correct its quotes")
         for line in (*too_long, *quoted)
     ]
     findings += [
-        Finding("warning", line, (), "write this label in one way") for line in mixed_types_warning(cells)
+        Finding("warning", line, _kinds(sample, [cells[at] for at in usable]), "write this label in one way")
+        for line in mixed_types_warning(cells)
     ]
     return sample, findings
+
+
+def _kinds(sample: Sample, cells: Sequence[object]) -> tuple[str, ...]:
+    """A row of each way in which a label is written, of the first label that is written in two."""
+    first: dict[str, dict[bool, int]] = {}
+    for at, cell in enumerate(cells):
+        rows = first.setdefault(str(label_name(cell)), {})
+        rows.setdefault(isinstance(cell, str), at)
+        if len(rows) == 2:
+            return tuple(f"{sample.show(row)}, written {cells[row]!r}" for row in sorted(rows.values()))
+    return ()
 
 
 def _renamed(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.check.finding import N_SHOWN, Finding, Sample
+from gptcore.wording import pluralise
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +34,13 @@ def check_suspects(sample: Sample, firsts: Sequence[int]) -> list[Finding]:
     names = sorted(name for name, n in counts.items() if n >= N_FOLDS)
     used = [at for at in different if counts[sample.labels[at]] >= N_FOLDS]
     if len(used) < FEWEST_TEXTS or len(names) < 2:
-        return [Finding("note", f"{len(used):,} different texts are too few to look for wrong labels")]
+        title = f"{len(used):,} different texts in classes of {N_FOLDS} or more are too few to look for wrong labels"
+        examples = tuple(
+            f"{name!r} has {pluralise(n, 'different text')}" for name, n in counts.most_common(N_SHOWN)
+        )
+        return [
+            Finding("note", title, examples, f"add rows: it takes {FEWEST_TEXTS}, in two classes or more")
+        ]
     labels = np.array([names.index(sample.labels[at]) for at in used])
     vectoriser = TfidfVectorizer(
         sublinear_tf=True, min_df=2, max_features=MOST_TERMS, token_pattern=r"\w+|[^\w\s]"
@@ -41,7 +48,8 @@ def check_suspects(sample: Sample, firsts: Sequence[int]) -> list[Finding]:
     try:
         terms = vectoriser.fit_transform([sample.texts[at] for at in used])
     except ValueError:  # no term stands in two texts
-        return [Finding("note", "no word stands in two texts, so wrong labels cannot be looked for")]
+        title = "no word stands in two texts, so wrong labels cannot be looked for"
+        return [Finding("note", title, (sample.show(used[0]),), "is this column the text?")]
     found = _errors(sample, used, labels, names, out_of_fold(terms, labels))
     return [*found, *_leaks(sample, used, labels, names, terms, vectoriser.vocabulary_)]
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 
 from bench.check.finding import N_SHOWN, Finding, Sample, quoted
 from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
+from gptcore.backbones.checkpoints import known_config
 from gptcore.backbones.config import REGISTRY
+from gptcore.data.tokenizer import Tokenizer
 from gptcore.errors import UserError
 from gptcore.wording import pluralise
 
@@ -20,9 +23,9 @@ CUT_MATTERS = 0.01
 _ENOUGH = re.compile(rf"(?:[\W_]*+[^\W_]){{{SHORT}}}")
 
 
-def check_texts(sample: Sample) -> list[Finding]:
-    """Short texts, lengths and scripts."""
-    return [*_short(sample), *_lengths(sample), *_scripts(sample), *_languages(sample)]
+def check_texts(sample: Sample, models: Sequence[str] = ()) -> list[Finding]:
+    """Short texts, lengths, scripts and languages. models: to measure lengths for, beside those known by name."""
+    return [*_short(sample), *_lengths(sample, models), *_scripts(sample), *_languages(sample)]
 
 
 def _short(sample: Sample) -> list[Finding]:
@@ -40,22 +43,34 @@ def _short(sample: Sample) -> list[Finding]:
     ]
 
 
-def _lengths(sample: Sample) -> list[Finding]:
-    """Tokens against the context of every known model whose vocabulary is on this machine."""
-    models: dict[tuple[str, int], list[str]] = {}
+def _lengths(sample: Sample, asked: Sequence[str]) -> list[Finding]:
+    """Tokens against the context of the models that are asked for, and of those known whose vocabulary is here.
+
+    Raises UserError for a model that is asked for and cannot be opened.
+    """
+    opened: dict[tuple[str, int], tuple[Tokenizer, list[str]]] = {}
+    findings = []
+    by_tokenizer: dict[str, list[str]] = {}
     for name, entry in REGISTRY.items():
-        models.setdefault((entry.config.tokenizer, entry.config.context), []).append(name)
-    findings, lengths = [], {}
-    for (tokenizer, context), names in models.items():
+        by_tokenizer.setdefault(entry.config.tokenizer, []).append(name)
+    for names in [*([name] for name in asked), *by_tokenizer.values()]:
+        try:
+            tokenizer = checkpoint_tokenizer(names[0])
+        except UserError as error:
+            if names[0] in asked:
+                raise
+            findings.append(Finding("note", f"lengths for {', '.join(names)} are not known here: {error}"))
+            continue
+        for name in names:
+            if (config := known_config(name)) is not None:
+                of_kind = opened.setdefault((tokenizer.fingerprint, config.context), (tokenizer, []))[1]
+                of_kind += [name] * (name not in of_kind)
+    lengths: dict[str, list[int]] = {}
+    for (vocabulary, context), (tokenizer, names) in opened.items():
         shown = ", ".join(names)
-        if tokenizer not in lengths:
-            try:
-                found = checkpoint_tokenizer(names[0]).encode_batch(list(sample.texts))
-                lengths[tokenizer] = [len(tokens) for tokens in found]
-            except UserError as error:
-                findings.append(Finding("note", f"lengths for {shown} are not known here: {error}"))
-                continue
-        counts = lengths[tokenizer]
+        if vocabulary not in lengths:
+            lengths[vocabulary] = [len(tokens) for tokens in tokenizer.encode_batch(list(sample.texts))]
+        counts = lengths[vocabulary]
         middle, longest = sorted(counts)[len(counts) // 2], max(range(len(counts)), key=counts.__getitem__)
         cut = [at for at, n in enumerate(counts) if n > context]
         facts = f"{shown}: {middle:,} tokens in the median text, {counts[longest]:,} in the longest; context {context}"
@@ -83,7 +98,10 @@ def _scripts(sample: Sample) -> list[Finding]:
     rare = {script for script, n in counts.items() if n < RARE_SCRIPT * len(sample)}
     odd = [at for at, script in enumerate(of_text) if script in rare]
     if not odd:
-        return [Finding("note", f"scripts: {shown}")]
+        examples = tuple(
+            f"{of_text[at]}, {sample.show(at)}" for at in map(of_text.index, list(counts)[:N_SHOWN])
+        )
+        return [Finding("note", f"scripts: {shown}", examples)]
     return [
         Finding(
             "warning",
@@ -112,19 +130,20 @@ def _script(character: str) -> str:
 
 
 def _languages(sample: Sample) -> list[Finding]:
-    """Languages of the first texts, where py3langid is installed."""
+    """Languages of texts from the whole file, where py3langid is installed."""
     try:
         from py3langid import classify
     except ImportError:
         return []
-    some = range(min(len(sample), N_LANGUAGE_TEXTS))
-    of_text = [str(classify(sample.texts[at])[0]) for at in some]
-    counts = Counter(of_text)
-    main = counts.most_common(1)[0][0]
+    n = min(len(sample), N_LANGUAGE_TEXTS)
+    some = [i * len(sample) // n for i in range(n)]  # files are often in the order of a label or a source
+    of_text = {at: str(classify(sample.texts[at])[0]) for at in some}
+    counts = Counter(of_text.values())
     shown = ", ".join(f"{language} {n:,}" for language, n in counts.most_common(5))
-    other = next((at for at in some if of_text[at] != main), None)
-    examples = (
-        () if other is None else (f"{of_text[other]}, {sample.places[other]}: {quoted(sample.texts[other])}",)
+    first = {language: at for at, language in reversed(of_text.items())}
+    examples = tuple(
+        f"{language}, {sample.places[first[language]]}: {quoted(sample.texts[first[language]])}"
+        for language, _ in counts.most_common(N_SHOWN)
     )
-    title = f"languages of the first {len(some):,} texts, of which short ones are guesses: {shown}"
-    return [Finding("note", title, examples)]
+    which = f"all {n:,} texts" if n == len(sample) else f"{n:,} texts, evenly from all {len(sample):,}"
+    return [Finding("note", f"languages of {which}, where short ones are guesses: {shown}", examples)]

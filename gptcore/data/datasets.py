@@ -171,7 +171,11 @@ def load_dataset(
     each class, unless parts are given. options: how to read the file; `fields` are those of ReadOptions, such as
     text_column="review". Raises UserError for an unknown name, and for a file, column or row that cannot be used.
     """
-    options = replace(options or ReadOptions(), **fields)
+    return split_source(load_source(name_or_path, replace(options or ReadOptions(), **fields)), split_seed)
+
+
+def load_source(name_or_path: str | Path, options: ReadOptions) -> Source:
+    """What `load_dataset` splits: all labelled texts. Raises UserError as it does, but for what no split can have."""
     if not isinstance(name_or_path, str | Path):
         raise UserError(
             f"load_dataset takes a name or a path, not {type(name_or_path).__name__}: "
@@ -182,7 +186,7 @@ def load_dataset(
             raise UserError(
                 f"dataset {name_or_path}: columns, splits and formats can be named for a file only"
             )
-        return split_source(replace(named_source(data, options.data_path), limit=options.limit), split_seed)
+        return replace(named_source(data, options.data_path), limit=options.limit)
     if options.data_path is not None:
         raise UserError(
             f"--data-path {options.data_path}: it is for data sets with a name, and a file is named already"
@@ -191,15 +195,13 @@ def load_dataset(
         from gptcore.data.hub import parse_hub_name, read_hub_table
 
         hub_name = parse_hub_name(name_or_path)
-        return split_source(
-            table_source(hub_name.repo, read_hub_table(hub_name, options), options.limit), split_seed
-        )
+        return table_source(hub_name.repo, read_hub_table(hub_name, options), options.limit)
     path = Path(name_or_path)
     if isinstance(name_or_path, str) and not path.suffix and len(path.parts) <= 1 and path_kind(path) is None:
         raise UserError(f"unknown dataset {name_or_path!r}, and no such file: {closest(name_or_path, NAMED)}")
     from gptcore.data.tables import read_tables
 
-    return split_source(table_source(path.name, read_tables(path, options), options.limit), split_seed)
+    return table_source(path.name, read_tables(path, options), options.limit)
 
 
 def split_source(source: Source, split_seed: int) -> Dataset:

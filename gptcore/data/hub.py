@@ -17,7 +17,7 @@ from gptcore.data.columns import choose_columns
 from gptcore.data.named.base import HubTable, Labelled
 from gptcore.data.options import ReadOptions
 from gptcore.data.structured import read_parquet
-from gptcore.data.tables import PARTS, Table, read_table
+from gptcore.data.tables import PARTS, Table, finished, read_table
 from gptcore.errors import UserError
 from gptcore.files import write_whole
 
@@ -59,10 +59,25 @@ def read_hub(source: HubTable) -> Labelled:
 
 
 def read_hub_table(name: HubName, options: ReadOptions, wanted: Mapping[str, str] | None = None) -> Table:
-    """The parts as one table, with remarks that name the commit. wanted: the hub's part -> ours; None: as called there.
+    """The parts as one table, with remarks that name the commit. wanted: see `hub_files`. Raises UserError."""
+    files, notes = hub_files(name, options, wanted)
+    return finished(_joined([(part, read_table(path, options)) for part, path in files], notes), options)
 
-    Raises UserError where the hub does not have it, or does not answer and it is not in its cache.
+
+def hub_files(
+    name: HubName, options: ReadOptions, wanted: Mapping[str, str] | None = None
+) -> tuple[list[tuple[str, Path]], list[str]]:
+    """(part, file in the hub's cache) in order, and remarks that name the commit.
+
+    wanted: the hub's part -> ours; None: as called there. Raises UserError where the hub does not have it, or does not
+    answer and it is not in its cache, and for options that name parts, which the hub does.
     """
+    for option in ("validation", "test", "split_column"):
+        if getattr(options, option) is not None:
+            raise UserError(
+                f"hub:{name.repo}: its own parts are used: leave out --{option.replace('_', '-')}, or pass its files "
+                "with --data"
+            )
     files = _list_files(name)
     names = dict(wanted) if wanted else {part: PARTS[part] for part in files.parts if part in PARTS}
     for part in names:
@@ -79,11 +94,10 @@ def read_hub_table(name: HubName, options: ReadOptions, wanted: Mapping[str, str
         names = {part: "test" if ours == "validation" else ours for part, ours in names.items()}
     if unread := sorted(set(files.parts) - set(names)):
         notes.append(f"parts that are not read: {', '.join(unread)}")
-    tables = [(ours, read_table(path, options)) for part, ours in names.items() for path in paths[part]]
-    return _joined(tables, notes)
+    return [(ours, path) for part, ours in names.items() for path in paths[part]], notes
 
 
-def _joined(tables: list[tuple[str, Table]], notes: list[str]) -> Table:
+def _joined(tables: Sequence[tuple[str, Table]], notes: Sequence[str]) -> Table:
     """Tables of parts as one; without a test part none is given."""
     given = "test" in {part for part, _ in tables}
     places = [table.place(at) for _, table in tables for at in range(len(table.texts))]

@@ -83,7 +83,11 @@ def read_tables(path: Path, options: ReadOptions) -> Table:
             table = read_table(file, options.of_one_file())
             told = (f"{part}: the {len(table.texts):,} rows of {file.name}",)
             tables.append(replace(table, parts=[part] * len(table.texts), notes=(*told, *table.notes)))
-    whole = tables[0] if len(tables) == 1 else _joined(path, tables)
+    return finished(tables[0] if len(tables) == 1 else _joined(path, tables), options)
+
+
+def finished(whole: Table, options: ReadOptions) -> Table:
+    """A table of all parts with the class names that options give, and a warning of texts with several labels."""
     if options.label_names is not None:
         whole = _renamed(whole, parse_label_names(options.label_names))
     again = contradictions(whole.texts, whole.labels, whole.place)
