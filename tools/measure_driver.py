@@ -1,6 +1,7 @@
 """What driving a study takes by itself: runs a second and memory, with an executor that has every record at once.
 
-    python -m tools.measure_driver results/embedded 1000 10000
+    python -m tools.measure_driver results/embedded 1000
+    python -m tools.measure_driver results/embedded 10000
 
 Records are those of the study in the folder, under other names: as large as real ones.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import pickle
+import resource
 import tempfile
 import time
 from collections import deque
@@ -94,6 +96,11 @@ def measure(n_runs: int, record: Record) -> tuple[float, float, float]:
     return n_runs / took, 1e3 * used / n_runs, (process.memory_info().rss - before) / 1e6
 
 
+def peak_bytes() -> int:
+    """The most that this process has had resident so far, whatever it did."""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 def main() -> None:
     """Print a line for each number of runs."""
     parser = argparse.ArgumentParser(
@@ -108,8 +115,8 @@ def main() -> None:
     for n_runs in given.runs:
         rate, used, grown = measure(n_runs, record)
         print(
-            f"{n_runs:,} runs: {rate:.0f} a second, {used:.1f} ms of the processor each; the driver grew by "
-            f"{grown:.0f} MB"
+            f"{n_runs:,} runs: {rate:.0f} records a second ({1e3 / rate:.1f} ms each, {used:.1f} ms of them of the "
+            f"processor); the driver grew by {grown:.0f} MB, to at most {peak_bytes() / 1e6:.0f} MB resident"
         )
 
 

@@ -54,8 +54,8 @@ class RayCluster:
         except (ConnectionError, ValueError, RuntimeError) as error:
             said = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise UserError(
-                f"--address {address}: no Ray cluster can be used there ({said}): start one with `ray start --head`, "
-                "and name its HOST:PORT"
+                f"--address {address}: no Ray cluster can be used there ({said}): start one with `ray start --head` "
+                "and name its HOST:PORT; if it has ~/.ray/auth_token, copy that here and set RAY_AUTH_MODE=token"
             ) from error
 
     def __enter__(self) -> Self:
