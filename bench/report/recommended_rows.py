@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from bench.evidence.results import RowResult
 from bench.recommend.answer import Answer, Choice
 from bench.report.text import MISSING, seconds
@@ -19,10 +21,19 @@ def row_headers(answer: Answer) -> tuple[str, ...]:
 
 
 def row_cells(answer: Answer) -> list[list[str]]:
-    """A line for each row that ran, the cheapest first."""
+    """A line for who does not look at the texts, then one for each row that ran, the cheapest first."""
     choice = answer.choice
     rows = sorted(answer.results.finished, key=lambda row: choice.seconds.get(row.name, 0.0))
-    return [_cells(choice, row) for row in rows]
+    return [_constant_cells(choice), *(_cells(choice, row) for row in rows)]
+
+
+def _constant_cells(choice: Choice) -> list[str]:
+    """The score of always answering the same, on the held-out texts of the chosen row's seeds."""
+    unit = unit_of(choice.metric)
+    counts = [np.array(record.dataset.test_label_counts) for record in choice.row.done]
+    score = np.mean([choice.metric.constant(of_seed[of_seed > 0] / of_seed.sum()) for of_seed in counts])
+    what_it_is = f"always answering {unit.constant}"
+    return ["constant", what_it_is, str(len(counts)), unit.bare(float(score)), MISSING, MISSING, seconds(0.0)]
 
 
 def what(recipe: Recipe) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gptcore.product.stream import Counts
 
 LINES_AT_A_TIME = 1024
+ROW_SUFFIXES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson")  # of files that are read row by row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +30,9 @@ class RowFileOptions:
     """A file whose rows are to be answered, and how to read it. Each field's annotation is its help text."""
 
     file: Annotated[
-        Path | None, Option(help="classify the rows of a CSV, TSV or JSON Lines file instead; needs --out")
+        Path | None, Option(help="a CSV, TSV or JSON Lines file of rows, whatever its suffix; needs --out")
     ] = None
-    out: Annotated[Path | None, Option(help="with --file: the same rows with label, probability and cut")] = (
+    out: Annotated[Path | None, Option(help="of a file: the same rows with label, probability and cut")] = (
         None
     )
     text_column: Annotated[
@@ -58,12 +59,16 @@ class RowFileOptions:
 
     def check(self, texts: Sequence[str]) -> None:
         """Raises UserError for options that do not belong together, also with the texts that are given."""
-        if (self.file is None) != (self.out is None):
-            raise UserError("--file and --out belong together: name the file to read and the one to write")
+        if self.out is not None and self.file is None:
+            raise UserError("--out needs a file to read: name it behind the folder, or with --file")
+        if self.file is not None and self.out is None:
+            raise UserError(f"{self.file}: name the file to write too, with --out answers{self.file.suffix}")
         if self.file is not None and texts:
-            raise UserError(f"give texts or --file {self.file}, not both")
+            raise UserError(f"give texts or a file ({self.file}), not both")
         if self.file is None and (self.reading() != ReadOptions() or self.prefix):
-            raise UserError("--text-column, --encoding, --separator, --no-header and --prefix need --file")
+            raise UserError(
+                "--text-column, --encoding, --separator, --no-header and --prefix need a file of rows"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,20 +101,19 @@ def predict(
     of_file: RowFileOptions,
     how: AnswerOptions,
     texts: Annotated[
-        list[str] | None, Argument(help="texts to classify; default: the lines of standard input")
+        list[str] | None,
+        Argument(
+            help="texts to classify, or one CSV, TSV or JSON Lines file; default: the lines of standard input"
+        ),
     ] = None,
 ) -> None:
     """Print the label of each text and its probability, or write them beside the rows of a file.
 
     A file is read row by row and keeps its other columns. If the command is interrupted, the same command resumes.
     """
-    of_file.check(texts or ())
+    texts, of_file = _texts_or_file(texts or [], of_file)
+    of_file.check(texts)
     how.check()
-    for text in texts or ():
-        if _is_file(text):
-            raise UserError(
-                f"{text} is a file: to classify its rows use --file {text} --out answers{Path(text).suffix}"
-            )
     if of_file.file is None or of_file.out is None:
         _print_answers(_opened(folder, how), texts, how)
     else:
@@ -128,6 +132,26 @@ def _opened(folder: Path, how: AnswerOptions) -> TextClassifier:
     if how.abstain:
         echo(_bought(folder, how.abstain), err=True)
     return classifier
+
+
+def _texts_or_file(texts: list[str], of_file: RowFileOptions) -> tuple[list[str], RowFileOptions]:
+    """A single text that names a file of rows becomes the file. Raises UserError for a word that may be either."""
+    for text in texts:
+        is_there, is_named = _is_file(text), _is_named_like_rows(text)
+        if is_there and is_named and len(texts) == 1 and of_file.file is None:
+            return [], replace(of_file, file=Path(text))
+        if is_there or is_named:
+            what = "is a file" if is_there else "is named like a file, and there is no such file"
+            raise UserError(
+                f"{text!r} {what}: give one .csv, .tsv, .jsonl or .ndjson file and no texts, or, if it is a text, "
+                "pipe it into standard input"
+            )
+    return texts, of_file
+
+
+def _is_named_like_rows(text: str) -> bool:
+    """Whether a text is one word that ends as files of rows do."""
+    return len(text.split()) == 1 and Path(text).suffix.lower() in ROW_SUFFIXES
 
 
 def _is_file(text: str) -> bool:

@@ -16,6 +16,7 @@ from bench.recommend.curve import Curve, Doubling, Point
 from bench.recommend.options import RecommendOptions
 from bench.report.recommended import answer_lines, answer_markdown, facts, headline
 from bench.report.recommended_page import answer_page, curve_marks
+from bench.report.recommended_rows import row_cells
 from gptcore.commands.options import FileOptions, with_options
 from gptcore.recipe import Recipe
 
@@ -108,6 +109,16 @@ def test_what_cannot_be_told_apart_is_said_so(answer) -> None:
     assert "not ruled out" in said(found)["why"] or "nothing is ruled out yet" in said(found)["why"]
     assert "what would help: more seeds (a longer --budget), more labelled texts" in said(found)["why"]
     assert said(found)["a GPT?"].startswith("cannot be said yet")
+
+
+def test_always_the_same_answer_is_a_row_above_all_others(answer) -> None:
+    found = answer(("tfidf", TFIDF, 61, 0.1), ("all-layers", ALL, 60, 50.0))
+    first, second = row_cells(found)[:2]
+    counts = found.choice.row.done[0].dataset.test_label_counts
+    assert first[:3] == ["constant", "always answering the largest class", "5"]
+    assert float(first[3]) == pytest.approx(100 * max(counts) / sum(counts), abs=0.05)
+    assert second[0] == "tfidf ←"
+    assert "always answering the largest class" in answer_markdown(found)
 
 
 def test_one_row_or_two_seeds_say_nothing_of_recipes(answer) -> None:

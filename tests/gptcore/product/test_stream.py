@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -206,10 +207,18 @@ def test_json_lines_that_are_wrong(spam_filter, tmp_path, content, message) -> N
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--file", "in.csv"], "belong together"),
+        (["--file", "in.csv"], "in.csv: name the file to write too, with --out answers.csv"),
+        (["in.csv"], "in.csv: name the file to write too, with --out answers.csv"),
+        (["win", "--out", "o.csv"], "--out needs a file to read"),
+        (["in.csv", "win"], "'in.csv' is a file: give one .csv, .tsv, .jsonl or .ndjson file and no texts"),
+        (["in.csv", "--file", "in.csv", "--out", "o.csv"], "'in.csv' is a file: give one"),
+        (["in.parquet"], "'in.parquet' is a file: give one"),
+        (
+            ["nope.csv"],
+            "'nope.csv' is named like a file, and there is no such file: .* pipe it into standard input",
+        ),
         (["win", "--file", "in.csv", "--out", "o.csv"], "not both"),
-        (["in.csv"], "is a file: to classify its rows use --file"),
-        (["win", "--prefix", "x"], "need --file"),
+        (["win", "--prefix", "x"], "need a file of rows"),
         (["win", "--abstain", "0.855"], "use hundredths"),
         (["--file", "in.csv", "--out", "o.tsv"], "answers are written as .csv"),
         (["--file", "in.csv", "--out", "in.csv"], "exists: remove it"),
@@ -223,7 +232,17 @@ def test_bad_commands_are_refused(spam_filter, tmp_path, monkeypatch, arguments,
     write_csv(tmp_path / "in.csv")
     done = run(spam_filter, *arguments)
     assert isinstance(done.exception, UserError)
-    assert message in str(done.exception)
+    assert re.search(message, str(done.exception))
+    assert "\n" not in str(done.exception)
+
+
+def test_a_file_may_stand_where_texts_do(spam_filter, tmp_path) -> None:
+    path = write_csv(tmp_path / "in.csv")
+    assert run(spam_filter, path, "--out", tmp_path / "a.csv").exit_code == 0
+    assert run(spam_filter, "--file", path, "--out", tmp_path / "b.csv").exit_code == 0
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+    text = run(spam_filter, "see in.csv")
+    assert (text.exit_code, len(text.stdout.splitlines())) == (0, 1)
 
 
 def test_abstaining_says_what_it_buys(spam_filter, tmp_path) -> None:
