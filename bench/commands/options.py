@@ -20,6 +20,7 @@ Margin = Annotated[
         min=0.001,
         max=50,
         help="margin in points (log-loss: nats): a difference shown to be smaller counts as no difference. Default: "
-        "the smallest of 1, 2 and 5 points that this design can resolve with ten seeds; log-loss: 0.02",
+        "the smallest of 1, 2 and 5 points that this design can resolve with ten seeds; log-loss: 0.02. `run` fixes it "
+        "before the first run",
     ),
 ]

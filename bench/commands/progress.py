@@ -15,6 +15,7 @@ from rich.table import Table
 from bench.evidence.cut import cut_of
 from bench.evidence.design import design_of
 from bench.evidence.metric import METRICS
+from bench.evidence.results import planned_margin
 from bench.records.facts import dataset_facts
 from bench.records.study import Study
 from bench.report.outlook import design_note
@@ -88,7 +89,7 @@ def show_design(study: Study) -> None:
     if design.n_comparisons:
         if note := design_note(design, len(study.seeds)):
             console.print(safe(note))
-        margin = unit_of(design.metric).margin(design.margin)
+        margin = unit_of(design.metric).margin(planned_margin(study, design.metric))
         console.print(f"no difference{unit_of(design.metric).by}: less than {margin} (--margin changes it)")
 
 

@@ -68,17 +68,19 @@ def run(
     trackers = check_trackers(split_names(track or []))
     of_each, whole = each_data(options, looks)
     with site_of(where, looks) as site:
-        study_runs = [open_study(one, looks, site) for one in of_each]  # what is wrong with any is said first
+        study_runs = [
+            open_study(one, looks, site, margin=margin) for one in of_each
+        ]  # what is wrong with any is said first
         for study_run in study_runs:
             check_nproc(where.nproc, study_run, options, verify)
         kept = split_names(keep or [])
         check_names(kept, [row.name for row in study_runs[0].study.rows])
-        codes = [_run_one(study_run, verify, timeout, kept, trackers, margin) for study_run in study_runs]
+        codes = [_run_one(study_run, verify, timeout, kept, trackers) for study_run in study_runs]
     if whole is not None:
         from bench.report.overall import write_overall
 
         folders = [study_run.folder for study_run in study_runs]
-        echo(f"report: {write_overall(whole, folders, margin)}")
+        echo(f"report: {write_overall(whole, folders)}")
     if any(codes):
         raise Exit(1)
 
@@ -89,13 +91,11 @@ def _run_one(
     timeout: float | None,
     kept: list[str],
     trackers: list[str],
-    margin: float | None,
 ) -> int:
     """Run one study and write its report; returns the exit code. Raises Exit where it was interrupted."""
     from bench.commands.live import show_progress
     from bench.commands.progress import forecast, show_messages, show_result, show_warnings, warn_of_mixture
     from bench.commands.tuning import tune
-    from bench.evidence.metric import METRICS
     from bench.records.store import load_records, save_study
     from bench.run.execute import execute
     from bench.run.follow import follow, manifest_so_far, results_so_far, schedule_of
@@ -105,14 +105,13 @@ def _run_one(
     if study_run.trials:
         show_messages(study_run)
         study_run = tune(study_run, timeout)
-    share = METRICS[study_run.study.metric].margin(margin)
     show_messages(study_run)
     save_study(study_run.folder, manifest_so_far(study_run, study_run.records.values()))
     interrupted, failed = False, any(planned.state == "failed" for planned in study_run.plan)
     with study_run.site.open(study_run.session_spec(verify), study_run.folder, timeout) as executor:
         warn_of_mixture(study_run, executor)
         planned_runs, predictions = forecast(study_run, executor)
-        write_report = partial(write_report_of, study_run.folder, margin)
+        write_report = partial(write_report_of, study_run.folder, None)
         tracking = Tracking(trackers, study_run.study.name, lambda line: show_warnings([line]))
 
         def do_all(runs: Sequence[PlannedRun], seen: Mapping[str, Record]) -> dict[str, Status]:
@@ -122,20 +121,20 @@ def _run_one(
 
         schedule = schedule_of(study_run, planned_runs, predictions)
         try:
-            ended = follow(schedule, study_run, share, do_all, write_report)
+            ended = follow(schedule, study_run, do_all, write_report)
             failed |= "failed" in ended.values()
-            results = results_so_far(study_run, load_records(study_run.folder), share)
+            results = results_so_far(study_run, load_records(study_run.folder))
             show_result(schedule.ended(results))
         except KeyboardInterrupt:
             interrupted = True
-    report([study_run.folder], margin)
+    report([study_run.folder])
     if interrupted:
         echo("interrupted: finished runs are kept; the same command resumes")
         raise Exit(130)
     manifest = manifest_so_far(study_run, load_records(study_run.folder).values())
     save_study(study_run.folder, manifest.with_look())
     for name in kept:
-        echo(_keep(name, study_run, margin))
+        echo(_keep(name, study_run))
     if reasons := blocking(planned_runs):
         others = f" (and {len(reasons) - 1} more reasons)" if len(reasons) > 1 else ""
         echo(f"no run of this study can be done here: {sanitize(reasons[0])}{others}", err=True)
@@ -143,15 +142,14 @@ def _run_one(
     return int(failed)
 
 
-def _keep(name: str, study_run: StudyRun, margin: float | None) -> str:
+def _keep(name: str, study_run: StudyRun) -> str:
     """Save the classifier of a row; returns one line that says where it is."""
-    from bench.evidence.metric import METRICS
     from bench.evidence.results import collect
     from bench.records.store import load_records
     from bench.run.keep import device_here, keep
 
     records = list(load_records(study_run.folder).values())
-    results = collect(study_run.study, records, METRICS[study_run.study.metric].margin(margin))
+    results = collect(study_run.study, records)
     device = device_here(study_run.device)
     kept = keep(name, results, study_run.data, study_run.folder, device)
     where = "" if device == study_run.device else " (fitted on the CPU, as this machine has no GPU)"

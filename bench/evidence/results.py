@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import isclose
 from statistics import fmean
 
 import numpy as np
@@ -139,7 +140,6 @@ class Results:
     rows: tuple[RowResult, ...]
     n_unused: int  # records of the same recipes that saw other rows or other seeds, and are not shown
     margin: float  # of scores; a difference shown to be smaller is called none
-    margin_is_given: bool = False  # else it is the one that the design can show
     table: PublishedTable | None = None  # the published table whose figures its rows have
     metric: Metric = ACCURACY  # by which rows are judged
 
@@ -148,8 +148,12 @@ class Results:
         """The same judged by accuracy, as published claims are, whatever its own metric."""
         if self.metric is ACCURACY:
             return self
-        margin = design_of(self.study).margin
-        return replace(self, metric=ACCURACY, margin=margin, margin_is_given=False)
+        return replace(self, metric=ACCURACY, margin=planned_margin(self.study, ACCURACY))
+
+    @property
+    def margin_is_planned(self) -> bool:
+        """Whether the margin was fixed before the first run, by an option or by the design."""
+        return isclose(self.margin, planned_margin(self.study, self.metric))
 
     @property
     def without_score(self) -> list[RowResult]:
@@ -230,8 +234,8 @@ def collect(
 ) -> Results:
     """Each row of the study with the records of its recipe, on this study's rows and seeds.
 
-    margin: of scores, a share or nats; None: the smallest usual one that the study's design can show; metric: by
-    which rows are judged, None: the study's own.
+    margin: of scores, a share or nats; None: the one that was planned; metric: by which rows are judged, None: the
+    study's own.
     """
     judged_by = METRICS[metric or study.metric]
     found: dict[tuple[str, int], Record] = {}
@@ -254,8 +258,15 @@ def collect(
         claimed = row.published if table and study.dataset.name == table.dataset else None
         published = claimed if table and table.has_model(row.recipe.model) and not row.excluded else None
         rows.append(RowResult(row, recipe_id, tuple(found.get(key) for key in keys), claimed, published))
-    shown = design_of(study, judged_by).margin if margin is None else margin
-    return Results(study, tuple(rows), n_unused, shown, margin is not None, table, judged_by)
+    shown = planned_margin(study, judged_by) if margin is None else margin
+    return Results(study, tuple(rows), n_unused, shown, table, judged_by)
+
+
+def planned_margin(study: Study, metric: Metric) -> float:
+    """What was asked for before the first run; else, and by another metric, the smallest that the design can show."""
+    if study.margin is not None and metric.name == study.metric:
+        return study.margin
+    return design_of(study, metric).margin
 
 
 def _slots(study: Study, done: list[int]) -> int:

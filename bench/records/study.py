@@ -114,6 +114,12 @@ class Study(Part):
     metric: MetricName = Field(
         default="accuracy", description="by which rows are judged, fixed before the first run"
     )
+    margin: float | None = Field(
+        default=None,
+        gt=0,
+        description="a smaller difference of scores (share; log-loss: nats) counts as none, asked for before the first "
+        "run; null: the one that follows from the design",
+    )
     scheme: list[PlannedLook] | None = Field(
         default=None,
         description="when rows are judged, fixed before the first run; null: from before this existed, or never",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from math import isclose
 from pathlib import Path
 
 from bench.evidence.between import RowBetween, compare_studies, margin_between
@@ -166,10 +167,16 @@ def _against(first: str, reference: Results, label: str, results: Results) -> li
     margin = unit.margin(margin_between(results, reference))
     rows = [[*_line(one, margin, unit), *([_time(one)] if timed else [])] for one in compared]
     table = markdown_table([*headers, *(["Time, ratio"] if timed else [])], rows, "lrlrr"[: len(rows[0])])
+    judged = (
+        f"The margin is {margin}{', the wider of the two' if not isclose(reference.margin, results.margin) else ''}. "
+        "All seeds are judged at once with the whole level, whatever looks the studies have spent on their own "
+        "verdicts: the error rate holds for one comparison of two finished studies, not for the first of several as "
+        "they grow."
+    )
     note = (
         "" if timed else "Time ratios are omitted: the two studies were not run on the same kind of machine."
     )
-    return [f"## {escape(label)} against {escape(first)}", table, note]
+    return [f"## {escape(label)} against {escape(first)}", table, judged, note]
 
 
 def _line(one: RowBetween, margin: str, unit: Unit) -> list[str]:

@@ -7,7 +7,7 @@ from math import exp
 from bench.evidence.design import FORECAST_SEEDS, MARGIN_SEEDS, POWER, Design, design_of
 from bench.evidence.metric import ACCURACY
 from bench.evidence.outlook import Needs, Outlook
-from bench.evidence.results import Results
+from bench.evidence.results import Results, planned_margin
 from bench.evidence.verdicts import Verdict
 from bench.records.groups import MIN_GROUPS
 from bench.report.tables import section
@@ -85,8 +85,14 @@ def not_ruled_out(found: Outlook, unit: Unit) -> str:
 def margin_note(results: Results) -> str:
     """The margin and how it was chosen."""
     margin = unit_of(results.metric).margin(results.margin)
-    if results.margin_is_given:
-        return f"The margin is {margin}, as requested."
+    if not results.margin_is_planned:
+        planned = unit_of(results.metric).margin(planned_margin(results.study, results.metric))
+        return (
+            f"**The margin is {margin}, not the margin that was planned ({planned}).** A margin that is chosen once "
+            "results are known is another chance to err: the error rates hold for the planned one."
+        )
+    if results.study.margin is not None and results.metric.name == results.study.metric:
+        return f"The margin is {margin}, as requested before the first run."
     if results.metric.unit == "nats":
         return (
             f"The margin is {margin}: the probability of the right class, as a geometric mean, changes by "

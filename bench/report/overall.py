@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.evidence.holm import ALPHA
-from bench.evidence.metric import METRICS
 from bench.evidence.overall import Overall, judge_overall
 from bench.evidence.ranks import MIN_DATASETS
 from bench.evidence.results import Results, collect
@@ -29,22 +28,21 @@ Q): if a row's difference varies between data sets, look at each. The verdict of
 report, corrected within that data set. Methods and simulated error rates: docs/evidence.md."""
 
 
-def write_overall(folder: Path, studies: Sequence[Path], margin: float | None) -> Path:
+def write_overall(folder: Path, studies: Sequence[Path]) -> Path:
     """Write overall.md into `folder`, from the records of the studies in these folders; returns its path.
 
-    margin: in points, of log-loss in nats; None: the widest of the studies' own. Raises UserError where two are of the
-    same data or are judged by different metrics.
+    The margin is the widest that the studies have planned. Raises UserError where two are of the same data or are
+    judged by different metrics.
     """
     results: dict[str, Results] = {}
     for study in studies:
         manifest = load_study(study)
-        share = METRICS[manifest.metric].margin(margin)
         if results and manifest.metric != (first := next(iter(results.values())).metric.name):
             raise UserError(
                 f"{study} is judged by {manifest.metric} and {next(iter(results))} by {first}, as was planned: choose "
                 "another folder with --out"
             )
-        results[study.name] = collect(manifest, list(load_records(study).values()), share)
+        results[study.name] = collect(manifest, list(load_records(study).values()))
     path = folder / "overall.md"
     write_whole(path, render(results, path))
     return path

@@ -28,21 +28,21 @@ def schedule_of(
 
 
 def follow(
-    schedule: Schedule, study_run: StudyRun, margin: float | None, do: Do, on_look: Callable[[], object]
+    schedule: Schedule, study_run: StudyRun, do: Do, on_look: Callable[[], object]
 ) -> dict[str, Status]:
     """Do what the schedule asks for until it is finished; returns how these runs have ended, by run id.
 
-    margin: share; None: the design's. do: does some runs, given the records that are there; on_look: called when
+    do: does some runs, given the records that are there; on_look: called when
     rows have reached a look, and others are still to. The manifest is written before runs that it does not have.
     """
     ended: dict[str, Status] = {}
     records: Mapping[str, Record] = study_run.records
-    results = results_so_far(study_run, records, margin)
+    results = results_so_far(study_run, records)
     while runs := schedule.next(results):
         save_study(study_run.folder, manifest_so_far(study_run, records.values(), runs))
         ended |= do(runs, records)
         records = load_records(study_run.folder)
-        before, results = results, results_so_far(study_run, records, margin)
+        before, results = results, results_so_far(study_run, records)
         if study_run.until_decided and _looks(results) > _looks(before):
             on_look()
     return ended
@@ -54,10 +54,10 @@ def _looks(results: Results) -> int:
     return sum(row.has_reached(look.seeds) for row in results.rows for look in scheme)
 
 
-def results_so_far(study_run: StudyRun, records: Mapping[str, Record], margin: float | None) -> Results:
+def results_so_far(study_run: StudyRun, records: Mapping[str, Record]) -> Results:
     """What a schedule decides from: the whole study, with all seeds that its rows may get."""
     study = study_run.study.model_copy(update={"scheme": study_run.manifest.scheme})
-    return collect(study, list(records.values()), margin)
+    return collect(study, list(records.values()))
 
 
 def manifest_so_far(study_run: StudyRun, records: Iterable[Record], runs: Iterable[PlannedRun] = ()) -> Study:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from math import isclose
 from pathlib import Path
 
+from bench.evidence.metric import METRICS
+from bench.evidence.results import planned_margin
 from bench.records.record import Record
 from bench.records.store import load_records, load_study
 from bench.records.study import Row, Study
@@ -105,6 +108,31 @@ def metric_of(folder: Path, asked: MetricName | None) -> MetricName:
     return asked
 
 
+def margin_of(folder: Path, asked: float | None, metric: MetricName) -> float | None:
+    """The margin of scores that a study in `folder` has planned; None: that of its design.
+
+    asked: in points, of log-loss nats. Raises UserError where the folder has results by another one.
+    """
+    judged_by = METRICS[metric]
+    try:
+        there = load_study(folder)
+    except UserError:  # no manifest, or a damaged one
+        return judged_by.margin(asked)
+    if asked is None:
+        return there.margin
+    margin, planned = judged_by.margin(asked), planned_margin(there, judged_by)
+    assert margin is not None
+    if isclose(margin, planned):
+        return there.margin
+    if any(record.status == "done" for record in load_records(folder).values()):
+        raise UserError(
+            f"--margin {asked:g}: {folder} has results and judges with {judged_by.shown(planned):g}, which was fixed "
+            f"before the first run: leave --margin out, choose another folder with --out, or try `report --margin "
+            f"{asked:g}`"
+        )
+    return margin
+
+
 def _check_rows(folder: Path, study: Study, done: Collection[str], by_set: Collection[str]) -> None:
     """A row with results keeps its recipe, or the report would lose them without a word.
 
@@ -179,7 +207,13 @@ def reported_study(folder: Path, study: Study, records: Mapping[str, Record]) ->
         size = f"{pluralise(len(there.rows), 'row')} x {pluralise(len(seeds), 'seed')}"
         warnings = list(dict.fromkeys([*study.warnings, *there.warnings]))
         # Facts about the data are extended over time; the fingerprint decides whether the data are the same.
-        now = {"dataset": study.dataset, "notes": study.notes, "warnings": warnings, "seeds": seeds}
+        now = {
+            "dataset": study.dataset,
+            "notes": study.notes,
+            "warnings": warnings,
+            "seeds": seeds,
+            "margin": study.margin,
+        }
         whole = there.model_copy(update=planned | now)
         return whole, [f"this is part of the study in {folder}; the report still covers all of it ({size})"]
     _check_keeps_results(folder, study, there, records)

@@ -25,6 +25,7 @@ from bench.run.same_study import (
     StudyOn,
     check_same_study,
     checkpoints_of,
+    margin_of,
     metric_of,
     reported_study,
     unknown_checkpoints,
@@ -115,14 +116,19 @@ class StudyRun:
 
 
 def open_study(
-    options: RunOptions, judged: LookOptions = ONE_LOOK, site: Site = HERE, *, will_run: bool = True
+    options: RunOptions,
+    judged: LookOptions = ONE_LOOK,
+    site: Site = HERE,
+    *,
+    will_run: bool = True,
+    margin: float | None = None,
 ) -> StudyRun:
     """Resolve matrix and models, load the data, and plan the runs that a site is to do. Raises UserError.
 
-    will_run: False for a plan alone. Results in the folder that these runs may not join are then a warning instead of
-    an error, and the plan is that of an empty folder.
+    margin: in points, of log-loss nats; None: as planned. will_run: False for a plan alone. Results in the folder that
+    these runs may not join are then a warning instead of an error, and the plan is that of an empty folder.
     """
-    return _open(options, judged, site).plan(will_run=will_run)
+    return _open(options, judged, site, margin).plan(will_run=will_run)
 
 
 @dataclass(frozen=True)
@@ -141,6 +147,7 @@ class Opened:
     data: Dataset
     folder: Path
     choosing: Choosing | None
+    margin: float | None = None  # as the option has it
 
     def resolved(self, values: Mapping[str, Mapping[str, Any]]) -> Resolved:
         """The rows with values that were chosen for them, by name."""
@@ -208,7 +215,8 @@ class Opened:
             rows=list(resolved.rows),
             seeds=seeds,
             scheme=scheme_of(self.looks, seeds),
-            metric=metric_of(self.folder, self.options.metric),
+            metric=(metric := metric_of(self.folder, self.options.metric)),
+            margin=margin_of(self.folder, self.margin, metric),
             dataset=dataset_facts(self.data),
             checkpoints=checkpoints_of(resolved.rows),
             notes=list(self.data.notes),
@@ -218,7 +226,7 @@ class Opened:
         )
 
 
-def _open(options: RunOptions, judged: LookOptions, site: Site) -> Opened:
+def _open(options: RunOptions, judged: LookOptions, site: Site, margin: float | None) -> Opened:
     looks = asked_looks(judged, options.seeds)
     if options.engine == "plain" and options.precision == "bfloat16":
         raise UserError(
@@ -255,7 +263,7 @@ def _open(options: RunOptions, judged: LookOptions, site: Site) -> Opened:
     if tune is not None:
         metric = metric_of(folder, options.metric)
         choosing = Choosing(folder, resolved.rows, tune, FIRST_SEED, on, options.retry_failed, metric)
-    about_data = (resolved, data, folder, choosing)
+    about_data = (resolved, data, folder, choosing, margin)
     return Opened(options, judged, site, (*accepted, why), matrix, models, vary, looks, *about_data)
 
 

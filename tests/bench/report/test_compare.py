@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -53,6 +54,7 @@ def test_two_commits_on_one_machine(study: Study, studies: ModuleType, one: Resu
     assert "−20." in line
     assert "worse (p 0.0" in line
     assert "of 900" in line
+    assert re.search(r"The margin is \d points?\. All seeds are judged at once with the whole level", rows)
     assert "Time, ratio" in rows
     assert "1 dataset" in section(text, "Ranks over datasets") or "have 1." in section(
         text, "Ranks over datasets"

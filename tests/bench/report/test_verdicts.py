@@ -6,11 +6,14 @@ from types import ModuleType
 
 import pytest
 
+from bench.evidence.design import design_of
+from bench.evidence.metric import ACCURACY
 from bench.evidence.results import Results, collect
 from bench.evidence.verdicts import judge
 from bench.records.record import Record
 from bench.records.study import Study
 from bench.report.outlook import margin_note
+from bench.report.units import unit_of
 from bench.report.verdicts import scatter_section, verdicts_section, warnings_section
 from gptcore.recipe import Seeds
 from tests.bench.toys import make_split
@@ -42,9 +45,15 @@ def test_every_verdict_has_its_line(results: Results) -> None:
 
 
 def test_the_margin_is_named(study: Study, records: list[Record]) -> None:
-    section = verdicts_section(collect(study, records, margin=0.02))
+    section = verdicts_section(collect(study, records, margin=0.03))
+    assert lines_of(section)["ignore-index"][1] == "no difference > 3 points"
+    planned = unit_of(ACCURACY).margin(design_of(study).margin)
+    assert f"**The margin is 3 points, not the margin that was planned ({planned}).**" in section
+    planned = study.model_copy(update={"margin": 0.02})
+    section = verdicts_section(collect(planned, records))
     assert lines_of(section)["ignore-index"][1] == "no difference > 2 points"
-    assert "The margin is 2 points, as requested." in section
+    assert "The margin is 2 points, as requested before the first run." in section
+    assert "as requested" not in verdicts_section(collect(planned, records, metric="macro-f1"))
     assert "> 1 point" not in section
 
 

@@ -12,6 +12,7 @@ from bench.records.study import Row, Study
 from bench.run.same_study import (
     check_same_study,
     checkpoints_of,
+    margin_of,
     metric_of,
     reported_study,
     unknown_checkpoints,
@@ -205,3 +206,38 @@ def test_the_metric_is_fixed_before_the_first_run(
     assert metric_of(tmp_path, "macro-f1") == "macro-f1"
     with pytest.raises(UserError, match=r"--metric log-loss: .* has results and judges by macro-f1.*--out"):
         metric_of(tmp_path, "log-loss")
+
+
+def test_the_margin_is_fixed_once_something_has_run(
+    tmp_path: Path, toy_study: Callable[..., Study], toy_record: MakeRecord
+) -> None:
+    assert margin_of(tmp_path, None, "accuracy") is None
+    assert margin_of(tmp_path, 2.0, "accuracy") == 0.02
+    save_study(tmp_path, toy_study(margin=0.02))
+    assert margin_of(tmp_path, 3.0, "accuracy") == 0.03  # nothing has run yet
+    save_record(tmp_path, toy_record())
+    assert margin_of(tmp_path, None, "accuracy") == 0.02
+    assert margin_of(tmp_path, 2.0, "accuracy") == 0.02
+    with pytest.raises(
+        UserError, match=r"--margin 3: .* judges with 2, .*leave --margin out, .* `report --margin 3`"
+    ):
+        margin_of(tmp_path, 3.0, "accuracy")
+
+
+def test_a_study_without_a_margin_of_its_own_has_that_of_its_design(
+    tmp_path: Path, toy_study: Callable[..., Study], toy_record: MakeRecord
+) -> None:
+    save_study(tmp_path, toy_study())
+    save_record(tmp_path, toy_record())
+    assert margin_of(tmp_path, 5.0, "accuracy") is None  # of two test texts
+    with pytest.raises(UserError, match="judges with 5, which was fixed before the first run"):
+        margin_of(tmp_path, 2.0, "accuracy")
+
+
+def test_a_part_of_a_study_keeps_its_margin(tmp_path: Path, toy_study: Callable[..., Study]) -> None:
+    rows = [Row(name="baseline", recipe=Recipe()), Row(name="b", recipe=Recipe(lr=1e-3), against="baseline")]
+    save_study(tmp_path, toy_study(rows, margin=0.02))
+    part = toy_study(rows[:1], margin=margin_of(tmp_path, None, "accuracy"))
+    whole, notes = reported_study(tmp_path, part, {})
+    assert notes
+    assert whole.margin == 0.02
