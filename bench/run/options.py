@@ -170,7 +170,10 @@ class LookOptions:
     ] = False
     budget: Annotated[
         str | None,
-        Option(help="with --until-decided: stop after so much time of all its runs, such as 90s, 30m or 2h"),
+        Option(
+            help="with --until-decided: stop after so much recorded time of its finished runs, such as 90s, 30m or "
+            "2h; by the clock it takes longer"
+        ),
     ] = None
     looks: Annotated[
         str | None,
