@@ -121,6 +121,15 @@ def has_cuda() -> bool:
     return "GPU" in (_output(["nvidia-smi", "-L"]) or "")
 
 
+def visible_gpus() -> list[str]:
+    """The GPUs that this program may use, as CUDA_VISIBLE_DEVICES names them: numbers, or identifiers it was given."""
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given is not None:
+        return [name for part in given.split(",") if (name := part.strip()) not in ("", "-1")]
+    listed = (_output(["nvidia-smi", "-L"]) or "").splitlines()
+    return [str(i) for i in range(sum(line.startswith("GPU") for line in listed))]
+
+
 @cache  # the running code is that of the program's start
 def git_state(folder: Path) -> tuple[str | None, bool | None]:
     """Commit and whether the code differs from it; (None, None) where `folder` is not the top of a checkout.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from bench.run.environment import n_threads
+from bench.run.environment import n_threads, visible_gpus
 from gptcore.backbones.checkpoints import known_config
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
@@ -27,15 +27,21 @@ def choose_device(asked: str, has_cuda: Callable[[], bool | None]) -> str:
 
 
 def n_jobs(asked: str, recipes: Iterable[Recipe], device: str) -> int:
-    """Runs at a time, from an option that may say "auto". Raises UserError for what is not a number of 1 or more."""
+    """Runs at a time, from an option that may say "auto": on GPUs at most one each.
+
+    Raises UserError for what is not a number of 1 or more, or is too many.
+    """
+    n_gpus = 0 if device == "cpu" else max(1, len(visible_gpus()))
     if asked == "auto":
-        return n_threads() if device == "cpu" and all(map(is_small, recipes)) else 1
+        return n_gpus or (n_threads() if all(map(is_small, recipes)) else 1)
     if not asked.isdecimal() or int(asked) < 1:
         raise UserError(f"--jobs {asked!r}: use auto or a number of runs at a time, from 1")
     jobs = int(asked)
-    if device != "cpu" and jobs > 1:
-        raise UserError(f"--jobs {jobs}: one run at a time on a GPU: leave it out")
-    if jobs > n_threads():
+    if n_gpus and jobs > n_gpus:
+        raise UserError(
+            f"--jobs {jobs}: one run at a time on a GPU, of which there are {n_gpus}: use that or auto"
+        )
+    if not n_gpus and jobs > n_threads():
         raise UserError(
             f"--jobs {jobs}: this program may use {n_threads()} of the machine's cores (OMP_NUM_THREADS, or those it "
             "is allowed to run on): use that or less"

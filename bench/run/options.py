@@ -115,7 +115,7 @@ class RunOptions(DataOptions):
         str,
         Option(
             help="runs at a time on this machine, which share its cores: a number; auto: one per core where all models "
-            "are small, else 1"
+            "are small, else 1; on GPUs one each"
         ),
     ] = "1"
     accept_licence: Annotated[

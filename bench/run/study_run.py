@@ -87,7 +87,7 @@ class StudyRun:
     @property
     def sharing(self) -> int:
         """How many runs at a time share the free memory."""
-        return self.jobs if self.site.sharing else 1
+        return self.jobs if self.site.sharing and self.device == "cpu" else 1  # each has a GPU of its own
 
     @property
     def certain_runs(self) -> list[PlannedRun]:

@@ -34,7 +34,8 @@ class SessionSpec:
 
     jobs: workers at a time; threads: of each, None for as many as torch likes; measures_serving: whether trained
     classifiers are timed; free_bytes: a recipe that needs more by itself is not timed in a forecast, None for no limit;
-    nproc: processes that compute a run together, each with `threads`.
+    nproc: processes that compute a run together, each with `threads`; gpu: the only one that the worker sees, as
+    CUDA_VISIBLE_DEVICES names it, None for all.
     """
 
     data: Dataset
@@ -49,6 +50,7 @@ class SessionSpec:
     measures_serving: bool = True
     free_bytes: int | None = None
     nproc: int = 1
+    gpu: str | None = None
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,11 @@ def work(spec: SessionSpec, connection: Connection, output: Connection) -> None:
     asked: SimpleQueue[PlannedRun | ForecastTask] = SimpleQueue()
     Thread(target=_receive, args=(connection, asked), daemon=True).start()
 
+    # Both are read when torch is loaded.
     if spec.threads is not None:
-        os.environ["OMP_NUM_THREADS"] = str(spec.threads)  # read when torch is loaded
+        os.environ["OMP_NUM_THREADS"] = str(spec.threads)
+    if spec.gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = spec.gpu
 
     from bench.run.probing import forecast_here
     from bench.run.runner import environment_of, open_session

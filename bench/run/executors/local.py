@@ -12,7 +12,7 @@ from threading import Lock, Semaphore, Thread
 from typing import Self
 
 from bench.records.record import Environment, Record
-from bench.run.environment import free_memory_bytes, has_cuda, n_threads
+from bench.run.environment import free_memory_bytes, has_cuda, n_threads, visible_gpus
 from bench.run.executors.base import CannotWork, Event, Job, JobEnded, JobLost, OfRun, run_job
 from bench.run.executors.grouping import grouped
 from bench.run.jobs import n_jobs
@@ -80,7 +80,8 @@ class LocalExecutor:
 
     def __init__(self, spec: SessionSpec, timeout_s: float | None = None) -> None:
         self.spec = spec
-        self._supervisors = [Supervisor(spec, timeout_s) for _ in range(spec.jobs)]
+        gpus = visible_gpus() if spec.jobs > 1 and spec.device != "cpu" else [None] * spec.jobs
+        self._supervisors = [Supervisor(replace(spec, gpu=gpu), timeout_s) for gpu in gpus[: spec.jobs]]
         self._threads: list[Thread] = []
         self._asked: Queue[Job | None] = Queue()
         self._heard: Queue[tuple[int, Event]] = Queue()

@@ -23,6 +23,7 @@ SMALL, LARGE, COUNTS = Recipe(model="nano"), Recipe(model="gpt2"), Recipe(model=
 @pytest.fixture(autouse=True)
 def four_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "n_threads", lambda: 4)
+    monkeypatch.setattr(module, "visible_gpus", lambda: ["0"])
 
 
 @pytest.mark.parametrize(
@@ -44,6 +45,15 @@ def test_how_many_run_at_a_time(asked: str, recipes: list[Recipe], device: str, 
 def test_what_is_not_a_number_of_jobs_is_refused(asked: str) -> None:
     with pytest.raises(UserError, match=r"--jobs .*: use auto or a number"):
         n_jobs(asked, [SMALL], "cpu")
+
+
+def test_several_gpus_do_a_run_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "visible_gpus", lambda: [str(i) for i in range(8)])
+    assert n_jobs("auto", [LARGE], "cuda") == 8  # more than cores
+    assert n_jobs("2", [LARGE], "cuda") == 2
+    assert n_jobs("1", [LARGE], "cuda") == 1
+    with pytest.raises(UserError, match="one run at a time on a GPU, of which there are 8"):
+        n_jobs("9", [LARGE], "cuda")
 
 
 def test_more_jobs_than_cores_or_on_a_gpu_are_refused() -> None:

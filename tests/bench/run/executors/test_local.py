@@ -96,6 +96,20 @@ def test_an_error_costs_its_job_and_its_worker(executor: LocalExecutor) -> None:
     assert ends(executor, 1) == {1: JobEnded()}
 
 
+@pytest.mark.parametrize(
+    ("jobs", "device", "seen"),
+    [(2, "cuda", ["3", "GPU-1f"]), (1, "cuda", [None]), (2, "cpu", [None, None])],
+)
+def test_each_worker_sees_one_of_several_gpus(
+    monkeypatch: pytest.MonkeyPatch, jobs: int, device: str, seen: list[str | None]
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, GPU-1f,5")
+    made: list[str | None] = []
+    monkeypatch.setattr(local, "Supervisor", lambda spec, _: made.append(spec.gpu))
+    LocalExecutor(SessionSpec(DATA, "fast", "float32", device, jobs=jobs))
+    assert made == seen
+
+
 def test_where_no_process_can_start_nothing_goes_on(executor: LocalExecutor) -> None:
     Double.errors.append(CannotStartError("no worker process can start: killed"))
     executor.submit([Job(0, (RUNS[0],))], {})
