@@ -1,10 +1,18 @@
-"""Rows whose seeds are wide or skewed: their mean over few seeds says less than a t test assumes."""
+"""Rows whose seeds are wide or skewed: their mean over few seeds says less than a t test assumes.
+
+Where some rows fail and others are steady, verdicts err more often than 5% (docs/error-rates.md). Such a study is known
+by the share of its rows that are marked and scatter beyond the study's steady ones; that many rows scatter alike does
+no harm.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 from statistics import fmean, median, variance
+
+import numpy as np
 
 from bench.evidence.answers import groups
 from bench.evidence.clusters import variance_of_mean
@@ -12,7 +20,8 @@ from bench.evidence.metric import ACCURACY, Metric
 from bench.evidence.results import Results, RowResult
 
 P_LUCK = 0.001  # chance that the test texts alone make the seeds of a row look so
-MANY = 1 / 3  # of the rows: in such studies a false word is likelier than 5% (docs/error-rates.md)
+P_STEADY = 0.01  # chance that a row scatters so that scatters as the steadiest quarter of the rows do
+MANY = 0.15  # of the compared rows: from three of 18 on, simulated studies have a false word in more than 5%
 
 
 @dataclass(frozen=True)
@@ -31,42 +40,51 @@ def unsteady(result: RowResult, margin: float, metric: Metric = ACCURACY) -> Uns
     normal test with the variance of a score over texts or groups, and the same chi-squared test. None also where a
     record lacks what the metric needs.
     """
-    from scipy.stats import binom, chi2
-
     if metric is not ACCURACY or groups(result.done) is not None:
         return _by_values(result, margin, metric)
     splits = [run.metrics.test for run in result.done if run.metrics]
-    if len(splits) < 2:
-        return None
-    shares = [split.accuracy for split in splits]
-    middle, spread = median(shares), variance(shares)
-    lowest = min(splits, key=lambda split: split.accuracy)
-    p_lowest = len(splits) * float(binom.cdf(lowest.correct, lowest.n, middle))
-    is_low = middle - lowest.accuracy > margin and p_lowest < P_LUCK
-    of_texts = max(middle * (1 - middle), 1 / lowest.n) / lowest.n
-    dof = len(splits) - 1
-    is_wide = spread > margin**2 and float(chi2.sf(dof * spread / of_texts, dof)) < P_LUCK
-    return Unsteady(lowest.accuracy, middle) if is_low or is_wide else None
+    return of_counts([split.correct for split in splits], splits[0].n, margin) if len(splits) > 1 else None
+
+
+def of_counts(correct: Sequence[int], n: int, margin: float) -> Unsteady | None:
+    """The same of two seeds or more with so many right answers of n test texts each."""
+    from scipy.stats import binom
+
+    shares = [count / n for count in correct]
+    middle, lowest = median(shares), min(correct)
+    p_lowest = len(shares) * float(binom.cdf(lowest, n, middle))
+    is_low = middle - lowest / n > margin and p_lowest < P_LUCK
+    of_texts = max(middle * (1 - middle), 1 / n) / n
+    return Unsteady(lowest / n, middle) if is_low or _is_wide(shares, of_texts, margin) else None
+
+
+def _is_wide(scores: Sequence[float], of_texts: float, margin: float) -> bool:
+    from scipy.stats import chi2
+
+    spread, dof = variance(scores), len(scores) - 1
+    return spread > margin**2 and float(chi2.sf(dof * spread / of_texts, dof)) < P_LUCK
 
 
 def _by_values(result: RowResult, margin: float, metric: Metric) -> Unsteady | None:
-    from scipy.stats import chi2, norm
-
     answers = [found for run in result.done if (found := metric.answers_of(run))]
     if len(answers) < max(2, len(result.done)):
         return None
     by_group = groups(result.done) or len(answers) * [None]
     scores = [float(one.values.mean()) for one in answers]
-    middle, spread, lowest = median(scores), variance(scores), min(scores)
     size = answers[0].size
-    floor = 1 / (metric.scale.place(middle, size)[1] * size) if metric.unit == "points" else 0.0
+    floor = 1 / (metric.scale.place(median(scores), size)[1] * size) if metric.unit == "points" else 0.0
     variances = [variance_of_mean(one.values, of) for one, of in zip(answers, by_group, strict=True)]
-    of_texts = max(floor, fmean(variances))
+    return of_scores(scores, max(floor, fmean(variances)), margin)
+
+
+def of_scores(scores: Sequence[float], of_texts: float, margin: float) -> Unsteady | None:
+    """The same of two seeds or more with these scores, which test texts alone give a variance of `of_texts`."""
+    from scipy.stats import norm
+
+    middle, lowest = median(scores), min(scores)
     below = middle - lowest
     is_low = below > margin and len(scores) * float(norm.sf(below / sqrt(of_texts))) < P_LUCK
-    dof = len(scores) - 1
-    is_wide = spread > margin**2 and float(chi2.sf(dof * spread / of_texts, dof)) < P_LUCK
-    return Unsteady(lowest, middle) if is_low or is_wide else None
+    return Unsteady(lowest, middle) if is_low or _is_wide(scores, of_texts, margin) else None
 
 
 def unsteady_rows(results: Results) -> dict[str, Unsteady]:
@@ -80,5 +98,32 @@ def unsteady_rows(results: Results) -> dict[str, Unsteady]:
 
 
 def are_many(results: Results) -> bool:
-    """Whether so many rows are unsteady that false words become likelier."""
-    return bool(results.finished) and len(unsteady_rows(results)) >= MANY * len(results.finished)
+    """Whether the study looks like those in which false words are likelier than 5%.
+
+    Of its compared rows, each recipe once; a row with the recipe of its reference row is not compared.
+    """
+    marked = unsteady_rows(results)
+    compared = {
+        first.name: [score for run in first.done if (score := results.metric.score(run)) is not None]
+        for result in results.finished
+        if (other := results.against(result)) and other.recipe_id != result.recipe_id
+        for first in [results.first_with_recipe(result)]
+    }
+    of_seeds = {name: scores for name, scores in compared.items() if len(scores) > 1}
+    return is_uneven(list(of_seeds.values()), [name in marked for name in of_seeds])
+
+
+def is_uneven(scores: Sequence[Sequence[float]], is_marked: Sequence[bool]) -> bool:
+    """Whether many rows are marked as unsteady and scatter beyond the steadiest quarter of the rows.
+
+    scores: of the seeds of each row, two or more each. A variance over seeds that has as many degrees of freedom as
+    the quarter's counts as larger where chi-squared gives it a chance of `P_STEADY` or less.
+    """
+    from scipy.stats import chi2
+
+    if not any(is_marked):
+        return False
+    dof = np.array([len(row) - 1 for row in scores])
+    squares = dof * np.array([variance(row) for row in scores])
+    steady = float(np.quantile(squares / chi2.ppf(0.25, dof), 0.25))
+    return float(np.mean(is_marked & (squares > steady * chi2.isf(P_STEADY, dof)))) >= MANY

@@ -78,16 +78,19 @@ def test_figures_that_turn_contradict() -> None:
 
 
 def test_published_times_are_judged_by_rows_of_equal_work() -> None:
+    """12b claims 0.32 against 0.28 minutes; of the rows that do the same work one took 0.30."""
     judged = judge_published(TABLE)
-    assert {name: judged[name].finding for name in ("4b", "7b", "9d", "12b")} == dict.fromkeys(
-        ("4b", "7b", "9d", "12b"), "holds"
-    )
+    found = {name: judged[name].finding for name in ("4b", "7b", "9d", "12b")}
+    assert found == {"4b": "holds", "7b": "holds", "9d": "holds", "12b": "undecided"}
+    assert judged["12b"].why == "rows of equal work differ as much (up to 1.11 times)"
     assert all(judged[name].reaches(claim(name)) for name in ("4b", "7b", "9d", "12b"))
-    # Were two rows of the same work 0.28 and 0.33 minutes, 0.32 would say nothing.
-    noisy = TABLE.rows["first-token"].model_copy(update={"minutes_a100": 0.33})
-    judged = judge_published(changed(first_token=noisy))
-    assert judged["12b"].finding == "undecided"
-    assert judged["4b"].finding == "holds"
+    # Had all of them taken 0.28 minutes, 0.32 would be further apart than they are.
+    base = TABLE.rows["baseline"]
+    even = {
+        name: TABLE.rows[name.replace("_", "-")].model_copy(update={"minutes_a100": base.minutes_a100})
+        for name in ("last_real_token", "no_causal_mask")
+    }
+    assert judge_published(changed(**even))["12b"].finding == "holds"
 
 
 # --- a study's runs ------------------------------------------------------------------------------------

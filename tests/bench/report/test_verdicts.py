@@ -87,9 +87,13 @@ def test_open_rows_have_their_chances_and_what_would_decide(results: Results) ->
 
 
 def test_many_unsteady_rows_are_warned_of(study: Study, records: list[Record]) -> None:
+    fails = {study.row(name).recipe.id for name in ("mean-pooling", "lora", "first-token", "all-layers")}
+
     def failing(record: Record) -> Record:
-        if record.seed_index or record.test is None or record.metrics is None or record.status != "done":
+        if record.recipe_id not in fails or record.seed_index:
             return record
+        assert record.test is not None
+        assert record.metrics is not None
         test = make_split(300, 141)
         return record.model_copy(
             update={
@@ -100,8 +104,8 @@ def test_many_unsteady_rows_are_warned_of(study: Study, records: list[Record]) -
 
     broken = collect(study, [failing(record) for record in records])
     section = verdicts_section(broken)
-    assert "Rows with widely spread or skewed seeds: baseline (lowest 47.00%" in section
-    assert "more than 5% of studies had a false" in section
+    assert "Rows with widely spread or skewed seeds: first-token (lowest 47.00%" in section
+    assert "of simulated studies like that, more than 5% had a false verdict" in section
     assert "(lowest seed 47.00%)" in lines_of(section)["mean-pooling"][1]
     assert "spread or skewed" not in verdicts_section(collect(study, records))
 
