@@ -25,8 +25,8 @@ from bench.report.units import unit_of
 _MEANINGS = """\
 *Better* and *worse*: the recipe {is_better}, over other seeds and test texts than these; the chance that \
 any such word in this report is wrong is about {alpha}. *No difference > {margin}*: a difference of {margin} or more, \
-in either direction, is ruled out, with a chance of about {alpha} of its own that any such word is wrong. *Undecided*: neither \
-can be concluded yet."""
+in either direction, is ruled out, with a chance of about {alpha} of its own that any such word is wrong. \
+*Undecided*: neither can be concluded yet."""
 _OF_MODELS = """\
 *Model better* and *model worse* are about the models that were trained here, on texts like these; a recipe gives \
 another model with every seed, and with fewer than three seeds nothing can be said about recipes."""
