@@ -98,7 +98,7 @@ def _run_one(
     from bench.commands.tuning import tune
     from bench.records.store import load_records, save_study
     from bench.run.execute import execute
-    from bench.run.follow import follow, manifest_so_far, results_so_far, schedule_of
+    from bench.run.follow import follow, manifest_at_end, manifest_so_far, results_so_far, schedule_of
     from bench.study.plan import blocking
     from bench.track.track import Tracked, Tracking
 
@@ -123,15 +123,17 @@ def _run_one(
         try:
             ended = follow(schedule, study_run, do_all, write_report)
             failed |= "failed" in ended.values()
-            results = results_so_far(study_run, load_records(study_run.folder))
-            show_result(schedule.ended(results))
+            records = load_records(study_run.folder)
+            why = schedule.ended(results_so_far(study_run, records))
+            manifest = manifest_at_end(study_run, records, why)
+            save_study(study_run.folder, manifest)
+            show_result(why)
         except KeyboardInterrupt:
             interrupted = True
     report([study_run.folder])
     if interrupted:
         echo("interrupted: finished runs are kept; the same command resumes")
         raise Exit(130)
-    manifest = manifest_so_far(study_run, load_records(study_run.folder).values())
     save_study(study_run.folder, manifest.with_look())
     for name in kept:
         echo(_keep(name, study_run))

@@ -240,6 +240,10 @@ class Record(Part):
     verified: Agreement | None = None
     notes: list[str] = Field(default=[], description="deviations of the engine from the request")
     output_tail: list[str] | None = Field(default=None, description="last lines of a failed run's output")
+    failed_s: Seconds | None = Field(
+        default=None,
+        description="seconds of its failed tries, which `cost` leaves out; null: none failed, or an older record",
+    )
     environment: Environment
     created_at: str = Field(description="UTC, ISO 8601")
 

@@ -125,6 +125,15 @@ class Study(Part):
         description="when rows are judged, fixed before the first run; null: from before this existed, or never",
     )
 
+    budget: str | None = Field(
+        default=None,
+        description="--budget of the last `run --until-decided`, as given; null: no limit, or another kind of run",
+    )
+    ended: str | None = Field(
+        default=None,
+        description="why that run ended, in a line; null: it has not ended, or is another kind of run",
+    )
+
     @model_validator(mode="after")
     def _rows_are_there(self) -> Self:
         names = [row.name for row in self.rows]

@@ -30,7 +30,7 @@ from bench.report import across, describe, series, text
 from bench.report.claims import errata
 from bench.report.cut import MARK, cut_sentences
 from bench.report.groups import groups_note
-from bench.report.looks import looks_cells, looks_note
+from bench.report.looks import ending_note, looks_cells, looks_note
 from bench.report.metric import metric_notes
 from bench.report.outlook import (
     chance,
@@ -109,6 +109,7 @@ def render(results: Results, is_packed: bool = False) -> str:
         forest=forest,
         again=repeated_looks(results.study),
         looks=looks_note(results),
+        ending=ending_note(results),
         looks_by_row={name: cells for name, one in verdicts.items() if (cells := looks_cells(results, one))},
         cut=" ".join(cut_sentences(results)),
         cut_rows=cut_rows(results),

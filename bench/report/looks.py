@@ -28,18 +28,27 @@ def looks_note(results: Results) -> str:
     )
 
 
+def ending_note(results: Results) -> str:
+    """The budget of a study that goes on until it is decided, and why it ended; empty for others. Plain text."""
+    budget, ended = results.study.budget, results.study.ended
+    if budget is None and ended is None:
+        return ""
+    limit = "No budget" if budget is None else f"Budget: {budget} of recorded run time"
+    return f"{limit}; {f'ended: {ended}' if ended else 'not ended: the same command goes on'}."
+
+
 def looks_section(results: Results, verdicts: dict[str, Verdict]) -> list[str]:
-    """The note, and with several looks a table of them; nothing where none are planned."""
-    note = looks_note(results)
-    if not note or len(results.study.scheme or []) == 1:
-        return [note] if note else []
+    """The notes, and with several looks a table of them; nothing where none are planned."""
+    notes = [note for note in (looks_note(results), escape(ending_note(results))) if note]
+    if len(results.study.scheme or []) <= 1:
+        return notes
     rows = [
         [escape(row.row), *cells]
         for row in verdicts.values()
         if (cells := looks_cells(results, row)) is not None
     ]
     headers = ["Row", "Looks at", "Decided", "Spent, %", "Left, %"]
-    return [section(results, "Looks", headers, rows, "lrlrr"), note, _HOW_TO_READ] if rows else [note]
+    return [section(results, "Looks", headers, rows, "lrlrr"), *notes, _HOW_TO_READ] if rows else notes
 
 
 def looks_cells(results: Results, verdict: Verdict) -> list[str] | None:

@@ -173,6 +173,8 @@ def _merged(studies: dict[Path, Study]) -> Study:
                 "notes": _each_once(merged.notes, study.notes),
                 "warnings": _each_once(merged.warnings, study.warnings),
                 "tuned": merged.tuned + [one for one in study.tuned if one not in merged.tuned],
+                "budget": None,  # of a call for one of the parts
+                "ended": None,
                 "looks": sorted({*(merged.looks or []), *(study.looks or [])}) or merged.looks,
             }
         )

@@ -12,6 +12,15 @@ from bench.study.plan import PlannedRun
 from gptcore.recipe import Recipe
 
 
+def spent_s(records: Iterable[Record]) -> float:
+    """Seconds of a budget that runs have used: their own and those of failed tries, shared by runs at a time."""
+    return sum(
+        ((record.cost.marginal_s if record.cost else 0.0) + (record.failed_s or 0.0))
+        / record.environment.jobs
+        for record in records
+    )
+
+
 @dataclass(frozen=True)
 class Cost:
     """Seconds of one run of a recipe: its own, and of the frozen trunk that others on the same texts share."""
@@ -23,6 +32,9 @@ class Cost:
 class Costs:
     """Seconds until runs that are to do are done, from finished runs, else from the forecast.
 
+    Where all runs of a recipe have failed, the next is expected to take as long as they did, if that is longer than
+    the forecast: a run that hangs until its time limit was forecast as one that does not.
+
     jobs: runs at a time, now; of finished runs their records say how many there were.
     """
 
@@ -30,7 +42,10 @@ class Costs:
         self, records: Iterable[Record], predictions: Mapping[str, Prediction], jobs: int = 1
     ) -> None:
         by_recipe: dict[str, list[Cost]] = {}
+        failed: dict[str, list[float]] = {}
         for record in records:
+            if record.status == "failed" and record.failed_s is not None:
+                failed.setdefault(record.recipe_id, []).append(record.failed_s / record.environment.jobs)
             if record.cost is not None:
                 borrowed = record.cost.standalone_s - record.cost.marginal_s
                 trunk = record.cost.phases.get("trunk", 0.0) + borrowed
@@ -40,6 +55,7 @@ class Costs:
             recipe_id: Cost(fmean(one.own_s for one in costs), fmean(one.trunk_s for one in costs))
             for recipe_id, costs in by_recipe.items()
         }
+        self._failed_s = {recipe_id: fmean(seconds) for recipe_id, seconds in failed.items()}
         self._predictions, self._jobs = predictions, jobs
 
     def seconds(self, runs: Iterable[PlannedRun]) -> float:
@@ -58,7 +74,8 @@ class Costs:
 
     def _predicted(self, run: PlannedRun) -> Cost:
         found = self._predictions.get(run.run_id)
-        return Cost(found.seconds / self._jobs if found else 0.0)
+        forecast_s = found.seconds / self._jobs if found else 0.0
+        return Cost(max(forecast_s, self._failed_s.get(run.recipe.id, 0.0)))
 
 
 def _states(recipe: Recipe) -> Hashable:

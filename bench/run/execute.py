@@ -6,7 +6,7 @@ Says nothing of how a run is computed, nor where: that is an executor's (`bench/
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from math import inf
@@ -105,6 +105,8 @@ class _Driver:
         self._memory: dict[
             str, int
         ] = {}  # bytes that a run gets as it has been killed with less, where known
+        self._began: dict[str, float] = {}  # run id -> when its try began, by this process's clock
+        self._failed_s: defaultdict[str, float] = defaultdict(float)  # run id -> seconds of its tries before
         self._n_errors = 0  # of workers since a run has ended
         self._of_seed = Counter(run.seed_index for run in todo if run.state == "todo")
         self._n_left = self._of_seed.total()
@@ -188,6 +190,7 @@ class _Driver:
             return  # a job that its cluster has started again tells once more of what had ended
         if isinstance(event, Began):
             self.listener.start(left[event.run_id])
+            self._began[event.run_id] = time.monotonic()
             if event.run_id in self.claims:
                 self.claims.begin(event.run_id, self._slots[number])
         elif isinstance(event, EpochEnded):
@@ -207,9 +210,8 @@ class _Driver:
             run = left.pop(event.run_id)
             self._n_errors = 0
             if not event.out_of_memory or not self._try_again(run, job, event.record.reason or "", True):
-                self._end(
-                    run, with_prediction(event.record, self.predictions), not self.executor.shares_folder
-                )
+                record = self._with_tries(with_prediction(event.record, self.predictions))
+                self._end(run, record, not self.executor.shares_folder)
         elif isinstance(event, OutOfMemory):
             run = left.pop(event.run_id)
             if not self._try_again(run, job, event.reason, True):
@@ -246,6 +248,7 @@ class _Driver:
             return False
         if out_of_memory and job.memory_bytes is not None:
             self._memory[run.run_id] = 2 * job.memory_bytes
+        self._failed_s[run.run_id] += self._since_began(run)
         self._waiting.appendleft((run,))
         self.claims.end(run.run_id)
         self.listener.retry(run, reason)
@@ -263,8 +266,19 @@ class _Driver:
             engine=spec.engine,
             data=spec.data.with_split(run.seeds.split),
             environment=environment,
-        )
-        self._end(run, record, save=True)
+        ).model_copy(update={"failed_s": round(self._since_began(run), 4)})
+        self._end(run, self._with_tries(record), save=True)
+
+    def _since_began(self, run: PlannedRun) -> float:
+        """Seconds of a try that has ended; 0 where it had not begun."""
+        now = time.monotonic()
+        return now - self._began.pop(run.run_id, now)
+
+    def _with_tries(self, record: Record) -> Record:
+        """The record with the time of the run's earlier tries, which have failed."""
+        if (before_s := self._failed_s.pop(record.run_id, 0.0)) == 0:
+            return record
+        return record.model_copy(update={"failed_s": round((record.failed_s or 0.0) + before_s, 4)})
 
     def _end(self, run: PlannedRun, record: Record, save: bool) -> None:
         if save:

@@ -64,6 +64,8 @@ def manifest_so_far(study_run: StudyRun, records: Iterable[Record], runs: Iterab
     """The manifest; of a study that goes on until it is decided with the seeds that it has got to by now."""
     manifest = study_run.manifest
     if not study_run.until_decided or not manifest.scheme:
+        if any(run.state == "todo" for run in study_run.plan):  # what ended before has been gone beyond
+            return manifest.model_copy(update={"budget": None, "ended": None})
         return manifest
     recipes = {row.recipe.id for row in manifest.rows}
     indices = chain(
@@ -72,4 +74,20 @@ def manifest_so_far(study_run: StudyRun, records: Iterable[Record], runs: Iterab
     )
     n = max(manifest.scheme[0].seeds, *(index + 1 for index in indices), 0)
     reached = next((look.seeds for look in manifest.scheme if look.seeds >= n), n)
-    return manifest.model_copy(update={"seeds": manifest.seeds[:reached]})
+    how = {"seeds": manifest.seeds[:reached], "budget": study_run.budget, "ended": None}
+    return manifest.model_copy(update=how)
+
+
+def manifest_at_end(study_run: StudyRun, records: Mapping[str, Record], ended: str) -> Study:
+    """The manifest with the reason why the schedule has nothing left to do.
+
+    It follows from the records, so processes that share the work write the same, and so does a call that finds
+    nothing to do. A call for some rows of a study speaks of these.
+    """
+    manifest = manifest_so_far(study_run, records.values())
+    if not study_run.until_decided:
+        return manifest
+    rows = [row.name for row in study_run.study.rows]
+    if len(rows) < len(manifest.rows):
+        ended = f"of the last call's rows ({', '.join(rows)}): {ended}"
+    return manifest.model_copy(update={"ended": ended})

@@ -12,7 +12,7 @@ from bench.evidence.next_look import next_looks, together
 from bench.evidence.results import Results
 from bench.records.record import Record
 from bench.records.study import PlannedLook
-from bench.run.costs import Costs
+from bench.run.costs import Costs, spent_s
 from bench.study.forecast import Prediction
 from bench.study.plan import PlannedRun
 from gptcore.errors import UserError
@@ -79,40 +79,42 @@ class UntilDecided:
         there = {run.run_id: run for run in results.runs}
         todo = [run for run in self._todo if there.get(run.run_id) == self._seen.get(run.run_id)]
         first = self.scheme[0].seeds
-        costs = Costs((run for run in results.done if run.seed_index < first), self._predictions, self._jobs)
+        costs = Costs((run for run in results.runs if run.seed_index < first), self._predictions, self._jobs)
         chosen = self._first(results, todo, costs) or self._later(results, todo, costs)
         skipped, self._to_skip = self._to_skip, []
         return [*chosen, *skipped]
 
     def ended(self, results: Results) -> str:
-        """Which rows are left undecided, and whether a look is left for them."""
+        """Which rows are left undecided or could not be compared, and why."""
         family = judge_family(results)
-        open_rows = [
-            (result, found)
-            for result in results.rows
-            if (other := results.against(result))
-            and (found := family.of(result.name, other.name))
-            and found.comparison.is_tested
-            and found.call == "undecided"
-        ]
-        unseen = [
-            result.name for result in results.rows if result.name not in self._cannot and not result.done
-        ]
-        if not open_rows and not unseen:
-            return "every row is decided"
-        names = [*(result.name for result, _ in open_rows), *unseen]
-        text = f"{pluralise(len(names), 'row is', 'rows are')} undecided ({', '.join(names)}): "
         last = self.scheme[-1].seeds
-        if not unseen and all(result.has_reached(last) for result, _ in open_rows):
-            return f"{text}no look is left after {last} seeds"
-        return f"{text}their next looks need more than the {max(0.0, self.left_s(results)):.0f} s left of the budget"
+        reasons: dict[str, list[str]] = {}
+        for result in results.rows:
+            other = results.against(result)
+            pair = [result] if other is None else [result, other]
+            if not result.can_run or result.name in self._cannot or (other is None and len(results.rows) > 1):
+                continue
+            found = other and family.of(result.name, other.name)
+            if any(not row.done and row.has_reached(self.scheme[0].seeds) for row in pair):
+                reason = "failed"
+            elif found and (found.call != "undecided" or not found.comparison.is_tested):
+                continue
+            elif all(row.has_reached(last) for row in pair):
+                reason = f"no look is left after {last} seeds"
+            elif self.budget_s is None:
+                reason = "their next looks cannot be taken here"
+            else:
+                left_s = max(0.0, self.left_s(results))
+                reason = f"their next looks need more than the {left_s:.0f} s left of the budget"
+            reasons.setdefault(reason, []).append(result.name)
+        return (
+            "; ".join(_undecided(names, reason) for reason, names in reasons.items())
+            or "every row is decided"
+        )
 
     def left_s(self, results: Results) -> float:
         """Seconds of the budget that are left."""
-        if self.budget_s is None:
-            return inf
-        spent = (run.cost.marginal_s / run.environment.jobs for run in results.done if run.cost)
-        return self.budget_s - sum(spent)
+        return inf if self.budget_s is None else self.budget_s - spent_s(results.runs)
 
     def _first(self, results: Results, todo: Sequence[PlannedRun], costs: Costs) -> list[PlannedRun]:
         """The first look of as many rows as the budget allows, the cheapest first, each with its reference."""
@@ -130,7 +132,7 @@ class UntilDecided:
         chosen: list[PlannedRun] = []
         for name in by_cost:
             chosen = _if_it_fits(first, chosen, wanted[name], costs, left_s)
-        if by_cost and not chosen and not results.done:
+        if by_cost and not chosen and all(run.status == "skipped" for run in results.runs):
             needs = costs.seconds(wanted[by_cost[0]])
             raise UserError(
                 f"--budget of {self.budget_s:g} s: {self.scheme[0].seeds} seeds of the cheapest row, {by_cost[0]}, and "
@@ -179,6 +181,12 @@ class UntilDecided:
             for row in results.rows
         ]
         return replace(results, rows=tuple(rows))
+
+
+def _undecided(names: Sequence[str], reason: str) -> str:
+    if reason == "failed":
+        return f"{pluralise(len(names), 'row')} could not be compared ({', '.join(names)}): runs failed"
+    return f"{pluralise(len(names), 'row is', 'rows are')} undecided ({', '.join(names)}): {reason}"
 
 
 def _if_it_fits(

@@ -74,6 +74,11 @@ class StudyRun:
     trials: tuple[PlannedRun, ...] = ()  # that are to do before the values of its rows are chosen
 
     @property
+    def budget(self) -> str | None:
+        """What --budget says, trials included."""
+        return self.opened.judged.budget
+
+    @property
     def tune(self) -> Tune | None:
         """The values to choose from, where they are chosen."""
         return None if self.opened.choosing is None else self.opened.choosing.tune

@@ -82,8 +82,8 @@ class Supervisor:
     def run(self, planned: PlannedRun, on_epoch: OnEpoch) -> Record:
         """The record of one run: done, skipped where the plan has it blocked, or failed.
 
-        A failed one has the last lines of the worker's output. Raises CannotStartError where no worker can start,
-        RefusedRunError where the user has to change something.
+        A failed one has its time and the last lines of the worker's output. Raises CannotStartError where no worker
+        can start, RefusedRunError where the user has to change something.
         """
         self.lacked_memory = False
         data = self.spec.data.with_split(planned.seeds.split)  # said before a worker fails over it
@@ -98,13 +98,15 @@ class Supervisor:
         if planned.state == "blocked":
             return without_outcome("skipped", planned.reason)
         worker.tail = Tail()
+        began = time.monotonic()
         try:
             record = worker.run(planned, on_epoch, self.timeout_s)
         except WorkerLostError as lost:
             self._worker, self.lacked_memory = None, lost.killed
             record = without_outcome("failed", str(lost))
         if record.status == "failed":
-            record = record.model_copy(update={"output_tail": worker.tail.lines})
+            took = {"output_tail": worker.tail.lines, "failed_s": round(time.monotonic() - began, 4)}
+            record = record.model_copy(update=took)
             if (record.reason or "").startswith(NO_MEMORY):
                 self.lacked_memory = True
                 worker.stop()  # the next run finds the memory that this one's trunks took

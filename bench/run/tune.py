@@ -9,6 +9,7 @@ from bench.evidence.metric import METRICS
 from bench.records.record import Record
 from bench.records.store import load_records, load_study
 from bench.records.study import Row, TunedRow
+from bench.run.costs import spent_s
 from bench.run.execute import execute
 from bench.run.executors.base import Executor
 from bench.run.listener import Listener
@@ -65,14 +66,13 @@ class Choosing:
 
     def left_s(self, budget_s: float) -> float:
         """Seconds of a budget that trials have left for runs. Raises UserError where none are left."""
-        costs = ((r.cost.marginal_s, r.environment.jobs) for r in self._records().values() if r.cost)
-        spent_s = sum(took_s / jobs for took_s, jobs in costs)
-        if spent_s >= budget_s:
+        took_s = spent_s(self._records().values())
+        if took_s >= budget_s:
             raise UserError(
-                f"--budget of {budget_s:g} s: trials have taken {spent_s:.0f} s of it: raise it, or choose from fewer "
+                f"--budget of {budget_s:g} s: trials have taken {took_s:.0f} s of it: raise it, or choose from fewer "
                 "values; finished trials are kept"
             )
-        return budget_s - spent_s
+        return budget_s - took_s
 
     def failures(self) -> list[Record]:
         """The trials that have failed by now."""

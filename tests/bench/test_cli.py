@@ -636,9 +636,18 @@ def test_until_decided_stops_at_its_last_look_and_says_so(
     report = (tmp_path / "study" / "report.md").read_text()
     assert "Rows are judged at 3 and 5 seeds" in report
     assert "| tfidf" in report.partition("## Looks")[2]
-    assert 'id="looks"' in (tmp_path / "study" / "report.html").read_text()
+    page = (tmp_path / "study" / "report.html").read_text()
+    assert 'id="looks"' in page
+    assert manifest.budget is None
+    assert manifest.ended
+    assert f"No budget; ended: {manifest.ended}." in page
     again = bench(*run, "--looks", "3,5", "--only", "tfidf")
     assert "0 runs to do, 10 done" in again.words or "every row is decided" in again.words
+    assert load_study(tmp_path / "study") == manifest
+    assert (tmp_path / "study" / "report.html").read_text() == page
+    bench(*run, "--looks", "3,5", "--only", "tfidf", "--budget", "2h")
+    now = load_study(tmp_path / "study")
+    assert (now.budget, now.ended) == ("2h", manifest.ended)
     other = bench(*run, "--looks", "4,5", "--only", "tfidf")
     assert other.code == 2
     assert "looks are fixed before the first run" in other.err

@@ -94,6 +94,8 @@ def test_trials_count_towards_a_budget(tmp_path: Path, on: StudyOn, toy_record: 
     assert choosing(tmp_path, on).left_s(100) == 100 - 30 - 15
     with pytest.raises(UserError, match="--budget of 40 s: trials have taken 45 s of it: raise it"):
         choosing(tmp_path, on).left_s(40)
+    save(tmp_path, toy_record, second, None, failed_s=50.0)
+    assert choosing(tmp_path, on).left_s(100) == 100 - 30 - 50
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,15 @@ def test_rows_and_seeds_are_those_of_all_parts(tmp_path: Path, study: Study, few
     assert (found.seeds, found.looks) == (study.seeds, [1, 3])
 
 
+def test_why_a_part_ended_says_nothing_of_the_whole(tmp_path: Path, study: Study, few: list[Record]) -> None:
+    how = {"budget": "30m", "ended": "every row is decided"}
+    a, b = part(tmp_path / "a", study, few[:1], **how), part(tmp_path / "b", study, few[3:4], **how)
+    collect([a], tmp_path / "copy")
+    assert load_study(tmp_path / "copy").budget == "30m"
+    collect([a, b], tmp_path / "out")
+    assert (load_study(tmp_path / "out").budget, load_study(tmp_path / "out").ended) == (None, None)
+
+
 def test_times_may_differ_and_the_first_are_kept(tmp_path: Path, study: Study, few: list[Record]) -> None:
     assert few[0].cost
     slower = few[0].model_copy(update={"cost": few[0].cost.model_copy(update={"marginal_s": 99.0})})

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bench.records.record import Cost, Record
-from bench.run.costs import Costs
+from bench.run.costs import Costs, spent_s
 from bench.study.forecast import Prediction
 from bench.study.plan import PlannedRun
 from gptcore.recipe import Recipe, Seeds
@@ -56,3 +56,27 @@ def test_what_has_not_run_takes_what_was_forecast() -> None:
     run = runs(BLOCK)[0]
     assert Costs([], {run.run_id: Prediction(7.0, 0)}).seconds([run]) == 7
     assert Costs([], {}).seconds([run]) == 0
+
+
+def test_a_recipe_that_has_only_failed_goes_on_like_that(toy_record: Callable[..., Record]) -> None:
+    two = toy_record().environment.model_copy(update={"jobs": 2})
+    failed = [
+        toy_record(BLOCK, seed, status="failed", cost=None, failed_s=seconds, environment=two)
+        for seed, seconds in enumerate([30.0, 50.0])
+    ]
+    run = runs(BLOCK)[0]
+    assert Costs(failed, {run.run_id: Prediction(7.0, 0)}).seconds([run]) == pytest.approx(20)
+    assert Costs(failed, {run.run_id: Prediction(70.0, 0)}).seconds([run]) == 70  # it may fail only at first
+    done = toy_record(BLOCK, 2, cost=cost(1.0, 2.0, 0.0))
+    assert Costs([*failed, done], {}).seconds([run]) == pytest.approx(3)
+
+
+def test_failed_tries_are_part_of_what_was_spent(toy_record: Callable[..., Record]) -> None:
+    two = toy_record().environment.model_copy(update={"jobs": 2})
+    records = [
+        toy_record(cost=make_cost(10.0), failed_s=6.0, environment=two),  # done at the second try
+        toy_record(status="failed", cost=None, failed_s=4.0),
+        toy_record(status="failed", cost=None),  # an older record
+        toy_record(status="skipped", cost=None),
+    ]
+    assert spent_s(records) == pytest.approx(12)

@@ -1,6 +1,6 @@
 """A plan becomes records, whoever else is at the same folder; how a run is computed is not asked here."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -301,6 +301,26 @@ def test_lost_machines_and_lack_of_memory_are_counted_apart(study: Study) -> Non
     study.lost = [NO_MEMORY, LOST, LOST, LOST]
     assert study.go(planned(0)) == ["done"]
     assert study.more == [False, False, False, False, True]
+
+
+def test_the_time_of_failed_tries_is_recorded(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, at_once = [0.0], study.events
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+
+    def slowly(timeout_s: float) -> Iterator[tuple[int, Event]]:
+        for number, event in at_once(timeout_s):
+            yield number, event
+            now[0] += 10 * isinstance(event, Began)
+
+    monkeypatch.setattr(study, "events", slowly)
+    study.lost = [LOST, LOST]
+    study.go(planned(0))
+    study.lost = [ERROR] * module.LOST_TRIES
+    study.go(planned(1))
+    study.lost = [BEFORE]
+    study.go(planned(2))
+    failed_s = [record.failed_s for record in load_records(study.folder).values()]
+    assert failed_s == [20, 10 * module.LOST_TRIES, None]
 
 
 def test_where_nothing_was_forecast_the_second_try_gets_more_memory(study: Study) -> None:

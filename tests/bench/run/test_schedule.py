@@ -148,14 +148,57 @@ def test_a_budget_under_one_look_is_refused_before_anything_runs(lab: Lab) -> No
 def test_a_failed_run_does_not_stop_its_row(lab: Lab) -> None:
     records: dict[str, Record] = {}
     schedule = lab.schedule(records)
-    nothing = {"status": "failed", "metrics": None, "test": None, "cost": None}
     while batch := schedule.next(lab.results(records)):
         for run in batch:
             fails = run.seed_index == 4 and run.rows == ("same",)
-            records[run.run_id] = lab.record(run, **(nothing if fails else {}))
+            records[run.run_id] = lab.record(run, **(NOTHING if fails else {}))
     family = judge_family(lab.results(records)).of("same", "baseline")
     assert family
     assert [look.seeds for look in family.looks][:2] == [3, 6]
+
+
+NOTHING = {"status": "failed", "metrics": None, "test": None, "cost": None}
+
+
+def test_a_row_that_fails_slowly_uses_the_budget(lab: Lab) -> None:
+    budget_s, failed_s = 190.0, 60.0
+    records: dict[str, Record] = {}
+    schedule = lab.schedule(records, budget_s)  # which expects 5 s of each run of the row
+    while batch := schedule.next(lab.results(records)):
+        for run in batch:
+            fails = run.rows == ("same",)
+            records[run.run_id] = lab.record(run, **(NOTHING | {"failed_s": failed_s} if fails else {}))
+    counts = seeds_of(records, lab)
+    assert counts["same"] == 1  # after which its look would take 120 s more
+    assert counts["worse"] >= LOOKS[0]
+    spent = sum(run.cost.marginal_s if run.cost else failed_s for run in records.values())
+    assert spent <= budget_s
+    results = lab.results(records)
+    assert schedule.left_s(results) == pytest.approx(budget_s - spent)
+    assert f"the {budget_s - spent:.0f} s left of the budget" in schedule.ended(results)
+    assert list(lab.schedule(records, budget_s).next(results)) == []  # the same command again
+
+
+def test_a_study_whose_every_run_fails_ends_by_its_budget_without_an_error(lab: Lab) -> None:
+    records: dict[str, Record] = {}
+    schedule = lab.schedule(records, 60.0)
+    while batch := schedule.next(lab.results(records)):
+        records |= {run.run_id: lab.record(run, **NOTHING, failed_s=20.0) for run in batch}
+    assert {record.seed_index for record in records.values()} == {0}
+
+
+def test_a_row_that_cannot_be_compared_is_not_called_decided(lab: Lab) -> None:
+    def go(failing: str, budget_s: float | None) -> str:
+        records: dict[str, Record] = {}
+        schedule = lab.schedule(records, budget_s)
+        while batch := schedule.next(lab.results(records)):
+            for run in batch:
+                records[run.run_id] = lab.record(run, **(NOTHING if run.rows == (failing,) else {}))
+        return schedule.ended(lab.results(records))
+
+    assert "1 row could not be compared (same): runs failed" in go("same", None)
+    of_all = "4 rows could not be compared (far-worse, worse, same, costly): runs failed"
+    assert go("baseline", None) == go("baseline", 1e6) == of_all
 
 
 def test_why_a_row_cannot_run_is_recorded_once_and_the_others_go_on(lab: Lab) -> None:

@@ -136,7 +136,8 @@ def test_a_worker_that_dies_makes_a_failed_record(
     assert record.output_tail is not None
     assert ("Fatal Python error: Segmentation fault" in record.output_tail) == (number == signal.SIGSEGV)
     assert load_record(save_record(tmp_path, record)) == record
-    assert run_well(supervisor).output_tail is None
+    well = run_well(supervisor)
+    assert (well.output_tail, well.failed_s) == (None, None)
 
 
 def test_a_hang_is_stopped_and_says_where_it_hung(
@@ -146,6 +147,8 @@ def test_a_hang_is_stopped_and_says_where_it_hung(
         patch.setattr(supervisor, "timeout_s", 1.0)
         record = supervisor.run(planned(LONG), ignore)
     assert (record.status, record.reason) == ("failed", "timeout: stopped, as it was not done after 1 s")
+    assert record.failed_s is not None
+    assert record.failed_s >= 1
     assert record.output_tail is not None
     assert any(line.startswith('  File "') for line in record.output_tail)
     run_well(supervisor)
