@@ -1,7 +1,8 @@
 """What a fit leaves to take home: texts in, label names out; saved to a folder and loaded from it.
 
-A folder holds two files: `classifier.safetensors`, what was learned, and `classifier.json`, everything else. Of the
-model that was started from, only what learned is kept: it is loaded again from where it came, and must be the same.
+A folder holds `classifier.safetensors`, what was learned, `classifier.json`, everything else, and the tokenizer's
+files. Of the model that was started from, only what learned is kept. Where that is not all of it, the model is loaded
+again from where it came, and must be the same.
 Only a classifier with a network loads torch.
 """
 
@@ -22,8 +23,9 @@ from gptcore.files import write_whole
 from gptcore.recipe import Recipe
 from gptcore.schema import Part
 from gptcore.training.base import Base
+from gptcore.training.kept_tokenizer import kept_tokenizer, write_tokenizer
 from gptcore.training.logistic import LogisticFit
-from gptcore.training.predictors import Predictor, TfidfPredictor
+from gptcore.training.predictors import Predictor, TfidfPredictor, TokenPredictor
 
 if TYPE_CHECKING:
     import torch
@@ -102,13 +104,19 @@ class TextClassifier:
         return tempered(found, self.temperature)
 
     def save(self, folder: str | Path) -> None:
-        """Write two files into a folder, which is made; a classifier that is there is replaced. Raises UserError."""
+        """Write its files into a folder, which is made; a classifier that is there is replaced. Raises UserError."""
         from safetensors.numpy import save
 
         folder = Path(folder)
         (folder / DESCRIPTION).unlink(missing_ok=True)  # half of a pair must not pass for a whole
         write_whole(folder / TENSORS, save(self.predictor.learned()))
+        self.save_tokenizer(folder)
         write_whole(folder / DESCRIPTION, self.description())
+
+    def save_tokenizer(self, folder: Path) -> None:
+        """Write the files of the tokenizer, if there is one. Raises UserError."""
+        if isinstance(self.predictor, TokenPredictor):
+            write_tokenizer(self.predictor.tokenizer, self.predictor.tokens_per_row, folder)
 
     def description(self) -> str:
         """The content of `classifier.json`."""
@@ -125,16 +133,17 @@ class TextClassifier:
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> TextClassifier:
-        """Open what `save` wrote. The model that it started from is loaded from where its recipe says.
+        """Open what `save` wrote. Unless all of it was trained, the model that it started from is loaded from where its
+        recipe says.
 
-        device: of the network, if there is one; "auto" for a CUDA GPU where the machine has one.
-        Raises UserError where a file is missing or damaged, and where that model has other weights by now.
+        device: of the network, if there is one; "auto" for a CUDA GPU where the machine has one. Raises UserError where
+        a file is missing or damaged, and where that model is not at hand or has other weights by now.
         """
         folder = Path(folder)
         about = _read_description(folder / DESCRIPTION)
         learned = _read_tensors(folder / TENSORS)
         try:
-            predictor = _restored(about, learned, device)
+            predictor = _restored(about, learned, folder, device)
         except UserError as error:
             raise UserError(f"{folder}: {error}") from error
         except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
@@ -150,14 +159,17 @@ class TextClassifier:
         return cls(about.recipe, about.labels, predictor, about.base, about.temperature, about.threshold)
 
 
-def _restored(about: Description, learned: Mapping[str, np.ndarray], device: str | torch.device) -> Predictor:
+def _restored(
+    about: Description, learned: Mapping[str, np.ndarray], folder: Path, device: str | torch.device
+) -> Predictor:
     if about.base is None:
         return TfidfPredictor(LogisticFit.restore(learned, about.details))
     from gptcore.engine.device import chosen_device
     from gptcore.training.network_predictors import restored_predictor
 
-    where = chosen_device(device)
-    return restored_predictor(about.recipe, about.base, len(about.labels), learned, about.details, where)
+    tokenizer = kept_tokenizer(folder, about.base)
+    asked = about.recipe, about.base, tokenizer, len(about.labels), learned, about.details
+    return restored_predictor(*asked, chosen_device(device))
 
 
 def _read_description(path: Path) -> Description:

@@ -36,5 +36,6 @@ def save_sharded(classifier: TextClassifier, folder: Path, team: Team) -> None:
     if team.rank == 0:
         (parts / WHOLE).replace(folder / TENSORS)
         shutil.rmtree(parts)
+        classifier.save_tokenizer(folder)
         write_whole(folder / DESCRIPTION, classifier.description())
     dist.barrier()

@@ -71,7 +71,7 @@ def open_tokenizer(folder: Path, special: bool = False) -> Tokenizer:
         decides |= {"prefix": prefix, "suffix": suffix}
     fingerprint = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
     notes = _notes(tokenizer, state, left_out=not special)
-    return HFTokenizer("own", fingerprint, pad_id, tokenizer, notes, prefix, suffix)
+    return HFTokenizer("own", fingerprint, pad_id, tokenizer, notes, prefix, suffix, folder)
 
 
 def _from_tokenizer_json(path: Path) -> tokenizers.Tokenizer:

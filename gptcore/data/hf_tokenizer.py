@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gptcore.errors import UserError, first_line
@@ -18,7 +19,7 @@ class HFTokenizer:
     """A checkpoint's own tokenizer, see `gptcore.data.tokenizer.Tokenizer`.
 
     Takes the library's tokenizer over: padding and truncation, which may be set in its file, are switched off, and
-    special tokens inside a text are text.
+    special tokens inside a text are text. folder: where its files are, if it was read from files.
     """
 
     name: str
@@ -28,6 +29,7 @@ class HFTokenizer:
     notes: tuple[str, ...] = ()
     prefix: tuple[int, ...] = ()
     suffix: tuple[int, ...] = ()
+    folder: Path | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         self._tokenizer.no_padding()

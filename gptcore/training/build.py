@@ -11,7 +11,8 @@ from gptcore.backbones.base import Backbone
 from gptcore.backbones.checkpoints import checkpoint_folder, known_config
 from gptcore.backbones.config import REGISTRY
 from gptcore.backbones.hf_config import HFConfig
-from gptcore.backbones.model_info import read_info
+from gptcore.backbones.huggingface import HFBackbone
+from gptcore.backbones.model_info import AnyConfig, read_info
 from gptcore.backbones.weights import load_gpt, random_gpt, weights_fingerprint
 from gptcore.data.rows import Rows
 from gptcore.engine.classifier import Classifier
@@ -48,17 +49,30 @@ def build_backbone(recipe: Recipe, init_seed: int) -> tuple[Backbone, str]:
     random = recipe.weights == "random"
     config = known_config(recipe.model) or read_info(checkpoint_folder(recipe.model))
     source = "random" if random else REGISTRY[recipe.model].source if known else recipe.model
+    if random:
+        return random_backbone(recipe, config, init_seed), source
     if isinstance(config, HFConfig):
         check_fit(recipe, config)
-        from gptcore.backbones.hf_load import load_hf, random_hf
+        from gptcore.backbones.hf_load import load_hf
 
-        backbone = (
-            random_hf(config, init_seed) if random else load_hf(checkpoint_folder(recipe.model), config)
-        )
-        check_itself(backbone)
-        check_fit(recipe, backbone.info)
-        return backbone, source
-    return random_gpt(config, init_seed) if random else load_gpt(recipe.model), source
+        return _checked(recipe, load_hf(checkpoint_folder(recipe.model), config)), source
+    return load_gpt(recipe.model), source
+
+
+def random_backbone(recipe: Recipe, config: AnyConfig, seed: int) -> Backbone:
+    """A backbone of that shape with random weights. Raises UserError where it does not fit the recipe."""
+    if not isinstance(config, HFConfig):
+        return random_gpt(config, seed)
+    check_fit(recipe, config)
+    from gptcore.backbones.hf_load import random_hf
+
+    return _checked(recipe, random_hf(config, seed))
+
+
+def _checked(recipe: Recipe, backbone: HFBackbone) -> HFBackbone:
+    check_itself(backbone)
+    check_fit(recipe, backbone.info)
+    return backbone
 
 
 def build_classifier(

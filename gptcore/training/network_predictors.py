@@ -11,14 +11,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gptcore.backbones.base import Backbone
+from gptcore.backbones.config import ModelConfig
+from gptcore.backbones.gpt import GPT
+from gptcore.backbones.hf_config import HFConfig, is_hf_config, parse_hf_config
+from gptcore.backbones.hf_load import shapes_of
+from gptcore.backbones.model_info import AnyConfig
 from gptcore.backbones.weights import weights_fingerprint
+from gptcore.data.prompted import PromptedTokenizer
 from gptcore.data.tokenizer import Tokenizer
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
 from gptcore.training.base import Base
-from gptcore.training.build import build_backbone, build_classifier
+from gptcore.training.build import build_backbone, build_classifier, random_backbone
 from gptcore.training.evaluate import predict_logits, softmax64
 from gptcore.training.inputs import rows_of_sequences
 from gptcore.training.logistic import LogisticFit
@@ -116,17 +123,58 @@ class FeaturesPredictor(TokenPredictor):
 def restored_predictor(
     recipe: Recipe,
     base: Base,
+    tokenizer: Tokenizer | None,
     n_classes: int,
     learned: Learned,
     details: Mapping[str, Any],
     device: torch.device,
 ) -> NetworkPredictor | FeaturesPredictor:
-    """Build a predictor again on the model that it started from, which is loaded from where its recipe says.
+    """Build a predictor again on the model that it started from.
 
-    learned, details: what the predictor gave. Raises UserError where that model has other weights, another shape or
-    another vocabulary by now; KeyError, TypeError, ValueError or RuntimeError where the arguments do not match.
+    It is loaded from where its recipe says, unless every weight of it has learned. tokenizer: None for the one of that
+    model; learned, details: what the predictor gave. Raises UserError where that model is not at hand, or has other
+    weights, another shape or another vocabulary by now; KeyError, TypeError, ValueError or RuntimeError where the
+    arguments do not match.
     """
-    backbone, source = build_backbone(recipe, base.init_seed)
+    backbone = _whole(recipe, base, learned) or _started_from(recipe, base)
+    if tokenizer is None:
+        tokenizer = tokenizer_of(recipe)
+        if tokenizer.fingerprint != base.tokenizer_fingerprint:
+            raise UserError(
+                f"the vocabulary {base.tokenizer} is not the one that the classifier was trained with"
+            )
+    elif recipe.method.n_prompt:
+        tokenizer = PromptedTokenizer(tokenizer, recipe.method.n_prompt)
+    engine = Engine(base.engine, base.precision)
+    network = build_classifier(backbone, n_classes, recipe, engine, base.init_seed).to(device)
+    kind = NetworkPredictor if recipe.trainer == "network" else FeaturesPredictor
+    return kind.restore(network, tokenizer, learned, details)
+
+
+def _whole(recipe: Recipe, base: Base, learned: Learned) -> Backbone | None:
+    """A backbone of that shape, whose weights are all among those that were learned; None where they are not."""
+    config: AnyConfig
+    if is_hf_config(base.config):
+        config = parse_hf_config(base.config, "the base model")
+    else:
+        config = ModelConfig.model_validate(base.config)
+    with torch.device("meta"):
+        shapes = shapes_of(config) if isinstance(config, HFConfig) else GPT(config)
+    shapes.drop_output()
+    if not {f"backbone.{name}" for name, _ in shapes.named_parameters()} <= learned.keys():
+        return None
+    return random_backbone(recipe, config, base.init_seed)
+
+
+def _started_from(recipe: Recipe, base: Base) -> Backbone:
+    """The model that it started from, compared with what is known of it."""
+    try:
+        backbone, source = build_backbone(recipe, base.init_seed)
+    except UserError as error:
+        raise UserError(
+            f"only what was learned is kept, and the base model {base.source} (weights of SHA-256 "
+            f"{base.fingerprint[:12]}...) is not at hand: {error}"
+        ) from error
     if weights_fingerprint(backbone) != base.fingerprint:
         raise UserError(f"the weights of {source} are not those that the classifier was trained on")
     config = json.loads(backbone.info.identity)  # which may have keys by now that were not there then
@@ -135,15 +183,7 @@ def restored_predictor(
             f"{changed[0]} of {source} is {config.get(changed[0])!r}; the classifier was trained with "
             f"{base.config[changed[0]]!r}"
         )
-    tokenizer = tokenizer_of(recipe)
-    if tokenizer.fingerprint != base.tokenizer_fingerprint:
-        raise UserError(
-            f"the vocabulary {base.tokenizer} is not the one that the classifier was trained with"
-        )
-    engine = Engine(base.engine, base.precision)
-    network = build_classifier(backbone, n_classes, recipe, engine, base.init_seed).to(device)
-    kind = NetworkPredictor if recipe.trainer == "network" else FeaturesPredictor
-    return kind.restore(network, tokenizer, learned, details)
+    return backbone
 
 
 def _outputs(

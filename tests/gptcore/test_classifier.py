@@ -1,6 +1,7 @@
 """What a person takes home: it answers as the fit did, and comes back from its folder to the bit, in a new process."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -83,10 +84,9 @@ def test_it_answers_as_the_fit_did_and_comes_back_to_the_bit(fitted, tmp_path, c
         back = TextClassifier.load(tmp_path / engine)
         assert (back.recipe, back.labels, back.base) == (found.recipe, DATA.label_names, classifier.base)
         assert np.array_equal(back.predict_proba(NEW), classifier.predict_proba(NEW))
-        assert {p.name for p in (tmp_path / engine).iterdir()} == {
-            "classifier.json",
-            "classifier.safetensors",
-        }
+        tokenizer = {"tokenizer.json", "tokenizer_config.json"} if classifier.base else set()
+        files = {"classifier.json", "classifier.safetensors", *tokenizer}
+        assert {p.name for p in (tmp_path / engine).iterdir()} == files
 
 
 def test_a_new_process_gives_the_same_bits(fitted, tmp_path) -> None:
@@ -160,6 +160,27 @@ def test_another_shape_with_the_same_weights_is_refused(fitted, tmp_path) -> Non
     (base / "config.json").write_text(json.dumps(config | {"n_head": 4}))
     with pytest.raises(UserError, match=r"n_head of .*base is 4; the classifier was trained with 2"):
         TextClassifier.load(tmp_path / "kept")
+
+
+def test_where_all_weights_learned_the_base_is_not_needed(fitted, tmp_path) -> None:
+    base, kept = tmp_path / "base", tmp_path / "kept"
+    save_gpt(random_gpt(CONFIG, 3), base)
+    classifier = fitted(model=str(base), train="all").classifier
+    classifier.save(kept)
+    shutil.rmtree(base)
+    again = TextClassifier.load(kept)
+    assert np.array_equal(again.predict_proba(NEW), classifier.predict_proba(NEW))
+
+
+def test_a_base_that_is_gone_is_named_with_its_digest(fitted, tmp_path) -> None:
+    base, kept = tmp_path / "base", tmp_path / "kept"
+    save_gpt(random_gpt(CONFIG, 3), base)
+    classifier = fitted(model=str(base), train="last_block").classifier
+    classifier.save(kept)
+    shutil.rmtree(base)
+    digest = classifier.base.fingerprint[:12]
+    with pytest.raises(UserError, match=rf"the base model .*base \(weights of SHA-256 {digest}.*not at hand"):
+        TextClassifier.load(kept)
 
 
 def damaged(folder: Path, **changes: object) -> None:
