@@ -8,6 +8,7 @@ from typing import Annotated
 from typer import Argument, Option, echo
 
 from gptcore.commands.options import FileOptions, with_options
+from gptcore.commands.progress import show_progress
 from gptcore.export.formats import FormatName
 from gptcore.wording import one_line
 
@@ -45,7 +46,8 @@ def export(
     from gptcore.product.report import read_report
 
     check_packages(to)
+    show_progress("reading the data that it was fitted on")
     loaded = data_of(folder, read_report(folder), data, options.reading())
-    n = export_folder(folder, loaded, to, out)
+    n = export_folder(folder, loaded, to, out, show_progress)
     echo(f"verified: {n:,} of {n:,} predictions equal, on the test texts of {one_line(loaded.name)}")
     echo(f"exported: {out}")

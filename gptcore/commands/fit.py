@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option, echo
 
 from gptcore.commands.options import Device, FileOptions, with_options
+from gptcore.commands.progress import show_progress
 from gptcore.errors import UserError
 from gptcore.metric_names import MetricName
 from gptcore.wording import one_line
@@ -109,26 +110,24 @@ def _fit_and_keep(recipe: Recipe, data: Dataset, source: DataSource, options: Fi
 
     threshold = options.threshold(data.label_names)
     for remark in (*data.notes, *(f"warning: {warning}" for warning in data.warnings)):
-        _progress(remark)
-    _progress(
+        show_progress(remark)
+    show_progress(
         f"{len(data.train):,} texts to train on, {len(data.validation):,} to validate, {len(data.test):,} to test; "
         f"{len(data.label_names)} classes"
     )
     device = None if options.device == "auto" else options.device
-    fitted = fit_to_keep(recipe, data, options.seed, device, threshold, _progress)
-    written = write_folder(options.out, fitted, data, options.seed, options.cost_false_positive, source)
+    fitted = fit_to_keep(recipe, data, options.seed, device, threshold, show_progress)
+    written = write_folder(
+        options.out, fitted, data, options.seed, options.cost_false_positive, source, show_progress
+    )
     for note in fitted.notes:
-        _progress(f"note: {note}")
+        show_progress(f"note: {note}")
     for line in _summary(written.report):
         echo(one_line(line))
     if (warning := majority_warning(written.report)) is not None:
-        _progress(f"warning: {warning}")
+        show_progress(f"warning: {warning}")
     echo(f"export: --to {', '.join(export_formats(fitted.classifier))} (python -m gptcore export --help)")
     echo(one_line(f'saved: {options.out}; use it: python -m gptcore predict {options.out} "some text"'))
-
-
-def _progress(line: str) -> None:
-    echo(one_line(line), err=True)
 
 
 def _summary(report: FitReport) -> list[str]:

@@ -9,6 +9,7 @@ from typer import Argument, Option, echo
 
 from gptcore.commands.options import Device
 from gptcore.commands.predict import load_classifier
+from gptcore.commands.progress import show_progress
 from gptcore.extras import require
 
 
@@ -37,11 +38,12 @@ def serve(
 
     limits = Limits(body_bytes=max_mb * MIB, texts=max_texts, waiting=queue)
     with bind(host, port) as bound:
+        show_progress(f"loading: {folder}")
         classifier = load_classifier(folder, device)
         from gptcore.serving.app import make_app
 
         is_local = bound.getsockname()[0] in LOOPBACK
         if not is_local:
-            echo(f"warning: --host {host}: everyone who reaches this address can use it", err=True)
+            show_progress(f"warning: --host {host}: everyone who reaches this address can use it")
         app = make_app(folder.resolve().name, classifier, limits, LOOPBACK if is_local else ("*",))
         serve_app(app, bound, lambda: echo(f"serving {folder} on {url_of(bound)} (Ctrl-C stops it)"))

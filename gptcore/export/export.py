@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 from gptcore.classifier import TextClassifier
@@ -40,11 +41,18 @@ def check_packages(to: FormatName) -> None:
         require(package, f"--to {to}", FORMATS[to].extra)
 
 
-def export(folder: Path, data: Dataset, to: FormatName, out: Path) -> int:
+def export(
+    folder: Path,
+    data: Dataset,
+    to: FormatName,
+    out: Path,
+    progress: Callable[[str], None] = lambda _line: None,
+) -> int:
     """Export a classifier that `fit` made; returns the number of test predictions that were compared, all equal.
 
-    data: what it was fitted on, whose test part is used. Raises UserError where a package is missing, the classifier
-    cannot be expressed, the data is other data, or a prediction differs; nothing is left then.
+    data: what it was fitted on, whose test part is used; progress: called with a line before each step. Raises
+    UserError where a package is missing, the classifier cannot be expressed, the data is other data, or a prediction
+    differs; nothing is left then.
     """
     check_target(out)
     report = read_report(folder)
@@ -55,6 +63,7 @@ def export(folder: Path, data: Dataset, to: FormatName, out: Path) -> int:
         )
     made = FORMATS[to]
     check_packages(to)
+    progress(f"loading: {folder}")
     classifier = TextClassifier.load(folder)
     if (reason := made.obstacle(classifier)) is not None:
         raise UserError(f"--to {to} cannot express this classifier: {reason}")
@@ -62,12 +71,15 @@ def export(folder: Path, data: Dataset, to: FormatName, out: Path) -> int:
     if (predictor := predictor_of(classifier)) is not None:
         texts.append(special_text(predictor.tokenizer))
     lines = [*(text for text in texts if not {"\n", "\r"} & set(text)), *ODD_LINES]
+    progress(f"answering: {len(texts):,} texts, with the classifier itself")
     own = classifier.predictor.probabilities(texts)
     printed = made.printed and answer(classifier, lines)
     part = out.with_name(f".{out.name}.{uuid.uuid4().hex}.part")
     try:
+        progress(f"writing: {to}")
         made.write(classifier, part)
         usual_mode(*(path for path in part.rglob("*") if path.is_file()))
+        progress(f"verifying: the export answers {len(texts):,} texts")
         check_probabilities(classifier, own, made.probabilities(part, texts), texts)
         if made.printed and printed:
             check_printed(printed, made.printed(part, lines), lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -57,18 +58,22 @@ def write_folder(
     seed: int,
     cost: float | None,
     source: DataSource | None = None,
+    progress: Callable[[str], None] = lambda _line: None,
 ) -> Written:
     """Test, save, verify in a new process, and move into place; a folder that fails is not left behind.
 
-    cost: of a false positive, where the classifier has a threshold for it; source: where the data can be read again.
-    Raises UserError.
+    cost: of a false positive, where the classifier has a threshold for it; source: where the data can be read again;
+    progress: called with a line before each step. Raises UserError.
     """
     check_target(folder)
     device = str(device_of(fitted.classifier))
+    progress(f"testing: {len(data.test):,} texts")
     probabilities = fitted.classifier.predict_proba(data.test.texts)
     part = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.part")
     try:
+        progress("saving")
         fitted.classifier.save(part)
+        progress(f"verifying: a new process opens the folder and answers {len(data.test):,} texts")
         report = FitReport(
             data=_data(data),
             source=source,

@@ -42,7 +42,7 @@ def test_sigterm_finishes_what_is_in_flight_and_no_text_is_logged(tfidf: Any, tm
             )
         out, errors = process.communicate(timeout=60)
         assert process.returncode in (0, -signal.SIGTERM)
-        assert (out, errors) == ("", "")
+        assert (out, errors) == ("", f"loading: {tmp_path / 'toy'}\n")
     finally:
         process.kill()
         process.wait()
