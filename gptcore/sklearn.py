@@ -3,68 +3,84 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from gptcore.data.datasets import Dataset
+from gptcore.errors import UserError
 from gptcore.methods.spelling import METHOD_FIELDS
 from gptcore.model_defaults import model_defaults
 from gptcore.product.fitting import fit_to_keep
 from gptcore.product.recipes import find_recipe
 from gptcore.recipe import Recipe, make_recipe
 
-_FIELDS = ("train", "position", "lr", "epochs", "batch_size", "weight_decay", "class_weight")
+# `fit` sets the one that is left out: the first round ends with its best epoch, the second with its last.
+_FIELDS = tuple(name for name in Recipe.model_fields if name != "restore_best")
 
 
+@dataclass(eq=False, repr=False)
 class GPTClassifier(ClassifierMixin, BaseEstimator):
     """Fits a recipe to texts: a tenth of each class chooses epochs and temperature, then all texts are trained on.
 
-    recipe: a name (`python -m gptcore recipes`) or a TOML file; train, position, lr, epochs, batch_size, weight_decay,
-    class_weight: fields of the recipe, None as it has them; seed: of the new head and the order; device: None for a
-    GPU if there is one. Fitted: classes_ (n_classes,), text_classifier_, a `TextClassifier` whose labels are indices
-    into classes_.
+    recipe: a name (`python -m gptcore recipes`) or a TOML file; seed: of the new head and the order; device: None for a
+    GPU if there is one. The others are fields of the recipe (`gptcore.Recipe` says what they mean): None leaves a field
+    as the recipe has it, so what a recipe sets cannot be taken back with None.
+    Fitted: classes_ (n_classes,), text_classifier_, a `TextClassifier` whose labels are indices into classes_.
     """
 
-    def __init__(
-        self,
-        recipe: str = "nano",
-        *,
-        train: Any = None,
-        position: str | None = None,
-        lr: float | None = None,
-        epochs: int | None = None,
-        batch_size: int | None = None,
-        weight_decay: float | None = None,
-        class_weight: str | None = None,
-        seed: int = 0,
-        device: str | None = None,
-    ) -> None:
-        self.recipe = recipe
-        self.train = train
-        self.position = position
-        self.lr = lr
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.weight_decay = weight_decay
-        self.class_weight = class_weight
-        self.seed = seed
-        self.device = device
+    recipe: str = "nano"
+    _: KW_ONLY
+    model: str | None = None
+    ngrams: str | None = None
+    weights: str | None = None
+    train: Any = None
+    position: str | None = None
+    attention: str | None = None
+    padding: str | None = None
+    attend_padding: bool | None = None
+    context: str | int | None = None
+    lora_rank: int | None = None
+    lora_alpha: float | None = None
+    lora_dropout: float | None = None
+    lora_targets: Sequence[str] | None = None
+    lora_scaling: str | None = None
+    lr: float | None = None
+    weight_decay: float | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    accumulation: int | None = None
+    warmup: float | None = None
+    schedule: str | None = None
+    clip_norm: float | None = None
+    patience: int | None = None
+    train_size: int | None = None
+    head: str | None = None
+    class_weight: str | None = None
+    best_by: str | None = None
+    seed: int = 0
+    device: str | None = None
 
     def fit(self, X: Sequence[str], y: Sequence[Any]) -> Self:  # noqa: N803
         """X: N texts; y: (N,) their labels, of any type that scikit-learn takes.
 
-        Raises UserError for texts, labels or a recipe that cannot be used, TypeError for a single text.
+        Raises UserError for texts, labels or a recipe that cannot be used, and for a parameter that the recipe has no
+        use for; TypeError for a single text; ValueError for labels that are not classes.
         """
         texts = _as_list(X)
-        given = {name: value for name in _FIELDS if (value := getattr(self, name)) is not None}
+        given = {name: _plain(value) for name in _FIELDS if (value := getattr(self, name)) is not None}
         recipe = _changed(find_recipe(self.recipe), given)
-        self.classes_, indices = np.unique(np.asarray(y), return_inverse=True)
+        check_classification_targets(y)
+        self.classes_, indices = np.unique(column_or_1d(y, warn=True), return_inverse=True)
+        check_consistent_length(texts, indices)
         names = [str(i) for i in indices]
-        # A data set has a test part; nothing here looks at it.
-        data = Dataset.from_texts(texts, names, test=(texts[:1], names[:1]), split_seed=self.seed)
+        # A data set has a test part, which nothing here looks at; training texts that repeat one of it are left out.
+        in_none = "-" * (1 + max(map(len, texts), default=0))
+        data = Dataset.from_texts(texts, names, test=([in_none], names[:1]), split_seed=self.seed)
         self.text_classifier_ = fit_to_keep(recipe, data, self.seed, self.device).classifier
         return self
 
@@ -87,13 +103,39 @@ class GPTClassifier(ClassifierMixin, BaseEstimator):
 
 
 def _changed(recipe: Recipe, given: Mapping[str, Any]) -> Recipe:
-    """The recipe with other values. Another method begins with its own defaults, not with the fields of the former."""
+    """The recipe with other values. Another method or model begins with its own defaults, not those of the former.
+
+    Raises UserError, also for a value that makes no difference: a search over it would compare equal fits.
+    """
     values = recipe.model_dump()
+    if (model := given.get("model", recipe.model)) != recipe.model:
+        values = _with_defaults_of(model, values, model_defaults(recipe.model))
     if given.get("train", recipe.train) != recipe.train:
-        values = model_defaults(recipe.model) | {
+        values = model_defaults(model) | {
             name: value for name, value in values.items() if name not in METHOD_FIELDS
         }
-    return make_recipe(values | dict(given), "GPTClassifier")
+    changed = make_recipe(values | dict(given), "GPTClassifier")
+    as_fitted = changed.model_copy(update={"restore_best": changed.trainer == "network"})
+    for name in given:
+        if name not in as_fitted.relevant:
+            raise UserError(
+                f"GPTClassifier: {name} = {given[name]!r} makes no difference with model = {changed.model!r} and "
+                f"train = {changed.train_name!r}: leave it out"
+            )
+    return changed
+
+
+def _with_defaults_of(model: str, values: Mapping[str, Any], former: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, and another model's defaults where they are the former model's."""
+    usual = Recipe(**former).model_dump()
+    own = Recipe(**model_defaults(model)).model_dump()
+    kept = {name: value for name, value in values.items() if value != usual[name]}
+    return own | kept
+
+
+def _plain(value: Any) -> Any:
+    """A number of numpy, as a search draws it, as Python's."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _as_list(texts: Sequence[str]) -> list[str]:

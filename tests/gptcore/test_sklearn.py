@@ -1,5 +1,6 @@
 """GPTClassifier does what scikit-learn expects of a classifier."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +11,31 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.validation import check_is_fitted, validate_data
 
+from gptcore import sklearn
 from gptcore.backbones.config import ModelConfig
 from gptcore.backbones.weights import random_gpt, save_gpt
+from gptcore.data.datasets import Dataset
 from gptcore.errors import UserError
 from gptcore.model_defaults import model_defaults
-from gptcore.recipe import make_recipe
+from gptcore.product.fitting import fit_to_keep
+from gptcore.recipe import Recipe, make_recipe
 from gptcore.sklearn import GPTClassifier, _changed
 
 CONFIG = ModelConfig(d_model=8, n_layer=2, n_head=2, context=16, vocab_size=8192, tokenizer="embedded")
 WORDS = {7: ["win", "prize", "free", "call"], 3: ["see", "you", "home", "later"]}
 Y = np.array([7, 3] * 30)
 X = [" ".join(np.random.default_rng(i).choice(WORDS[int(y)], size=4)) + f" {i}" for i, y in enumerate(Y)]
+
+
+ONE_LABEL = "one label is refused with a UserError, which is not a ValueError"
+EXPECTED_TO_FAIL = {  # of scikit-learn's checks
+    "check_classifiers_one_label": ONE_LABEL,
+    "check_fit2d_1sample": ONE_LABEL,
+    "check_class_weight_classifiers": "class_weight is the recipe's field: 'balanced', or weights of 1",
+}
 
 
 @pytest.fixture
@@ -43,6 +57,19 @@ def test_it_fits_and_predicts_labels_of_their_own_type(recipe: str) -> None:
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
     names = np.where(Y == 7, "spam", "ham")
     assert set(GPTClassifier("tfidf").fit(np.array(X, dtype=object), names).predict(X)) == {"spam", "ham"}
+
+
+def test_every_text_is_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Dataset] = []
+
+    def fit_and_look(recipe: Recipe, data: Dataset, *rest: Any) -> Any:
+        seen.append(data)
+        return fit_to_keep(recipe, data, *rest)
+
+    monkeypatch.setattr(sklearn, "fit_to_keep", fit_and_look)
+    texts = [*X, X[0], X[0].upper()]
+    GPTClassifier("tfidf").fit(texts, [*Y, Y[0], Y[0]])
+    assert sorted((*seen[0].train.texts, *seen[0].validation.texts)) == sorted(texts)
 
 
 def test_it_is_cloned_with_its_parameters() -> None:
@@ -69,6 +96,82 @@ def test_more_classes_than_nine_keep_their_order() -> None:
     texts = [f"word{label} and {i}" for i, label in enumerate(labels)]
     model = GPTClassifier("tfidf").fit(texts, labels)
     assert model.predict(texts[:12]).tolist() == labels[:12]
+
+
+def test_every_field_of_a_recipe_is_a_parameter() -> None:
+    names = set(GPTClassifier().get_params())
+    assert names == {*Recipe.model_fields, "recipe", "seed", "device"} - {"restore_best"}
+    assert not {field.default for field in fields(GPTClassifier) if field.name in Recipe.model_fields} - {
+        None
+    }
+    for name, value in {"clip_norm": 1.0, "head": "mlp", "warmup": 0.1, "lora_rank": 4}.items():
+        assert getattr(clone(GPTClassifier(**{name: value})), name) == value
+
+
+def test_a_search_may_draw_numbers_of_numpy(recipe: str) -> None:
+    given = {"epochs": np.int64(1), "lr": np.float32(0.5), "padding": np.str_("left"), "train": "lora"}
+    fitted = GPTClassifier(recipe, lora_rank=np.int64(2), device="cpu", **given).fit(X, Y)
+    used = fitted.text_classifier_.recipe
+    assert (used.epochs, used.lr, used.padding, used.lora_rank) == (1, 0.5, "left", 2)
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"lora_rank": 4}, "lora_rank = 4 makes no difference with model = 'nano' and train = 'all'"),
+        ({"model": "tfidf", "lr": 0.1}, "lr = 0.1 makes no difference with model = 'tfidf'"),
+        ({"train": "features", "epochs": 2}, "epochs = 2 makes no difference"),
+        ({"ngrams": "auto"}, "ngrams = 'auto' makes no difference"),
+    ],
+)
+def test_a_parameter_that_makes_no_difference_is_refused(given: dict[str, Any], named: str) -> None:
+    with pytest.raises(UserError, match=named):
+        GPTClassifier("nano", **given).fit(X, Y)
+
+
+def test_another_model_begins_with_its_own_defaults() -> None:
+    nano = make_recipe({"model": "nano", "train": "lora", "position": "last_real", "lr": 1e-3})
+    changed = _changed(nano, {"model": "smollm2-135m"})
+    own = {**model_defaults("smollm2-135m"), "model": "smollm2-135m"}
+    assert changed == make_recipe({**own, "train": "lora", "position": "last_real", "lr": 1e-3})
+    assert changed.attention == "native"
+    assert _changed(changed, {"model": "nano"}) == nano
+    assert _changed(nano, {"best_by": "macro-f1"}).best_by == "macro-f1"
+
+
+class RowClassifier(GPTClassifier):
+    """Takes rows of numbers, as scikit-learn's checks give them: a number becomes a word and words for thresholds."""
+
+    def fit(self, X: Any, y: Any) -> Any:  # noqa: N803
+        X, y = validate_data(self, X, y)
+        return super().fit(as_texts(X), y)
+
+    def predict_proba(self, X: Any) -> np.ndarray:  # noqa: N803
+        check_is_fitted(self)
+        return super().predict_proba(as_texts(validate_data(self, X, reset=False)))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = tags.input_tags.one_d_array = False
+        tags.input_tags.two_d_array = True
+        return tags
+
+
+def as_texts(rows: np.ndarray) -> list[str]:
+    steps = np.arange(-4, 4.5, 0.5)
+    return [
+        " ".join(
+            word
+            for j, value in enumerate(row)
+            for word in (f"c{j}v{value}", *(f"c{j}s{k}" for k in np.flatnonzero(value > steps)))
+        )
+        for row in rows
+    ]
+
+
+@parametrize_with_checks([RowClassifier("tfidf")], expected_failed_checks=lambda _: EXPECTED_TO_FAIL)
+def test_scikit_learns_own_checks_pass(estimator: Any, check: Any) -> None:
+    check(estimator)
 
 
 def test_what_cannot_be_used_is_refused() -> None:
