@@ -1,4 +1,7 @@
-"""Bad files of labelled texts: `check` reports or refuses them, `plan` and `fit` refuse them, in one line each."""
+"""Bad files of labelled texts: `check` reports or refuses them, `plan` and `fit` refuse them, in one line each.
+
+Doubtful ones are read, with a warning.
+"""
 
 import json
 from collections.abc import Callable
@@ -102,3 +105,46 @@ def test_a_bad_file_is_one_line(run: Run, tmp_path: Path, command: str, name: st
     assert (finding if command == "check" else refusal) in line
     assert [each for each in err.splitlines() if each.startswith("error")] == [line]
     assert sorted(path.name for path in tmp_path.iterdir()) == [file]  # nothing half-written
+
+
+# Name -> (file name, content, what is said of it)
+WARNED: dict[str, tuple[str, bytes, str]] = {
+    "12 rows": ("a.csv", "\n".join(["text,label", *ROWS]).encode(), "fewer than 10"),
+    "labels like floats": (
+        *("a.csv", ("text,label\n" + "".join(f"text {i},{i % 7 / 2}\n" for i in range(70))).encode()),
+        "the labels look like scores",
+    ),
+    "labels like booleans": (
+        "a.jsonl",
+        "\n".join(
+            json.dumps({"text": f"text {i}", "label": True if i % 2 else "true" if i == 4 else False})
+            for i in range(60)
+        ).encode(),
+        "label true is a string in some rows",
+    ),
+    "the class nan": (
+        *(
+            "a.csv",
+            ("text,label\n" + "".join(f"text {i},{['nan', 'b', 'c'][i % 3]}\n" for i in range(24))).encode(),
+        ),
+        "have fewer than 10",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WARNED)
+@pytest.mark.parametrize("command", ["check", "plan", "fit"])
+def test_a_doubtful_file_is_read_with_a_warning(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, name: str
+) -> None:
+    # Neither another process nor real steps for a forecast: what is said of the data comes before
+    monkeypatch.setattr("gptcore.product.folder.verify_folder", lambda _folder, texts, *_: len(texts))
+    monkeypatch.setattr("bench.commands.progress.forecast", lambda *_: ())
+    monkeypatch.setattr("bench.commands.progress.show_plan", lambda *_: None)
+    file, content, said = WARNED[name]
+    (tmp_path / file).write_bytes(content)
+    app, words = commands([])[command]
+    code, out, err = run(app, [word.format(file) for word in words])
+    assert code == 0, err
+    assert said in " ".join((out + err).split())
+    assert "Traceback" not in out + err
