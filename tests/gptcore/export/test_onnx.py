@@ -111,21 +111,35 @@ def answers_otherwise(classifier: TextClassifier, folder: Path, right: str, wron
     return False
 
 
+def check_any_size(graph: Path, widest: int) -> None:
+    """A text has the same logits in a batch of any size and at any width, whatever stands beside and behind it."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(graph))
+    ids = np.arange(3, 12, dtype=np.int64)
+    alone = session.run(None, {"input_ids": ids[None], "lengths": np.array([9])})[0]
+    for rows, width in ((1, 9), (5, 9), (1, widest), (7, 13), (2, widest)):
+        wide = np.full((rows, width), 7, dtype=np.int64)
+        wide[-1, :9] = ids
+        found = session.run(None, {"input_ids": wide, "lengths": np.array([width] * (rows - 1) + [9])})[0]
+        assert found.shape == (rows, 2)
+        np.testing.assert_allclose(found[-1:], alone, atol=1e-5)
+    shorter = session.run(None, {"input_ids": ids[None, :1], "lengths": np.array([1])})[0]
+    assert np.abs(shorter - alone).max() > 1e-4  # what a text says does change them
+
+
+def test_any_batch_and_length_give_the_same_answer(kept, file, tmp_path) -> None:
+    check(kept(train="last_block"), file, tmp_path / "onnx")
+    check_any_size(tmp_path / "onnx" / "model.onnx", widest=16)
+
+
 @pytest.mark.slow
-def test_any_batch_and_length_give_the_same_answer(kept, checkpoint, file, tmp_path) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime")
+def test_any_batch_and_length_of_another_architecture(kept, checkpoint, file, tmp_path) -> None:
     folder = kept(model=str(checkpoint("llama", around=True)), attention="native", train="last_block")
     classifier = check(folder, file, tmp_path / "onnx")
     texts = load_dataset(file).test.texts[:3]
     assert script_labels(tmp_path / "onnx", "tiktoken", *texts) == classifier.predict(texts)
-    session = onnxruntime.InferenceSession(str(tmp_path / "onnx" / "model.onnx"))
-    ids = np.arange(3, 15, dtype=np.int64)[None]
-    alone = session.run(None, {"input_ids": ids, "lengths": np.array([12])})[0]
-    for rows, width in ((1, 12), (5, 12), (2, 33)):
-        wide = np.full((rows, width), 7, dtype=np.int64)
-        wide[0, :12] = ids
-        found = session.run(None, {"input_ids": wide, "lengths": np.array([12] + [width] * (rows - 1))})[0]
-        np.testing.assert_allclose(found[:1], alone, atol=1e-5)
+    check_any_size(tmp_path / "onnx" / "model.onnx", widest=33)
 
 
 SEEN_LEFT = {"padding": "left", "position": "mean", "context": 12}
