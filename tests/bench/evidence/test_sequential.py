@@ -130,6 +130,22 @@ def test_a_word_is_reversed_only_by_a_look_that_contradicts_it_more_strongly(sim
     assert words_after(simulation, [-0.3, 0.6], [300, 2000]) == ["worse", "better"]
 
 
+def test_fault_e2_looking_again_does_not_spend_the_level_anew(simulation: Any) -> None:
+    """Fault E2: a report after 5, 10, 20 and 40 seeds that spent the whole 5% each time erred far more often."""
+    random = np.random.default_rng(5)
+    n, anew, planned = 150, 0, 0
+    for _ in range(n):
+        right, shown = simulation.simulate(random, simulation.TRUTHS["both"], 1, LOOKS[-1], 100, False)
+        looks = [
+            Look(one.seeds, one.share, simulation.compare(right[:, : one.seeds], shown[: one.seeds]))
+            for one in SCHEME
+        ]
+        anew += any(said(decide(look.compared, MARGIN)) for look in looks)
+        planned += bool(said(decide(looks[-1].compared, MARGIN, looks=looks)))
+    assert planned / n <= 0.05 + monte_carlo(0.05, n)
+    assert anew / n > 0.05 + monte_carlo(0.05, n)
+
+
 def test_the_order_of_rows_changes_no_word(simulation: Any) -> None:
     random = np.random.default_rng(2)
     truth = simulation.Truth(0.08, 0.12, 0.2, accuracy=0.95, shift=[-0.3, 0.0, 0.2] * 6)
