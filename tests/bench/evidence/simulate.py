@@ -51,14 +51,26 @@ LIKE_RECORDS = Truth(0.08, 0.12, 0.2, accuracy=0.95)  # rows of results/embedded
 
 
 def simulate(
-    random: np.random.Generator, truth: Truth, n_rows: int, n_seeds: int, n_test: int, own_splits: bool
+    random: np.random.Generator,
+    truth: Truth,
+    n_rows: int,
+    n_seeds: int,
+    n_test: int,
+    own_splits: bool,
+    folds: bool = False,
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Right answers (n_rows + 1, n_seeds, n_test), the baseline's first, and each seed's examples."""
+    """Right answers (n_rows + 1, n_seeds, n_test), the baseline's first, and each seed's examples.
+
+    folds: of own splits, no two seeds test the same example.
+    """
     pool = POOL if own_splits else n_test
     everyone = np.arange(n_test)
-    examples = [
-        random.choice(pool, n_test, replace=False) if own_splits else everyone for _ in range(n_seeds)
-    ]
+    if folds:
+        examples = list(random.permutation(pool)[: n_seeds * n_test].reshape(n_seeds, n_test))
+    else:
+        examples = [
+            random.choice(pool, n_test, replace=False) if own_splits else everyone for _ in range(n_seeds)
+        ]
     seed = np.broadcast_to(np.asarray(truth.seed, dtype=float), (n_rows + 1,))
     shift = np.concatenate([[0.0], np.broadcast_to(np.asarray(truth.shift, dtype=float), (n_rows,))])
     spread = np.sqrt(1 + truth.liking**2 + truth.noise**2 + seed**2)
