@@ -12,7 +12,7 @@ from gptcore.product.answers import Answers
 from gptcore.wording import one_line
 
 TOLERANCE = 1e-4  # of a probability; printed ones are rounded to as much
-LOGIT_TOLERANCE = 1e-4  # of a logit before the temperature, by the largest one where that is above 0.1
+LOGIT_TOLERANCE = 1e-5  # of a logit before the temperature, by the largest one where that is above 1
 SEEN = 1e-6  # a probability whose logarithm is exact enough to compare
 ROUNDING = 2**-23  # of a probability, as scikit-learn gives them of float32 features
 
@@ -30,7 +30,7 @@ def check_probabilities(
     logits, theirs = _logits(own, own), classifier.temperature * _logits(found, own)
     seen = (own > SEEN) & (found > 0)
     of_logits = np.where(seen, abs(theirs - logits), 0)
-    allowed = LOGIT_TOLERANCE * max(0.1, abs(logits[seen]).max()) + ROUNDING / np.maximum(own, SEEN)
+    allowed = LOGIT_TOLERANCE * max(1, abs(logits[seen]).max()) + ROUNDING / np.maximum(own, SEEN)
     _refuse(
         same & (difference <= TOLERANCE) & (of_logits <= allowed).all(axis=1),
         texts,

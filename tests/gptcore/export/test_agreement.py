@@ -26,6 +26,6 @@ def test_logits_are_compared_as_far_as_probabilities_tell_them(temperature: floa
     own = np.stack([1 - second, second], axis=1).astype(np.float64)  # so of 12 little is left
     texts = list("xyz")
     check_probabilities(classifier, own, softmax(LOGITS / temperature), texts)
-    for change in (1.001, 0.999):
+    for change in (1.00005, 0.99995):
         with pytest.raises(UserError, match="of a logit before the temperature"):
             check_probabilities(classifier, own, softmax(LOGITS * change / temperature), texts)

@@ -52,9 +52,12 @@ def test_a_file_becomes_a_script_that_needs_numpy_alone(file: Path, tmp_path: Pa
     done = runner.invoke(app, ["fit", str(file), "--recipe", "tfidf", "--out", str(kept)])
     assert done.exit_code == 0, done.output
     assert "export: --to numpy" in done.output
+    assert "verifying: a new process opens the folder and answers 24 texts" in done.stderr.splitlines()
     done = runner.invoke(app, ["export", str(kept), "--to", "numpy", "--out", str(out)])
     assert done.exit_code == 0, done.output
     assert "verified: 24 of 24 predictions equal, on the test texts of reviews.csv" in done.output
+    steps = [line.split(":")[0] for line in done.stderr.splitlines()]
+    assert steps == ["reading the data that it was fitted on", "loading", "answering", "writing", "verifying"]
     moved = shutil.move(out, tmp_path / "elsewhere")
     script = str(moved / "predict.py")
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
