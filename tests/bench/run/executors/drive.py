@@ -1,4 +1,4 @@
-"""A driver in a process of its own, which prints what it starts: python -m tests.bench.run.executors.drive NAME FOLDER."""
+"""A driver in a process of its own, which prints what it starts: python -m ...drive NAME FOLDER."""
 
 import sys
 from pathlib import Path
