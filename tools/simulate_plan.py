@@ -115,6 +115,10 @@ def main() -> None:
     records: Mapping[str, Record] = load_records(asked.study)
     one = [job.times(asked.times) for job in jobs_of(records.values())]
     n = sum(len(job.own_s) for job in one)
+    if not n:
+        parser.error(
+            f"{asked.study} has no record of a run with its times: name the folder of a finished study"
+        )
     copies = -(-asked.runs // n)
     jobs = one * copies
     shared, apart = (sum(map(of_job, jobs)) for of_job in (lambda job: job.seconds, lambda job: job.apart_s))
