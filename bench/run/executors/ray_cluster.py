@@ -51,8 +51,13 @@ class RayCluster:
         more = {"num_cpus": n_threads(), "include_dashboard": False} if address is None else {}
         try:
             ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **more)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except Exception as error:  # Ray raises no other where its processes have not started after 30 s
             said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            if address is None:
+                raise UserError(
+                    f"--executor ray: Ray cannot start on this machine ({said.rstrip('.')}): try again when it is less "
+                    "busy, or use --executor local"
+                ) from error
             raise UserError(
                 f"--address {address}: no Ray cluster can be used there ({said}): start one with `ray start --head` "
                 "and name its HOST:PORT; if it has ~/.ray/auth_token, copy that here and set RAY_AUTH_MODE=token"

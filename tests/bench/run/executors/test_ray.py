@@ -14,6 +14,7 @@ from bench.run.executors.local import Here
 from bench.run.worker import SessionSpec
 from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset
+from gptcore.errors import UserError
 from gptcore.recipe import Recipe, Seeds
 from gptcore.result import Epoch
 
@@ -86,6 +87,12 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     cluster.shutdown()
 
 
+def tasks_of(node: Any) -> list[psutil.Process]:
+    """The processes of a machine that are at a job."""
+    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    return [child for child in raylet.children(recursive=True) if child.name().startswith("ray::do")]
+
+
 def run_on(cluster: Any, spec: SessionSpec, folder: Path, do: Callable[[], None]) -> AtEpoch:
     from bench.run.executors.ray_cluster import RayCluster
 
@@ -99,6 +106,27 @@ def run_on(cluster: Any, spec: SessionSpec, folder: Path, do: Callable[[], None]
     return heard
 
 
+@pytest.mark.parametrize(
+    ("address", "remedy"), [(None, "use --executor local"), ("head:1", "with `ray start --head`")]
+)
+def test_a_ray_that_does_not_start_is_one_line_with_the_remedy(
+    address: str | None, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    from bench.run.executors.ray_cluster import RayCluster
+
+    def fails(**_: object) -> None:
+        raise Exception("The node timed out.\nMore of it")
+
+    for name in ("RAY_USAGE_STATS_ENABLED", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"):
+        monkeypatch.setenv(name, "0")
+    monkeypatch.setattr(ray, "init", fails)
+    with pytest.raises(UserError, match=rf"^--\w+.*The node timed out.*{remedy}") as refused:
+        RayCluster(address)
+    assert "\n" not in str(refused.value)
+
+
 def test_two_machines_make_the_records_of_one(
     cluster: Any, spec: SessionSpec, expected: dict[str, object], tmp_path: Path
 ) -> None:
@@ -109,7 +137,13 @@ def test_two_machines_make_the_records_of_one(
 def test_a_lost_machine_costs_no_run(
     cluster: Any, spec: SessionSpec, expected: dict[str, object], tmp_path: Path
 ) -> None:
-    run_on(cluster, spec, tmp_path, lambda: cluster.remove_node(cluster.nodes[0], allow_graceful=False))
+    def lose() -> None:
+        while not (at_work := [node for node in cluster.nodes if tasks_of(node)]):
+            continue  # one has just ended, and the next one has not begun
+        cluster.remove_node(at_work[0], allow_graceful=False)
+
+    heard = run_on(cluster, spec, tmp_path, lose)
+    assert heard.retried
     assert outcomes(tmp_path) == expected
 
 
@@ -117,8 +151,8 @@ def test_killed_worker_processes_of_ray_cost_no_run(
     cluster: Any, spec: SessionSpec, expected: dict[str, object], tmp_path: Path
 ) -> None:
     def kill() -> None:
-        for process in psutil.Process().children(recursive=True):
-            if process.name().startswith("ray::do"):
+        for node in cluster.nodes:
+            for process in tasks_of(node):
                 process.kill()
 
     heard = run_on(cluster, spec, tmp_path, kill)
