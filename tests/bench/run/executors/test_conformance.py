@@ -137,7 +137,8 @@ def outcome(record: Record) -> tuple[object, ...]:
 def test_records_are_those_of_one_process(
     executor: Executor, data: Dataset, study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HF_TOKEN", "hf-secret-of-the-driver")
+    for name in ("HF_TOKEN", "WANDB_API_KEY", "SOME_VARIABLE"):
+        monkeypatch.setenv(name, "hidden-by-the-driver")
     heard = Heard()
     ended = execute(PLAN, study, {}, executor, heard)
     session = open_session(data, "fast", "float32", "cpu")
@@ -151,7 +152,7 @@ def test_records_are_those_of_one_process(
         done = [f"start {run.run_id}", *([f"epoch {run.run_id}"] * (run.recipe.trainer == "network"))]
         assert [said for said in heard.said if run.run_id in said] == [*done, f"done {run.run_id}"]
     files = [path for path in study.rglob("*") if path.is_file()]
-    assert not [path for path in files if b"hf-secret" in path.read_bytes()]
+    assert not [path for path in files if b"hidden-by" in path.read_bytes()]
     results = [path for path in files if path.parent.name in ("runs", "events")]
     assert len(results) > len(PLAN)
     assert not [path for path in results if f'"{os.uname().nodename}"' in path.read_text()]
