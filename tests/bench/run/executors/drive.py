@@ -1,4 +1,7 @@
-"""A driver in a process of its own, which prints what it starts: python -m ...drive NAME FOLDER."""
+"""A driver in a process of its own: python -m ...drive NAME FOLDER.
+
+It says `ready` once its cluster is there, waits for a line, does the plan and prints what it starts.
+"""
 
 import sys
 from pathlib import Path
@@ -28,6 +31,8 @@ def main() -> None:
     texts = [f"{'win a prize' if i % 2 else 'see you'} at {i}" for i in range(40)]
     data = Dataset.from_texts(texts, [("ham", "spam")[i % 2] for i in range(40)])
     with SITES[name]() as site:
+        print("ready", flush=True)
+        sys.stdin.readline()
         spec = SessionSpec(data, "fast", "float32", "cpu", jobs=site.n_jobs("1", ROWS, "cpu"), threads=1)
         with site.open(spec, folder, None) as executor:
             execute(PLAN, folder, {}, executor, Loud())

@@ -19,24 +19,39 @@ RUNS = sorted(run.run_id for run in PLAN)
 
 
 def start(name: str, folder: Path) -> subprocess.Popen[str]:
+    """A driver whose cluster is there, and that waits for `go`."""
     pytest.importorskip(
         "submitit" if name == "slurm" else name, reason=f"the extra [{name}] is not installed"
     )
-    return subprocess.Popen(
+    driver = subprocess.Popen(
         [sys.executable, "-m", "tests.bench.run.executors.drive", name, str(folder)],
         env={
             **os.environ,
             "PYTHONPATH": os.pathsep.join([str(Path.cwd()), *sys.path]),
             "OMP_NUM_THREADS": "2",
         },
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
+    assert driver.stdout is not None
+    said = []
+    while "ready\n" not in said:
+        said.append(driver.stdout.readline())
+        assert said[-1], "".join(said)  # it has ended
+    return driver
+
+
+def go(driver: subprocess.Popen[str]) -> None:
+    """Let it do its plan."""
+    assert driver.stdin is not None
+    driver.stdin.write("\n")
+    driver.stdin.flush()
 
 
 def finish(driver: subprocess.Popen[str]) -> list[str]:
-    """The runs that it has started."""
+    """The runs that it has started, once it has ended."""
     said, _ = driver.communicate(timeout=300)
     assert driver.returncode == 0, said
     return [line.removeprefix("start ") for line in said.splitlines() if line.startswith("start ")]
@@ -45,6 +60,8 @@ def finish(driver: subprocess.Popen[str]) -> list[str]:
 @pytest.mark.parametrize("name", ["ray", "slurm"])
 def test_two_drivers_at_one_folder_do_nothing_twice(name: str, tmp_path: Path) -> None:
     drivers = [start(name, tmp_path) for _ in range(2)]
+    for driver in drivers:
+        go(driver)
     started = [finish(driver) for driver in drivers]
     assert sorted(started[0] + started[1]) == RUNS
     assert {run_id: record.status for run_id, record in load_records(tmp_path).items()} == dict.fromkeys(
@@ -54,12 +71,15 @@ def test_two_drivers_at_one_folder_do_nothing_twice(name: str, tmp_path: Path) -
 
 def test_after_a_killed_driver_the_same_command_resumes(tmp_path: Path) -> None:
     driver = start("slurm", tmp_path)
+    go(driver)
     while not (kept := {path: path.read_bytes() for path in (tmp_path / "runs").glob("[!.]*.json")}):
         assert driver.poll() is None
         select.select([], [], [], 0.05)
     driver.send_signal(signal.SIGKILL)
     driver.wait(60)
-    assert len(finish(start("slurm", tmp_path))) < len(RUNS)  # tasks of the first may have gone on
+    again = start("slurm", tmp_path)
+    go(again)
+    assert len(finish(again)) < len(RUNS)  # tasks of the first may have gone on
     assert {path: path.read_bytes() for path in kept} == kept
     records = load_records(tmp_path)
     assert {run_id: record.status for run_id, record in records.items()} == dict.fromkeys(RUNS, "done")
@@ -82,7 +102,9 @@ def test_pickles_that_others_left_in_the_folder_are_not_read(tmp_path: Path) -> 
         path = tmp_path / "slurm" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(trap)
-    assert sorted(finish(start("slurm", tmp_path))) == RUNS
+    driver = start("slurm", tmp_path)
+    go(driver)
+    assert sorted(finish(driver)) == RUNS
     assert not sprung.exists()
     pickle.loads(trap)
     assert sprung.exists()  # it would have sprung
@@ -90,6 +112,7 @@ def test_pickles_that_others_left_in_the_folder_are_not_read(tmp_path: Path) -> 
 
 def test_without_an_address_ray_listens_on_loopback_alone(tmp_path: Path) -> None:
     driver = start("ray", tmp_path)
+    go(driver)
     heard: set[tuple[str, str]] = set()
     while driver.poll() is None:
         for process in [psutil.Process(driver.pid), *psutil.Process(driver.pid).children(recursive=True)]:
