@@ -70,13 +70,12 @@ def test_two_drivers_at_one_folder_do_nothing_twice(name: str, tmp_path: Path) -
 
 
 def test_after_a_killed_driver_the_same_command_resumes(tmp_path: Path) -> None:
-    driver = start("slurm", tmp_path)
-    go(driver)
-    while not (kept := {path: path.read_bytes() for path in (tmp_path / "runs").glob("[!.]*.json")}):
-        assert driver.poll() is None
-        select.select([], [], [], 0.05)
-    driver.send_signal(signal.SIGKILL)
-    driver.wait(60)
+    with start("slurm", tmp_path) as driver:
+        go(driver)
+        while not (kept := {path: path.read_bytes() for path in (tmp_path / "runs").glob("[!.]*.json")}):
+            assert driver.poll() is None
+            select.select([], [], [], 0.05)
+        driver.send_signal(signal.SIGKILL)
     again = start("slurm", tmp_path)
     go(again)
     assert len(finish(again)) < len(RUNS)  # tasks of the first may have gone on
