@@ -46,6 +46,9 @@ class RayCluster:
             os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
         import ray
 
+        if address is None:  # Ray reads the variable when it is imported, which may have been before
+            ray._private.ray_constants.ENABLE_RAY_CLUSTER = False
+
         self._nodes: list[Node] = []
         self._looked = -inf
         more = {"num_cpus": n_threads(), "include_dashboard": False} if address is None else {}

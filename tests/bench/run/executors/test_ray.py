@@ -79,7 +79,10 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Two machines of one core each, and the head, which does no runs; all of them on the loopback interface."""
     monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    from ray._private import ray_constants
     from ray.cluster_utils import Cluster
+
+    monkeypatch.setattr(ray_constants, "ENABLE_RAY_CLUSTER", False)  # as `RayCluster` does
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     cluster.nodes = [cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)]
@@ -122,6 +125,7 @@ def test_a_ray_that_does_not_start_is_one_line_with_the_remedy(
     for name in ("RAY_USAGE_STATS_ENABLED", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"):
         monkeypatch.setenv(name, "0")
     monkeypatch.setattr(ray, "init", fails)
+    monkeypatch.setattr(ray._private.ray_constants, "ENABLE_RAY_CLUSTER", False)
     with pytest.raises(UserError, match=rf"^--\w+.*The node timed out.*{remedy}") as refused:
         RayCluster(address)
     assert "\n" not in str(refused.value)
