@@ -38,17 +38,17 @@ def ending_note(results: Results) -> str:
 
 
 def looks_section(results: Results, verdicts: dict[str, Verdict]) -> list[str]:
-    """The notes, and with several looks a table of them; nothing where none are planned."""
-    notes = [note for note in (looks_note(results), escape(ending_note(results))) if note]
-    if len(results.study.scheme or []) <= 1:
-        return notes
+    """The note, and with several looks a table of them; nothing where none are planned."""
+    note = looks_note(results)
+    if not note or len(results.study.scheme or []) == 1:
+        return [note] if note else []
     rows = [
         [escape(row.row), *cells]
         for row in verdicts.values()
         if (cells := looks_cells(results, row)) is not None
     ]
     headers = ["Row", "Looks at", "Decided", "Spent, %", "Left, %"]
-    return [section(results, "Looks", headers, rows, "lrlrr"), *notes, _HOW_TO_READ] if rows else notes
+    return [section(results, "Looks", headers, rows, "lrlrr"), note, _HOW_TO_READ] if rows else [note]
 
 
 def looks_cells(results: Results, verdict: Verdict) -> list[str] | None:

@@ -13,6 +13,7 @@ from bench.report.claims import claims_section
 from bench.report.describe import shares_work
 from bench.report.forest import forest_section
 from bench.report.html import write_html
+from bench.report.looks import ending_note
 from bench.report.metric import metric_notes
 from bench.report.plots import write_plots
 from bench.report.prediction import prediction_section
@@ -81,6 +82,7 @@ def render(results: Results) -> str:
     parts = [
         f"# Study: {escape(study.name)}",
         sentence(study.about) if study.about else "",
+        escape(ending_note(results)),
         *metric_notes(results),
         forest_section(results),
         *recommendation(results),
