@@ -132,7 +132,8 @@ def test_a_whole_run_that_fails_is_told(toy_data: Dataset, monkeypatch: pytest.M
     monkeypatch.setattr(runner, "fit", fail)
     measured = speed.measure_end_to_end([rows()[0]], toy_data, "cpu", lambda *_: None)
     with pytest.raises(
-        UserError, match="baseline could not be timed end to end with the fast engine: MemoryError: too"
+        UserError,
+        match="baseline could not be timed end to end with the fast engine: out of memory: MemoryError: too",
     ):
         next(measured)
 
