@@ -69,7 +69,9 @@ class PaddingCheck(Part):
 class ServingCost(Part):
     """What the trained classifier takes to ship and to ask, see `gptcore.training.serving_cost`."""
 
-    saved_bytes: Count = Field(description="of the files that `TextClassifier.save` writes: what was learned")
+    saved_bytes: Count = Field(
+        description="of what was learned, as `TextClassifier.save` writes it, without the tokenizer's files"
+    )
     with_base_bytes: Count = Field(
         description="the same and the weights of its model that did not learn, as they are in memory"
     )

@@ -7,6 +7,7 @@ import pytest
 from safetensors.numpy import save
 
 from gptcore import Engine, fit
+from gptcore.classifier import DESCRIPTION, TENSORS
 from gptcore.data.datasets import Dataset
 from gptcore.methods.base import Method
 from gptcore.methods.layers import All, TopBlocks
@@ -49,7 +50,7 @@ def test_sizes_are_those_of_the_files(data: Dataset, tmp_path: Path, fields: dic
     classifier = fit(recipe, data, 1, Engine(), "cpu").classifier
     found = serving_cost(classifier, TEXTS, budget_s=0)
     classifier.save(tmp_path)
-    assert found.saved_bytes == sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert found.saved_bytes == sum((tmp_path / name).stat().st_size for name in (TENSORS, DESCRIPTION))
     network = getattr(classifier.predictor, "network", None)
     frozen = [] if network is None else [p for p in network.backbone.parameters() if not p.requires_grad]
     assert found.with_base_bytes == found.saved_bytes + sum(4 * p.numel() for p in frozen)
