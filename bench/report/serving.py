@@ -11,9 +11,9 @@ from gptcore.wording import pluralise
 
 NOT_MEASURED = "not measured"
 HOW_TO_READ = """\
-What a trained classifier takes, medians over the seeds. Saved: what was learned, without the tokenizer's files; with its \
-model: the same and the weights that did not learn. Latency: the median time for one text asked alone, on the machine of \
-the study; texts a second: many texts in one call. Merged: with the adapter folded into the model."""
+What a trained classifier takes, medians over the seeds. Saved: what was learned, without the tokenizer's files; with \
+its model: the same and the weights that did not learn. Latency: the median time for one text asked alone, on the \
+machine of the study; texts a second: many texts in one call. Merged: with the adapter folded into the model."""
 
 
 def headings(rows: list[tuple[RowResult, ServingCost | None]]) -> list[str]:
