@@ -10,7 +10,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from bench.records.store import load_run
-from bench.records.stored import PACKED, RUNS, StoredRun, packed_runs, stored_runs
+from bench.records.stored import PACKED, RUNS, StoredRun, packed_line, packed_runs, stored_runs
 from gptcore.errors import UserError
 from gptcore.files import cannot_write, replacing
 from gptcore.locks import held
@@ -66,10 +66,7 @@ def _write(path: Path, runs: Iterable[StoredRun]) -> None:
     with lzma.open(path, "wb") as file:
         for run in runs:
             load_run(run)  # refuses what is no record
-            content = json.loads(run.read())
-            first = {"run_id": run.run_id}  # by which a reader finds it
-            text = json.dumps(first | content, ensure_ascii=False, separators=(",", ":"))
-            file.write(text.encode() + b"\n")
+            file.write(packed_line(run))
 
 
 def _check(path: Path, folder: Path) -> None:

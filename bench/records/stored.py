@@ -5,6 +5,7 @@ A file in runs/ stands for its run whatever the packed ones say: a run that is r
 
 from __future__ import annotations
 
+import json
 import lzma
 import re
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from gptcore.paths import path_kind
 
 RUNS = "runs"
 PACKED = "runs.jsonl.xz"  # one record a line, sorted by run id, which comes first in each
+# In a line, a number stands for the probabilities of two classes: the second's. (Strings in JSON escape their quotes.)
+_OF_SECOND = re.compile(rb'"probabilities":\[([0-9.,e-]+)\]')
 _RUN_ID = re.compile(rb'\{"run_id":"([A-Za-z0-9._-]+)"')
 
 
@@ -35,11 +38,33 @@ class StoredRun:
     def read(self) -> bytes:
         """The record as JSON. Raises UserError where its file cannot be read."""
         if self.line is not None:
-            return self.line
+            return _OF_SECOND.sub(_of_both, self.line)
         try:
             return self.path.read_bytes()
         except OSError as error:
             raise UserError(f"{self.path} cannot be read: {error.strerror}") from error
+
+
+def packed_line(run: StoredRun) -> bytes:
+    """The record's line in the file of a packed study. Raises UserError where its file cannot be read."""
+    content = json.loads(run.read())
+    test = content.get("test") or {}
+    both = test.get("probabilities") or []
+    # Compared with what the line will say, so that nothing is lost: older records rounded both in float32.
+    if both and all(len(row) == 2 and row[0] == _first(row[1]) for row in both):
+        test["probabilities"] = [second for _, second in both]
+    first = {"run_id": run.run_id}  # by which a reader finds it
+    return json.dumps(first | content, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def _first(second: float) -> float:
+    """The probability of the first of two classes, rounded like the second's, which it follows from."""
+    return round(1 - second, 6)
+
+
+def _of_both(found: re.Match[bytes]) -> bytes:
+    rows = (b"[%r,%s]" % (_first(float(second)), second) for second in found[1].split(b","))
+    return b'"probabilities":[%s]' % b",".join(rows)
 
 
 def record_path(folder: Path, run_id: str) -> Path:

@@ -10,7 +10,7 @@ import pytest
 from bench.records.pack import folders_with_records, pack
 from bench.records.record import Record
 from bench.records.store import find_record, load_records, named_record, save_record, save_study
-from bench.records.stored import PACKED, StoredRun, record_path, stored_runs
+from bench.records.stored import PACKED, StoredRun, packed_line, record_path, stored_runs
 from bench.records.study import Study
 from bench.report.columns import RUNS as COLUMNS
 from bench.report.export import export
@@ -45,6 +45,23 @@ def test_records_are_the_same_in_one_small_file(folder: Path, few: list[Record])
     assert {run.run_id: json.loads(run.read()) for run in stored_runs(folder)} == before
     assert find_record(folder, few[2].run_id) == few[2] == named_record(str(folder / few[2].run_id))
     assert find_record(folder, "another-s0") is None
+
+
+@pytest.mark.parametrize(
+    ("both", "line"),
+    [
+        ([[0.534836, 0.465164], [0.999999, 1e-06], [0.0, 1.0]], "[0.465164,1e-06,1.0]"),
+        ([[0.534836, 0.465164], [0.3, 0.700001]], "[[0.534836,0.465164],[0.3,0.700001]]"),  # no sum of 1
+        ([[0.2, 0.3, 0.5]], "[[0.2,0.3,0.5]]"),
+    ],
+)
+def test_of_two_classes_the_second_says_all(tmp_path: Path, both: list[list[float]], line: str) -> None:
+    content = {"run_id": "a-s0", "output_tail": ['"probabilities":[0.5]'], "test": {"probabilities": both}}
+    path = tmp_path / "a-s0.json"
+    path.write_text(json.dumps(content))
+    packed = packed_line(StoredRun("a-s0", path))
+    assert f'"test":{{"probabilities":{line}}}' in packed.decode()
+    assert json.loads(StoredRun("a-s0", path, packed).read()) == content
 
 
 def test_a_run_that_is_repeated_stands_for_the_packed_one(folder: Path, few: list[Record]) -> None:
