@@ -62,7 +62,12 @@ def _lengths(sample: Sample, asked: Sequence[str]) -> list[Finding]:
             findings.append(Finding("note", f"lengths for {', '.join(names)} are not known here: {error}"))
             continue
         for name in names:
-            if (config := known_config(name)) is not None:
+            config = known_config(name)
+            if config is None and name in asked:
+                raise UserError(
+                    f"--models {name}: its context is not known here: name the folder of the model"
+                )
+            if config is not None:
                 of_kind = opened.setdefault((tokenizer.fingerprint, config.context), (tokenizer, []))[1]
                 of_kind += [name] * (name not in of_kind)
     lengths: dict[str, list[int]] = {}

@@ -21,10 +21,10 @@ def report(
         echo(f"report: {write_report_of(folder, margin, metric)}")
 
 
-def write_report_of(folder: Path, margin: float | None, metric: MetricName | None = None) -> Path:
+def write_report_of(folder: Path, margin: float | None = None, metric: MetricName | None = None) -> Path:
     """Write a study's report from its records and return its path.
 
-    margin: points, of log-loss nats; None: chosen from the design; metric: None: the study's own. Raises UserError if
+    margin: points, of log-loss nats; None: as planned; metric: None: the study's own. Raises UserError if
     the folder holds no study or cannot be written.
     """
     from bench.evidence.metric import METRICS

@@ -68,9 +68,8 @@ def run(
     trackers = check_trackers(split_names(track or []))
     of_each, whole = each_data(options, looks)
     with site_of(where, looks) as site:
-        study_runs = [
-            open_study(one, looks, site, margin=margin) for one in of_each
-        ]  # what is wrong with any is said first
+        # What is wrong with any is said first.
+        study_runs = [open_study(one, looks, site, margin=margin) for one in of_each]
         for study_run in study_runs:
             check_nproc(where.nproc, study_run, options, verify)
         kept = split_names(keep or [])
@@ -79,8 +78,7 @@ def run(
     if whole is not None:
         from bench.report.overall import write_overall
 
-        folders = [study_run.folder for study_run in study_runs]
-        echo(f"report: {write_overall(whole, folders)}")
+        echo(f"report: {write_overall(whole, [one.folder for one in study_runs])}")
     if any(codes):
         raise Exit(1)
 
@@ -111,7 +109,7 @@ def _run_one(
     with study_run.site.open(study_run.session_spec(verify), study_run.folder, timeout) as executor:
         warn_of_mixture(study_run, executor)
         planned_runs, predictions = forecast(study_run, executor)
-        write_report = partial(write_report_of, study_run.folder, None)
+        write_report = partial(write_report_of, study_run.folder)
         tracking = Tracking(trackers, study_run.study.name, lambda line: show_warnings([line]))
 
         def do_all(runs: Sequence[PlannedRun], seen: Mapping[str, Record]) -> dict[str, Status]:

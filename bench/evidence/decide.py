@@ -30,7 +30,7 @@ class Decision:
     and worse are called; p_same: of a difference of the margin or more, adjusted likewise; estimate: of the
     difference of the scores with all seeds, unadjusted; moderated: the overdispersion behind it, None where the
     models alone are compared; differ_share: of the level of *better* and *worse* this comparison's share among those
-    that have neither word, 1 where it has one; same_share: the like of *no difference*; looks: those that it has
+    that have neither word, 1 where it has one; same_share: the same for *no difference*; looks: those that it has
     reached, and decided_at the seeds of the one that gave the word; next_share: of the level, for the next look.
     """
 
@@ -101,6 +101,7 @@ def decide(
     p_holm = adjusted | {
         name: value for name, value in holm(p | unseen | of_models, weights).items() if name in models
     }
+    p_alone = p | of_models
     decided = {}
     for name, c in compared.items():
         its = taken.get(name, ())
@@ -109,7 +110,7 @@ def decide(
             comparison=c,
             call=call,
             estimate=_estimate(c, logits.get(name)),
-            p=(p | of_models).get(name, 1.0),
+            p=p_alone.get(name, 1.0),
             p_holm=p_holm.get(name, 1.0),
             p_same=adjusted_same.get(name, 1.0),
             moderated=logits[name].moderated if name in logits else None,

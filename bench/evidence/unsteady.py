@@ -7,7 +7,7 @@ no harm.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from statistics import fmean, median, variance
@@ -20,7 +20,7 @@ from bench.evidence.metric import ACCURACY, Metric
 from bench.evidence.results import Results, RowResult
 
 P_LUCK = 0.001  # chance that the test texts alone make the seeds of a row look so
-P_STEADY = 0.01  # chance that a row scatters so that scatters as the steadiest quarter of the rows do
+P_STEADY = 0.01  # below this p-value a row scatters more than the steadiest quarter of the rows
 MANY = 0.15  # of the compared rows: from three of 18 on, simulated studies have a false word in more than 5%
 
 
@@ -43,19 +43,22 @@ def unsteady(result: RowResult, margin: float, metric: Metric = ACCURACY) -> Uns
     if metric is not ACCURACY or groups(result.done) is not None:
         return _by_values(result, margin, metric)
     splits = [run.metrics.test for run in result.done if run.metrics]
-    return of_counts([split.correct for split in splits], splits[0].n, margin) if len(splits) > 1 else None
+    if len(splits) < 2:
+        return None
+    return of_counts([split.correct for split in splits], [split.n for split in splits], margin)
 
 
-def of_counts(correct: Sequence[int], n: int, margin: float) -> Unsteady | None:
-    """The same of two seeds or more with so many right answers of n test texts each."""
+def of_counts(correct: Sequence[int], sizes: Sequence[int], margin: float) -> Unsteady | None:
+    """The same of two seeds or more: their right answers, and their test texts, which splits may differ in."""
     from scipy.stats import binom
 
-    shares = [count / n for count in correct]
-    middle, lowest = median(shares), min(correct)
-    p_lowest = len(shares) * float(binom.cdf(lowest, n, middle))
-    is_low = middle - lowest / n > margin and p_lowest < P_LUCK
-    of_texts = max(middle * (1 - middle), 1 / n) / n
-    return Unsteady(lowest / n, middle) if is_low or _is_wide(shares, of_texts, margin) else None
+    shares = [count / n for count, n in zip(correct, sizes, strict=True)]
+    middle, lowest = median(shares), min(shares)
+    at = shares.index(lowest)
+    p_lowest = len(shares) * float(binom.cdf(correct[at], sizes[at], middle))
+    is_low = middle - lowest > margin and p_lowest < P_LUCK
+    of_texts = fmean(max(middle * (1 - middle), 1 / n) / n for n in sizes)
+    return Unsteady(lowest, middle) if is_low or _is_wide(shares, of_texts, margin) else None
 
 
 def _is_wide(scores: Sequence[float], of_texts: float, margin: float) -> bool:
@@ -97,12 +100,12 @@ def unsteady_rows(results: Results) -> dict[str, Unsteady]:
     return {name: lowest for name, lowest in found.items() if lowest}
 
 
-def are_many(results: Results) -> bool:
+def are_many(results: Results, marked: Container[str]) -> bool:
     """Whether the study looks like those in which false words are likelier than 5%.
 
-    Of its compared rows, each recipe once; a row with the recipe of its reference row is not compared.
+    Of its compared rows, each recipe once; a row with the recipe of its reference row is not compared. marked: names
+    of the unsteady ones, see `unsteady_rows`.
     """
-    marked = unsteady_rows(results)
     compared = {
         first.name: [score for run in first.done if (score := results.metric.score(run)) is not None]
         for result in results.finished

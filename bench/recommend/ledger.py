@@ -92,7 +92,7 @@ class Ledger:
         """Of the runs on development rows; None before any row is ready."""
         if not self.ready:
             return None
-        return collect(self.study, list(self.runs.values()), self.opened.state.margin)
+        return collect(self.study, list(self.runs.values()))
 
     @property
     def choice(self) -> Choice | None:

@@ -129,6 +129,7 @@ class Opened:
             seeds=seeds,
             scheme=with_looks([], LOOKS),
             metric=self.state.metric,
+            margin=self.state.margin,
             dataset=dataset_facts(self.dev),
             checkpoints=self.checkpoints,
             warnings=[*group_warning(self.dev), *waiting_warning(self.data)],

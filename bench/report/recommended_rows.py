@@ -21,7 +21,7 @@ def row_headers(answer: Answer) -> tuple[str, ...]:
 
 
 def row_cells(answer: Answer) -> list[list[str]]:
-    """A line for who does not look at the texts, then one for each row that ran, the cheapest first."""
+    """A line for the constant answer, then one for each row that ran, the cheapest first."""
     choice = answer.choice
     rows = sorted(answer.results.finished, key=lambda row: choice.seconds.get(row.name, 0.0))
     return [_constant_cells(choice), *(_cells(choice, row) for row in rows)]

@@ -141,10 +141,10 @@ def unsteady_note(results: Results) -> str:
         f"Rows with widely spread or skewed seeds: {each}. A few seeds do not show how often such a row fails, so its "
         "mean and verdict are less certain than the interval suggests"
     )
-    if are_many(results):
+    if are_many(results, rows):
         text += (
-            ". Some rows fail here while others are steady; of simulated studies like that, more than 5% had a false "
-            "verdict (docs/error-rates.md)"
+            ". Some rows scatter widely here while others are steady: of simulated studies like that, more than 5% "
+            "had a false verdict (docs/error-rates.md)"
         )
     return text
 

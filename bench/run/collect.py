@@ -25,6 +25,7 @@ _FROM_MANIFEST = (
     "engine",
     "baseline",
     "metric",
+    "margin",
     "scheme",
     "models",
 )  # that parts of one study have in common

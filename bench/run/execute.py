@@ -102,11 +102,11 @@ class _Driver:
         self.memory_tries, self.lacks_memory = memory_tries, lacks_memory
         self._n_lost: Counter[str] = Counter()  # run id -> tries that ended with the worker or its machine
         self._n_short: Counter[str] = Counter()  # run id -> tries that ended as memory ran out
-        self._memory: dict[
-            str, int
-        ] = {}  # bytes that a run gets as it has been killed with less, where known
+        # Bytes that a run gets as it has been killed with less, where known.
+        self._memory: dict[str, int] = {}
         self._began: dict[str, float] = {}  # run id -> when its try began, by this process's clock
-        self._failed_s: defaultdict[str, float] = defaultdict(float)  # run id -> seconds of its tries before
+        # Run id -> seconds of its tries before, also of the calls before.
+        self._failed_s = defaultdict(float, {name: r.failed_s for name, r in seen.items() if r.failed_s})
         self._n_errors = 0  # of workers since a run has ended
         self._of_seed = Counter(run.seed_index for run in todo if run.state == "todo")
         self._n_left = self._of_seed.total()
@@ -291,6 +291,7 @@ class _Driver:
 
     def _count(self, run: PlannedRun) -> None:
         self.claims.give_up(run.run_id)
+        self._began.pop(run.run_id, None)
         if run.state == "todo":
             self._of_seed[run.seed_index] -= 1
             self._n_left -= 1

@@ -171,8 +171,8 @@ class LookOptions:
     budget: Annotated[
         str | None,
         Option(
-            help="with --until-decided: stop after so much recorded time of its finished runs, such as 90s, 30m or "
-            "2h; by the clock it takes longer"
+            help="with --until-decided: stop after so much recorded time of its runs, failed tries included, such as "
+            "90s, 30m or 2h; the command itself takes longer"
         ),
     ] = None
     looks: Annotated[

@@ -12,7 +12,7 @@ from bench.study.plan import PlannedRun
 from gptcore.data.datasets import Dataset
 from gptcore.errors import UserError
 
-NO_MEMORY = "out of memory"  # how the reason of a run begins that failed for lack of memory
+NO_MEMORY = "out of memory"  # prefix of the reason of a run that ran out of memory
 
 
 class RefusedRunError(UserError):

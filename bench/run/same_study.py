@@ -118,19 +118,19 @@ def margin_of(folder: Path, asked: float | None, metric: MetricName) -> float | 
         there = load_study(folder)
     except UserError:  # no manifest, or a damaged one
         return judged_by.margin(asked)
-    if asked is None:
-        return there.margin
+    if asked is None:  # a margin has the unit of its metric
+        return there.margin if there.metric == metric else None
     margin, planned = judged_by.margin(asked), planned_margin(there, judged_by)
     assert margin is not None
-    if isclose(margin, planned):
-        return there.margin
-    if any(record.status == "done" for record in load_records(folder).values()):
+    if not any(record.status == "done" for record in load_records(folder).values()):
+        return margin
+    if not isclose(margin, planned):
         raise UserError(
             f"--margin {asked:g}: {folder} has results and judges with {judged_by.shown(planned):g}, which was fixed "
             f"before the first run: leave --margin out, choose another folder with --out, or try `report --margin "
             f"{asked:g}`"
         )
-    return margin
+    return there.margin
 
 
 def _check_rows(folder: Path, study: Study, done: Collection[str], by_set: Collection[str]) -> None:

@@ -18,6 +18,10 @@ from bench.study.plan import PlannedRun
 from gptcore.errors import UserError
 from gptcore.wording import pluralise
 
+# What is said of one row that a study ends without, and of several.
+UNDECIDED = "row is undecided", "rows are undecided"
+NOT_COMPARED = "row could not be compared", "rows could not be compared"
+
 
 class Schedule(Protocol):
     """Decides what to run. Error rates hold whatever it decides (bench/evidence/scheme.py)."""
@@ -88,27 +92,31 @@ class UntilDecided:
         """Which rows are left undecided or could not be compared, and why."""
         family = judge_family(results)
         last = self.scheme[-1].seeds
-        reasons: dict[str, list[str]] = {}
+        reasons: dict[tuple[tuple[str, str], str], list[str]] = {}
         for result in results.rows:
             other = results.against(result)
             pair = [result] if other is None else [result, other]
             if not result.can_run or result.name in self._cannot or (other is None and len(results.rows) > 1):
                 continue
             found = other and family.of(result.name, other.name)
-            if any(not row.done and row.has_reached(self.scheme[0].seeds) for row in pair):
-                reason = "failed"
+            state, reason = UNDECIDED, "their next looks cannot be taken here"
+            if other and (not other.can_run or other.name in self._cannot):
+                state, reason = NOT_COMPARED, "their reference cannot run here"
+            elif any(not row.done and row.has_reached(self.scheme[0].seeds) for row in pair):
+                state, reason = NOT_COMPARED, "runs failed"
             elif found and (found.call != "undecided" or not found.comparison.is_tested):
                 continue
             elif all(row.has_reached(last) for row in pair):
                 reason = f"no look is left after {last} seeds"
-            elif self.budget_s is None:
-                reason = "their next looks cannot be taken here"
-            else:
+            elif self.budget_s is not None:
                 left_s = max(0.0, self.left_s(results))
                 reason = f"their next looks need more than the {left_s:.0f} s left of the budget"
-            reasons.setdefault(reason, []).append(result.name)
+            reasons.setdefault((state, reason), []).append(result.name)
         return (
-            "; ".join(_undecided(names, reason) for reason, names in reasons.items())
+            "; ".join(
+                f"{pluralise(len(names), *state)} ({', '.join(names)}): {reason}"
+                for (state, reason), names in reasons.items()
+            )
             or "every row is decided"
         )
 
@@ -181,12 +189,6 @@ class UntilDecided:
             for row in results.rows
         ]
         return replace(results, rows=tuple(rows))
-
-
-def _undecided(names: Sequence[str], reason: str) -> str:
-    if reason == "failed":
-        return f"{pluralise(len(names), 'row')} could not be compared ({', '.join(names)}): runs failed"
-    return f"{pluralise(len(names), 'row is', 'rows are')} undecided ({', '.join(names)}): {reason}"
 
 
 def _if_it_fits(

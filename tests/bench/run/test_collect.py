@@ -108,6 +108,7 @@ def test_parts_of_other_studies_are_refused(tmp_path: Path, study: Study, few: l
     contradictions: list[tuple[dict[str, Any], str]] = [
         ({"engine": "plain"}, r"engine differs \(fast and plain\); collect them into two folders"),
         ({"metric": "macro-f1"}, r"metric differs \(accuracy and macro-f1\)"),
+        ({"margin": 0.05}, r"margin differs \(None and 0.05\)"),
         ({"seeds": study.seeds[1:]}, "seeds differ"),
         ({"rows": [study.rows[0], other_row]}, "row 'first-token' differs"),
         (

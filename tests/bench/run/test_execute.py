@@ -323,6 +323,17 @@ def test_the_time_of_failed_tries_is_recorded(study: Study, monkeypatch: pytest.
     assert failed_s == [20, 10 * module.LOST_TRIES, None]
 
 
+def test_a_failed_run_that_is_repeated_keeps_the_time_that_it_took(study: Study) -> None:
+    study.lost = [ERROR] * module.LOST_TRIES
+    study.go(planned(0))
+    (failed,) = load_records(study.folder).values()
+    failed = failed.model_copy(update={"failed_s": 500.0})
+    save_record(study.folder, failed)
+    execute([planned(0)], study.folder, {failed.run_id: failed}, study, study)
+    (record,) = load_records(study.folder).values()
+    assert (record.status, record.failed_s) == ("done", 500.0)
+
+
 def test_where_nothing_was_forecast_the_second_try_gets_more_memory(study: Study) -> None:
     study.shares_folder, study.lacks_memory = True, ["out of memory"]
     assert study.go(planned(0), planned(1)) == ["done", "done"]

@@ -215,6 +215,8 @@ def test_the_margin_is_fixed_once_something_has_run(
     assert margin_of(tmp_path, 2.0, "accuracy") == 0.02
     save_study(tmp_path, toy_study(margin=0.02))
     assert margin_of(tmp_path, 3.0, "accuracy") == 0.03  # nothing has run yet
+    assert margin_of(tmp_path, 5.0, "accuracy") == 0.05  # kept, although the design would choose it today
+    assert margin_of(tmp_path, None, "log-loss") is None  # two points are no two hundredths of a nat
     save_record(tmp_path, toy_record())
     assert margin_of(tmp_path, None, "accuracy") == 0.02
     assert margin_of(tmp_path, 2.0, "accuracy") == 0.02

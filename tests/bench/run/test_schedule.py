@@ -217,6 +217,24 @@ def test_why_a_row_cannot_run_is_recorded_once_and_the_others_go_on(lab: Lab) ->
     assert {run.seed_index for run in again} == {1}
 
 
+def test_a_row_whose_reference_cannot_run_has_not_failed(lab: Lab) -> None:
+    from dataclasses import replace
+
+    plan = [
+        replace(run, state="blocked", reason="too large") if "baseline" in run.rows else run
+        for run in lab.plan
+    ]
+    schedule, records = UntilDecided(plan, lab.study.scheme or [], {}, {}, None), {}
+    while batch := schedule.next(lab.results(records)):
+        for run in batch:
+            outcome = {"status": "skipped", "reason": "too large"} if run.state == "blocked" else {}
+            records[run.run_id] = lab.record(run, **outcome)
+    rows = "far-worse, worse, same, costly"
+    assert schedule.ended(lab.results(records)) == (
+        f"4 rows could not be compared ({rows}): their reference cannot run here"
+    )
+
+
 def test_fixed_seeds_are_the_whole_plan_once(lab: Lab) -> None:
     schedule = FixedSeeds(lab.plan)
     assert schedule.next(lab.results({})) == lab.plan
