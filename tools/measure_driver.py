@@ -29,6 +29,7 @@ from bench.run.executors.grouping import grouped
 from bench.run.worker import SessionSpec
 from bench.study.forecast import Prediction
 from bench.study.plan import PlannedRun
+from gptcore.recipe import Recipe
 
 SLOTS = 256
 
@@ -48,8 +49,7 @@ class NoWork:
 
     def __exit__(self, *_: object) -> None: ...
 
-    @property
-    def environment(self) -> Environment:
+    def environment(self, recipe: Recipe) -> Environment:  # noqa: ARG002
         """Of the record."""
         return self.record.environment
 

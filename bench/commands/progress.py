@@ -189,9 +189,12 @@ def warn_of_mixture(study_run: StudyRun, executor: Executor) -> None:
     """Warn if finished runs of this study were made on another machine or in another precision."""
     if all(run.state != "todo" for run in study_run.plan):
         return
-    done = [record.environment for record in study_run.records.values() if record.status == "done"]
-    environment = executor.environment if done else None
-    if environment is not None and (found := differences(done, environment)):
+    pairs = [
+        (record.environment, here)
+        for record in study_run.records.values()
+        if record.status == "done" and (here := executor.environment(record.recipe)) is not None
+    ]
+    if found := differences(pairs):
         console.print(
             f"[yellow]warning:[/] runs in {safe(study_run.folder)} were made under other conditions "
             f"({safe('; '.join(found))}): "

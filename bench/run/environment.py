@@ -64,21 +64,30 @@ _DECIDE_TIMES = {
 }
 
 
-def differences(before: Iterable[Environment], now: Environment) -> list[str]:
-    """Differences to earlier runs in what affects times and predictions, such as "precision float32, here bfloat16".
+def differences(pairs: Iterable[tuple[Environment, Environment]]) -> list[str]:
+    """Differences in what affects times and predictions, such as "precision float32, here bfloat16".
 
-    Library versions count where both know them: a package that was not recorded then may have been the same.
+    pairs: where an earlier run was made, and where it would be made now. Library versions count where both know them: a
+    package that was not recorded then may have been the same.
     """
+    pairs = list(pairs)
     found = []
-    there = list(before)
     for field, name in _DECIDE_TIMES.items():
-        here = getattr(now, field)
-        if others := sorted({str(getattr(each, field)) for each in there if getattr(each, field) != here}):
-            found.append(f"{name} {' and '.join(others)}, here {here}")
-    for package, here in now.versions.items():
-        if others := sorted({v for each in there if (v := each.versions.get(package, here)) != here}):
-            found.append(f"{package} {' and '.join(others)}, here {here}")
+        found += _told(name, ((getattr(there, field), getattr(here, field)) for there, here in pairs))
+    for package in dict.fromkeys(name for _, here in pairs for name in here.versions):
+        found += _told(
+            package, ((there.versions.get(package), here.versions.get(package)) for there, here in pairs)
+        )
     return found
+
+
+def _told(name: str, pairs: Iterable[tuple[object, object]]) -> list[str]:
+    """A line for each value that there is here where there were others; None is an unknown one."""
+    others: dict[object, set[str]] = {}
+    for was, now in pairs:
+        if None not in (was, now) and was != now:
+            others.setdefault(now, set()).add(str(was))
+    return [f"{name} {' and '.join(sorted(those))}, here {now}" for now, those in others.items()]
 
 
 _BUSY_SAMPLE_S = 0.1

@@ -258,7 +258,7 @@ class _Driver:
         if not self._claim(run):  # where workers save records, it may have one
             return
         spec = self.executor.spec
-        environment = self.executor.environment or unknown_environment(
+        environment = self.executor.environment(run.recipe) or unknown_environment(
             spec.precision, spec.threads or 1, spec.jobs
         )
         record = record_without_outcome(

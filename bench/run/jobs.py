@@ -33,7 +33,7 @@ def n_jobs(asked: str, recipes: Iterable[Recipe], device: str) -> int:
     """
     n_gpus = 0 if device == "cpu" else max(1, len(visible_gpus()))
     if asked == "auto":
-        return n_gpus or (n_threads() if all(map(is_small, recipes)) else 1)
+        return n_gpus or (n_threads() if all(map(is_small, {recipe.backbone for recipe in recipes})) else 1)
     if not asked.isdecimal() or int(asked) < 1:
         raise UserError(f"--jobs {asked!r}: use auto or a number of runs at a time, from 1")
     jobs = int(asked)
@@ -49,9 +49,9 @@ def n_jobs(asked: str, recipes: Iterable[Recipe], device: str) -> int:
     return jobs
 
 
-def is_small(recipe: Recipe) -> bool:
-    """Whether a run of it gains little from more than one core."""
-    if recipe.backbone is None:
+def is_small(backbone: str | None) -> bool:
+    """Whether a run of a model, or of none, gains little from more than one core."""
+    if backbone is None:
         return True
-    config = known_config(recipe.backbone)
+    config = known_config(backbone)
     return config is not None and config.n_params <= SMALL_MODEL_PARAMS

@@ -124,9 +124,8 @@ class Executor(Protocol):
 
     def __exit__(self, *_: object) -> None: ...
 
-    @property
-    def environment(self) -> Environment | None:
-        """Where runs are done; None where that is not known before they are. Raises UserError."""
+    def environment(self, recipe: Recipe) -> Environment | None:
+        """Where runs of a recipe are done; None where that is not known before they are. Raises UserError."""
 
     def forecast(
         self, plan: Sequence[PlannedRun], on_probe: Callable[[int, int], None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from statistics import fmean
 
 from bench.study.forecast import Prediction
@@ -45,8 +45,15 @@ def grouped(
         trunk = found.trunk if found is not None else trunk_of(run)
         groups.setdefault(trunk or run.run_id, []).append(run)  # a run without a trunk is a group of its own
     parts = [part for group in groups.values() for part in _divided(group, seconds, most_s)]
+    return in_order(parts, runs)
+
+
+def in_order(
+    jobs: Iterable[tuple[PlannedRun, ...]], runs: Iterable[PlannedRun]
+) -> list[tuple[PlannedRun, ...]]:
+    """Jobs by the place of their first run among all runs, so that the first seeds end first."""
     place = {run.run_id: i for i, run in enumerate(runs)}
-    return sorted(parts, key=lambda part: place[part[0].run_id])  # the first seeds end first
+    return sorted(jobs, key=lambda job: place[job[0].run_id])
 
 
 def seconds_of(predictions: Mapping[str, Prediction]) -> Callable[[PlannedRun], float]:

@@ -102,8 +102,7 @@ class LocalExecutor:
         for supervisor in self._supervisors:
             supervisor.close()
 
-    @property
-    def environment(self) -> Environment:
+    def environment(self, recipe: Recipe) -> Environment:  # noqa: ARG002 (the protocol's)
         """Of the first worker: all have the same."""
         return self._supervisors[0].environment
 

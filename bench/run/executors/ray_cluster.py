@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from math import inf
 from pathlib import Path
 from typing import Any, Self
@@ -14,10 +15,11 @@ from bench.records.record import Environment, Record
 from bench.records.scrub import scrub
 from bench.run.environment import n_threads
 from bench.run.executors.base import CannotWork, Event, Job, JobEnded, JobLost
-from bench.run.executors.grouping import grouped
+from bench.run.executors.grouping import grouped, in_order
 from bench.run.executors.parcel import pack
 from bench.run.executors.ray_needs import Needs, Node, needs_of, resources
 from bench.run.executors.ray_worker import Place
+from bench.run.jobs import is_small
 from bench.run.outcome import NO_MEMORY
 from bench.run.supervisor import CannotStartError
 from bench.run.worker import SessionSpec
@@ -102,7 +104,8 @@ class RayCluster:
         if asked not in ("1", "auto"):
             raise UserError(f"--jobs {asked}: with --executor ray the cluster's size decides: leave it out")
         nodes = self.nodes()
-        kinds = {needs_of([recipe], device, nodes) for recipe in recipes} or {needs_of([], device, nodes)}
+        backbones = {recipe.backbone for recipe in recipes}
+        kinds = {needs_of([each], device, nodes) for each in backbones} or {needs_of([], device, nodes)}
         slots = {needs: needs.slots(nodes) for needs in kinds}
         if not all(slots.values()):
             raise UserError("--executor ray: no machine of the cluster has a core to spare: add one")
@@ -138,7 +141,8 @@ class RayExecutor:
         self._forecast = ray.remote(max_retries=1)(ray_worker.forecast)
         self._flying: dict[Any, int] = {}  # what a task yields -> the number of its job
         self._kinds: set[Needs] = set()  # of all jobs so far
-        self._environment: Environment | None = None
+        self._environments: dict[str | None, Environment] = {}  # backbone -> where it was measured
+        self._is_small = cache(is_small)  # it may have to read a file
 
     def __enter__(self) -> Self:
         return self
@@ -151,45 +155,56 @@ class RayExecutor:
                 ray.cancel(task, force=True)
         self._flying.clear()
 
-    @property
-    def environment(self) -> Environment:
-        """Of one of the machines. Raises UserError."""
-        if self._environment is None:
-            self.forecast([], lambda *_: None)
-        assert self._environment is not None
-        return self._environment
+    def environment(self, recipe: Recipe) -> Environment | None:
+        """Of a machine with room for such a run, as first asked; None where none has it. Raises UserError."""
+        backbone = recipe.backbone
+        if backbone not in self._environments:
+            needs = self._needs({backbone})
+            if not needs.slots(self.cluster.nodes()):
+                return None
+            [(self._environments[backbone], _)] = self._measure({needs: ()})
+        return self._environments[backbone]
 
     def forecast(
         self,
         plan: Sequence[PlannedRun],
         on_probe: Callable[[int, int], None],  # noqa: ARG002 (the protocol's)
     ) -> dict[str, Prediction]:
-        """Measured by one of the machines."""
+        """Measured by one of the machines for each kind of task."""
+        kinds = self._alike(plan)
+        predictions: dict[str, Prediction] = {}
+        for alike, (environment, part) in zip(kinds.values(), self._measure(kinds), strict=True):
+            self._environments |= {run.recipe.backbone: environment for run in alike}
+            predictions |= part
+        return predictions
+
+    def _measure(
+        self, kinds: Mapping[Needs, tuple[PlannedRun, ...]]
+    ) -> list[tuple[Environment, dict[str, Prediction]]]:
         import ray
 
         tasks = []
-        for needs, alike in self._alike(plan).items():
+        for needs, alike in kinds.items():
             task = self._forecast.options(**resources(Job(0, alike), needs, self.cluster.nodes()))
             tasks.append(task.remote(self._parcel, alike, self._place(needs), self.timeout_s))
         try:
-            found = ray.get(tasks)
+            found: list[tuple[Environment, dict[str, Prediction]]] = ray.get(tasks)
         except ray.exceptions.RayError as error:
             cause = error.cause if isinstance(error, ray.exceptions.RayTaskError) else None
             said = str(cause) if isinstance(cause, UserError) else f"no run can be forecast: {_reason(error)}"
             raise UserError(said) from error
-        self._environment = found[0][0]
-        return {run_id: prediction for _, part in found for run_id, prediction in part.items()}
+        return found
 
     def group(
         self, runs: Sequence[PlannedRun], predictions: Mapping[str, Prediction]
     ) -> list[tuple[PlannedRun, ...]]:
         """Runs that share a trunk are a task, so that it is computed on one machine and kept there."""
-        nodes, place = self.cluster.nodes(), {run.run_id: i for i, run in enumerate(runs)}
+        nodes = self.cluster.nodes()
         jobs: list[tuple[PlannedRun, ...]] = []
         for needs, alike in self._alike(runs).items():
             self._kinds.add(needs)
             jobs += grouped(alike, predictions, max(1, needs.slots(nodes)))
-        return sorted(jobs, key=lambda job: place[job[0].run_id])
+        return in_order(jobs, runs)
 
     def room(self) -> int:
         """So many that no worker waits for the next one."""
@@ -199,7 +214,7 @@ class RayExecutor:
     def submit(self, jobs: Sequence[Job], seen: Mapping[str, Record]) -> None:  # noqa: ARG002
         """Each as a task, which asks for the cores, the GPU and the memory that it needs."""
         for job in jobs:
-            needs = self._needs(job.runs)
+            needs = self._needs({run.recipe.backbone for run in job.runs})
             task = self._do.options(**resources(job, needs, self.cluster.nodes()))
             self._flying[task.remote(self._parcel, job, self._place(needs), self.timeout_s)] = job.number
 
@@ -226,14 +241,15 @@ class RayExecutor:
         return found
 
     def _alike(self, runs: Sequence[PlannedRun]) -> dict[Needs, tuple[PlannedRun, ...]]:
-        """The runs by what a task of each needs; without any, one kind of task."""
-        found: dict[Needs, list[PlannedRun]] = {} if runs else {self._needs([]): []}
+        """The runs by what a task of each needs."""
+        needs = {backbone: self._needs({backbone}) for backbone in {run.recipe.backbone for run in runs}}
+        found: dict[Needs, list[PlannedRun]] = {}
         for run in runs:
-            found.setdefault(self._needs([run]), []).append(run)
-        return {needs: tuple(alike) for needs, alike in found.items()}
+            found.setdefault(needs[run.recipe.backbone], []).append(run)
+        return {each: tuple(alike) for each, alike in found.items()}
 
-    def _needs(self, runs: Iterable[PlannedRun]) -> Needs:
-        return needs_of((run.recipe for run in runs), self.spec.device, self.cluster.nodes())
+    def _needs(self, backbones: Collection[str | None]) -> Needs:
+        return needs_of(backbones, self.spec.device, self.cluster.nodes(), self._is_small)
 
     def _place(self, needs: Needs) -> Place:
         """What a worker is to use of its machine."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from bench.run.executors.base import Job
 from bench.run.jobs import is_small
-from gptcore.recipe import Recipe
 
 Node = Mapping[str, float]  # Ray's resources of a machine: CPU, GPU, memory in bytes
 
@@ -34,16 +33,21 @@ class Needs:
         return max(1, max(map(self.at_a_time, nodes), default=0))
 
 
-def needs_of(recipes: Iterable[Recipe], device: str, nodes: Iterable[Node]) -> Needs:
-    """Of a job with runs of these recipes: a core each where models are small, else a GPU with its share of cores.
+def needs_of(
+    backbones: Collection[str | None],
+    device: str,
+    nodes: Iterable[Node],
+    small: Callable[[str | None], bool] = is_small,
+) -> Needs:
+    """Of a job with runs of these models: a core each where they are small, else a GPU with its share of cores.
 
-    On CPUs a large model gets the cores of the smallest machine. TF-IDF needs no GPU.
+    On CPUs a large model gets the cores of the smallest machine. TF-IDF, None, needs no GPU.
     """
-    recipes, nodes = list(recipes), [node for node in nodes if node.get("CPU", 0) >= 1]
-    if device != "cpu" and any(recipe.backbone is not None for recipe in recipes):
+    nodes = [node for node in nodes if node.get("CPU", 0) >= 1]
+    if device != "cpu" and any(backbone is not None for backbone in backbones):
         per_gpu = [node["CPU"] / node["GPU"] for node in nodes if node.get("GPU", 0) >= 1]
         return Needs(max(1, int(min(per_gpu, default=1))), 1)
-    if all(map(is_small, recipes)):
+    if all(map(small, backbones)):
         return Needs(1, 0)
     return Needs(int(min((node["CPU"] for node in nodes), default=1)), 0)
 

@@ -157,8 +157,7 @@ class SlurmExecutor:
         if self._parcel is not None:
             self._parcel.unlink(missing_ok=True)
 
-    @property
-    def environment(self) -> Environment | None:
+    def environment(self, recipe: Recipe) -> Environment | None:  # noqa: ARG002 (the protocol's)
         """Not known before a task runs."""
         return None
 

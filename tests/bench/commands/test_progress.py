@@ -1,9 +1,15 @@
-"""What the terminal says of cut texts before any run."""
+"""What the terminal says before any run: of cut texts, and of runs that were made elsewhere."""
 
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
-from bench.commands.progress import console, show_cut_texts
+import pytest
+
+from bench.commands.progress import console, show_cut_texts, warn_of_mixture
+from bench.records.record import Environment, Record
+from bench.run.executors.base import Executor
 from bench.run.study_run import StudyRun
 from bench.study.forecast import Prediction
 from bench.study.plan import PlannedRun
@@ -41,3 +47,56 @@ def test_single_texts_are_no_warning_and_none_are_no_line() -> None:
 
 def test_tfidf_reads_whole_texts() -> None:
     assert "TF-IDF reads whole texts" in said((NANO, MUCH), (TFIDF, None))
+
+
+MakeRecord = Callable[..., Record]
+
+
+def told_of(done: list[tuple[Recipe, Environment]], here: dict[str, Environment], record: MakeRecord) -> str:
+    """What is said of finished runs of these recipes and environments. here: where a model's runs are done now."""
+    records = {str(i): record(recipe=recipe, environment=place) for i, (recipe, place) in enumerate(done)}
+    plan = [PlannedRun(("row",), recipe, 9, Seeds(), "todo") for recipe, _ in done]
+    executor = SimpleNamespace(environment=lambda recipe: here.get(recipe.model))
+    study_run = SimpleNamespace(plan=plan, records=records, folder=Path("study"))
+    with console.capture() as capture:
+        warn_of_mixture(cast(StudyRun, study_run), cast(Executor, executor))
+    return " ".join(capture.get().split())
+
+
+@pytest.fixture
+def places(toy_record: MakeRecord) -> tuple[Environment, Environment]:
+    """Of a study with a GPU: that of TF-IDF, and that of models."""
+    place = toy_record().environment
+    return tuple(
+        place.model_copy(update={"device": device, "threads": threads, "jobs": jobs})
+        for device, threads, jobs in (("cpu", 1, 16), ("cuda", 8, 2))
+    )
+
+
+def test_a_study_of_several_kinds_of_run_is_no_mixture(
+    places: tuple[Environment, Environment], toy_record: MakeRecord
+) -> None:
+    cpu, gpu = places
+    assert told_of([(TFIDF, cpu), (NANO, gpu)], {"tfidf": cpu, "nano": gpu}, toy_record) == ""
+    assert told_of([(TFIDF, cpu), (NANO, gpu)], {"tfidf": cpu}, toy_record) == ""  # of nano nothing is known
+
+
+def test_a_run_is_compared_with_its_own_kind(
+    places: tuple[Environment, Environment], toy_record: MakeRecord
+) -> None:
+    cpu, gpu = places
+    told = told_of([(TFIDF, cpu), (NANO, cpu)], {"tfidf": cpu, "nano": gpu}, toy_record)
+    assert "other conditions (device cpu, here cuda; threads 1, here 8; jobs 16, here 2)" in told
+
+
+def test_what_is_different_in_several_kinds_is_told_of_each(
+    places: tuple[Environment, Environment], toy_record: MakeRecord
+) -> None:
+    cpu, gpu = places
+    before = [
+        (recipe, place.model_copy(update={"threads": 4})) for recipe, place in ((TFIDF, cpu), (NANO, gpu))
+    ]
+    versions = {**gpu.versions, "torch": "1.0"}
+    before.append((MINI, gpu.model_copy(update={"versions": versions, "threads": 2})))
+    told = told_of(before, {"tfidf": cpu, "nano": gpu, "mini": gpu}, toy_record)
+    assert f"(threads 4, here 1; threads 2 and 4, here 8; torch 1.0, here {gpu.versions['torch']})" in told

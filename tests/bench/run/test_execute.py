@@ -51,7 +51,7 @@ class Study:
         self.status = "done"
         self.jobs: list[Job] = []
         self.shares_folder = False
-        self.environment: Environment | None = toy_record().environment
+        self.place: Environment | None = toy_record().environment
         self.spec = SessionSpec(Dataset.from_texts(*TEXTS), "fast", "float32", "cpu")
         self.lost: list[JobLost] = []  # what happens to the next jobs, the last first
         self.memory: list[int | None] = []  # what jobs have asked for
@@ -80,6 +80,9 @@ class Study:
         return list(execute(plan, self.folder, seen, self, self).values())
 
     # an executor: one job at a time
+
+    def environment(self, recipe: Recipe) -> Environment | None:
+        return self.place and self.place.model_copy(update={"cpu": f"that of {recipe.id}"})
 
     def room(self) -> int:
         return 1 - len(self.jobs)
@@ -257,12 +260,12 @@ def test_a_run_that_loses_machine_after_machine_fails(study: Study) -> None:
     study.lost = [LOST] * module.LOST_TRIES
     assert study.go(planned(0), planned(1)) == ["failed", "done"]
     failed = load_records(study.folder)[planned(0).run_id]
-    assert (failed.reason, failed.environment) == (LOST.reason, study.environment)
+    assert (failed.reason, failed.environment) == (LOST.reason, study.environment(planned(0).recipe))
     assert list((study.folder / "locks").iterdir()) == []
 
 
 def test_a_run_whose_lost_machines_nobody_knows_fails_and_the_others_go_on(study: Study) -> None:
-    study.shares_folder, study.environment = True, None
+    study.shares_folder, study.place = True, None
     study.lost = [LOST] * module.LOST_TRIES
     assert study.go(planned(0), planned(1)) == ["failed", "done"]
     failed = load_records(study.folder)[planned(0).run_id]

@@ -219,7 +219,7 @@ def test_this_machine_divides_its_cores_and_does_one_run_at_a_time(
 def test_other_numbers_of_processes_are_other_conditions(toy_record: Callable[..., Record]) -> None:
     one: Environment = toy_record().environment
     two = one.model_copy(update={"nproc": 2})
-    assert differences([one], two) == ["processes per run 1, here 2"]
+    assert differences([(one, two)]) == ["processes per run 1, here 2"]
     assert two.machine != one.machine
     assert "in each of 2 processes" in two.processor
     assert "process" not in one.processor

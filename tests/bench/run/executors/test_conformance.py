@@ -147,6 +147,8 @@ def test_records_are_those_of_one_process(
     assert {run_id: outcome(record) for run_id, record in found.items()} == expected
     assert ended == {run_id: record.status for run_id, record in found.items()}
     assert {record.environment.threads for record in found.values()} == {1}
+    for record in found.values():
+        assert executor.environment(record.recipe) in (record.environment, None)
     assert list((study / "locks").iterdir()) == []
     for run in PLAN[:4]:
         done = [f"start {run.run_id}", *([f"epoch {run.run_id}"] * (run.recipe.trainer == "network"))]
@@ -196,7 +198,7 @@ def test_a_refused_run_leaves_no_record_and_the_others_go_on(executor: Executor,
 
 def test_forecasts_are_made_where_runs_are_done(executor: Executor) -> None:
     found = executor.forecast(PLAN[:3], lambda *_: None)
-    elsewhere = executor.environment is None  # nothing can be measured before a task runs
+    elsewhere = executor.environment(HEAD) is None  # nothing can be measured before a task runs
     assert found.keys() == (set() if elsewhere else {run.run_id for run in PLAN[:3]})
 
 

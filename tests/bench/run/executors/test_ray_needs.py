@@ -7,15 +7,15 @@ from bench.run.executors.ray_needs import Needs, needs_of, resources
 from bench.study.plan import PlannedRun
 from gptcore.recipe import Recipe, Seeds
 
-SMALL, LARGE, TFIDF = Recipe(model="nano"), Recipe(model="gpt2"), Recipe(model="tfidf")
+SMALL, LARGE, TFIDF = "nano", "gpt2", None
 HEAD = {"memory": 4e9, "CPU": 0.0}
 CPUS = [HEAD, {"CPU": 8.0, "memory": 32e9}, {"CPU": 4.0, "memory": 16e9}]
 GPUS = [HEAD, {"CPU": 16.0, "GPU": 2.0, "memory": 64e9}, {"CPU": 8.0, "memory": 32e9}]
-RUNS = (PlannedRun((), SMALL, 0, Seeds(), "todo"),)
+RUNS = (PlannedRun((), Recipe(model=SMALL), 0, Seeds(), "todo"),)
 
 
 @pytest.mark.parametrize(
-    ("recipes", "device", "nodes", "needs", "slots"),
+    ("backbones", "device", "nodes", "needs", "slots"),
     [
         ([SMALL], "cpu", CPUS, Needs(1, 0), 12),
         ([TFIDF, SMALL], "cpu", CPUS, Needs(1, 0), 12),
@@ -27,9 +27,9 @@ RUNS = (PlannedRun((), SMALL, 0, Seeds(), "todo"),)
     ],
 )
 def test_each_kind_of_job_asks_for_what_it_uses(
-    recipes: list[Recipe], device: str, nodes: list[dict[str, float]], needs: Needs, slots: int
+    backbones: list[str | None], device: str, nodes: list[dict[str, float]], needs: Needs, slots: int
 ) -> None:
-    assert needs_of(recipes, device, nodes) == needs
+    assert needs_of(backbones, device, nodes) == needs
     assert needs.slots(nodes) == slots
 
 
