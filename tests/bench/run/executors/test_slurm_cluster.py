@@ -22,7 +22,8 @@ DATA = Dataset.from_texts(
     [f"{'win a prize' if i % 2 else 'see you'} at {i}" for i in range(40)], ["a", "b"] * 20
 )
 SPEC = SessionSpec(DATA, "fast", "float32", "cpu", jobs=2, threads=1)
-RUN = PlannedRun(("row",), Recipe(model="nano", epochs=500, train="last_layer", lr=1e-3), 0, Seeds(), "todo")
+# It takes longer than a job has to end in (KillWait), on any machine.
+RUN = PlannedRun(("row",), Recipe(model="nano", epochs=1000, train="all"), 0, Seeds(), "todo")
 
 
 @pytest.fixture(scope="module")
