@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field, ValidationError
 
+from gptcore.backbones.checkpoint_files import is_file
 from gptcore.calibration import tempered
 from gptcore.errors import UserError, first_problem
 from gptcore.files import write_whole
 from gptcore.recipe import Recipe
 from gptcore.schema import Part
 from gptcore.training.base import Base
-from gptcore.training.kept_tokenizer import kept_tokenizer, write_tokenizer
+from gptcore.training.kept_tokenizer import KEPT_FILES, files_to_keep, kept_tokenizer, replace_files
 from gptcore.training.logistic import LogisticFit
 from gptcore.training.predictors import Predictor, TfidfPredictor, TokenPredictor
 
@@ -104,19 +105,25 @@ class TextClassifier:
         return tempered(found, self.temperature)
 
     def save(self, folder: str | Path) -> None:
-        """Write its files into a folder, which is made; a classifier that is there is replaced. Raises UserError."""
+        """Write its files into a folder, which is made; a classifier that is there is replaced.
+
+        Raises UserError, also where that would replace files of something else, such as a model's.
+        """
         from safetensors.numpy import save
 
         folder = Path(folder)
+        check_place(folder)
         (folder / DESCRIPTION).unlink(missing_ok=True)  # half of a pair must not pass for a whole
         write_whole(folder / TENSORS, save(self.predictor.learned()))
         self.save_tokenizer(folder)
         write_whole(folder / DESCRIPTION, self.description())
 
     def save_tokenizer(self, folder: Path) -> None:
-        """Write the files of the tokenizer, if there is one. Raises UserError."""
+        """Write the files of the tokenizer, if there is one, in the place of those that are there. Raises UserError."""
+        files = {}
         if isinstance(self.predictor, TokenPredictor):
-            write_tokenizer(self.predictor.tokenizer, self.predictor.tokens_per_row, folder)
+            files = files_to_keep(self.predictor.tokenizer, self.predictor.tokens_per_row)
+        replace_files(folder, files)
 
     def description(self) -> str:
         """The content of `classifier.json`."""
@@ -157,6 +164,15 @@ class TextClassifier:
                 f"{folder / DESCRIPTION}: threshold.positive = {threshold.positive!r} is not one of two labels"
             )
         return cls(about.recipe, about.labels, predictor, about.base, about.temperature, about.threshold)
+
+
+def check_place(folder: Path) -> None:
+    """Raises UserError where a folder has files of other programs that `save` would replace or remove."""
+    there = [name for name in KEPT_FILES if is_file(folder / name)]
+    if there and not is_file(folder / TENSORS):
+        raise UserError(
+            f"{folder} has a {there[0]} that is not a classifier's: save the classifier in a folder of its own"
+        )
 
 
 def _restored(

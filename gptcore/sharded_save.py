@@ -9,7 +9,7 @@ import torch.distributed as dist
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
 from torch.distributed.checkpoint.state_dict_saver import save
 
-from gptcore.classifier import DESCRIPTION, TENSORS, TextClassifier
+from gptcore.classifier import DESCRIPTION, TENSORS, TextClassifier, check_place
 from gptcore.engine.sharded import Team
 from gptcore.files import write_whole
 from gptcore.training.network_predictors import NetworkPredictor
@@ -21,10 +21,11 @@ WHOLE = "model-00001-of-00001.safetensors"  # as torch calls the one file
 def save_sharded(classifier: TextClassifier, folder: Path, team: Team) -> None:
     """Write what `TextClassifier.save` writes, from all processes of a team: no process ever holds all of it.
 
-    Takes the room of two copies on the disk for a moment.
+    Takes the room of two copies on the disk for a moment. Raises UserError as that does.
     """
     predictor, parts = classifier.predictor, folder / PARTS
     assert isinstance(predictor, NetworkPredictor)
+    check_place(folder)  # in every process, before any waits for the others
     if team.rank == 0:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / DESCRIPTION).unlink(missing_ok=True)  # half of a pair must not pass for a whole

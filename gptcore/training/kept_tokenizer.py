@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from gptcore.backbones.checkpoint_files import TOKENIZER, VOCABULARIES, is_file, read_json, tokenizer_files
+from gptcore.backbones.checkpoint_files import (
+    ADDED_TOKENS,
+    CONFIG_FILE,
+    TOKENIZER,
+    TOKENIZER_CONFIG,
+    TOKENIZER_SPECIALS,
+    VOCABULARIES,
+    is_file,
+    read_json,
+    tokenizer_files,
+)
 from gptcore.backbones.gpt2_vocabulary import byte_symbols
 from gptcore.backbones.hf_config import is_hf_config
 from gptcore.backbones.tokenizer_files import open_tokenizer
@@ -17,18 +28,29 @@ from gptcore.export.tokenizer_json import tokenizer_files as files_of
 from gptcore.files import write_whole
 from gptcore.training.base import Base
 
+# What a classifier's folder may have of its tokenizer; the config of its model may say what fills up rows.
+KEPT_FILES = (TOKENIZER_CONFIG, TOKENIZER_SPECIALS, ADDED_TOKENS, *VOCABULARIES, CONFIG_FILE)
 
-def write_tokenizer(tokenizer: Tokenizer, length: int, folder: Path) -> None:
-    """Write the files of a tokenizer: copies of its own, or of a vocabulary by name what `transformers` opens.
+
+def files_to_keep(tokenizer: Tokenizer, length: int) -> dict[str, bytes]:
+    """File name -> content: copies of its own files, or of a vocabulary by name what `transformers` opens.
 
     length: tokens that texts are cut to. Raises UserError.
     """
     plain = tokenizer.plain if isinstance(tokenizer, PromptedTokenizer) else tokenizer
     if isinstance(plain, HFTokenizer):
         assert plain.folder is not None
-        files = {path.name: path.read_bytes() for path in tokenizer_files(plain.folder)}
-    else:
-        files = {name: content.encode() for name, content in files_of(plain, length).items()}
+        config = plain.folder / CONFIG_FILE
+        own = [*tokenizer_files(plain.folder), *([config] if is_file(config) else [])]
+        return {path.name: path.read_bytes() for path in own}
+    return {name: content.encode() for name, content in files_of(plain, length).items()}
+
+
+def replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write the tokenizer's files, and remove those of the tokenizer that was there. Raises UserError."""
+    for name in KEPT_FILES:
+        if name not in files:
+            (folder / name).unlink(missing_ok=True)
     for name, content in files.items():
         write_whole(folder / name, content)
 

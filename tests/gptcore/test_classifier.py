@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from typer.testing import CliRunner
 
 from gptcore import Dataset, Engine, Fit, Recipe, TextClassifier, fit
@@ -181,6 +182,65 @@ def test_a_base_that_is_gone_is_named_with_its_digest(fitted, tmp_path) -> None:
     digest = classifier.base.fingerprint[:12]
     with pytest.raises(UserError, match=rf"the base model .*base \(weights of SHA-256 {digest}.*not at hand"):
         TextClassifier.load(kept)
+
+
+def byte_level_base(folder: Path, older: bool) -> Path:
+    """A GPT-2 with tokenizer.json, or vocab.json and merges.txt; only config.json names a token for padding."""
+    save_gpt(random_gpt(CONFIG.model_copy(update={"vocab_size": 300}), 3), folder)
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=280,
+        special_tokens=["</s>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator([word for words in WORDS for word in words], trainer)
+    if older:
+        tokenizer.model.save(str(folder))
+    else:
+        tokenizer.save(str(folder / "tokenizer.json"))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"eos_token_id": 0}))
+    return folder
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_a_pad_that_only_the_config_names_is_kept(fitted, tmp_path, older) -> None:
+    base = byte_level_base(tmp_path / "base", older)
+    classifier = fitted(model=str(base), train="all").classifier
+    classifier.save(tmp_path / "kept")
+    shutil.rmtree(base)
+    again = TextClassifier.load(tmp_path / "kept")
+    assert np.array_equal(again.predict_proba(NEW), classifier.predict_proba(NEW))
+    again.save(tmp_path / "kept")  # whose tokenizer is read from there
+    assert np.array_equal(
+        TextClassifier.load(tmp_path / "kept").predict_proba(NEW), classifier.predict_proba(NEW)
+    )
+
+
+def test_a_classifier_takes_the_place_of_another_with_all_its_files(fitted, tmp_path) -> None:
+    kept, own = tmp_path / "kept", {"classifier.json", "classifier.safetensors"}
+    new, old = (byte_level_base(tmp_path / str(older), older) for older in (False, True))
+    for choices, files in (
+        ({"model": str(new)}, {"tokenizer.json", "config.json"}),
+        ({"model": str(old)}, {"vocab.json", "merges.txt", "config.json"}),
+        ({"model": str(new)}, {"tokenizer.json", "config.json"}),
+        ({"model": "tfidf"}, set()),
+    ):
+        classifier = fitted(**choices).classifier
+        classifier.save(kept)
+        assert {path.name for path in kept.iterdir()} == own | files
+        assert np.array_equal(TextClassifier.load(kept).predict_proba(NEW), classifier.predict_proba(NEW))
+
+
+@pytest.mark.parametrize("choices", [{"train": "last_layer"}, {"model": "tfidf"}], ids=str)
+def test_files_of_something_else_are_left_alone(fitted, tmp_path, choices) -> None:
+    classifier = fitted(**choices).classifier
+    (tmp_path / "config.json").write_text("mine")
+    with pytest.raises(UserError, match=r"has a config.json that is not a classifier's: save .* of its own"):
+        classifier.save(tmp_path)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"config.json": "mine"}
 
 
 def damaged(folder: Path, **changes: object) -> None:

@@ -1,6 +1,7 @@
 """Folders as `transformers` writes them: loaded, tokenised, fine-tuned, saved and opened again."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,16 @@ def test_a_saved_classifier_says_the_same(folder: Path, tmp_path: Path, train: s
     again = TextClassifier.load(tmp_path / "saved")
     assert again.predict(texts) == result.classifier.predict(texts)
     np.testing.assert_array_equal(again.predict_proba(texts), result.classifier.predict_proba(texts))
+
+
+def test_a_pad_that_only_the_config_names_is_kept(folder: Path, tmp_path: Path) -> None:
+    (folder / "tokenizer_config.json").unlink()
+    classifier = fit(recipe_of(folder, train="all"), make_data(), 0, Engine(), "cpu").classifier
+    classifier.save(tmp_path / "saved")
+    shutil.rmtree(folder)
+    texts = ["win prize now", "see you 3"]
+    again = TextClassifier.load(tmp_path / "saved")
+    np.testing.assert_array_equal(again.predict_proba(texts), classifier.predict_proba(texts))
 
 
 def test_a_classifier_of_other_weights_is_refused(folder: Path, tmp_path: Path) -> None:
