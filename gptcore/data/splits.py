@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from gptcore.data.checks import copies, repeats
@@ -105,35 +105,52 @@ def _whole_texts(
     name: str, labels: np.ndarray, label_names: tuple[str, ...], firsts: np.ndarray, seed: int
 ) -> Parts:
     """Texts whole, whatever their labels. Raises UserError where a class stands in too few of them."""
-    import numpy as np
-
-    train, validation, test = grouped_parts(labels, firsts, SHARES, np.random.RandomState(seed))
-    for rows in (train, validation, test):
-        if missing := sorted(set(range(len(label_names))) - set(labels[rows].tolist())):
-            n = len(np.unique(firsts[labels == missing[0]]))
-            raise UserError(
-                f"{name}: label {label_names[missing[0]]!r} has {pluralise(n, 'different text')}, too few for train, "
-                "validation and test to have their own: add rows, remove the label, or name another label column"
-            )
-    return train, validation, test
+    parts, missing = _parts_and_missing(labels, label_names, firsts, seed)
+    if missing is not None:
+        _, label = missing
+        n = len(set(firsts[labels == label].tolist()))
+        raise UserError(
+            f"{name}: label {label_names[label]!r} has {pluralise(n, 'different text')}, too few for train, "
+            "validation and test to have their own: add rows, remove the label, or name another label column"
+        )
+    return parts
 
 
 def _grouped(name: str, labels: np.ndarray, label_names: tuple[str, ...], whole: _Together, seed: int) -> Cut:
     """Groups whole. Raises UserError where a class stands in too few of them."""
-    import numpy as np
-
-    parts = grouped_parts(labels, whole.first, SHARES, np.random.RandomState(seed))
-    for part, rows in zip(NAMES, parts, strict=True):
-        if missing := sorted(set(range(len(label_names))) - set(labels[rows].tolist())):
-            n = len(np.unique(whole.first[labels == missing[0]]))
-            raise UserError(
-                f"{name}: no {part} row would have the label {label_names[missing[0]]!r}, whose rows stand in {n:,} of "
-                f"{whole.n_groups:,} groups that stay whole{whole.because}: add groups, or leave out --group-column"
-            )
-    train, validation, test = parts
+    parts, missing = _parts_and_missing(labels, label_names, whole.first, seed)
+    if missing is not None:
+        part, label = missing
+        n = len(set(whole.first[labels == label].tolist()))
+        raise UserError(
+            f"{name}: no {part} row would have the label {label_names[label]!r}, whose rows stand in {n:,} of "
+            f"{whole.n_groups:,} groups that stay whole{whole.because}: add groups, or leave out --group-column"
+        )
     shown = ", ".join(f"{len(rows) / len(labels):.0%}" for rows in parts)
     told = f"{whole.n_groups:,} groups stay whole: {shown} of the rows train, validate and test"
-    return Cut((train, validation, test), notes=(told, *filter(None, [whole.joined])))
+    return Cut(parts, notes=(told, *filter(None, [whole.joined])))
+
+
+def _parts_and_missing(
+    labels: np.ndarray, label_names: tuple[str, ...], firsts: np.ndarray, seed: int
+) -> tuple[Parts, tuple[str, int] | None]:
+    """Parts of whole groups, and the first part without a row of some class, with that class; None where there is none.
+
+    labels: (N,) int64; firsts: (N,) the first row that each stays with.
+    """
+    import numpy as np
+
+    train, validation, test = grouped_parts(labels, firsts, SHARES, np.random.RandomState(seed))
+    parts = train, validation, test
+    for part, rows in zip(NAMES, parts, strict=True):
+        if missing := _missing(labels[rows], label_names):
+            return parts, (part, missing[0])
+    return parts, None
+
+
+def _missing(labels: np.ndarray, label_names: tuple[str, ...]) -> list[int]:
+    """The classes that no row has, in order. labels: (N,) int64 of the rows."""
+    return sorted(set(range(len(label_names))) - set(labels.tolist()))
 
 
 def with_copies(parts: Sequence[np.ndarray], groups: np.ndarray) -> Parts:
@@ -207,21 +224,23 @@ def _as_given(
     has_validation = bool((found == "validation").any())
     found[left_out] = ""
     train, validation, test = (np.flatnonzero(found == part) for part in NAMES)
-    but = ""
+    repeating = ""
     if left_out:
         shown = " and ".join(f"{n_of[part]:,} {part}" for part in NAMES if n_of[part])
         rows_repeat = "row repeats" if len(left_out) == 1 else "rows repeat"
-        but = f"{shown} {rows_repeat} a text of a later part, but for case and blanks"
+        repeating = f"{shown} {rows_repeat} a text of a later part, but for case and blanks"
     if has_validation and not len(validation):
-        raise UserError(f"{name}: no validation row is left, as {but}: give other validation rows, or none")
-    missing = sorted(set(labels[np.isin(found, NAMES[1:])].tolist()) - set(labels[train].tolist()))
-    if missing:
-        n = int(np.isin(labels[np.isin(found, NAMES[1:])], missing).sum())
         raise UserError(
-            f"{name}: no train row has the label {label_names[missing[0]]!r}, which {n} rows of other parts have"
-            f"{f' ({but}: left out)' if but else ''}: add train rows with it, or remove these rows"
+            f"{name}: no validation row is left, as {repeating}: give other validation rows, or none"
         )
-    notes = (f"{but}: left out, so that no text stands in two parts",) if but else ()
+    if missing := _missing(labels[train], label_names):
+        n = int((labels[np.isin(found, NAMES[1:])] == missing[0]).sum())
+        having = f", which {pluralise(n, 'row of other parts has', 'rows of other parts have')}" if n else ""
+        raise UserError(
+            f"{name}: no train row has the label {label_names[missing[0]]!r}{having}"
+            f"{f' ({repeating}: left out)' if repeating else ''}: add train rows with it, or remove the label"
+        )
+    notes = (f"{repeating}: left out, so that no text stands in two parts",) if repeating else ()
     random = np.random.RandomState(seed)
     if has_validation:
         # In an order that no seed changes: the same part is the same dataset.
@@ -240,11 +259,7 @@ def _as_given(
 
 
 def _groups_without_validation(
-    name: str,
-    labels: np.ndarray,
-    rows: np.ndarray,
-    whole: _Together,
-    random: np.random.RandomState,
+    name: str, labels: np.ndarray, rows: np.ndarray, whole: _Together, random: np.random.RandomState
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cut whole groups off train rows. Raises UserError where train would lose a class, or validation be empty."""
     shares = (1 - VALIDATION_FRACTION, VALIDATION_FRACTION)
@@ -267,9 +282,10 @@ def _without_validation(
 
     firsts = np.sort(np.unique(groups[rows], return_index=True)[1])  # places of each text's first row
     # A text under several labels stays, or its part might be the only one with one of them.
-    several = {
-        group for group, _ in _repeated(zip(groups[rows].tolist(), labels[rows].tolist(), strict=True))
-    }
+    n_classes = labels.max() + 1
+    pairs = np.unique(groups[rows] * n_classes + labels[rows])
+    texts, n_labels = np.unique(pairs // n_classes, return_counts=True)
+    several = set(texts[n_labels > 1].tolist())
     chosen: list[np.ndarray] = []
     for label in np.unique(labels[rows]):
         places = [at for at in firsts[labels[rows][firsts] == label] if groups[rows[at]] not in several]
@@ -281,9 +297,3 @@ def _without_validation(
             f"{name}: each class has one train row, so none can be cut off for validation: add train rows"
         )
     return rows[~is_chosen], rows[is_chosen]
-
-
-def _repeated(pairs: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
-    """Of (group, label), those whose group has another label too."""
-    label_of: dict[int, int] = {}
-    return {(group, label) for group, label in pairs if label_of.setdefault(group, label) != label}

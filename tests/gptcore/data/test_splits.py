@@ -101,7 +101,7 @@ def test_files_of_parts(tmp_path: Path) -> None:
         ([("a", "x", "test"), ("b", "y", "test")], "no row is given as train"),
         (
             [("a", "x", "train"), ("b", "y", "test")],
-            "no train row has the label 'y', which 1 rows of other parts",
+            "no train row has the label 'y', which 1 row of other parts has: add train rows with it, or remove",
         ),
         ([("a", "x", "train"), ("b", "y", "train"), ("c", "x", "test")], "each class has one train row"),
     ],
@@ -221,6 +221,15 @@ def test_no_text_stands_in_two_given_parts() -> None:
 def test_a_class_that_test_texts_leave_no_train_row_is_refused() -> None:
     with pytest.raises(UserError, match=r"no train row has the label 'c'.*1 train row repeats .*left out"):
         Dataset.from_texts([*TEXTS, "x"], [*map(str, LABELS), "c"], test=(["X"], ["c"]))
+
+
+@pytest.mark.parametrize("lost", ["C", "z"])  # sorts before the other classes, and after them
+def test_a_class_that_only_left_out_rows_have_is_refused(lost: str) -> None:
+    labels = ["Da" if label else "M" for label in LABELS]
+    with pytest.raises(
+        UserError, match=f"no train row has the label '{lost}' \\(1 train row repeats .*left out"
+    ):
+        Dataset.from_texts([*TEXTS, "foo bar"], [*labels, lost], test=(["Foo  bar", "else"], ["Da", "M"]))
 
 
 @given(st.integers(0, 10**6), st.booleans(), st.booleans())
