@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -11,7 +11,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
-from gptcore.data.datasets import Dataset
+from gptcore.data.datasets import split_source
+from gptcore.data.memory import table_of
+from gptcore.data.source import table_source
 from gptcore.errors import UserError
 from gptcore.methods.spelling import METHOD_FIELDS
 from gptcore.model_defaults import model_defaults
@@ -78,9 +80,9 @@ class GPTClassifier(ClassifierMixin, BaseEstimator):
         self.classes_, indices = np.unique(column_or_1d(y, warn=True), return_inverse=True)
         check_consistent_length(texts, indices)
         names = [str(i) for i in indices]
-        # A data set has a test part, which nothing here looks at; training texts that repeat one of it are left out.
-        in_none = "-" * (1 + max(map(len, texts), default=0))
-        data = Dataset.from_texts(texts, names, test=([in_none], names[:1]), split_seed=self.seed)
+        # A data set has a test part, which nothing here looks at: a copy of a text, which is trained on all the same.
+        table = table_of("texts", {"train": (texts, names), "test": (texts[:1], names[:1])})
+        data = split_source(replace(table_source("texts", table), copies_stay=True), self.seed)
         self.text_classifier_ = fit_to_keep(recipe, data, self.seed, self.device).classifier
         return self
 

@@ -183,6 +183,11 @@ def test_what_cannot_be_used_is_refused() -> None:
             use("win a prize")
     with pytest.raises(UserError, match="the text is empty"):
         GPTClassifier("tfidf").fit([*X, ""], [*Y, 3])
+    for text in (5, 1.5, b"win"):
+        with pytest.raises(UserError, match="train text 60: the text is not a string but"):
+            GPTClassifier("tfidf").fit([*X, text], [*Y, 3])
+    with pytest.raises(UserError, match="needs a list of texts, and at least one"):
+        GPTClassifier("tfidf").fit([], [])
 
 
 @pytest.mark.parametrize("train", [{"method": "lora", "rank": 4}, "rslora", "lora", "all"])
