@@ -1,8 +1,8 @@
 """What a fit leaves to take home: texts in, label names out; saved to a folder and loaded from it.
 
 A folder holds `classifier.safetensors`, what was learned, `classifier.json`, everything else, and the tokenizer's
-files. Of the model that was started from, only what learned is kept. Where that is not all of it, the model is loaded
-again from where it came, and must be the same.
+files, unless it is the bundled one. Of the model that was started from, only what learned is kept. Where that is not
+all of it, the model is loaded again from where it came, and must be the same.
 Only a classifier with a network loads torch.
 """
 

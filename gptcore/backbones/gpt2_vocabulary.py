@@ -35,22 +35,26 @@ def gpt2_tokens(state: dict[str, Any], pad_id: int) -> dict[bytes, int] | None:
     )
     if not plain:
         return None
-    by_id = {i: token for token, i in model["vocab"].items()}
+    tokens = tokens_of_gpt2(model["vocab"])
     merges = [merge.split(" ") if isinstance(merge, str) else merge for merge in model["merges"]]
-    if sorted(by_id) != list(range(GPT2_N_VOCAB)) or len(merges) != GPT2_N_VOCAB - 1 - N_BYTES:
+    if tokens is None or len(merges) != GPT2_N_VOCAB - 1 - N_BYTES:
         return None
+    by_id = {i: token for token, i in model["vocab"].items()}
     # tiktoken merges in the order of ids.
-    if any("".join(merge) != by_id[N_BYTES + rank] for rank, merge in enumerate(merges)):
+    is_gpt2 = all("".join(merge) == by_id[N_BYTES + rank] for rank, merge in enumerate(merges))
+    return tokens if is_gpt2 else None
+
+
+def tokens_of_gpt2(vocab: dict[str, int]) -> dict[bytes, int] | None:
+    """Token bytes -> id, by id, where a vocabulary of a byte-level BPE is GPT-2's to the last token, else None."""
+    by_id, byte_of = {i: token for token, i in vocab.items()}, byte_symbols()
+    if sorted(by_id) != list(range(GPT2_N_VOCAB)):
         return None
-    byte_of = byte_symbols()
-    if any(symbol not in byte_of for symbol in chain.from_iterable(model["vocab"])):
+    if any(symbol not in byte_of for symbol in chain.from_iterable(vocab)):
         return None
     tokens = {bytes(byte_of[symbol] for symbol in by_id[i]): i for i in range(GPT2_N_VOCAB)}
-    return (
-        tokens
-        if fingerprint_of(list(tokens)) == GPT2_FINGERPRINT and END_OF_TEXT.encode() in tokens
-        else None
-    )
+    is_gpt2 = fingerprint_of(list(tokens)) == GPT2_FINGERPRINT and END_OF_TEXT.encode() in tokens
+    return tokens if is_gpt2 else None
 
 
 def byte_symbols() -> dict[str, int]:

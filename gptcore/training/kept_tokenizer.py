@@ -16,12 +16,12 @@ from gptcore.backbones.checkpoint_files import (
     read_json,
     tokenizer_files,
 )
-from gptcore.backbones.gpt2_vocabulary import byte_symbols
+from gptcore.backbones.gpt2_vocabulary import tokens_of_gpt2
 from gptcore.backbones.hf_config import is_hf_config
 from gptcore.backbones.tokenizer_files import open_tokenizer
 from gptcore.data.hf_tokenizer import HFTokenizer
 from gptcore.data.prompted import PromptedTokenizer
-from gptcore.data.tiktoken_tokenizer import END_OF_TEXT, TiktokenTokenizer, gpt2_of_tokens, load_embedded
+from gptcore.data.tiktoken_tokenizer import TiktokenTokenizer, gpt2_of_tokens, load_embedded
 from gptcore.data.tokenizer import Tokenizer
 from gptcore.errors import UserError
 from gptcore.export.tokenizer_json import tokenizer_files as files_of
@@ -33,9 +33,10 @@ KEPT_FILES = (TOKENIZER_CONFIG, TOKENIZER_SPECIALS, ADDED_TOKENS, *VOCABULARIES,
 
 
 def files_to_keep(tokenizer: Tokenizer, length: int) -> dict[str, bytes]:
-    """File name -> content: copies of its own files, or of a vocabulary by name what `transformers` opens.
+    """File name -> content: copies of its own files, or GPT-2's as `transformers` opens it.
 
-    length: tokens that texts are cut to. Raises UserError.
+    The bundled vocabulary needs none: it ships with this package. length: tokens that texts are cut to. Raises
+    UserError.
     """
     plain = tokenizer.plain if isinstance(tokenizer, PromptedTokenizer) else tokenizer
     if isinstance(plain, HFTokenizer):
@@ -43,6 +44,8 @@ def files_to_keep(tokenizer: Tokenizer, length: int) -> dict[str, bytes]:
         config = plain.folder / CONFIG_FILE
         own = [*tokenizer_files(plain.folder), *([config] if is_file(config) else [])]
         return {path.name: path.read_bytes() for path in own}
+    if plain.name == "embedded":
+        return {}
     return {name: content.encode() for name, content in files_of(plain, length).items()}
 
 
@@ -56,29 +59,29 @@ def replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def kept_tokenizer(folder: Path, base: Base) -> Tokenizer | None:
-    """The tokenizer of a folder; None of one that is older than these files. Raises UserError where it is another."""
-    if not any(is_file(folder / name) for name in VOCABULARIES):
-        return None
+    """A classifier's tokenizer: the bundled one, or that of its folder's files; None where it needs files and has none.
+
+    Folders of older versions have none. Raises UserError where the files are damaged or another tokenizer's.
+    """
     if base.tokenizer == "embedded":
         tokenizer: Tokenizer = load_embedded()
+    elif not any(is_file(folder / name) for name in VOCABULARIES):
+        return None
     elif base.tokenizer == "gpt2":
         tokenizer = _gpt2(folder / TOKENIZER)
     else:
         tokenizer = open_tokenizer(folder, special=is_hf_config(base.config))
     if tokenizer.fingerprint != base.tokenizer_fingerprint:
-        raise UserError("the tokenizer's files are not those that the classifier was trained with")
+        raise UserError("its tokenizer is not the one that the classifier was trained with")
     return tokenizer
 
 
 def _gpt2(path: Path) -> TiktokenTokenizer:
-    """GPT-2's, of which the vocabulary says all: tiktoken merges in the order of ids."""
-    byte_of = byte_symbols()
+    """GPT-2's, of which the vocabulary says all: tiktoken merges in the order of ids. Raises UserError."""
     try:
-        vocab: dict[str, int] = read_json(path)["model"]["vocab"]
-        tokens = {
-            token.encode() if token == END_OF_TEXT else bytes(byte_of[symbol] for symbol in token): i
-            for token, i in vocab.items()
-        }
-        return gpt2_of_tokens(tokens)
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path.name} is damaged: {type(error).__name__} {error}") from error
+        tokens = tokens_of_gpt2(read_json(path)["model"]["vocab"])
+    except (KeyError, TypeError, AttributeError):  # it is JSON, but of another shape
+        tokens = None
+    if tokens is None:
+        raise UserError(f"{path.name} is damaged: it does not hold GPT-2's vocabulary")
+    return gpt2_of_tokens(tokens)
