@@ -96,8 +96,6 @@ def test_its_classifier_is_kept_and_opened_as_any_other(
     assert sorted(path.name for path in kept.folder.iterdir()) == [
         "classifier.json",
         "classifier.safetensors",
-        "tokenizer.json",
-        "tokenizer_config.json",
     ]
     classifier = TextClassifier.load(kept.folder)
     assert record.test is not None
