@@ -144,7 +144,7 @@ class TextClassifier:
         recipe says.
 
         device: of the network, if there is one; "auto" for a CUDA GPU where the machine has one. Raises UserError where
-        a file is missing or damaged, and where that model is not at hand or has other weights by now.
+        a file is missing or damaged, and where that model cannot be loaded or has other weights by now.
         """
         folder = Path(folder)
         about = _read_description(folder / DESCRIPTION)

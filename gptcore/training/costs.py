@@ -46,7 +46,7 @@ class Counts:
 @cache
 def count(config: AnyConfig, method: Method) -> Counts:
     """Attach the method to a model of that shape without weights, and count."""
-    backbone = _without_weights(config)
+    backbone = without_weights(config)
     backbone.drop_output()
     loaded = {id(p) for p in backbone.parameters()}
     matrices = [p for p in backbone.blocks.parameters() if p.dim() == 2]
@@ -79,7 +79,7 @@ def saved_beside_formula(config: AnyConfig, method: Method, batch: int, tokens_p
 
 def _saved_bytes(config: AnyConfig, method: Method, batch: int, tokens_per_row: int) -> int:
     """What the last block keeps for its backward pass, each storage once, parameters left out."""
-    backbone = _without_weights(config.with_blocks(1))
+    backbone = without_weights(config.with_blocks(1))
     method.attach(backbone, torch.Generator())
     backbone.train()
     own = {p.untyped_storage()._cdata for p in backbone.parameters()}
@@ -164,7 +164,8 @@ def estimate_flops(
     return T * ((n_trained_rows + n_evaluated_rows) * forward + n_trained_rows * backward)
 
 
-def _without_weights(config: AnyConfig) -> Backbone:
+def without_weights(config: AnyConfig) -> Backbone:
+    """A model of that shape on the meta device: every module and parameter, no values."""
     if isinstance(config, HFConfig):
         from gptcore.backbones.hf_load import shapes_of
 

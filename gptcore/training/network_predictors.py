@@ -13,9 +13,7 @@ from torch import Tensor
 
 from gptcore.backbones.base import Backbone
 from gptcore.backbones.config import ModelConfig
-from gptcore.backbones.gpt import GPT
-from gptcore.backbones.hf_config import HFConfig, is_hf_config, parse_hf_config
-from gptcore.backbones.hf_load import shapes_of
+from gptcore.backbones.hf_config import is_hf_config, parse_hf_config
 from gptcore.backbones.model_info import AnyConfig
 from gptcore.backbones.weights import weights_fingerprint
 from gptcore.data.prompted import PromptedTokenizer
@@ -26,6 +24,7 @@ from gptcore.errors import UserError
 from gptcore.recipe import Recipe
 from gptcore.training.base import Base
 from gptcore.training.build import build_backbone, build_classifier, random_backbone
+from gptcore.training.costs import without_weights
 from gptcore.training.evaluate import predict_logits, softmax64
 from gptcore.training.inputs import rows_of_sequences
 from gptcore.training.logistic import LogisticFit
@@ -132,8 +131,8 @@ def restored_predictor(
     """Build a predictor again on the model that it started from.
 
     It is loaded from where its recipe says, unless every weight of it has learned. tokenizer: None for the one of that
-    model; learned, details: what the predictor gave. Raises UserError where that model is not at hand, or has other
-    weights, another shape or another vocabulary by now; KeyError, TypeError, ValueError or RuntimeError where the
+    model; learned, details: what the predictor gave. Raises UserError where that model cannot be loaded, or has
+    other weights, another shape or another vocabulary by now; KeyError, TypeError, ValueError or RuntimeError where the
     arguments do not match.
     """
     backbone = _whole(recipe, base, learned) or _started_from(recipe, base)
@@ -158,8 +157,7 @@ def _whole(recipe: Recipe, base: Base, learned: Learned) -> Backbone | None:
         config = parse_hf_config(base.config, "the base model")
     else:
         config = ModelConfig.model_validate(base.config)
-    with torch.device("meta"):
-        shapes = shapes_of(config) if isinstance(config, HFConfig) else GPT(config)
+    shapes = without_weights(config)
     shapes.drop_output()
     if not {f"backbone.{name}" for name, _ in shapes.named_parameters()} <= learned.keys():
         return None
@@ -173,7 +171,7 @@ def _started_from(recipe: Recipe, base: Base) -> Backbone:
     except UserError as error:
         raise UserError(
             f"only what was learned is kept, and the base model {base.source} (weights of SHA-256 "
-            f"{base.fingerprint[:12]}...) is not at hand: {error}"
+            f"{base.fingerprint[:12]}...) could not be loaded: {error}"
         ) from error
     if weights_fingerprint(backbone) != base.fingerprint:
         raise UserError(f"the weights of {source} are not those that the classifier was trained on")

@@ -1,6 +1,7 @@
 """What a person takes home: it answers as the fit did, and comes back from its folder to the bit, in a new process."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -174,14 +175,23 @@ def test_where_all_weights_learned_the_base_is_not_needed(fitted, tmp_path) -> N
     assert np.array_equal(again.predict_proba(NEW), classifier.predict_proba(NEW))
 
 
-def test_a_base_that_is_gone_is_named_with_its_digest(fitted, tmp_path) -> None:
+@pytest.mark.parametrize(
+    ("lose", "said"),
+    [
+        (shutil.rmtree, ".*base"),
+        (lambda base: os.truncate(base / "model.safetensors", 100), r".*model\.safetensors"),
+    ],
+    ids=["gone", "truncated"],
+)
+def test_a_base_that_cannot_be_loaded_is_named_with_its_digest(fitted, tmp_path, lose, said) -> None:
     base, kept = tmp_path / "base", tmp_path / "kept"
     save_gpt(random_gpt(CONFIG, 3), base)
     classifier = fitted(model=str(base), train="last_block").classifier
     classifier.save(kept)
-    shutil.rmtree(base)
+    lose(base)
     digest = classifier.base.fingerprint[:12]
-    with pytest.raises(UserError, match=rf"the base model .*base \(weights of SHA-256 {digest}.*not at hand"):
+    named = rf"the base model .*base \(weights of SHA-256 {digest}\.\.\.\) could not be loaded: {said}"
+    with pytest.raises(UserError, match=named):
         TextClassifier.load(kept)
 
 

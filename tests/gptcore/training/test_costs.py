@@ -156,7 +156,7 @@ def test_what_a_method_keeps_for_its_backward_pass_is_counted(
     found = costs.saved_beside_formula(toy_config(), method, 3, 7)
     costs.saved_beside_formula.cache_clear()
     with monkeypatch.context() as patch:
-        patch.setattr(costs, "_without_weights", lambda config: GPT(config))
+        patch.setattr(costs, "without_weights", lambda config: GPT(config))
         patch.setattr(costs, "DEVICE", "cpu")
         assert costs.saved_beside_formula(toy_config(), method, 3, 7) == found
     costs.saved_beside_formula.cache_clear()
