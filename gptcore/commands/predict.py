@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from gptcore.product.stream import Counts
 
 LINES_AT_A_TIME = 1024
-ROW_SUFFIXES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson")  # of files that are read row by row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +29,7 @@ class RowFileOptions:
     """A file whose rows are to be answered, and how to read it. Each field's annotation is its help text."""
 
     file: Annotated[
-        Path | None, Option(help="a CSV, TSV or JSON Lines file of rows, whatever its suffix; needs --out")
+        Path | None, Option(help="a CSV, TSV or JSON Lines file of rows, which its suffix says; needs --out")
     ] = None
     out: Annotated[Path | None, Option(help="of a file: the same rows with label, probability and cut")] = (
         None
@@ -136,22 +135,20 @@ def _opened(folder: Path, how: AnswerOptions) -> TextClassifier:
 
 def _texts_or_file(texts: list[str], of_file: RowFileOptions) -> tuple[list[str], RowFileOptions]:
     """A single text that names a file of rows becomes the file. Raises UserError for a word that may be either."""
+    from gptcore.product.row_files import ROW_SUFFIXES, ROW_SUFFIXES_SHOWN
+
     for text in texts:
-        is_there, is_named = _is_file(text), _is_named_like_rows(text)
+        is_there = _is_file(text)
+        is_named = len(text.split()) == 1 and Path(text).suffix.lower() in ROW_SUFFIXES
         if is_there and is_named and len(texts) == 1 and of_file.file is None:
             return [], replace(of_file, file=Path(text))
         if is_there or is_named:
             what = "is a file" if is_there else "is named like a file, and there is no such file"
             raise UserError(
-                f"{text!r} {what}: give one .csv, .tsv, .jsonl or .ndjson file and no texts, or, if it is a text, "
-                "pipe it into standard input"
+                f"{text!r} {what}: give one {ROW_SUFFIXES_SHOWN} file and no texts, or, if it is a text, pipe it into "
+                "standard input"
             )
     return texts, of_file
-
-
-def _is_named_like_rows(text: str) -> bool:
-    """Whether a text is one word that ends as files of rows do."""
-    return len(text.split()) == 1 and Path(text).suffix.lower() in ROW_SUFFIXES
 
 
 def _is_file(text: str) -> bool:

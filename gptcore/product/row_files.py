@@ -24,6 +24,10 @@ from gptcore.data.structured import json_object
 from gptcore.data.tables import joined_cells
 from gptcore.errors import UserError
 
+# Of files that are read row by row; a .json file may be one array, and Parquet is stored by column
+ROW_SUFFIXES = tuple(suffix for suffix, kind in KINDS.items() if kind != "parquet" and suffix != ".json")
+ROW_SUFFIXES_SHOWN = f"{', '.join(ROW_SUFFIXES[:-1])} or {ROW_SUFFIXES[-1]}"
+
 
 @dataclass(frozen=True)
 class Row:
@@ -54,12 +58,11 @@ class RowFile(Protocol):
 
 def open_rows(path: Path, options: ReadOptions) -> RowFile:
     """Go through a file. Raises UserError with the line that is wrong, and for a file that is not of these kinds."""
-    kind = KINDS.get(path.suffix.lower())
-    if kind not in ("csv", "tsv", "json") or path.suffix.lower() == ".json":
+    if path.suffix.lower() not in ROW_SUFFIXES:
         raise UserError(
-            f"--file {path}: it is read row by row, so it must be .csv, .tsv, .jsonl or .ndjson: "
-            "unpack or convert it"
+            f"{path}: it is read row by row, so it must be {ROW_SUFFIXES_SHOWN}: unpack or convert it"
         )
+    kind = KINDS[path.suffix.lower()]
     encoding = encoding_of(path, options.encoding)
     try:
         with path.open("rb") as file:

@@ -210,19 +210,26 @@ def test_json_lines_that_are_wrong(spam_filter, tmp_path, content, message) -> N
         (["--file", "in.csv"], "in.csv: name the file to write too, with --out answers.csv"),
         (["in.csv"], "in.csv: name the file to write too, with --out answers.csv"),
         (["win", "--out", "o.csv"], "--out needs a file to read"),
-        (["in.csv", "win"], "'in.csv' is a file: give one .csv, .tsv, .jsonl or .ndjson file and no texts"),
+        (
+            ["in.csv", "win"],
+            "'in.csv' is a file: give one .csv, .tsv, .tab, .jsonl or .ndjson file and no texts",
+        ),
         (["in.csv", "--file", "in.csv", "--out", "o.csv"], "'in.csv' is a file: give one"),
         (["in.parquet"], "'in.parquet' is a file: give one"),
         (
             ["nope.csv"],
             "'nope.csv' is named like a file, and there is no such file: .* pipe it into standard input",
         ),
+        (["nope.tab"], "'nope.tab' is named like a file"),
         (["win", "--file", "in.csv", "--out", "o.csv"], "not both"),
         (["win", "--prefix", "x"], "need a file of rows"),
         (["win", "--abstain", "0.855"], "use hundredths"),
         (["--file", "in.csv", "--out", "o.tsv"], "answers are written as .csv"),
         (["--file", "in.csv", "--out", "in.csv"], "exists: remove it"),
-        (["--file", "in.parquet", "--out", "o.parquet"], "must be .csv"),
+        (
+            ["--file", "in.parquet", "--out", "o.parquet"],
+            "^in.parquet: .* must be .csv, .tsv, .tab, .jsonl or",
+        ),
         (["--file", "nope.csv", "--out", "o.csv"], "no such file"),
     ],
 )
