@@ -19,10 +19,10 @@ FormatName = Literal["hf", "peft", "onnx", "gguf", "numpy"]
 class ExportFormat:
     """One library's format.
 
-    extra: of this package, with the packages that it needs; obstacle: why a classifier cannot be expressed, None where
-    it can; write: makes the folder, and may change the classifier's network; probabilities: (N, n_labels) of N texts,
-    as that library gives them from the folder alone; printed: label and probability of each line that the folder's own
-    command is given, None where there is no command.
+    extra: of this package, with the packages that it needs, "" where it needs none; obstacle: why a classifier cannot
+    be expressed, None where it can; write: makes the folder, and may change the classifier's network; probabilities:
+    (N, n_labels) of N texts, as that library gives them from the folder alone; printed: label and probability of each
+    line that the folder's own command is given, None where there is no command.
     """
 
     packages: tuple[str, ...]

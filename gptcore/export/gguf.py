@@ -23,7 +23,9 @@ from gptcore.backbones.convert.gguf_families import WRITTEN
 from gptcore.backbones.convert.gguf_file import open_gguf
 from gptcore.backbones.convert.gguf_vocabulary import tokenizer_metadata
 from gptcore.backbones.convert.gguf_write import gguf_names, gguf_obstacle, write_gguf
+from gptcore.backbones.gpt import GPT
 from gptcore.backbones.hf_load import quiet
+from gptcore.backbones.weights import hf_config
 from gptcore.classifier import TextClassifier
 from gptcore.export import sequence_model as theirs
 from gptcore.export.formats import ExportFormat
@@ -45,7 +47,7 @@ def obstacle(classifier: TextClassifier) -> str | None:
     if (reason := head_obstacle(classifier)) is not None:
         return reason
     return (
-        gguf_obstacle(_config(classifier))
+        gguf_obstacle(_config_to_check(classifier))
         or _reading_obstacle(classifier)
         or theirs.method_obstacle(classifier)
     )
@@ -154,6 +156,12 @@ def _config(classifier: TextClassifier) -> dict[str, Any]:
     with quiet():
         config: dict[str, Any] = theirs.config_for(classifier).to_dict()
     return config
+
+
+def _config_to_check(classifier: TextClassifier) -> dict[str, Any]:
+    """As much of it as `gguf_obstacle` reads: of a GPT, which needs no `transformers`, without it."""
+    backbone = network_predictor(classifier).network.backbone
+    return hf_config(backbone.config) if isinstance(backbone, GPT) else _config(classifier)
 
 
 GGUF = ExportFormat(

@@ -57,7 +57,7 @@ def write(classifier: TextClassifier, folder: Path) -> None:
 
 
 NUMPY = ExportFormat(
-    packages=("numpy",),
+    packages=(),
     extra="",
     obstacle=obstacle,
     write=write,

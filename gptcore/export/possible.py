@@ -16,14 +16,7 @@ def export_formats(classifier: TextClassifier) -> list[FormatName]:
         return ["numpy"]
     from gptcore.export.export import FORMATS
 
-    found: list[FormatName] = []
-    for name, made in FORMATS.items():
-        try:
-            if made.obstacle(classifier) is None:
-                found.append(name)
-        except ModuleNotFoundError:  # without its packages nobody can tell
-            continue
-    return found
+    return [name for name, made in FORMATS.items() if made.obstacle(classifier) is None]
 
 
 def formats_of_recipe(recipe: Recipe, labels: tuple[str, ...]) -> list[FormatName]:

@@ -1,5 +1,7 @@
 """What a recipe can be exported as is known before it is trained, and is what `export` then does."""
 
+import sys
+
 import pytest
 
 from gptcore import Recipe, TextClassifier
@@ -31,3 +33,10 @@ def test_the_formats_of_a_recipe_are_those_of_its_classifier(
     assert export_formats(classifier) == formats
     values = {"model": str(tmp_path / "checkpoint")} | values
     assert formats_of_recipe(Recipe(**values), ("ham", "spam")) == formats
+
+
+def test_the_formats_of_a_gpt_are_known_without_their_packages(kept, monkeypatch) -> None:
+    classifier = TextClassifier.load(kept(train="lora", **GPT))
+    for name in ("transformers", "peft", "gguf", "onnx", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, name, None)  # an import fails, as where it is not installed
+    assert export_formats(classifier) == ["hf", "peft", "onnx", "gguf"]
