@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from typer import Argument, Option, echo
 
 from gptcore.commands.options import Device, with_options
+from gptcore.commands.progress import show_progress
 from gptcore.data.options import ReadOptions
 from gptcore.errors import UserError
 from gptcore.paths import path_kind
@@ -129,7 +130,7 @@ def load_classifier(folder: Path, device: Device) -> TextClassifier:
 def _opened(folder: Path, how: AnswerOptions) -> TextClassifier:
     classifier = load_classifier(folder, how.device)
     if how.abstain:
-        echo(_bought(folder, how.abstain), err=True)
+        show_progress(_bought(folder, how.abstain))
     return classifier
 
 
@@ -165,7 +166,7 @@ def _answer_file(folder: Path, file: Path, out: Path, of_file: RowFileOptions, h
     request = Request(folder, file, out, of_file.reading(), how.long, how.abstain, of_file.prefix)
     opened = open_request(request)
     classifier = _opened(folder, how)
-    counts = predict_file(classifier, request, lambda line: echo(line, err=True), opened)
+    counts = predict_file(classifier, request, show_progress, opened)
     for line in _summary(classifier, counts, how.long):
         echo(one_line(line))
     echo(one_line(f"written: {out}"))
@@ -182,7 +183,7 @@ def _print_answers(classifier: TextClassifier, texts: list[str] | None, how: Ans
             echo(f"{one_line(label)}\t{probability:.4f}")
         n_cut += int(found.cut.sum())
     if n_cut and how.long != "window":
-        echo(_cut(classifier, n_cut, how.long), err=True)
+        show_progress(_cut(classifier, n_cut, how.long))
 
 
 def _bought(folder: Path, abstain: float) -> str:

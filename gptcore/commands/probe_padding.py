@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from typer import Argument, Exit, Option, echo
 
+from gptcore.commands.progress import show_progress
 from gptcore.errors import UserError
 from gptcore.wording import one_line, pluralise
 
@@ -55,9 +56,7 @@ def probe_padding(
     rows, n_cut = token_rows(probed, tokenizer, some)
     notes = [f"{pluralise(n_cut, 'text is', 'texts are')} cut to {probed.context} tokens"] if n_cut else []
     sides = SIDES if side == "both" else (side,)
-    report = probe(
-        probed, rows, sides, n_read=n_read, notes=notes, progress=lambda line: echo(one_line(line), err=True)
-    )
+    report = probe(probed, rows, sides, n_read=n_read, notes=notes, progress=show_progress)
     for line in as_text(report).split("\n"):
         echo(one_line(line))
     if out is not None:
