@@ -75,3 +75,8 @@ class PromptedTokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         """The text of token ids, the prompt left out. Raises KeyError for an unknown id."""
         return self.plain.decode([id_ for id_ in ids if id_ < FIRST_PROMPT_ID])
+
+
+def without_prompt(tokenizer: Tokenizer) -> Tokenizer:
+    """The tokenizer itself, which puts no prompt before a text."""
+    return tokenizer.plain if isinstance(tokenizer, PromptedTokenizer) else tokenizer

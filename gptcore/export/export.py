@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+from gptcore.backbones.tokenizer_json import special_text
 from gptcore.classifier import TextClassifier
 from gptcore.data.datasets import Dataset
 from gptcore.errors import UserError
@@ -18,7 +19,6 @@ from gptcore.export.hf import HF
 from gptcore.export.numpy_script import NUMPY
 from gptcore.export.onnx import ONNX
 from gptcore.export.peft import PEFT
-from gptcore.export.tokenizer_json import special_text
 from gptcore.extras import require
 from gptcore.files import cannot_write, usual_mode
 from gptcore.product.answers import answer

@@ -25,12 +25,12 @@ from gptcore.backbones.convert.gguf_vocabulary import tokenizer_metadata
 from gptcore.backbones.convert.gguf_write import gguf_names, gguf_obstacle, write_gguf
 from gptcore.backbones.gpt import GPT
 from gptcore.backbones.hf_load import quiet
+from gptcore.backbones.tokenizer_json import tokenizer_files
 from gptcore.backbones.weights import hf_config
 from gptcore.classifier import TextClassifier
 from gptcore.export import sequence_model as theirs
 from gptcore.export.formats import ExportFormat
 from gptcore.export.head import exact, head_obstacle, linear_head, network_predictor
-from gptcore.export.tokenizer_json import tokenizer_files
 from gptcore.files import write_whole
 
 MODEL, HEAD, ABOUT = "model.gguf", "head.safetensors", "classifier.json"

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from gptcore.backbones.hf_load import quiet
+from gptcore.backbones.tokenizer_json import tokenizer_files
 from gptcore.classifier import TextClassifier
 from gptcore.export import encoder_head
 from gptcore.export.formats import ExportFormat
@@ -21,7 +22,6 @@ from gptcore.export.sequence_model import (
     sequence_model,
 )
 from gptcore.export.sequence_model import obstacle as decoder_obstacle
-from gptcore.export.tokenizer_json import tokenizer_files
 from gptcore.files import write_whole
 
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from gptcore.backbones.base import Backbone
 from gptcore.classifier import TextClassifier
 from gptcore.data.hf_tokenizer import HFTokenizer
-from gptcore.data.prompted import PromptedTokenizer
+from gptcore.data.prompted import without_prompt
 from gptcore.data.rows import Rows
 from gptcore.data.tiktoken_tokenizer import GPT2_SPLIT_PATTERN, TiktokenTokenizer
 from gptcore.data.tokenizer import Tokenizer
@@ -127,7 +127,7 @@ def _export(graph: Graph, length: int, path: Path) -> None:
 
 def _tokenizer(tokenizer: Tokenizer) -> tuple[dict[str, str], dict[str, Any]]:
     """Files by name, and what the script must know of them. Raises UserError."""
-    plain = tokenizer.plain if isinstance(tokenizer, PromptedTokenizer) else tokenizer
+    plain = without_prompt(tokenizer)
     if isinstance(plain, TiktokenTokenizer):
         *ordinary, _end = plain.tokens()
         lines = [f"{base64.b64encode(token).decode()} {rank}\n" for rank, token in enumerate(ordinary)]

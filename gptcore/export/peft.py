@@ -23,13 +23,13 @@ from gptcore.backbones.convert.cache import conversion_of
 from gptcore.backbones.gpt import GPT
 from gptcore.backbones.hf_load import quiet
 from gptcore.backbones.hub import split_revision
+from gptcore.backbones.tokenizer_json import tokenizer_files
 from gptcore.classifier import TextClassifier
 from gptcore.engine.engine import Engine
 from gptcore.errors import UserError, first_line
 from gptcore.export import sequence_model as theirs
 from gptcore.export.formats import ExportFormat
 from gptcore.export.head import linear_head, network_predictor, predictor_of
-from gptcore.export.tokenizer_json import tokenizer_files
 from gptcore.files import write_whole
 from gptcore.methods.base import PeftForm
 from gptcore.methods.lora_layers import LoRALinear

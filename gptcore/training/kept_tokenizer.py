@@ -19,12 +19,12 @@ from gptcore.backbones.checkpoint_files import (
 from gptcore.backbones.gpt2_vocabulary import tokens_of_gpt2
 from gptcore.backbones.hf_config import is_hf_config
 from gptcore.backbones.tokenizer_files import open_tokenizer
+from gptcore.backbones.tokenizer_json import tokenizer_files as files_of
 from gptcore.data.hf_tokenizer import HFTokenizer
-from gptcore.data.prompted import PromptedTokenizer
+from gptcore.data.prompted import without_prompt
 from gptcore.data.tiktoken_tokenizer import TiktokenTokenizer, gpt2_of_tokens, load_embedded
 from gptcore.data.tokenizer import Tokenizer
 from gptcore.errors import UserError
-from gptcore.export.tokenizer_json import tokenizer_files as files_of
 from gptcore.files import write_whole
 from gptcore.training.base import Base
 
@@ -38,7 +38,7 @@ def files_to_keep(tokenizer: Tokenizer, length: int) -> dict[str, bytes]:
     The bundled vocabulary needs none: it ships with this package. length: tokens that texts are cut to. Raises
     UserError.
     """
-    plain = tokenizer.plain if isinstance(tokenizer, PromptedTokenizer) else tokenizer
+    plain = without_prompt(tokenizer)
     if isinstance(plain, HFTokenizer):
         assert plain.folder is not None
         config = plain.folder / CONFIG_FILE

@@ -83,6 +83,7 @@ TORCH_FREE = [
     "gptcore.backbones.tensor_names",
     "gptcore.backbones.tokenizer_parts",
     "gptcore.backbones.tokenizer_files",
+    "gptcore.backbones.tokenizer_json",
     "gptcore.data",
     "gptcore.data.assets",
     "gptcore.data.checks",
@@ -104,7 +105,6 @@ TORCH_FREE = [
     "gptcore.export.numpy_script",
     "gptcore.export.possible",
     "gptcore.export.script",
-    "gptcore.export.tokenizer_json",
     "gptcore.padding",
     "gptcore.padding.report",
     "gptcore.padding.texts",
@@ -336,6 +336,14 @@ def test_models_know_nothing_of_finetuning_and_data_of_neither() -> None:
         "gptcore.methods",
         "gptcore.backbones",
     )
+
+
+def test_what_trains_knows_nothing_of_what_uses_classifiers() -> None:
+    below = matching(
+        *(f"gptcore.{floor}*" for floor in ("data", "backbones", "methods", "engine", "training"))
+    )
+    uses = ("product", "export", "serving", "padding", "commands")
+    assert not offenders(below, *(f"gptcore.{package}" for package in uses))
 
 
 def test_the_extra_hf_is_opened_in_few_places_and_only_when_needed() -> None:

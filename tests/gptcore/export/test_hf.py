@@ -11,12 +11,12 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 from typer.testing import CliRunner
 
 from gptcore import TextClassifier, load_dataset
+from gptcore.backbones.tokenizer_json import tokenizer_files
 from gptcore.cli import app
 from gptcore.data.tokenizer import load_tokenizer
 from gptcore.errors import UserError
 from gptcore.export import export as export_module
 from gptcore.export.export import export
-from gptcore.export.tokenizer_json import tokenizer_files
 
 TEXTS = [
     "win a free prize",

@@ -8,10 +8,10 @@ import pytest
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 from typer.testing import CliRunner
 
+from gptcore.backbones.tokenizer_json import tokenizer_files
 from gptcore.cli import app
 from gptcore.data.tokenizer import load_tokenizer
 from gptcore.errors import UserError
-from gptcore.export.tokenizer_json import tokenizer_files
 
 SHAPE = {"n_embd": 8, "n_layer": 2, "n_head": 2, "n_positions": 48, "vocab_size": 8192, "num_labels": 2}
 pytestmark = pytest.mark.filterwarnings("ignore")  # the library's own remarks while it writes

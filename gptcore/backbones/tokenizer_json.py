@@ -8,7 +8,7 @@ from typing import Any
 from gptcore.backbones.gpt2_vocabulary import byte_symbols
 from gptcore.backbones.tokenizer_parts import added_token, bpe_model, byte_level
 from gptcore.data.hf_tokenizer import HFTokenizer
-from gptcore.data.prompted import PromptedTokenizer
+from gptcore.data.prompted import without_prompt
 from gptcore.data.tiktoken_tokenizer import TiktokenTokenizer
 from gptcore.data.tokenizer import Tokenizer
 from gptcore.errors import UserError
@@ -43,7 +43,7 @@ def tokenizer_files(tokenizer: Tokenizer, length: int) -> dict[str, str]:
 
 def special_text(tokenizer: Tokenizer) -> str:
     """A text that holds the names of the special tokens, which are no special tokens there."""
-    plain = tokenizer.plain if isinstance(tokenizer, PromptedTokenizer) else tokenizer
+    plain = without_prompt(tokenizer)
     names = [plain.decode([token]) for token in (*plain.prefix, plain.pad_id, *plain.suffix)]
     return " ".join(["a", *names, "b"])
 
