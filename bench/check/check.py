@@ -17,7 +17,7 @@ from bench.evidence.design import Design
 from bench.records.groups import count_as
 from gptcore.data.checks import is_blank
 from gptcore.data.options import ReadOptions
-from gptcore.data.splits import TEST_FRACTION
+from gptcore.data.parts import TEST_FRACTION
 
 N_COMPARISONS = 5  # of the quick matrix, which is where most studies begin
 

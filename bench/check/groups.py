@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from bench.check.finding import N_SHOWN, Finding, Sample
 from gptcore.data.checks import is_blank
 from gptcore.data.groups import PART_THEM, components, joined_by, straddling
-from gptcore.data.splits import TEST_FRACTION
+from gptcore.data.parts import TEST_FRACTION
 from gptcore.wording import pluralise
 
 

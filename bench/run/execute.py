@@ -6,7 +6,7 @@ Says nothing of how a run is computed, nor where: that is an executor's (`bench/
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from math import inf
@@ -33,13 +33,12 @@ from bench.run.executors.base import (
 )
 from bench.run.listener import Listener
 from bench.run.outcome import RefusedRunError, record_without_outcome
+from bench.run.tries import MEMORY_TRIES, Tries
 from bench.study.forecast import Prediction, with_prediction
 from bench.study.plan import PlannedRun
 from gptcore.errors import UserError
 
 WAIT_S = 0.5  # between two looks at what other processes do
-MEMORY_TRIES = 2  # of a run for which memory runs out, or whose worker is killed: the second with more memory
-LOST_TRIES = 4  # of a run whose worker or machine is lost, which says nothing of the run
 MOST_ERRORS = 12  # of workers, one after the other with no run between them: then none of them can work
 _numbers = count()  # of jobs
 
@@ -99,14 +98,7 @@ class _Driver:
         self._looked = -inf  # when these were last asked for
         self._flying: dict[int, tuple[Job, dict[str, PlannedRun]]] = {}  # a job, and what has not ended of it
         self._slots: dict[int, int] = {}  # the number of a job -> that of its worker, the lowest free one
-        self.memory_tries, self.lacks_memory = memory_tries, lacks_memory
-        self._n_lost: Counter[str] = Counter()  # run id -> tries that ended with the worker or its machine
-        self._n_short: Counter[str] = Counter()  # run id -> tries that ended as memory ran out
-        # Bytes that a run gets as it has been killed with less, where known.
-        self._memory: dict[str, int] = {}
-        self._began: dict[str, float] = {}  # run id -> when its try began, by this process's clock
-        # Run id -> seconds of its tries before, also of the calls before.
-        self._failed_s = defaultdict(float, {name: r.failed_s for name, r in seen.items() if r.failed_s})
+        self.lacks_memory, self._tries = lacks_memory, Tries(seen, memory_tries)
         self._n_errors = 0  # of workers since a run has ended
         self._of_seed = Counter(run.seed_index for run in todo if run.state == "todo")
         self._n_left = self._of_seed.total()
@@ -135,7 +127,7 @@ class _Driver:
         jobs: list[Job] = []
         while self._waiting and len(jobs) < room and self.claims.may_take(self._waiting[0][0].run_id):
             if claimed := self._claimed(self._waiting.popleft()):
-                more = any(run.run_id in self._n_short for run in claimed)
+                more = any(self._tries.ran_short(run.run_id) for run in claimed)
                 jobs.append(Job(next(_numbers), tuple(claimed), self._needs(claimed), more))
         for job in jobs:
             self._flying[job.number] = job, {run.run_id: run for run in job.runs}
@@ -181,7 +173,7 @@ class _Driver:
 
     def _needs(self, runs: Iterable[PlannedRun]) -> int | None:
         forecast = (self.predictions[run.run_id].mem_bytes for run in runs if run.run_id in self.predictions)
-        asked = (self._memory.get(run.run_id, 0) for run in runs)
+        asked = (self._tries.memory_bytes(run.run_id) for run in runs)
         return max((*forecast, *asked), default=0) or None
 
     def _hear(self, number: int, event: Event) -> None:
@@ -190,7 +182,7 @@ class _Driver:
             return  # a job that its cluster has started again tells once more of what had ended
         if isinstance(event, Began):
             self.listener.start(left[event.run_id])
-            self._began[event.run_id] = time.monotonic()
+            self._tries.begin(event.run_id)
             if event.run_id in self.claims:
                 self.claims.begin(event.run_id, self._slots[number])
         elif isinstance(event, EpochEnded):
@@ -210,7 +202,7 @@ class _Driver:
             run = left.pop(event.run_id)
             self._n_errors = 0
             if not event.out_of_memory or not self._try_again(run, job, event.record.reason or "", True):
-                record = self._with_tries(with_prediction(event.record, self.predictions))
+                record = self._tries.with_failed(with_prediction(event.record, self.predictions))
                 self._end(run, record, not self.executor.shares_folder)
         elif isinstance(event, OutOfMemory):
             run = left.pop(event.run_id)
@@ -242,13 +234,8 @@ class _Driver:
             self.claims.give_up(run.run_id)
             self.lacks_memory(run, reason)
             return True
-        tries = self._n_short if out_of_memory else self._n_lost
-        tries[run.run_id] += 1
-        if tries[run.run_id] >= (self.memory_tries if out_of_memory else LOST_TRIES):
+        if not self._tries.may_follow(run.run_id, out_of_memory, job.memory_bytes):
             return False
-        if out_of_memory and job.memory_bytes is not None:
-            self._memory[run.run_id] = 2 * job.memory_bytes
-        self._failed_s[run.run_id] += self._since_began(run)
         self._waiting.appendleft((run,))
         self.claims.end(run.run_id)
         self.listener.retry(run, reason)
@@ -266,19 +253,8 @@ class _Driver:
             engine=spec.engine,
             data=spec.data.with_split(run.seeds.split),
             environment=environment,
-        ).model_copy(update={"failed_s": round(self._since_began(run), 4)})
-        self._end(run, self._with_tries(record), save=True)
-
-    def _since_began(self, run: PlannedRun) -> float:
-        """Seconds of a try that has ended; 0 where it had not begun."""
-        now = time.monotonic()
-        return now - self._began.pop(run.run_id, now)
-
-    def _with_tries(self, record: Record) -> Record:
-        """The record with the time of the run's earlier tries, which have failed."""
-        if (before_s := self._failed_s.pop(record.run_id, 0.0)) == 0:
-            return record
-        return record.model_copy(update={"failed_s": round((record.failed_s or 0.0) + before_s, 4)})
+        ).model_copy(update={"failed_s": round(self._tries.since_began(run.run_id), 4)})
+        self._end(run, self._tries.with_failed(record), save=True)
 
     def _end(self, run: PlannedRun, record: Record, save: bool) -> None:
         if save:
@@ -291,7 +267,7 @@ class _Driver:
 
     def _count(self, run: PlannedRun) -> None:
         self.claims.give_up(run.run_id)
-        self._began.pop(run.run_id, None)
+        self._tries.end(run.run_id)
         if run.state == "todo":
             self._of_seed[run.seed_index] -= 1
             self._n_left -= 1

@@ -14,9 +14,10 @@ from gptcore.data.groups import group_numbers
 from gptcore.data.labels import label_indices
 from gptcore.data.named import NAMED
 from gptcore.data.nested import limited
-from gptcore.data.options import ReadOptions
+from gptcore.data.options import HUB_PREFIX, ReadOptions
+from gptcore.data.parts import Cut
 from gptcore.data.source import Source, named_source, table_source
-from gptcore.data.splits import Cut, cut
+from gptcore.data.splits import cut
 from gptcore.errors import UserError, closest
 from gptcore.paths import path_kind
 
@@ -191,7 +192,7 @@ def load_source(name_or_path: str | Path, options: ReadOptions) -> Source:
         raise UserError(
             f"--data-path {options.data_path}: it is for data sets with a name, and a file is named already"
         )
-    if isinstance(name_or_path, str) and name_or_path.startswith("hub:"):
+    if isinstance(name_or_path, str) and name_or_path.startswith(HUB_PREFIX):
         from gptcore.data.hub import parse_hub_name, read_hub_table
 
         hub_name = parse_hub_name(name_or_path)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gptcore.data.splits import VALIDATION_FRACTION, with_copies
+from gptcore.data.parts import VALIDATION_FRACTION, with_copies
 from gptcore.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from gptcore.data.splits import Parts
+    from gptcore.data.parts import Parts
 
 N_FOLDS = 5
 FIRST_SEED = 123  # whose fold is the first of the first round

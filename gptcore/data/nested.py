@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-    from gptcore.data.splits import Parts
+    from gptcore.data.parts import Parts
 
 
 def nested_order(labels: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from gptcore.data.labels import class_order, class_warnings
 from gptcore.data.named.base import NamedData
 
 if TYPE_CHECKING:
-    from gptcore.data.splits import Parts
+    from gptcore.data.parts import Parts
     from gptcore.data.tables import Table
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gptcore.data.assets import Asset
 
 if TYPE_CHECKING:
-    from gptcore.data.splits import Parts
+    from gptcore.data.parts import Parts
 
 Members = Mapping[str, bytes]  # contents by the name inside the archive, without its leading folders
 Sizes = Mapping[str, int]  # texts by part ("train", "validation", "test"), or of the whole under ""

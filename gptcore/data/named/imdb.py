@@ -15,7 +15,7 @@ from gptcore.data.named.base import Labelled, Members, NamedData
 from gptcore.errors import UserError
 
 if TYPE_CHECKING:
-    from gptcore.data.splits import Parts
+    from gptcore.data.parts import Parts
 
 LABEL_NAMES = ("negative", "positive")
 N_TRAIN, N_VALIDATION = 35_000, 5_000  # of 50,000; the rest is the test split

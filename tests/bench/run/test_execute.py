@@ -7,7 +7,7 @@ import pytest
 
 from bench.records.record import Environment, Record
 from bench.records.store import load_records, save_record
-from bench.run import claims
+from bench.run import claims, tries
 from bench.run import execute as module
 from bench.run.execute import execute
 from bench.run.executors.base import (
@@ -257,7 +257,7 @@ def test_a_job_that_is_lost_before_it_began_is_done(study: Study) -> None:
 
 
 def test_a_run_that_loses_machine_after_machine_fails(study: Study) -> None:
-    study.lost = [LOST] * module.LOST_TRIES
+    study.lost = [LOST] * tries.LOST_TRIES
     assert study.go(planned(0), planned(1)) == ["failed", "done"]
     failed = load_records(study.folder)[planned(0).run_id]
     assert (failed.reason, failed.environment) == (LOST.reason, study.environment(planned(0).recipe))
@@ -266,7 +266,7 @@ def test_a_run_that_loses_machine_after_machine_fails(study: Study) -> None:
 
 def test_a_run_whose_lost_machines_nobody_knows_fails_and_the_others_go_on(study: Study) -> None:
     study.shares_folder, study.place = True, None
-    study.lost = [LOST] * module.LOST_TRIES
+    study.lost = [LOST] * tries.LOST_TRIES
     assert study.go(planned(0), planned(1)) == ["failed", "done"]
     failed = load_records(study.folder)[planned(0).run_id]
     assert (failed.reason, failed.environment.cpu, failed.environment.device) == (
@@ -279,7 +279,7 @@ def test_a_run_whose_lost_machines_nobody_knows_fails_and_the_others_go_on(study
 def test_a_run_that_was_lost_once_its_record_was_there_has_not_failed(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LOST_TRIES", 1)
+    monkeypatch.setattr(tries, "LOST_TRIES", 1)
     study.shares_folder, study.lost = True, [LOST]
     of_a_worker = study.record(0, reason="by a worker")
     study.during = lambda _run: save_record(study.folder, of_a_worker) and None
@@ -318,16 +318,16 @@ def test_the_time_of_failed_tries_is_recorded(study: Study, monkeypatch: pytest.
     monkeypatch.setattr(study, "events", slowly)
     study.lost = [LOST, LOST]
     study.go(planned(0))
-    study.lost = [ERROR] * module.LOST_TRIES
+    study.lost = [ERROR] * tries.LOST_TRIES
     study.go(planned(1))
     study.lost = [BEFORE]
     study.go(planned(2))
     failed_s = [record.failed_s for record in load_records(study.folder).values()]
-    assert failed_s == [20, 10 * module.LOST_TRIES, None]
+    assert failed_s == [20, 10 * tries.LOST_TRIES, None]
 
 
 def test_a_failed_run_that_is_repeated_keeps_the_time_that_it_took(study: Study) -> None:
-    study.lost = [ERROR] * module.LOST_TRIES
+    study.lost = [ERROR] * tries.LOST_TRIES
     study.go(planned(0))
     (failed,) = load_records(study.folder).values()
     failed = failed.model_copy(update={"failed_s": 500.0})
@@ -363,7 +363,7 @@ def test_a_run_that_lacks_memory_can_be_left_to_somebody_else(study: Study) -> N
 
 
 def test_a_worker_s_error_costs_its_run_and_not_the_study(study: Study) -> None:
-    study.lost = [ERROR] * module.LOST_TRIES
+    study.lost = [ERROR] * tries.LOST_TRIES
     assert study.go(planned(0), planned(1)) == ["failed", "done"]
     assert load_records(study.folder)[planned(0).run_id].reason == ERROR.reason
 
