@@ -9,9 +9,9 @@ from bench.check.finding import N_SHOWN, Finding, Sample
 from gptcore.data.checks import blank_before_quote, label_problem, line_breaks, text_problem
 from gptcore.data.columns import Choice, RawTable, choose_columns, is_nameless
 from gptcore.data.datasets import DATASETS, load_source
-from gptcore.data.hub import PREFIX, hub_files, parse_hub_name
+from gptcore.data.hub import hub_files, parse_hub_name
 from gptcore.data.labels import label_name, mixed_types_warning, parse_label_names, unnamed_label
-from gptcore.data.options import ReadOptions
+from gptcore.data.options import HUB_PREFIX, ReadOptions
 from gptcore.data.tables import parts_of, read_raw, texts_of
 from gptcore.errors import UserError
 from gptcore.wording import pluralise
@@ -54,7 +54,7 @@ def read_leniently(source: str, options: ReadOptions) -> tuple[Sample, list[Find
 
 def _files(source: str, options: ReadOptions) -> tuple[list[tuple[Path, str | None, str]], list[str]]:
     """Each file, its part where that is given, and what places in it begin with; and remarks."""
-    if not source.startswith(PREFIX):
+    if not source.startswith(HUB_PREFIX):
         given = [("validation", options.validation), ("test", options.test)]
         others = [(path, part, f"{path.name}, ") for part, path in given if path is not None]
         return [(Path(source), None, ""), *others], []

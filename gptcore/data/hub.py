@@ -15,18 +15,17 @@ from typing import NamedTuple
 from gptcore.data.assets import cache_dir, digest
 from gptcore.data.columns import choose_columns
 from gptcore.data.named.base import HubTable, Labelled
-from gptcore.data.options import ReadOptions
+from gptcore.data.options import HUB_PREFIX, ReadOptions
 from gptcore.data.structured import read_parquet
 from gptcore.data.tables import PARTS, Table, finished, read_table
 from gptcore.errors import UserError
 from gptcore.files import write_whole
 
-PREFIX = "hub:"
 CONVERTED = "refs/convert/parquet"
 HIDDEN = "-1"  # the label by which the hub hides the labels of test parts
 LIMIT_S = 10.0  # for an answer of the hub
 _SHARD = re.compile(r"(?P<part>[A-Za-z]\w*?)-\d+-of-\d+(-\w+)?\.parquet")
-_NAME = re.compile(r"hub:(?P<repo>[^:@\s]+)(?::(?P<config>[^@\s]+))?(?:@(?P<revision>\S+))?")
+_NAME = re.compile(HUB_PREFIX + r"(?P<repo>[^:@\s]+)(?::(?P<config>[^@\s]+))?(?:@(?P<revision>\S+))?")
 
 
 class HubName(NamedTuple):

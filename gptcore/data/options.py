@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gptcore.errors import UserError
 
+HUB_PREFIX = "hub:"  # of a data set of the hub, in place of a path
 _NAMED_SEPARATORS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "space": " "}
 
 

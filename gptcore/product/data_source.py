@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gptcore.backbones.fingerprint import file_digest
 from gptcore.data.named import NAMED
-from gptcore.data.options import ReadOptions
+from gptcore.data.options import HUB_PREFIX, ReadOptions
 from gptcore.errors import UserError
 from gptcore.schema import Part
 
@@ -100,9 +100,7 @@ def _is_alike(source: DataSource, name: str) -> bool:
 
 def _is_file(name: str) -> bool:
     """Whether it names a file, and not a data set."""
-    from gptcore.data.hub import PREFIX
-
-    return name not in NAMED and not name.startswith(PREFIX)
+    return name not in NAMED and not name.startswith(HUB_PREFIX)
 
 
 def _absolute(path: Path | None) -> Path | None:

@@ -9,6 +9,7 @@ from gptcore.data.assets import Asset, digest, fetch
 from gptcore.data.checks import text_problem
 from gptcore.data.named.base import Labelled, NamedData
 from gptcore.data.named.members import archive_members, folder_members, is_archive, member_key
+from gptcore.data.options import HUB_PREFIX
 from gptcore.errors import UserError
 from gptcore.paths import path_kind
 
@@ -40,7 +41,7 @@ def _fetched(data: NamedData) -> tuple[Labelled, str]:
         from gptcore.data.hub import read_hub
 
         try:
-            return read_hub(data.hub), f"hub:{data.hub.repo}"
+            return read_hub(data.hub), f"{HUB_PREFIX}{data.hub.repo}"
         except UserError as second:
             raise UserError(_own_remedy(data, f"{error}; {second}")) from second
     return _parsed(data, _complete(data, members, data.files[0][0]), data.name), data.name
