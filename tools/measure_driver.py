@@ -20,7 +20,7 @@ from typing import Self
 
 import psutil
 
-from bench.commands.live import show_progress
+from bench.commands.live import show_runs
 from bench.records.record import Environment, Record
 from bench.records.store import load_records
 from bench.run.execute import execute
@@ -90,7 +90,7 @@ def measure(n_runs: int, record: Record) -> tuple[float, float, float]:
     plan = [PlannedRun(("row",), record.recipe, seed, record.seeds, "todo") for seed in range(n_runs)]
     process = psutil.Process()
     before, began, used = process.memory_info().rss, time.perf_counter(), time.process_time()
-    with tempfile.TemporaryDirectory() as folder, show_progress(plan, lambda: None, SLOTS) as progress:
+    with tempfile.TemporaryDirectory() as folder, show_runs(plan, lambda: None, SLOTS) as progress:
         execute(plan, Path(folder), {}, NoWork(record), progress)
     took, used = time.perf_counter() - began, time.process_time() - used
     return n_runs / took, 1e3 * used / n_runs, (process.memory_info().rss - before) / 1e6

@@ -8,6 +8,7 @@ from typing import Annotated
 from typer import Argument, Option, echo
 
 from gptcore.commands.options import FileOptions, with_options
+from gptcore.commands.progress import show_progress
 
 
 @with_options
@@ -32,7 +33,7 @@ def check(
     from gptcore.files import write_whole
 
     asked = split_names([models] if models is not None else [])
-    checked = check_file(file, options.reading(), lambda step: echo(f"{step} ...", err=True), asked)
+    checked = check_file(file, options.reading(), lambda step: show_progress(f"{step} ..."), asked)
     for line in check_lines(checked):
         echo(line)
     if out is not None:

@@ -132,7 +132,7 @@ class _Line:
 
 
 @contextmanager
-def show_progress(
+def show_runs(
     planned: Sequence[PlannedRun], write_report: Callable[[], object], jobs: int = 1
 ) -> Iterator[StudyProgress]:
     """Show the live line while the block runs; the report is written whenever a seed is complete.

@@ -9,6 +9,7 @@ from typer import Argument, Exit, echo
 from bench.commands.options import Margin
 from bench.recommend.options import RecommendOptions
 from gptcore.commands.options import with_options
+from gptcore.commands.progress import show_progress
 
 if TYPE_CHECKING:
     from bench.recommend.answer import Answer
@@ -99,7 +100,7 @@ def _leave(answer: Answer, opened: Opened) -> None:
     try:
         point_to(opened.folder, opened.of)
     except UserError as error:
-        echo(sanitize(f"warning: `--recipe best` will not find it ({error}): use --recipe {path}"), err=True)
+        show_progress(f"warning: `--recipe best` will not find it ({error}): use --recipe {path}")
     echo(sanitize(f"recipe: {path}; report: {report}"))
     formats = formats_of_recipe(answer.choice.row.row.recipe, opened.data.label_names)
     echo(f"what `fit` makes of it can be exported: --to {', '.join(formats)}")

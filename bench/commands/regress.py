@@ -7,6 +7,8 @@ from typing import Annotated
 
 from typer import Exit, Option, echo
 
+from gptcore.commands.progress import show_progress
+
 
 def regress(
     baseline: Annotated[
@@ -32,7 +34,7 @@ def regress(
     from bench.run.baseline import load_baseline, save_baseline
 
     def say(what: str) -> None:
-        echo(f"  {what}", err=True)
+        show_progress(f"  {what}")
 
     before = None if update else load_baseline(baseline)
     from bench.run.gate import measure_baseline, run_gate

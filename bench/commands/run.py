@@ -12,6 +12,7 @@ from bench.commands.report import report, write_report_of
 from bench.report.text import sanitize
 from bench.run.options import LookOptions, RunOptions, WhereOptions
 from gptcore.commands.options import with_options
+from gptcore.commands.progress import show_progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -91,7 +92,7 @@ def _run_one(
     trackers: list[str],
 ) -> int:
     """Run one study and write its report; returns the exit code. Raises Exit where it was interrupted."""
-    from bench.commands.live import show_progress
+    from bench.commands.live import show_runs
     from bench.commands.progress import forecast, show_messages, show_result, show_warnings, warn_of_mixture
     from bench.commands.tuning import tune
     from bench.records.store import load_records, save_study
@@ -113,7 +114,7 @@ def _run_one(
         tracking = Tracking(trackers, study_run.study.name, lambda line: show_warnings([line]))
 
         def do_all(runs: Sequence[PlannedRun], seen: Mapping[str, Record]) -> dict[str, Status]:
-            with show_progress(runs, write_report, study_run.jobs) as progress:
+            with show_runs(runs, write_report, study_run.jobs) as progress:
                 listener = Tracked(progress, tracking)
                 return execute(runs, study_run.folder, seen, executor, listener, predictions)
 
@@ -137,7 +138,7 @@ def _run_one(
         echo(_keep(name, study_run))
     if reasons := blocking(planned_runs):
         others = f" (and {len(reasons) - 1} more reasons)" if len(reasons) > 1 else ""
-        echo(f"no run of this study can be done here: {sanitize(reasons[0])}{others}", err=True)
+        show_progress(f"no run of this study can be done here: {reasons[0]}{others}")
         return 1
     return int(failed)
 

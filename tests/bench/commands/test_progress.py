@@ -7,6 +7,7 @@ from typing import cast
 
 import pytest
 
+from bench import commands
 from bench.commands.progress import console, show_cut_texts, warn_of_mixture
 from bench.records.record import Environment, Record
 from bench.run.executors.base import Executor
@@ -100,3 +101,8 @@ def test_what_is_different_in_several_kinds_is_told_of_each(
     before.append((MINI, gpu.model_copy(update={"versions": versions, "threads": 2})))
     told = told_of(before, {"tfidf": cpu, "nano": gpu, "mini": gpu}, toy_record)
     assert f"(threads 4, here 1; threads 2 and 4, here 8; torch 1.0, here {gpu.versions['torch']})" in told
+
+
+def test_no_command_writes_to_standard_error_but_by_show_progress() -> None:
+    files = Path(commands.__file__).parent.glob("*.py")
+    assert [file.name for file in files if "err=True" in file.read_text(encoding="utf-8")] == []
