@@ -1,4 +1,4 @@
-"""Likely label errors (confident learning) and words that give the label away, from one TF-IDF of the texts."""
+"""Likely label errors (confident learning), and what gives a label away, from one TF-IDF of the texts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.check.finding import N_SHOWN, Finding, Sample
+from bench.check.leaks import check_leaks
 from gptcore.wording import pluralise
 
 if TYPE_CHECKING:
@@ -18,9 +19,6 @@ FEWEST_TEXTS = 50  # of all classes, below which out-of-fold probabilities mean 
 N_STEPS = 500_000  # of stochastic gradient descent, at least, as far as 200 epochs allow
 MOST_TERMS = 50_000
 MOST_ERRORS = 10  # shown
-TELLING = 0.9  # share of a class that a word stands in, from which on it gives the class away
-CERTAIN = 0.99  # share of the texts with the word that are of the class
-NAMED, NAMED_CERTAIN = 0.2, 0.9  # the same two of the class's own name
 _SLACK = 1e-6  # for probabilities that equal the threshold, as cleanlab has it
 
 
@@ -41,7 +39,8 @@ def check_suspects(sample: Sample, firsts: Sequence[int]) -> list[Finding]:
         return [
             Finding("note", title, examples, f"add rows: it takes {FEWEST_TEXTS}, in two classes or more")
         ]
-    labels = np.array([names.index(sample.labels[at]) for at in used])
+    index = {name: at for at, name in enumerate(names)}
+    labels = np.array([index[sample.labels[at]] for at in used])
     vectoriser = TfidfVectorizer(
         sublinear_tf=True, min_df=2, max_features=MOST_TERMS, token_pattern=r"\w+|[^\w\s]"
     )
@@ -51,7 +50,7 @@ def check_suspects(sample: Sample, firsts: Sequence[int]) -> list[Finding]:
         title = "no word stands in two texts, so wrong labels cannot be looked for"
         return [Finding("note", title, (sample.show(used[0]),), "is this column the text?")]
     found = _errors(sample, used, labels, names, out_of_fold(terms, labels))
-    return [*found, *_leaks(sample, used, labels, names, terms, vectoriser.vocabulary_)]
+    return [*found, *check_leaks(sample, used, labels, names, terms, vectoriser.vocabulary_)]
 
 
 def out_of_fold(terms: Any, labels: np.ndarray) -> np.ndarray:
@@ -113,50 +112,3 @@ def _errors(
             "read these rows and correct the labels that are wrong",
         )
     ]
-
-
-def _leaks(
-    sample: Sample,
-    used: Sequence[int],
-    labels: np.ndarray,
-    names: Sequence[str],
-    terms: Any,
-    vocabulary: dict[str, int],
-) -> list[Finding]:
-    """Words whose presence nearly decides the class."""
-    import numpy as np
-    from scipy.sparse import csr_matrix
-
-    present = csr_matrix((np.ones_like(terms.data), terms.indices, terms.indptr), shape=terms.shape)
-    one_hot = csr_matrix((np.ones(len(labels)), (labels, np.arange(len(labels)))))
-    n_texts = np.bincount(labels)
-    in_class = np.asarray((one_hot @ present).todense())  # (n_classes, n_terms) texts with the term
-    everywhere = in_class.sum(axis=0)
-    words = {at: word for word, at in vocabulary.items()}
-    findings = []
-    for label, name in enumerate(names):
-        share, certainty = in_class[label] / n_texts[label], in_class[label] / everywhere
-        telling = np.flatnonzero((share >= TELLING) & (certainty >= CERTAIN) & (n_texts[label] >= 20))
-        own = vocabulary.get(name.strip().lower())
-        is_named = (
-            own is not None and share[own] >= NAMED and certainty[own] >= NAMED_CERTAIN and not name.isdigit()
-        )
-        if is_named:
-            telling = np.array([own])
-        if not len(telling):
-            continue
-        word = telling[share[telling].argmax()]
-        rows = [
-            used[at]
-            for at in np.flatnonzero(present[:, word].toarray().ravel() * (labels == label))[:N_SHOWN]
-        ]
-        findings.append(
-            Finding(
-                "problem" if is_named else "warning",
-                f"the word {words[word]!r} gives the class {name!r} away: it stands in {100 * share[word]:.0f}% of its "
-                f"texts, and {100 * certainty[word]:.0f}% of the texts with it are of that class",
-                tuple(sample.show(at) for at in rows),
-                "will new texts have it too? If it comes from how the data was made, remove it from the texts",
-            )
-        )
-    return findings

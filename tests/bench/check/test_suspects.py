@@ -1,4 +1,4 @@
-"""Label errors are those of cleanlab; words that give a class away are found."""
+"""Label errors are those of cleanlab, and planted ones are found."""
 
 import numpy as np
 import pytest
@@ -59,21 +59,6 @@ def test_probabilities_come_from_a_model_that_learned() -> None:
     found = out_of_fold(TfidfVectorizer().fit_transform(sample.texts), labels)
     assert ((found.argmax(axis=1) == labels).mean()) > 0.98
     assert -np.log(found[np.arange(len(labels)), labels]).mean() < 0.2
-
-
-def test_words_that_give_a_class_away() -> None:
-    rng = np.random.default_rng(1)
-    labels = [("ham", "spam")[i % 2] for i in range(200)]
-    words = [" ".join(rng.choice(list("abcdefgh"), size=6)) for _ in labels]
-    texts = [
-        f"[{label.upper()}] {text} {i}" if label == "spam" else f"{text} {i}"
-        for i, (label, text) in enumerate(zip(labels, words, strict=True))
-    ]
-    sample = Sample(texts, labels, [f"line {i + 2}" for i in range(200)])
-    (finding,) = [f for f in check_suspects(sample, range(200)) if "gives the class" in f.title]
-    assert finding.level == "problem"
-    assert "the word 'spam' gives the class 'spam' away" in finding.title
-    assert finding.examples[0].startswith("line 3 ('spam')")
 
 
 def test_too_few_texts_are_said_to_be_so() -> None:
