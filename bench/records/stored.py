@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from heapq import merge
 from pathlib import Path
+from typing import Any
 
+from bench.records.shorter import lengthen, shorten
 from gptcore.errors import UserError
 from gptcore.paths import path_kind
 
 RUNS = "runs"
 PACKED = "runs.jsonl.xz"  # one record a line, sorted by run id, which comes first in each
-# In a line, a number stands for the probabilities of two classes: the second's. (Strings in JSON escape their quotes.)
-_OF_SECOND = re.compile(rb'"probabilities":\[([0-9.,e-]+)\]')
 _RUN_ID = re.compile(rb'\{"run_id":"([A-Za-z0-9._-]+)"')
 
 
@@ -38,7 +38,7 @@ class StoredRun:
     def read(self) -> bytes:
         """The record as JSON. Raises UserError where its file cannot be read."""
         if self.line is not None:
-            return _OF_SECOND.sub(_of_both, self.line)
+            return _in_full(self)
         try:
             return self.path.read_bytes()
         except OSError as error:
@@ -48,23 +48,25 @@ class StoredRun:
 def packed_line(run: StoredRun) -> bytes:
     """The record's line in the file of a packed study. Raises UserError where its file cannot be read."""
     content = json.loads(run.read())
-    test = content.get("test") or {}
-    both = test.get("probabilities") or []
-    # Compared with what the line will say, so that nothing is lost: older records rounded both in float32.
-    if both and all(len(row) == 2 and row[0] == _first(row[1]) for row in both):
-        test["probabilities"] = [second for _, second in both]
+    if (content.get("test") or {}).get("probabilities"):
+        content["test"] = shorten(content["test"])
     first = {"run_id": run.run_id}  # by which a reader finds it
-    return json.dumps(first | content, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return _to_bytes(first | content) + b"\n"
 
 
-def _first(second: float) -> float:
-    """The probability of the first of two classes, rounded like the second's, which it follows from."""
-    return round(1 - second, 6)
+def _in_full(run: StoredRun) -> bytes:
+    """The record of a packed line as it was before. Raises UserError where the line is damaged."""
+    try:
+        content = json.loads(run.line or b"")
+        if (content.get("test") or {}).get("probabilities"):
+            content["test"] = lengthen(content["test"])
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise _damaged(run.path, error) from error
+    return _to_bytes(content)
 
 
-def _of_both(found: re.Match[bytes]) -> bytes:
-    rows = (b"[%r,%s]" % (_first(float(second)), second) for second in found[1].split(b","))
-    return b'"probabilities":[%s]' % b",".join(rows)
+def _to_bytes(content: dict[str, Any]) -> bytes:
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def record_path(folder: Path, run_id: str) -> Path:
@@ -105,9 +107,13 @@ def packed_runs(path: Path) -> Iterator[StoredRun]:
                     raise ValueError("a line that does not begin with a run_id")
                 yield StoredRun(found[1].decode(), path, line)
     except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
-        raise UserError(
-            f"{path} is damaged ({error}): restore it from where it was packed, or move it away and run again"
-        ) from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    return UserError(
+        f"{path} is damaged ({error}): restore it from where it was packed, or move it away and run again"
+    )
 
 
 def _record_files(folder: Path) -> list[Path]:

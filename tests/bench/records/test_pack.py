@@ -2,8 +2,11 @@
 
 import json
 import lzma
+import re
+from array import array
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +20,10 @@ from bench.report.export import export
 from bench.run.collect import Collected, collect
 from gptcore.errors import UserError
 from gptcore.locks import lock
+
+
+def _in_float32(rows: list[list[float]]) -> list[list[float]]:
+    return [list(array("f", row)) for row in rows]
 
 
 @pytest.fixture
@@ -48,19 +55,40 @@ def test_records_are_the_same_in_one_small_file(folder: Path, few: list[Record])
 
 
 @pytest.mark.parametrize(
-    ("both", "line"),
+    ("test", "form"),
     [
-        ([[0.534836, 0.465164], [0.999999, 1e-06], [0.0, 1.0]], "[0.465164,1e-06,1.0]"),
-        ([[0.534836, 0.465164], [0.3, 0.700001]], "[[0.534836,0.465164],[0.3,0.700001]]"),  # no sum of 1
-        ([[0.2, 0.3, 0.5]], "[[0.2,0.3,0.5]]"),
+        (
+            {
+                "labels": [0, 1, 1],
+                "losses": [0.625795, 0.0, 13.815511],
+                "probabilities": [[0.534836, 0.465164], [0.0, 1.0], [0.999999, 1e-06]],
+            },
+            {"above_loss": [0, 0, 0], "above_rest": None, "float32": False},
+        ),
+        (  # as float32, in which both were rounded
+            {
+                "labels": [0, 1],
+                "losses": [0.029537, 0.008981],
+                "probabilities": _in_float32([[0.970896, 0.029105], [0.00894, 0.991059]]),
+            },
+            {"above_loss": [1, 0], "above_rest": [1, -1], "float32": True},
+        ),
+        ({"labels": [0, 1], "probabilities": [[0.534836, 0.465164], [0.999999, 1e-06]]}, [0.465164, 1e-06]),
+        (
+            {"labels": [0], "losses": None, "probabilities": [[0.3, 0.700001]]},
+            [[0.3, 0.700001]],
+        ),  # no sum of 1
+        ({"labels": [2], "losses": [0.7], "probabilities": [[0.2, 0.3, 0.5]]}, [[0.2, 0.3, 0.5]]),
     ],
 )
-def test_of_two_classes_the_second_says_all(tmp_path: Path, both: list[list[float]], line: str) -> None:
-    content = {"run_id": "a-s0", "output_tail": ['"probabilities":[0.5]'], "test": {"probabilities": both}}
+def test_probabilities_of_two_classes_follow_from_less(
+    tmp_path: Path, test: dict[str, Any], form: Any
+) -> None:
+    content = {"run_id": "a-s0", "output_tail": ['"probabilities":[0.5]'], "test": test}
     path = tmp_path / "a-s0.json"
     path.write_text(json.dumps(content))
     packed = packed_line(StoredRun("a-s0", path))
-    assert f'"test":{{"probabilities":{line}}}' in packed.decode()
+    assert json.loads(packed)["test"]["probabilities"] == form
     assert json.loads(StoredRun("a-s0", path, packed).read()) == content
 
 
@@ -129,7 +157,7 @@ def test_what_is_no_record_is_named_and_all_stays(folder: Path, few: list[Record
     assert [path.name for path in folder.iterdir() if PACKED in path.name] == []
 
 
-@pytest.mark.parametrize("what", ["half", "text", "lines"])
+@pytest.mark.parametrize("what", ["half", "text", "lines", "form"])
 def test_a_damaged_file_is_named_with_the_remedy(folder: Path, few: list[Record], what: str) -> None:
     pack(folder)
     path = folder / PACKED
@@ -137,6 +165,13 @@ def test_a_damaged_file_is_named_with_the_remedy(folder: Path, few: list[Record]
         "half": lambda: path.read_bytes()[: path.stat().st_size // 2],
         "text": lambda: b"no archive",
         "lines": lambda: lzma.compress(b'{"schema_version": 3}\n'),
+        "form": lambda: lzma.compress(
+            re.sub(
+                rb'"probabilities":\[',
+                b'"probabilities":{"above_loss":[]},"more":[',
+                lzma.decompress(path.read_bytes()),
+            )
+        ),
     }
     path.write_bytes(content[what]())
     with pytest.raises(UserError, match=f"{path} is damaged .*restore it"):
