@@ -14,7 +14,6 @@ from gptcore.commands.progress import show_progress
 if TYPE_CHECKING:
     from bench.recommend.answer import Answer
     from bench.recommend.opened import Opened
-    from bench.recommend.search import Search
 
 
 @with_options
@@ -34,6 +33,7 @@ def recommend(
     from bench.commands.progress import show_probes
     from bench.commands.recommending import show_opened, show_search
     from bench.recommend.opened import open_recommend
+    from bench.recommend.read import read_answer
     from bench.recommend.search import Search
     from bench.recommend.state import Clock
     from bench.recommend.workers import Processes
@@ -52,35 +52,14 @@ def recommend(
             search.run()
         except KeyboardInterrupt:
             interrupted = True
-    answer = _answer(search, opened, file, options)
-    if answer is None:
+    if search.ledger.choice is None:
         echo("interrupted before the first run had finished: the same command continues")
         raise Exit(130)
-    _leave(answer, opened)
+    search.keep(file, options.arguments())
+    _leave(read_answer(opened.folder), opened)
     if interrupted:
         echo("interrupted: finished runs are kept; the same command continues")
         raise Exit(130)
-
-
-def _answer(search: Search, opened: Opened, file: str, options: RecommendOptions) -> Answer | None:
-    from bench.recommend.answer import Answer, expected
-
-    choice, results = search.ledger.choice, search.ledger.results
-    if choice is None or results is None:
-        return None
-    return Answer(
-        data=opened.data.name,
-        results=results,
-        choice=choice,
-        expected=expected(choice.row.recipe_id, list(search.ledger.tests.values()), opened.metric),
-        curve=search.ledger.curve(choice),
-        left_out=search.left_out,
-        spent_s=search.clock.spent_s,
-        budget_s=opened.budget_s,
-        ended=search.ended,
-        file=file,
-        reading=options.arguments(),
-    )
 
 
 def _leave(answer: Answer, opened: Opened) -> None:

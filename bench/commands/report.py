@@ -12,13 +12,39 @@ from gptcore.metric_names import MetricName
 
 
 def report(
-    studies: Annotated[list[Path], Argument(help="study folders, such as results/embedded")],
+    studies: Annotated[
+        list[Path], Argument(help="folders of studies or of `recommend`, such as results/embedded")
+    ],
     margin: Margin = None,
     metric: Metric = None,
 ) -> None:
-    """Rewrite report.md, report.html, summary.csv and the plots of a study from its records."""
+    """Rewrite report.md, report.html, summary.csv and the plots of a study from its records.
+
+    Of a folder of `recommend` it rewrites report.md and report.html, and adds nothing to the time that was spent.
+    """
+    from bench.records.recommendation import FILE
+
     for folder in studies:
-        echo(f"report: {write_report_of(folder, margin, metric)}")
+        of_study = not (folder / FILE).is_file()
+        path = (
+            write_report_of(folder, margin, metric) if of_study else _write_answer_of(folder, margin, metric)
+        )
+        echo(f"report: {path}")
+
+
+def _write_answer_of(folder: Path, margin: float | None, metric: MetricName | None) -> Path:
+    """Write the report of a recommendation and return its path. Raises UserError."""
+    from bench.recommend.read import read_answer
+    from bench.records.recommendation import SEARCH
+    from bench.report.recommended_page import write_answer
+    from gptcore.errors import UserError
+
+    if margin is not None or metric is not None:
+        raise UserError(
+            f"{folder} holds a recommendation, whose margin and metric are fixed before its first run: leave out "
+            f"--margin and --metric, or look at {folder / SEARCH}, its runs as a study"
+        )
+    return write_answer(folder, read_answer(folder))
 
 
 def write_report_of(folder: Path, margin: float | None = None, metric: MetricName | None = None) -> Path:

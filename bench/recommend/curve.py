@@ -7,7 +7,7 @@ for granted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import log2
 from statistics import fmean, variance
@@ -17,7 +17,9 @@ from bench.evidence.accuracy import interval_of
 from bench.evidence.metric import ACCURACY, Answers, Metric
 from bench.evidence.models import MIN_SEEDS
 from bench.evidence.student import Difference, Estimate
+from bench.recommend.plan import CURVE_PARTS, CURVE_SEEDS
 from bench.records.record import Record
+from gptcore.recipe import Recipe
 
 FEWEST_TEXTS = 16
 FEWEST_A_CLASS = 2
@@ -73,6 +75,21 @@ def curve_sizes(n_train: int, n_classes: int, parts: Sequence[int]) -> list[int]
     """So many texts, few first, without sizes that are too small to train on."""
     least = max(FEWEST_TEXTS, FEWEST_A_CLASS * n_classes)
     return [size for size in sorted(round(n_train / each) for each in parts) if size >= least]
+
+
+def of_size(recipe: Recipe, n_texts: int) -> Recipe:
+    """The recipe on so many training texts."""
+    return recipe.model_copy(update={"train_size": n_texts})
+
+
+def curve_of(
+    recipe: Recipe, records: Iterable[Record], n_train: int, n_classes: int, metric: Metric = ACCURACY
+) -> Curve:
+    """The learning curve of a recipe, as far as it has run. n_train: all training texts."""
+    ids = {n: of_size(recipe, n).id for n in curve_sizes(n_train, n_classes, CURVE_PARTS)}
+    ids[n_train] = recipe.id
+    done = [r for r in records if r.status == "done" and r.seed_index < CURVE_SEEDS]
+    return make_curve({n: [r for r in done if r.recipe_id == each] for n, each in ids.items()}, metric)
 
 
 def make_curve(runs: Mapping[int, Sequence[Record]], metric: Metric = ACCURACY) -> Curve:

@@ -9,7 +9,7 @@ from bench.evidence.metric import ACCURACY
 from bench.evidence.results import Results, collect
 from bench.recommend.answer import Choice, choose
 from bench.recommend.costs import RowCosts, Took
-from bench.recommend.curve import Curve, curve_sizes, make_curve
+from bench.recommend.curve import curve_sizes, of_size
 from bench.recommend.opened import Opened
 from bench.recommend.plan import CURVE_PARTS, CURVE_SEEDS, TEST_SEEDS
 from bench.records.record import Record
@@ -103,14 +103,6 @@ class Ledger:
             self._chosen = (state, None if results is None else choose(results))
         return self._chosen[1]
 
-    def curve(self, choice: Choice) -> Curve:
-        """The learning curve of the chosen row, as far as it has run."""
-        recipe, n_all = choice.row.row.recipe, len(self.opened.dev.train)
-        ids = {n: _of_size(recipe, n).id for n in self.sizes} | {n_all: recipe.id}
-        done = [r for r in self.runs.values() if r.status == "done" and r.seed_index < CURVE_SEEDS]
-        runs = {n: [r for r in done if r.recipe_id == each] for n, each in ids.items()}
-        return make_curve(runs, self.opened.metric)
-
     # Runs that are to do
 
     def missing(self, names: Sequence[str], n: int) -> list[PlannedRun]:
@@ -129,7 +121,7 @@ class Ledger:
         """Of the learning curve."""
         recipe = choice.row.row.recipe
         runs = [
-            PlannedRun((choice.row.name,), _of_size(recipe, n), i, seeds, "todo")
+            PlannedRun((choice.row.name,), of_size(recipe, n), i, seeds, "todo")
             for i, seeds in enumerate(make_seeds(CURVE_SEEDS, TOGETHER))
             for n in self.sizes
         ]
@@ -183,10 +175,6 @@ class Ledger:
         """Shares of the row's epochs, and of all training texts."""
         n = len(self.opened.dev.train)
         return recipe.epochs / self.opened.row(name).recipe.epochs, (recipe.train_size or n) / n
-
-
-def _of_size(recipe: Recipe, n: int) -> Recipe:
-    return recipe.model_copy(update={"train_size": n})
 
 
 def _load(folder: Path, data: Dataset, other_folder: str) -> dict[str, Record]:

@@ -16,8 +16,9 @@ from bench.evidence.scheme import with_looks
 from bench.recommend.offered import about_weights, offered
 from bench.recommend.options import RecommendOptions
 from bench.recommend.plan import LOOKS
-from bench.recommend.state import State, continued, load_state
+from bench.recommend.state import continued
 from bench.records.facts import dataset_facts, group_warning, waiting_warning
+from bench.records.recommendation import SEARCH, TEST, State, load_state
 from bench.records.store import RESULTS
 from bench.records.study import Row, Study, TunedRow
 from bench.run.environment import free_memory_bytes, has_cuda
@@ -40,7 +41,6 @@ from gptcore.product.recommended import DataOf
 from gptcore.recipe import Recipe
 
 MATRIX = "recommend"
-SEARCH, TEST = "search", "test"  # folders: of all runs without the test part, and of those with it
 FEWEST_ROWS, FEWEST_A_CLASS = 50, 5
 
 

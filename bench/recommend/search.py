@@ -15,8 +15,9 @@ from bench.recommend.ledger import Ledger
 from bench.recommend.opened import Opened
 from bench.recommend.plan import LOOKS, TEST_SEEDS, TEST_SIZE, Plan, end_seconds, make_plan
 from bench.recommend.race import may_win, next_steps
-from bench.recommend.state import Clock, save_state
+from bench.recommend.state import Clock
 from bench.recommend.workers import Workers
+from bench.records.recommendation import LastCall, save_state
 from bench.records.record import Record
 from bench.records.store import find_record, save_study
 from bench.run.execute import execute
@@ -83,6 +84,18 @@ class Search:
             for name in sorted(self._lacked):
                 self.ended += f"; {name} has no more runs: {self._blocked[name]}"
 
+    def keep(self, file: str, reading: Sequence[str]) -> None:
+        """Keep how this call has ended, for `read_answer`. file, reading: as `LastCall` has them."""
+        save_study(self.opened.search, self.ledger.study)
+        self.opened.state.last_call = LastCall(
+            budget_s=self.opened.budget_s,
+            ended=self.ended,
+            left_out=self.left_out,
+            file=file,
+            reading=list(reading),
+        )
+        self._save()
+
     def _choose(self, plan: Plan) -> str:
         """Rows without values to choose first, then the others; returns why it ends."""
         tuned = [name for name in plan.rows if plan.n_values > 1 and self.ledger.tunes(name)]
@@ -118,7 +131,7 @@ class Search:
         opened, state = self.opened, self.opened.state
         self._forecasts.measure(lambda: self._others_s, self.clock.budget_s, self._plan)
         plan = self._plan()
-        state.n_values = plan.n_values
+        state.n_values, state.last_call = plan.n_values, None
         self._save()
         self._left_out = dict(opened.cannot) | {
             row.name: NOT_TIMED

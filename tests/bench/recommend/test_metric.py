@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from bench.evidence.metric import METRICS
-from bench.recommend.answer import Answer, expected
+from bench.recommend.answer import Answer
 from bench.recommend.offered import about_weights, has_small_class, is_offered
-from bench.recommend.state import load_state
+from bench.recommend.read import read_answer
+from bench.records.recommendation import load_state
 from bench.records.store import load_study
 from bench.report.recommended import answer_lines, answer_markdown
 from bench.report.recommended_page import answer_page
@@ -24,19 +25,8 @@ ON_SPAM = {"tfidf": 0.2, "tfidf-balanced": 0.95, "tfidf-auto": 0.3}
 
 
 def answer_of(search: Any) -> Answer:
-    ledger = search.ledger
-    return Answer(
-        data="toy.csv",
-        results=ledger.results,
-        choice=ledger.choice,
-        expected=expected(ledger.choice.row.recipe_id, list(ledger.tests.values()), search.opened.metric),
-        curve=ledger.curve(ledger.choice),
-        left_out={},
-        spent_s=60.0,
-        budget_s=600.0,
-        ended="done",
-        file="toy.csv",
-    )
+    search.keep("toy.csv", [])
+    return read_answer(search.opened.folder)
 
 
 pytestmark = pytest.mark.usefixtures("few_spam")

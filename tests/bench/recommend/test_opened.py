@@ -6,7 +6,7 @@ import pytest
 
 from bench.recommend.opened import open_recommend, spread
 from bench.recommend.options import RecommendOptions
-from bench.recommend.state import State, load_state, save_state
+from bench.records.recommendation import State, load_state, save_state
 from gptcore.errors import UserError
 
 OPTIONS = RecommendOptions(models="nano")

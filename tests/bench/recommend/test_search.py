@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from bench.recommend.plan import LOOKS
+from bench.recommend.read import read_answer
 from bench.recommend.search import NO_MORE, NOT_TIMED, OUT_OF_BUDGET, OUT_OF_MEMORY
-from bench.recommend.state import load_state
+from bench.records.recommendation import load_state
 from bench.records.store import load_records, load_study
 from gptcore.errors import UserError
 
@@ -34,8 +35,10 @@ def test_a_long_budget_decides_and_tests_the_choice_alone_at_the_end(
     )
     study = load_study(tmp_path / "out" / "search")  # a study as any other
     assert [look.seeds for look in study.scheme or []] == list(LOOKS)
-    assert len(search.ledger.curve(choice).points) == 4
-    assert search.ledger.curve(choice).doubling is not None
+    search.keep("toy.csv", [])
+    curve = read_answer(tmp_path / "out").curve
+    assert len(curve.points) == 4
+    assert curve.doubling is not None
 
 
 def test_cheap_rows_come_first_and_the_budget_holds(recommend: Recommend) -> None:
