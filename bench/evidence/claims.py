@@ -85,7 +85,7 @@ def judge_claims(results: Results) -> list[ClaimResult]:
     shown = [claim for claim in table.claims if {claim.row, claim.against} <= names]
     sizes = {claim.id: published_difference(claim, table) for claim in shown if claim in table.of_accuracy}
     published, ours = judge_published(table), judge_ours(shown, results, sizes)
-    return [ClaimResult(claim, published[claim.id], ours[claim.id]) for claim in shown]
+    return [ClaimResult(claim, published[claim.id], mine) for claim, mine in zip(shown, ours, strict=True)]
 
 
 def judge_published(table: PublishedTable) -> dict[str, Judged]:
@@ -127,26 +127,30 @@ def _time_noise(table: PublishedTable) -> float:
     return max(ratios, default=math.inf)  # where none do, no difference of times can be told from noise
 
 
-def judge_ours(shown: list[Claim], results: Results, sizes: Mapping[str, float]) -> dict[str, Judged]:
-    """Claim id -> what the study's runs say of it, accuracies corrected together with the verdicts.
+def judge_ours(shown: list[Claim], results: Results, sizes: Mapping[str, float]) -> list[Judged]:
+    """What the study's runs say of each claim, accuracies corrected together with the verdicts.
 
-    shown: claims on rows of the study; sizes: claim id -> published difference, a share, where there is one.
+    shown: claims on rows of the study, one for each pair of rows that asks it; sizes: claim id -> published difference,
+    a share, where there is one.
     """
     results = results.by_accuracy
     accuracy = [(claim.row, claim.against) for claim in shown if claim.metric == "test accuracy"]
     family = judge_family(results, accuracy)
-    pairs = {claim.id: (results.row(claim.row), results.row(claim.against)) for claim in shown}
-    ratios = {claim.id: _time_ratio(*pairs[claim.id]) for claim in shown if claim.metric == "training time"}
-    p_times = holm({name: ratio.p for name, ratio in ratios.items() if ratio})
-    judged = {}
-    for claim in shown:
-        row, against = pairs[claim.id]
+    pairs = [(results.row(claim.row), results.row(claim.against)) for claim in shown]
+    ratios = {
+        at: ratio
+        for at, claim in enumerate(shown)
+        if claim.metric == "training time" and (ratio := _time_ratio(*pairs[at]))
+    }
+    p_times = holm({at: ratio.p for at, ratio in ratios.items()})
+    judged = []
+    for at, (claim, (row, against)) in enumerate(zip(shown, pairs, strict=True)):
         if missing := next((result for result in (row, against) if not result.done), None):
-            judged[claim.id] = Judged("not run", f"{missing.name}: {missing.reason}")
+            judged.append(Judged("not run", f"{missing.name}: {missing.reason}"))
         elif claim.metric == "training time":
-            judged[claim.id] = _our_time(claim, row, against, ratios[claim.id], p_times.get(claim.id, 1.0))
+            judged.append(_our_time(claim, row, against, ratios.get(at), p_times.get(at, 1.0)))
         else:
-            judged[claim.id] = _our_accuracy(claim, family, row, against, sizes.get(claim.id, 0.0))
+            judged.append(_our_accuracy(claim, family, row, against, sizes.get(claim.id, 0.0)))
     return judged
 
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from gptcore.errors import closest
+from gptcore.errors import closest, first_problem
+from gptcore.recipe import Recipe
 from gptcore.schema import Part
 
 Metric = Literal["accuracy", "error", "matthews", "f1", "average"]
 UNKNOWN: Literal["unknown"] = "unknown"
 _OF_ITEMS = ("accuracy", "error")  # metrics that are a share of the items
-
+Side = str | dict[str, Any]  # a row of ours: its name, or values of its recipe
 
 MOST_DECIMALS = 15
 MOST_ITEMS = 10**9
@@ -34,6 +35,13 @@ def _whole(value: Any, remedy: str) -> Any:
     if value == UNKNOWN or (is_whole and 1 <= value <= MOST_ITEMS):
         return value
     raise ValueError(f"{remedy}, 1 to {MOST_ITEMS:,}, or {UNKNOWN!r} where the source does not say")
+
+
+def _is_pair(value: Any) -> bool:
+    """Two names, or two recipes that differ."""
+    if not isinstance(value, list | tuple) or len(value) != 2 or value[0] == value[1]:
+        return False
+    return any(all(isinstance(side, kind) and side for side in value) for kind in (str, dict))
 
 
 class Column(Part):
@@ -97,9 +105,25 @@ class TableClaim(Part):
     points: float | None = Field(
         default=None, gt=0, description="stated size of the difference, percentage points"
     )
-    ours: tuple[str, str] | None = Field(
-        default=None, description="rows of our studies that ask the same: `row` and `against`"
+    ours: list[tuple[Side, Side]] = Field(
+        default=[],
+        description="rows of our studies that ask the same, pairs of `row` and `against`: two names, or what each row "
+        "sets where they are alike in all else",
     )
+
+    @field_validator("ours", mode="before")
+    @classmethod
+    def _pairs(cls, value: Any) -> Any:
+        """One pair may stand without the list around it. Raises ValueError."""
+        pairs = [value] if isinstance(value, list) and value and isinstance(value[0], str | dict) else value
+        if not isinstance(pairs, list) or not all(_is_pair(pair) for pair in pairs):
+            raise ValueError('give the names of two rows, or two recipes such as { train = "lora" }')
+        for values in (side for pair in pairs for side in pair if isinstance(side, dict)):
+            try:
+                Recipe(**values)
+            except ValidationError as error:
+                raise ValueError(first_problem(error, Recipe)) from error
+        return pairs
 
 
 class TableErratum(Part):

@@ -189,7 +189,7 @@ def as_figures(table: PublishedTable) -> FigureTable:
     }
     claims = [
         claim.model_dump(include={"id", "text", "row", "against", "direction", "points"})
-        | {"ours": (claim.row, claim.against)}
+        | {"ours": [claim.row, claim.against]}
         for claim in table.of_accuracy
     ]
     return FigureTable.model_validate(

@@ -14,6 +14,7 @@ from bench.evidence.published_visible import Pairing, Visible, harshest, kindest
 from bench.evidence.results import Results
 from bench.published.figures import FigureTable
 from bench.published.judged import single_run_table
+from bench.records.study import Study
 from bench.report.table import markdown_table
 from bench.report.text import MISSING, escape, join, points_between
 from gptcore.wording import pluralise
@@ -231,9 +232,8 @@ def _ours(judged: JudgedTable, name: str, label: str, results: Results) -> list[
     title = f"## Claims, by our runs: {escape(label)}"
     study = results.study
     model = study.row(study.baseline).recipe.model
-    setting = (
-        f"Model {escape(model)}, data {escape(study.dataset.name)}, {pluralise(len(study.seeds), 'seed')}"
-    )
+    seeds = pluralise(len(study.seeds), "seed")
+    setting = f"Model {escape(model)}, data {escape(study.dataset.name)}, {seeds}, {_rates(study)}"
     if not found:
         return [title, f"{setting}: it has no two rows that a claim is about."]
     headers = ["No.", "Claim", "Our rows", "Effect", "p", "Finding", "Why"]
@@ -243,6 +243,11 @@ def _ours(judged: JudgedTable, name: str, label: str, results: Results) -> list[
         "the study's verdicts.",
         markdown_table(headers, [_our_row(one) for one in found]),
     ]
+
+
+def _rates(study: Study) -> str:
+    fields = sorted({field for tuned in study.tuned for field in tuned.values})
+    return f"{escape(join(fields))} chosen for each row on validation data" if fields else "rows not tuned"
 
 
 def _our_row(one: OurAnswer) -> list[str]:

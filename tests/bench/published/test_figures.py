@@ -129,6 +129,22 @@ def test_a_csv_file_is_compared_with_its_first_row(tmp_path: Path) -> None:
             "b = { scatter = { test = -0.1 },",
             r"rows\.b\.scatter\.test = -0\.1: give the standard deviation",
         ),
+        (
+            'id = "1"',
+            'id = "1"\nours = ["all-layers"]',
+            r"claim\.0\.ours = .*give the names of two rows, or two",
+        ),
+        (
+            'id = "1"',
+            'id = "1"\nours = ["lora", { train = "all" }]',
+            r"give the names of two rows, or two recipes",
+        ),
+        ('id = "1"', 'id = "1"\nours = [{ train = "all" }, { train = "al" }]', r"ours = .*train = 'al'"),
+        (
+            'id = "1"',
+            'id = "1"\nours = [{ train = "all" }, { tran = "x" }]',
+            r"ours = .*unknown field 'tran'",
+        ),
     ],
 )
 def test_a_bad_table_is_one_line_with_field_and_remedy(
@@ -179,6 +195,17 @@ def test_an_unknown_name_a_missing_file_and_a_file_in_another_code(tmp_path: Pat
     (tmp_path / "latin.csv").write_bytes("row,figure,n\nä,1,1\n".encode("latin-1"))
     with pytest.raises(UserError, match=r"is not UTF-8 text \(byte 13\): save it as UTF-8"):
         read_table(str(tmp_path / "latin.csv"))
+
+
+def test_the_rows_of_ours_that_ask_a_claim_are_pairs(tmp_path: Path) -> None:
+    one, other = {"train": "lora"}, {"train": "all"}
+    for ours, expected in {
+        '["a", "b"]': [("a", "b")],
+        '[{ train = "lora" }, { train = "all" }]': [(one, other)],
+        '[["a", "b"], [{ train = "lora" }, { train = "all" }]]': [("a", "b"), (one, other)],
+    }.items():
+        table = read_table(write(tmp_path, TOML + f"ours = {ours}\n"))
+        assert table.claims[0].ours == table.against_row("b").claims[0].ours == expected
 
 
 def test_claims_have_numbers_of_their_own() -> None:
