@@ -11,6 +11,7 @@ from gptcore import Recipe, TextClassifier, load_dataset
 from gptcore.errors import UserError
 from gptcore.product.answers import answer, pieces_of, tokens_read
 from gptcore.product.fitting import fit_to_keep
+from tests.gptcore.export.conftest import bytes_tokenizer, save_tokenizer, wordpiece_tokenizer
 
 TEXTS = [
     "win a free prize",
@@ -41,6 +42,13 @@ KINDS: dict[str, dict[str, object]] = {
     "features of padding": {"position": "mean", "train": "features", "padding": "left"},
     "tfidf": {"model": "tfidf"},
 }
+# Models of `transformers`, with the tokenizer that they have; Llama's texts have no special tokens around them
+FAMILIES = {
+    "llama": (bytes_tokenizer, {"position": "last_real", "train": "lora", "lora_targets": ["all-linear"]}),
+    "llama, padding on the left": (bytes_tokenizer, {"position": "last", "padding": "left"}),
+    "bert": (wordpiece_tokenizer, {"position": "first", "attend_padding": False}),
+    "bert, the mean": (wordpiece_tokenizer, {"position": "mean_real", "attend_padding": False}),
+}
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -52,16 +60,47 @@ def of_any_kind(request: pytest.FixtureRequest, checkpoint: Path, reviews: Path)
     return fit_to_keep(recipe, load_dataset(reviews), device="cpu").classifier
 
 
+@pytest.fixture(
+    scope="module",
+    params=["llama", *(pytest.param(kind, marks=pytest.mark.slow) for kind in [*FAMILIES][1:])],
+)
+def of_any_family(request, reviews: Path, tmp_path_factory: pytest.TempPathFactory) -> TextClassifier:
+    """The same with a toy of `transformers`."""
+    pytest.importorskip("transformers")
+    from tests.parity.toys import save_toy
+
+    (make_tokenizer, choices), family = FAMILIES[request.param], request.param.split(",")[0]
+    folder, tokenizer = tmp_path_factory.mktemp(family), make_tokenizer()
+    save_toy(family, folder, vocab_size=tokenizer.get_vocab_size())
+    save_tokenizer(tokenizer, folder, around=family == "bert")
+    network = {"model": str(folder), "attention": "native", "epochs": 2, "lr": 1e-2, "context": 9}
+    return fit_to_keep(
+        Recipe.model_validate(network | choices), load_dataset(reviews), device="cpu"
+    ).classifier
+
+
 @settings(deadline=None, max_examples=25)
 @given(data=st.data())
 def test_an_answer_depends_on_its_text_alone(of_any_kind, data) -> None:
+    check_each_alone(of_any_kind, data)
+
+
+@settings(deadline=None, max_examples=10)
+@given(data=st.data())
+def test_an_answer_of_another_architecture_depends_on_its_text_alone(of_any_family, data) -> None:
+    assert tokens_read(of_any_family) == 9
+    check_each_alone(of_any_family, data)
+
+
+def check_each_alone(classifier: TextClassifier, data: st.DataObject) -> None:
+    """Texts in any number and order have the answers that each of them has alone."""
     texts = [*TEXTS, *data.draw(st.lists(st.text("win prize now see\u00e9", max_size=40), max_size=3))]
     some = data.draw(st.permutations(texts))[: data.draw(st.integers(1, len(texts)))]
-    reads_tokens = tokens_read(of_any_kind) is not None
+    reads_tokens = tokens_read(classifier) is not None
     long = data.draw(st.sampled_from(["head", "head+tail", "window"] if reads_tokens else ["head"]))
-    found = answer(of_any_kind, some, long)
+    found = answer(classifier, some, long)
     for at, text in enumerate(some):
-        alone = answer(of_any_kind, [text], long)
+        alone = answer(classifier, [text], long)
         assert found.of_labels[at] == pytest.approx(alone.of_labels[0], abs=1e-6)
         assert found.cut[at] == alone.cut[0]
         if abs(alone.of_labels[0][0] - 0.5) > 1e-5:  # where rounding cannot decide
