@@ -15,7 +15,14 @@ def plan(options: RunOptions) -> None:
     Estimates come from timing a few real steps of every kind of run on this machine, which takes a few seconds.
     Runs that share frozen blocks are estimated with that sharing.
     """
-    from bench.commands.progress import forecast, show_design, show_messages, show_plan, show_trials
+    from bench.commands.progress import (
+        choose_jobs,
+        forecast,
+        show_design,
+        show_messages,
+        show_plan,
+        show_trials,
+    )
     from bench.run.several import each_data
     from bench.run.study_run import open_study
 
@@ -24,5 +31,6 @@ def plan(options: RunOptions) -> None:
         show_messages(study_run)
         show_trials(study_run)
         show_design(study_run.study)
+        study_run = choose_jobs(study_run)
         with study_run.site.open(study_run.session_spec(), study_run.folder, None) as executor:
             show_plan(*forecast(study_run, executor))

@@ -21,6 +21,7 @@ from bench.records.study import Study
 from bench.report.outlook import design_note
 from bench.report.text import class_counts, file_size, sanitize
 from bench.report.units import unit_of
+from bench.run.auto_jobs import chosen
 from bench.run.environment import differences
 from bench.run.study_run import StudyRun
 from bench.study.forecast import Prediction, refuse_too_large
@@ -150,14 +151,27 @@ def show_timing() -> Iterator[Callable[[str, float], None]]:
         yield on_timed
 
 
+def choose_jobs(study_run: StudyRun) -> StudyRun:
+    """The study with as many runs at a time as `--jobs auto` chooses. Shows why; other options stay as they are."""
+    with show_probes() as on_probe:
+        found = chosen(study_run, on_probe)
+    if found is None:
+        return study_run
+    study_run, line = found
+    console.print(safe(line))
+    return study_run
+
+
 def forecast(study_run: StudyRun, executor: Executor) -> tuple[list[PlannedRun], dict[str, Prediction]]:
     """The plan without runs that do not fit into memory, and a prediction per run id. Shows the total."""
     certain = study_run.certain_runs
     if all(run.state != "todo" for run in certain):
         show_cut_texts(study_run, {})
         return study_run.plan, {}
-    with show_probes() as on_probe:
-        predictions = executor.forecast(certain, on_probe)
+    predictions = dict(study_run.predictions)
+    if not predictions:
+        with show_probes() as on_probe:
+            predictions = executor.forecast(certain, on_probe)
     plan = refuse_too_large(study_run.plan, predictions, study_run.free_bytes, study_run.sharing)
     if too_large := sum(run != before for run, before in zip(plan, study_run.plan, strict=True)):
         console.print(f"[yellow]not enough memory for {pluralise(too_large, 'run')}: skipped[/]")

@@ -93,7 +93,14 @@ def _run_one(
 ) -> int:
     """Run one study and write its report; returns the exit code. Raises Exit where it was interrupted."""
     from bench.commands.live import show_runs
-    from bench.commands.progress import forecast, show_messages, show_result, show_warnings, warn_of_mixture
+    from bench.commands.progress import (
+        choose_jobs,
+        forecast,
+        show_messages,
+        show_result,
+        show_warnings,
+        warn_of_mixture,
+    )
     from bench.commands.tuning import tune
     from bench.records.store import load_records, save_study
     from bench.run.execute import execute
@@ -101,10 +108,11 @@ def _run_one(
     from bench.study.plan import blocking
     from bench.track.track import Tracked, Tracking
 
-    if study_run.trials:
-        show_messages(study_run)
-        study_run = tune(study_run, timeout)
     show_messages(study_run)
+    study_run = choose_jobs(study_run)
+    if study_run.trials:
+        study_run = tune(study_run, timeout)
+        show_messages(study_run)
     save_study(study_run.folder, manifest_so_far(study_run, study_run.records.values()))
     interrupted, failed = False, any(planned.state == "failed" for planned in study_run.plan)
     with study_run.site.open(study_run.session_spec(verify), study_run.folder, timeout) as executor:

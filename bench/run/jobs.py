@@ -9,8 +9,8 @@ from gptcore.backbones.checkpoints import known_config
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
 
-# A model with more parameters is taken to keep all cores of a machine busy by itself. A guess: with mini (4.3M) two
-# runs of one thread did 1.3 times the work of one run with two (docs/log.md), and no larger model was measured.
+# A model with more parameters is taken to keep all cores of a machine busy by itself, where nothing says better. A
+# guess: with mini (4.3M) two runs of one thread did 1.3 times the work of one run with two (docs/log.md).
 SMALL_MODEL_PARAMS = 30_000_000
 
 
@@ -29,6 +29,7 @@ def choose_device(asked: str, has_cuda: Callable[[], bool | None]) -> str:
 def n_jobs(asked: str, recipes: Iterable[Recipe], device: str) -> int:
     """Runs at a time, from an option that may say "auto": on GPUs at most one each.
 
+    For auto on a CPU this is the rule where nothing can be forecast; `bench.run.auto_jobs` chooses otherwise.
     Raises UserError for what is not a number of 1 or more, or is too many.
     """
     n_gpus = 0 if device == "cpu" else max(1, len(visible_gpus()))

@@ -114,8 +114,8 @@ class RunOptions(DataOptions):
     jobs: Annotated[
         str,
         Option(
-            help="runs at a time on this machine, which share its cores: a number; auto: one per core where all models "
-            "are small, else 1; on GPUs one each"
+            help="runs at a time on this machine, which share its cores: a number; auto: 1 or one per core, whichever "
+            "a few real steps show to be faster and memory allows; on GPUs one each"
         ),
     ] = "1"
     accept_licence: Annotated[

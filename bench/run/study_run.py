@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,6 +35,7 @@ from bench.run.study_name import check_folder, study_name
 from bench.run.tune import Choosing, trial_data
 from bench.run.worker import SessionSpec
 from bench.study.axis import choose_all, resolve_on
+from bench.study.forecast import Prediction
 from bench.study.matrix import Matrix, Tune, load_matrix
 from bench.study.plan import PlannedRun, checkpoint_notes, make_plan
 from bench.study.resolve import Resolved, parse_sets
@@ -72,6 +73,7 @@ class StudyRun:
     until_decided: bool = False
     budget_s: float | None = None
     trials: tuple[PlannedRun, ...] = ()  # that are to do before the values of its rows are chosen
+    predictions: Mapping[str, Prediction] = field(default_factory=dict)  # where --jobs auto has measured them
 
     @property
     def budget(self) -> str | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from bench.records.record import Record
@@ -66,6 +67,24 @@ def forecast(
         mem_bytes = machine.floor_bytes + trunks.held_bytes + probe.own_bytes
         found[run.run_id] = Prediction(seconds, mem_bytes, probe.cut, _trunk_of(run, probe))
     return found
+
+
+def mean_of(forecasts: Sequence[Mapping[str, Prediction]]) -> dict[str, Prediction]:
+    """What several processes forecast for the same runs: their mean time and most memory, of the runs that all know."""
+    first = forecasts[0]
+    each = {
+        name: [found[name] for found in forecasts]
+        for name in first
+        if all(name in found for found in forecasts)
+    }
+    return {
+        name: replace(
+            found[0],
+            seconds=fmean(one.seconds for one in found),
+            mem_bytes=max(one.mem_bytes for one in found),
+        )
+        for name, found in each.items()
+    }
 
 
 def _trunk_of(run: PlannedRun, probe: Probe) -> Hashable | None:

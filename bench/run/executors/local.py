@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from bench.run.executors.grouping import grouped
 from bench.run.jobs import n_jobs
 from bench.run.supervisor import StoppedError, Supervisor
 from bench.run.worker import SessionSpec
-from bench.study.forecast import Prediction
+from bench.study.forecast import Prediction, mean_of
 from bench.study.plan import PlannedRun
 from gptcore.errors import UserError, error_line
 from gptcore.recipe import Recipe
@@ -29,11 +30,10 @@ log = logging.getLogger(__name__)
 class Here:
     """This machine."""
 
-    sharing = True
-
     def __init__(self, nproc: int = 1) -> None:
         """nproc: processes that compute a run together."""
         self.nproc = nproc
+        self.sharing = nproc == 1
 
     def __enter__(self) -> Self:
         return self
@@ -109,10 +109,23 @@ class LocalExecutor:
     def forecast(
         self, plan: Sequence[PlannedRun], on_probe: Callable[[int, int], None]
     ) -> dict[str, Prediction]:
-        """Measured by the first worker; of runs that several processes compute nothing is known before."""
+        """Measured by all workers at once on a CPU, whose cores and caches they share, by the first one on GPUs.
+
+        Of runs that several processes compute nothing is known before.
+        """
         if self.spec.nproc > 1:
             return {}
-        return self._supervisors[0].forecast(plan, on_probe)
+        first, *others = self._supervisors
+        if self.spec.device != "cpu" or not others:
+            return first.forecast(plan, on_probe)
+        with ThreadPoolExecutor(len(others)) as pool:
+            try:
+                beside = [pool.submit(other.forecast, plan, lambda *_: None) for other in others]
+                return mean_of([first.forecast(plan, on_probe), *(each.result() for each in beside)])
+            except BaseException:  # Ctrl-C: the pool waits for its threads, and they for their workers
+                for other in others:
+                    other.interrupt()
+                raise
 
     def group(
         self, runs: Sequence[PlannedRun], predictions: Mapping[str, Prediction]
