@@ -114,15 +114,16 @@ def _restored_scaler(arrays: Mapping[str, np.ndarray]) -> Any:
 
 
 def _restored_counts(arrays: Mapping[str, np.ndarray], counts: Mapping[str, Any]) -> Any:
-    from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import FeatureUnion
     from sklearn.preprocessing import FunctionTransformer
+
+    from gptcore.training.vectoriser import Vectoriser
 
     parts = {}
     for name, said in counts.items():
         settings = {setting: said["settings"][setting] for setting in _SETTINGS}
         settings["ngram_range"] = tuple(settings["ngram_range"])
-        parts[name] = TfidfVectorizer(**settings, vocabulary=said["terms"])
+        parts[name] = Vectoriser(**settings, vocabulary=said["terms"])
         parts[name].idf_ = arrays[f"idf.{name}"]
     if not parts:
         return FunctionTransformer(_zeros)
@@ -187,22 +188,20 @@ def fit_features(
 
 
 def _vectorisers(ngrams: Ngrams, n_classes: int) -> dict[str, Any]:
-    from sklearn.feature_extraction.text import TfidfVectorizer
+    from gptcore.training.vectoriser import Vectoriser
 
     if ngrams == "words":
-        return {"words": TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)}
+        return {"words": Vectoriser(ngram_range=(1, 2), sublinear_tf=True)}
     most = MOST_COEFFICIENTS // n_classes
-    words = TfidfVectorizer(
-        ngram_range=(1, 2), sublinear_tf=True, token_pattern=_WORD_OR_SIGN, max_features=most
-    )
+    words = Vectoriser(ngram_range=(1, 2), sublinear_tf=True, token_pattern=_WORD_OR_SIGN, max_features=most)
     return {"words": words, "characters": _characters(most)}
 
 
 def _characters(most: int | None) -> Any:
     """N-grams of one to four characters within words, whose ends count as a blank."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
+    from gptcore.training.vectoriser import Vectoriser
 
-    return TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 4), sublinear_tf=True, max_features=most)
+    return Vectoriser(analyzer="char_wb", ngram_range=(1, 4), sublinear_tf=True, max_features=most)
 
 
 def _counted(
