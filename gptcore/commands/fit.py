@@ -91,7 +91,7 @@ def fit(
     if options.positive is not None and options.cost_false_positive is None:
         raise UserError(f"--positive {options.positive!r} needs --cost-false-positive")
     from gptcore.data.datasets import load_dataset
-    from gptcore.product.data_source import source_of
+    from gptcore.product.data_source import remember, source_of
     from gptcore.product.folder import check_target
     from gptcore.product.recipes import find_recipe
 
@@ -100,6 +100,7 @@ def fit(
     read = cache(lambda: load_dataset(data, asked))
     chosen = options.judged(find_recipe(options.recipe, read))
     _fit_and_keep(chosen, read(), source_of(data, asked), options)
+    remember(read().fingerprint, data, asked)
 
 
 def _fit_and_keep(recipe: Recipe, data: Dataset, source: DataSource, options: FitOptions) -> None:

@@ -43,6 +43,7 @@ def test_no_command_on_tfidf_loads_torch(tmp_path: Path, monkeypatch: pytest.Mon
     poisoned.mkdir()
     (poisoned / "torch.py").write_text("raise AssertionError('torch was imported')\n")
     monkeypatch.setenv("PYTHONPATH", str(poisoned), prepend=":")
+    monkeypatch.setenv("GPTCORE_CACHE", str(tmp_path / "cache"))
     done = subprocess.run(
         [sys.executable, "-c", COMMANDS, str(tmp_path)], capture_output=True, text=True, check=False
     )

@@ -47,7 +47,10 @@ exec(compile(open({script!r}).read(), {script!r}, "exec"), {{"__name__": "__main
 """
 
 
-def test_a_file_becomes_a_script_that_needs_numpy_alone(file: Path, tmp_path: Path) -> None:
+def test_a_file_becomes_a_script_that_needs_numpy_alone(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GPTCORE_CACHE", str(tmp_path / "cache"))
     runner, kept, out = CliRunner(), tmp_path / "kept", tmp_path / "script"
     done = runner.invoke(app, ["fit", str(file), "--recipe", "tfidf", "--out", str(kept)])
     assert done.exit_code == 0, done.output
