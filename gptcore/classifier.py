@@ -20,11 +20,11 @@ from pydantic import Field, ValidationError
 from gptcore.backbones.checkpoint_files import is_file
 from gptcore.calibration import tempered
 from gptcore.errors import UserError, first_problem
-from gptcore.files import write_whole
+from gptcore.files import replace_files
 from gptcore.recipe import Recipe
 from gptcore.schema import Part
 from gptcore.training.base import Base
-from gptcore.training.kept_tokenizer import KEPT_FILES, files_to_keep, kept_tokenizer, replace_files
+from gptcore.training.kept_tokenizer import KEPT_FILES, files_to_keep, kept_tokenizer
 from gptcore.training.logistic import LogisticFit
 from gptcore.training.predictors import Predictor, TfidfPredictor, TokenPredictor
 
@@ -107,23 +107,22 @@ class TextClassifier:
     def save(self, folder: str | Path) -> None:
         """Write its files into a folder, which is made; a classifier that is there is replaced.
 
-        Raises UserError, also where that would replace files of something else, such as a model's.
+        Raises UserError where they cannot be written, and where that would replace files of something else, such as a
+        model's; the folder is then as it was.
         """
         from safetensors.numpy import save
 
         folder = Path(folder)
         check_place(folder)
-        (folder / DESCRIPTION).unlink(missing_ok=True)  # half of a pair must not pass for a whole
-        write_whole(folder / TENSORS, save(self.predictor.learned()))
-        self.save_tokenizer(folder)
-        write_whole(folder / DESCRIPTION, self.description())
+        files = {TENSORS: save(self.predictor.learned()), **self.other_files()}
+        replace_files(folder, files, known=KEPT_FILES)
 
-    def save_tokenizer(self, folder: Path) -> None:
-        """Write the files of the tokenizer, if there is one, in the place of those that are there. Raises UserError."""
+    def other_files(self) -> dict[str, bytes]:
+        """All but the tensors: the tokenizer's files, if there are any, then `classifier.json`. Raises UserError."""
         files = {}
         if isinstance(self.predictor, TokenPredictor):
             files = files_to_keep(self.predictor.tokenizer, self.predictor.tokens_per_row)
-        replace_files(folder, files)
+        return {**files, DESCRIPTION: self.description().encode()}
 
     def description(self) -> str:
         """The content of `classifier.json`."""

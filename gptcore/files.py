@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gptcore.errors import UserError
+from gptcore.paths import path_kind
 
 REMEDY = "make room or the folder writable"
 
@@ -41,6 +43,33 @@ def replacing(path: Path, remedy: str = REMEDY) -> Iterator[Path]:
         _sync(path.parent)  # makes the new name last through a power cut
     except OSError as error:
         raise cannot_write(path, error, remedy) from error
+
+
+def replace_files(folder: Path, files: Mapping[str, bytes], known: Iterable[str]) -> None:
+    """Write files that belong together into a folder, which is made, and remove those of `known` that are not among
+    them. The last file makes the others valid: it goes first and comes last.
+
+    Raises UserError where one cannot be written; the folder is then as it was.
+    """
+    part, made = folder / f".{uuid.uuid4().hex}.part", path_kind(folder) is None
+    *_, seal = files
+    try:
+        part.mkdir(parents=True)
+        for name, content in files.items():
+            (part / name).write_bytes(content)
+        sync_folder(part)
+        for name in (seal, *(name for name in known if name not in files)):
+            (folder / name).unlink(missing_ok=True)
+        for name in files:
+            (part / name).replace(folder / name)
+        part.rmdir()
+        _sync(folder)
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        if made:
+            with suppress(OSError):  # it was never there, or is no longer empty
+                folder.rmdir()
+        raise cannot_write(folder, error) from error
 
 
 def usual_mode(*paths: Path) -> None:

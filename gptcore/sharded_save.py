@@ -11,7 +11,8 @@ from torch.distributed.checkpoint.state_dict_saver import save
 
 from gptcore.classifier import DESCRIPTION, TENSORS, TextClassifier, check_place
 from gptcore.engine.sharded import Team
-from gptcore.files import write_whole
+from gptcore.files import cannot_write, replace_files
+from gptcore.training.kept_tokenizer import KEPT_FILES
 from gptcore.training.network_predictors import NetworkPredictor
 
 PARTS = "parts"  # folder of a checkpoint of torch.distributed, while the one file is made of it
@@ -27,8 +28,11 @@ def save_sharded(classifier: TextClassifier, folder: Path, team: Team) -> None:
     assert isinstance(predictor, NetworkPredictor)
     check_place(folder)  # in every process, before any waits for the others
     if team.rank == 0:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / DESCRIPTION).unlink(missing_ok=True)  # half of a pair must not pass for a whole
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / DESCRIPTION).unlink(missing_ok=True)  # half of a pair must not pass for a whole
+        except OSError as error:
+            raise cannot_write(folder, error) from error
         shutil.rmtree(parts, ignore_errors=True)
     dist.barrier()
     learned = {name: p.detach() for name, p in predictor.network.named_parameters() if p.requires_grad}
@@ -37,6 +41,5 @@ def save_sharded(classifier: TextClassifier, folder: Path, team: Team) -> None:
     if team.rank == 0:
         (parts / WHOLE).replace(folder / TENSORS)
         shutil.rmtree(parts)
-        classifier.save_tokenizer(folder)
-        write_whole(folder / DESCRIPTION, classifier.description())
+        replace_files(folder, classifier.other_files(), known=KEPT_FILES)
     dist.barrier()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import uuid
@@ -17,6 +18,7 @@ from gptcore.classifier import TextClassifier
 from gptcore.data.datasets import Dataset
 from gptcore.errors import UserError
 from gptcore.files import cannot_write, write_whole
+from gptcore.paths import path_kind
 from gptcore.product.answers import tokens_read
 from gptcore.product.card import model_card
 from gptcore.product.data_source import DataSource
@@ -46,9 +48,16 @@ class Written:
 
 
 def check_target(folder: Path) -> None:
-    """Raises UserError where there is something at the place of the folder already."""
-    if folder.exists() or folder.is_symlink():
+    """Raises UserError where there is something at the place of the folder already, or where it cannot be made."""
+    if path_kind(folder) is not None or folder.is_symlink():
         raise UserError(f"--out {folder} exists: remove it or name another folder")
+    within = next(parent for parent in folder.absolute().parents if path_kind(parent) is not None)
+    if path_kind(within) != "folder":
+        raise UserError(f"--out {folder}: {within} is a file: name another folder")
+    if not os.access(within, os.W_OK | os.X_OK):
+        raise UserError(
+            f"--out {folder}: {within} cannot be written: make it writable or name another folder"
+        )
 
 
 def write_folder(

@@ -79,7 +79,7 @@ def open_request(request: Request) -> RowFile:
     """
     if path_kind(request.file) != "file":
         raise UserError(f"--file {request.file}: no such file, name the one to classify")
-    if request.out.exists():
+    if path_kind(request.out) is not None:
         raise UserError(f"--out {request.out} exists: remove it or name another file")
     if request.out.suffix.lower() != request.file.suffix.lower():
         raise UserError(

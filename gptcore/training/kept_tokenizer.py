@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from gptcore.backbones.checkpoint_files import (
@@ -25,7 +24,6 @@ from gptcore.data.prompted import without_prompt
 from gptcore.data.tiktoken_tokenizer import TiktokenTokenizer, gpt2_of_tokens, load_embedded
 from gptcore.data.tokenizer import Tokenizer
 from gptcore.errors import UserError
-from gptcore.files import write_whole
 from gptcore.training.base import Base
 
 # What a classifier's folder may have of its tokenizer; the config of its model may say what fills up rows.
@@ -47,15 +45,6 @@ def files_to_keep(tokenizer: Tokenizer, length: int) -> dict[str, bytes]:
     if plain.name == "embedded":
         return {}
     return {name: content.encode() for name, content in files_of(plain, length).items()}
-
-
-def replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write the tokenizer's files, and remove those of the tokenizer that was there. Raises UserError."""
-    for name in KEPT_FILES:
-        if name not in files:
-            (folder / name).unlink(missing_ok=True)
-    for name, content in files.items():
-        write_whole(folder / name, content)
 
 
 def kept_tokenizer(folder: Path, base: Base) -> Tokenizer | None:

@@ -1,5 +1,6 @@
 """What a person takes home: it answers as the fit did, and comes back from its folder to the bit, in a new process."""
 
+import errno
 import json
 import os
 import shutil
@@ -252,6 +253,49 @@ def test_files_of_something_else_are_left_alone(fitted, tmp_path, choices) -> No
     with pytest.raises(UserError, match=r"has a config.json that is not a classifier's: save .* of its own"):
         classifier.save(tmp_path)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"config.json": "mine"}
+
+
+def full_disk(monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    """A disk that is full once the file of that name is written."""
+    write = Path.write_bytes
+
+    def write_bytes(path: Path, content: bytes) -> int:
+        if path.name == at:
+            write(path, content[: len(content) // 2])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+
+
+@pytest.mark.parametrize("at", ["classifier.safetensors", "tokenizer.json", "classifier.json"])
+def test_a_full_disk_leaves_what_was_there(fitted, tmp_path, monkeypatch, at) -> None:
+    kept = tmp_path / "new" / "kept"
+    classifier = fitted(model=str(byte_level_base(tmp_path / "base", older=False))).classifier
+    with monkeypatch.context() as patch:
+        full_disk(patch, at)
+        with pytest.raises(
+            UserError, match=r"cannot write \S+kept \(No space left on device\): make room"
+        ) as caught:
+            classifier.save(kept)
+    assert "\n" not in str(caught.value)
+    assert not kept.exists()
+    classifier.save(kept)
+    before = {path.name: path.read_bytes() for path in kept.iterdir()}
+    other = fitted(model=str(byte_level_base(tmp_path / "other", older=False)), train="last_block").classifier
+    with monkeypatch.context() as patch:
+        full_disk(patch, at)
+        with pytest.raises(UserError, match="No space left"):
+            other.save(kept)
+    assert {path.name: path.read_bytes() for path in kept.iterdir()} == before
+
+
+def test_a_folder_that_cannot_be_made_is_named(fitted, tmp_path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for place in (tmp_path / "file", tmp_path / "file" / "kept", tmp_path / ("x" * 300)):
+        with pytest.raises(UserError, match=r"cannot write .*file|longer than the file system allows"):
+            fitted(model="tfidf").classifier.save(place)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def damaged(folder: Path, **changes: object) -> None:

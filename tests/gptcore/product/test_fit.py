@@ -1,6 +1,8 @@
 """From a file to a verified folder: what is chosen, what is kept, and that the test part plays no part in it."""
 
+import errno
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,8 +26,42 @@ from gptcore.product.verify import verify_folder
 from gptcore.training.logistic import fit_tfidf
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GPTCORE_CACHE", str(tmp_path / "cache"))
+
+
 def run_fit(reviews: Path, recipe: str, out: Path, *more: str) -> Result:
     return CliRunner().invoke(app, ["fit", str(reviews), "--recipe", recipe, "--out", str(out), *more])
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_training(reviews, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("gptcore.product.fitting.fit_to_keep", lambda *_: pytest.fail("it was trained"))
+    (tmp_path / "file").write_text("mine")
+    for out, said in (
+        (tmp_path / "file" / "kept" / "mine", f"{tmp_path / 'file'} is a file: name another folder"),
+        (tmp_path / ("x" * 300), "the name is longer than the file system allows"),
+        (tmp_path / "file", "exists: remove it"),
+    ):
+        error = run_fit(reviews, "tfidf", out).exception
+        assert isinstance(error, UserError)
+        assert said in str(error)
+    monkeypatch.setattr("os.access", lambda path, _mode: path != tmp_path)
+    error = run_fit(reviews, "tfidf", tmp_path / "new" / "mine").exception
+    assert isinstance(error, UserError)
+    assert f"{tmp_path} cannot be written: make it writable or name another folder" in str(error)
+    assert {path.name for path in tmp_path.iterdir()} == {"file"}
+
+
+def test_a_disk_that_fills_up_ends_in_one_line(reviews, tmp_path, monkeypatch) -> None:
+    def full(_path: Path, _content: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    error = run_fit(reviews, "tfidf", tmp_path / "mine").exception
+    assert isinstance(error, UserError)
+    assert "No space left on device): make room" in str(error)
+    assert not list(tmp_path.glob("*mine*"))
 
 
 @pytest.mark.parametrize(

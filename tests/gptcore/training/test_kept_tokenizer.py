@@ -13,8 +13,9 @@ from gptcore.data.prompted import PromptedTokenizer
 from gptcore.data.tiktoken_tokenizer import TiktokenTokenizer, gpt2_of_tokens, load_embedded
 from gptcore.data.tokenizer import Tokenizer
 from gptcore.errors import UserError
+from gptcore.files import replace_files
 from gptcore.training.base import Base
-from gptcore.training.kept_tokenizer import files_to_keep, kept_tokenizer, replace_files
+from gptcore.training.kept_tokenizer import KEPT_FILES, files_to_keep, kept_tokenizer
 
 TEXT = "Hello world, <|endoftext|> wunderbar 123\n\n  x \U0001f600"
 
@@ -44,7 +45,7 @@ def gpt2(monkeypatch: pytest.MonkeyPatch) -> TiktokenTokenizer:
 @pytest.mark.parametrize("n_prompt", [0, 3])
 def test_gpt2s_comes_back_from_its_file(tmp_path: Path, gpt2: TiktokenTokenizer, n_prompt: int) -> None:
     used = PromptedTokenizer(gpt2, n_prompt) if n_prompt else gpt2
-    replace_files(tmp_path, files_to_keep(used, 16))
+    replace_files(tmp_path, files_to_keep(used, 16), KEPT_FILES)
     again = kept_tokenizer(tmp_path, base_of(gpt2))
     assert again is not None
     assert (again.name, again.fingerprint, again.pad_id) == ("gpt2", gpt2.fingerprint, 8191)
@@ -91,7 +92,7 @@ DAMAGES: dict[str, Callable[[dict[str, Any]], object]] = {
 def test_damaged_files_of_gpt2s_are_refused(
     tmp_path: Path, gpt2: TiktokenTokenizer, damage: Callable[[dict[str, Any]], object]
 ) -> None:
-    replace_files(tmp_path, files_to_keep(gpt2, 16))
+    replace_files(tmp_path, files_to_keep(gpt2, 16), KEPT_FILES)
     path = tmp_path / "tokenizer.json"
     content = json.loads(path.read_text())
     damage(content)
