@@ -11,8 +11,10 @@ from rich.live import Live
 from rich.text import Text
 
 from bench.commands.progress import console, safe
+from bench.evidence.metric import ACCURACY, Metric, run_score
 from bench.records.record import Record
 from bench.report.text import sanitize
+from bench.report.units import unit_of
 from bench.study.plan import PlannedRun
 from gptcore.result import Epoch
 from gptcore.wording import pluralise
@@ -24,9 +26,14 @@ class StudyProgress:
     """One line per finished run, and a live line for the current one."""
 
     def __init__(
-        self, planned: Sequence[PlannedRun], live: Live, write_report: Callable[[], object], jobs: int = 1
+        self,
+        planned: Sequence[PlannedRun],
+        live: Live,
+        write_report: Callable[[], object],
+        jobs: int = 1,
+        metric: Metric = ACCURACY,
     ) -> None:
-        self.write_report, self.jobs = write_report, jobs
+        self.write_report, self.jobs, self.metric = write_report, jobs, metric
         self.left = {run.run_id: run for run in planned if run.state == "todo"}
         self.n_runs, self.n_ended = len(self.left), 0
         self.live = live
@@ -65,11 +72,10 @@ class StudyProgress:
         self.live.console.print(self.done(run, record))
 
     def done(self, run: PlannedRun, record: Record) -> str:
-        """The line of a run that has an accuracy."""
-        assert record.metrics is not None
+        """The line of a run that has scores: by the metric that judges rows."""
         assert record.cost is not None
-        accuracy, took = record.metrics.test.accuracy, record.cost.marginal_s
-        return f"  {100 * accuracy:5.1f}% test accuracy  {took:6.1f} s  {safe(self.name_of(run))}"
+        shown, took = unit_of(self.metric).short(run_score(record, self.metric)), record.cost.marginal_s
+        return f"  {shown:>6} test {self.metric.title}  {took:6.1f} s  {safe(self.name_of(run))}"
 
     def retry(self, run: PlannedRun, reason: str) -> None:
         """A run has lost its worker, and is tried again."""
@@ -133,11 +139,14 @@ class _Line:
 
 @contextmanager
 def show_runs(
-    planned: Sequence[PlannedRun], write_report: Callable[[], object], jobs: int = 1
+    planned: Sequence[PlannedRun],
+    write_report: Callable[[], object],
+    jobs: int = 1,
+    metric: Metric = ACCURACY,
 ) -> Iterator[StudyProgress]:
     """Show the live line while the block runs; the report is written whenever a seed is complete.
 
-    jobs: runs at a time, this process's among them.
+    jobs: runs at a time, this process's among them; metric: by which rows are judged.
     """
     with Live(console=console, refresh_per_second=4, transient=True) as live:
-        yield StudyProgress(planned, live, write_report, jobs)
+        yield StudyProgress(planned, live, write_report, jobs, metric)

@@ -26,8 +26,8 @@ class SearchProgress(StudyProgress):
     def __init__(
         self, title: str, planned: Sequence[PlannedRun], live: Live, clock: Clock, metric: Metric
     ) -> None:
-        super().__init__(planned, live, lambda: None)
-        self.title, self.clock, self.metric = title, clock, metric
+        super().__init__(planned, live, lambda: None, metric=metric)
+        self.title, self.clock = title, clock
 
     def name_of(self, run: PlannedRun) -> str:
         """The row, what is tried of it, and the seed."""

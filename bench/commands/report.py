@@ -23,9 +23,10 @@ def report(
     Of a folder of `recommend` it rewrites report.md and report.html, and adds nothing to the time that was spent.
     """
     from bench.records.recommendation import FILE
+    from bench.records.store import MANIFEST
 
     for folder in studies:
-        of_study = not (folder / FILE).is_file()
+        of_study = (folder / MANIFEST).exists() or not (folder / FILE).exists()
         path = (
             write_report_of(folder, margin, metric) if of_study else _write_answer_of(folder, margin, metric)
         )

@@ -102,6 +102,7 @@ def _run_one(
         warn_of_mixture,
     )
     from bench.commands.tuning import tune
+    from bench.evidence.metric import METRICS
     from bench.records.store import load_records, save_study
     from bench.run.execute import execute
     from bench.run.follow import follow, manifest_at_end, manifest_so_far, results_so_far, schedule_of
@@ -122,7 +123,7 @@ def _run_one(
         tracking = Tracking(trackers, study_run.study.name, lambda line: show_warnings([line]))
 
         def do_all(runs: Sequence[PlannedRun], seen: Mapping[str, Record]) -> dict[str, Status]:
-            with show_runs(runs, write_report, study_run.jobs) as progress:
+            with show_runs(runs, write_report, study_run.jobs, METRICS[study_run.study.metric]) as progress:
                 listener = Tracked(progress, tracking)
                 return execute(runs, study_run.folder, seen, executor, listener, predictions)
 

@@ -88,28 +88,67 @@ def _lines(found: Snapshot) -> Iterator[tuple[int, str]]:
 
     counts, study = found.counts, found.study
     alive = [run for run in found.current if run.is_alive]
-    yield (
-        0,
-        f"{study.name} on {study.dataset.name}: {counts['done']} of {found.n_runs} runs done, "
-        f"{counts['failed']} failed, {counts['skipped']} skipped, {len(alive)} running",
-    )
+    ended = f"{counts['failed']} failed, {counts['skipped']} skipped, {len(alive)} running"
+    if found.search is None:
+        yield (
+            0,
+            f"{study.name} on {study.dataset.name}: {counts['done']} of {found.n_runs} runs done, {ended}",
+        )
+    else:
+        trials = pluralise(found.search.n_trials, "trial")
+        yield (
+            0,
+            f"recommendation for {found.search.state.data}: {counts['done']} runs done, {ended}; {trials} ended",
+        )
     if found.eta_s is not None:
         yield 0, f"about {duration(found.eta_s)} left, with as many at a time as now"
-    elif found.n_left and not alive:
-        left = pluralise(found.n_left, "run is", "runs are")
-        yield 0, f"{left} left, and no process is at work: the command of the study resumes it"
+    elif line := _how_it_stands(found):
+        yield 0, line
     yield from _section("running", [_current(run) for run in found.current])
     yield from _section("workers", [_worker(worker) for worker in found.workers if worker.n_ended])
-    n_seeds = len(study.seeds)
-    rows = [
-        f"{100 * row.accuracy:5.1f}% test accuracy  {row.n_done} of {n_seeds} seeds  {row.name}"
-        for row in found.rows
-    ]
-    yield from _section("best so far (means over finished seeds; `report` says what is decided)", rows)
+    yield from _best(found)
     yield from _section("failed", [f"{name}: {reason}" for name, reason in found.failed])
     yield from _section("damaged files", list(found.damaged))
     if found.n_unknown:
         yield 0, f"{found.n_unknown} lines in events/ could not be read, and are left out"
+
+
+def _how_it_stands(found: Snapshot) -> str:
+    """Why nobody is at work, and what a recommendation has spent; empty where there is nothing to say."""
+    from bench.commands.progress import duration
+
+    if found.search is None:
+        if found.is_running or not found.n_left:
+            return ""
+        if found.study.ended:
+            return f"ended: {found.study.ended}"
+        left = pluralise(found.n_left, "run is", "runs are")
+        return f"{left} left, and no process is at work: the command of the study resumes it"
+    state = found.search.state
+    if (last := state.last_call) is not None:
+        return f"ended after {duration(state.spent_s)} of {duration(last.budget_s)}: {last.ended}"
+    spent = f"{duration(state.spent_s)} of the budget spent"
+    return spent if found.is_running else f"{spent}, and no process is at work: the same command continues"
+
+
+def _best(found: Snapshot) -> Iterator[tuple[int, str]]:
+    """The rows by the study's metric. A recommendation compares them on rows that each seed holds out."""
+    from bench.evidence.metric import METRICS
+    from bench.report.units import unit_of
+
+    unit = unit_of(METRICS[found.study.metric])
+    part, who = "test", "`report`"
+    if found.search is not None:
+        part, who = "held-out", "`recommend`"
+
+    def seeds(n: int) -> str:
+        return pluralise(n, "seed") if found.search else f"{n} of {pluralise(len(found.study.seeds), 'seed')}"
+
+    rows = [
+        f"{unit.short(row.score):>6} {part} {unit.metric.title}  {seeds(row.n_done)}  {row.name}"
+        for row in found.rows
+    ]
+    yield from _section(f"best so far{unit.by} (means over finished seeds; {who} says what is decided)", rows)
 
 
 def _section(title: str, lines: list[str]) -> list[tuple[int, str]]:

@@ -103,6 +103,13 @@ def _log_loss(test: Predictions, log_loss: float | None) -> Answers | None:
     return _answers(test, values, len(values)) if abs(values.mean() + log_loss) <= ROUNDED else None
 
 
+def run_score(record: Record, metric: Metric) -> float | None:
+    """Of a run on its own test part, None where it is not known; accuracy also of a record without predictions."""
+    if metric is ACCURACY:
+        return record.metrics.test.accuracy if record.metrics else None
+    return metric.score(record)
+
+
 def groups_of(test: Predictions) -> np.ndarray | None:
     """(n,) number of the group of each text; None without groups."""
     return None if test.groups is None else np.array(test.groups)

@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 
+from bench.records.lines import LineReader
 from gptcore.result import Epoch
 from gptcore.schema import Part
 
@@ -95,21 +96,22 @@ class RunLog:
         self.log.append(event)
 
 
-def read_events(folder: Path) -> tuple[dict[str, list[Event]], int]:
-    """Worker -> its events in order, and how many lines are none that this version knows.
+class EventReader:
+    """Reads the events of a folder as they come, each once. n_unknown: lines that this version does not know."""
 
-    A last line without its end is still being written, and left out. A folder without events has none.
-    """
-    found: dict[str, list[Event]] = {}
-    n_unknown = 0
-    for path in sorted((folder / FOLDER).glob("*.jsonl")):
-        events = found.setdefault(path.stem, [])
-        for line in path.read_bytes().split(b"\n")[:-1]:
-            try:
-                events.append(_READ.validate_json(line))
-            except ValidationError:
-                n_unknown += 1
-    return found, n_unknown
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / FOLDER
+        self._files: dict[str, LineReader] = {}  # by worker
+        self.n_unknown = 0
+
+    def more(self) -> Iterator[tuple[str, Event]]:
+        """(worker, event) for each event that is new, those of one worker in order; none where no worker left any."""
+        for path in sorted(self._folder.glob("*.jsonl")):
+            for line in self._files.setdefault(path.stem, LineReader(path)).more():
+                try:
+                    yield path.stem, _READ.validate_json(line)
+                except ValidationError:
+                    self.n_unknown += 1
 
 
 def worker_name(slot: int | None = None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bench.records.recommendation import State
 from bench.records.record import Status
 from bench.records.study import Study
 
@@ -62,18 +63,27 @@ class Worker:
 
 @dataclass(frozen=True)
 class RowState:
-    """A row with finished seeds, and the mean of their test accuracies, 0 to 1."""
+    """A row with finished seeds, and the mean of their scores by the study's metric, on the runs' own test part."""
 
     name: str
     n_done: int
-    accuracy: float
+    score: float
+
+
+@dataclass(frozen=True)
+class SearchState:
+    """How far a recommendation is. n_trials: that have ended; state: what its folder says of it."""
+
+    n_trials: int
+    state: State
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A study at one moment. rows: best mean accuracy first; n_unknown: lines of events that could not be read.
+    """A study at one moment. rows: best mean score first; n_unknown: lines of events that could not be read.
 
-    damaged: files that are no records; eta_s: None where nothing is known, or nobody is at work.
+    damaged: files that are no records; eta_s: None where nothing is known, or nobody is at work; search: of a
+    recommendation, of whose runs this is the study, None of any other study.
     """
 
     study: Study
@@ -86,10 +96,11 @@ class Snapshot:
     eta_s: float | None
     damaged: tuple[str, ...]
     n_unknown: int
+    search: SearchState | None = None
 
     @property
     def n_left(self) -> int:
-        """Runs of the manifest that have no record."""
+        """Runs of the manifest that have no record. A recommendation does only those that it needs."""
         return self.n_runs - sum(self.counts.values())
 
     @property
@@ -100,7 +111,14 @@ class Snapshot:
     @property
     def is_over(self) -> bool:
         """Whether there is nothing more to wait for."""
-        return not self.n_left and not self.is_running
+        return (self.has_ended or not self.n_left) and not self.is_running
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the last call has ended and says why, although runs of the manifest may be left."""
+        if self.search is not None:
+            return self.search.state.last_call is not None
+        return self.study.ended is not None
 
 
 @dataclass(frozen=True)

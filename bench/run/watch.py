@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from statistics import fmean
 
+from bench.evidence.metric import METRICS, run_score
 from bench.evidence.results import belongs
-from bench.records.events import Ended, EpochEnded, Event, Started, read_events
+from bench.records.events import Ended, EpochEnded
+from bench.records.recommendation import SEARCH, TEST, load_state
 from bench.records.record import Status, run_id
 from bench.records.store import MANIFEST, RESULTS, load_run, load_study
-from bench.records.stored import RUNS, StoredRun, stored_runs
+from bench.records.stored import RUNS, StoredRun, stored_run, stored_runs
 from bench.records.study import Study
-from bench.run.snapshot import Current, Planned, RowState, Snapshot, Trials, Worker
+from bench.run.heard import Heard, Workers
+from bench.run.snapshot import Current, Planned, RowState, SearchState, Snapshot, Trials, Worker
 from bench.run.tune import FOLDER as TUNING
 from gptcore.errors import UserError
 from gptcore.locks import held, is_held
+
+_Named = Callable[[str], Planned | None]  # run id -> what the run is called; None where it is not shown
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Summary:
     recipe_id: str
     status: Status
     reason: str | None
-    accuracy: float | None  # of the test part, 0 to 1
+    score: float | None  # by the study's metric, on the run's own test part
     seconds: float | None
 
 
@@ -38,6 +43,7 @@ class Watcher:
         self.folder = folder
         self._study: Study | None = None
         self._known: dict[str, tuple[tuple[Path, int, int], Summary | str | None]] = {}
+        self._workers: dict[Path, Workers] = {}
 
     def look(self, now: datetime) -> Snapshot:
         """The study as it is now. Raises UserError where the folder holds none."""
@@ -48,8 +54,12 @@ class Watcher:
         planned = _planned(study)
         records, damaged = self._records(study)
         records = {name: found for name, found in records.items() if name in planned}
-        events, n_unknown = read_events(self.folder)
-        current = self._current(events, planned, records, now)
+        search = self._search()
+        current: list[Current] = []
+        for folder, named in self._parts(planned, is_search=search is not None):
+            workers = self._workers.setdefault(folder, Workers(folder))
+            workers.listen()
+            current += _current(folder, workers.heard, named, now)
         counts: dict[Status, int] = {"done": 0, "failed": 0, "skipped": 0}
         for found in records.values():
             counts[found.status] += 1
@@ -65,10 +75,13 @@ class Watcher:
             ),
             rows=_rows(study, records.values()),
             current=tuple(current),
-            workers=tuple(_worker(name, of_it, current, now) for name, of_it in events.items() if of_it),
-            eta_s=_eta_s(left, records.values(), [run for run in current if run.is_alive]),
+            workers=tuple(self._seen(current, now)),
+            eta_s=None
+            if search
+            else _eta_s(left, records.values(), [run for run in current if run.is_alive]),
             damaged=tuple(damaged),
-            n_unknown=n_unknown,
+            n_unknown=sum(workers.n_unknown for workers in self._workers.values()),
+            search=search,
         )
 
     def _records(self, study: Study) -> tuple[dict[str, Summary], list[str]]:
@@ -90,29 +103,59 @@ class Watcher:
                 found[run.run_id] = known[1]
         return found, damaged
 
-    def _current(
-        self,
-        events: dict[str, list[Event]],
-        planned: dict[str, Planned],
-        records: dict[str, Summary],
-        now: datetime,
-    ) -> list[Current]:
-        """Runs that were begun and not left, then those that only a lock shows."""
-        found: dict[str, Current] = {}
-        for worker, of_it in events.items():
-            name = of_it[-1].run_id if of_it else ""
-            if name not in planned or isinstance(of_it[-1], Ended):
-                continue
-            is_there = is_held(self.folder, name)
-            if name in records and not is_there:  # its worker was killed, and another did the run again
-                continue
-            run = _open_run(planned[name], worker, of_it, is_there, now)
-            if name not in found or run.silent_s < found[name].silent_s:
-                found[name] = run
-        for name in held(self.folder):
-            if name in planned and name not in found:
-                found[name] = Current(planned[name], None, True)
-        return list(found.values())
+    def _search(self) -> SearchState | None:
+        """How far the recommendation is whose runs lie here; None where they are of a study by itself."""
+        state = load_state(self.folder.parent) if self.folder.name == SEARCH else None
+        if state is None:
+            return None
+        return SearchState(sum(1 for _ in stored_runs(self.folder / TUNING)), state)
+
+    def _parts(self, planned: dict[str, Planned], *, is_search: bool) -> Iterator[tuple[Path, _Named]]:
+        """Each folder in which runs of the study are done, and what a run in it is called."""
+        if not is_search:
+            yield self.folder, planned.get
+            return
+        yield self.folder, lambda name: planned.get(name) or _other("learning curve", name)
+        yield self.folder / TUNING, lambda name: _other("trial", name)
+        yield self.folder.parent / TEST, lambda name: _other("test", name)
+
+    def _seen(self, current: list[Current], now: datetime) -> Iterator[Worker]:
+        """The workers, each with all that it did in any of the folders."""
+        of_worker: dict[str, list[Heard]] = {}
+        for workers in self._workers.values():
+            for name, heard in workers.heard.items():
+                of_worker.setdefault(name, []).append(heard)
+        for name, found in of_worker.items():
+            ended = [heard.last_ended for heard in found if heard.last_ended]
+            span_s = _since(min(heard.first for heard in found), max(ended, default=now))
+            is_alive = any(run.worker == name and run.is_alive for run in current)
+            yield Worker(name, sum(heard.n_ended for heard in found), span_s, is_alive)
+
+
+def _current(folder: Path, workers: dict[str, Heard], named: _Named, now: datetime) -> list[Current]:
+    """Runs of a folder that were begun and not left, then those that only a lock shows."""
+    found: dict[str, Current] = {}
+    for worker, heard in workers.items():
+        name = heard.last.run_id
+        run = None if isinstance(heard.last, Ended) else named(name)
+        if run is None:
+            continue
+        is_there = is_held(folder, name)
+        if not is_there and stored_run(folder, name):  # its worker was killed, and another did the run again
+            continue
+        begun = _open_run(run, worker, heard, is_there, now)
+        if name not in found or begun.silent_s < found[name].silent_s:
+            found[name] = begun
+    for name in held(folder):
+        if name not in found and (run := named(name)) is not None:
+            found[name] = Current(run, None, True)
+    return list(found.values())
+
+
+def _other(what: str, name: str) -> Planned | None:
+    """A run of a recommendation that its manifest does not have; None of a lock that is not a run's."""
+    recipe_id, _, seed = name.rpartition("-s")
+    return Planned(recipe_id, (f"{what}: {recipe_id}",), int(seed)) if seed.isdecimal() else None
 
 
 def _planned(study: Study) -> dict[str, Planned]:
@@ -129,26 +172,16 @@ def _planned(study: Study) -> dict[str, Planned]:
     }
 
 
-def _open_run(
-    planned: Planned, worker: str, events: list[Event], held: bool | None, now: datetime
-) -> Current:
+def _open_run(planned: Planned, worker: str, heard: Heard, held: bool | None, now: datetime) -> Current:
     """The run that a worker is at by its events."""
-    last = events[-1]
-    began = next((event.at for event in reversed(events) if isinstance(event, Started)), last.at)
+    last = heard.last
     return Current(
         *(planned, worker, held),
-        running_s=_since(began, now),
+        running_s=_since(heard.began, now),
         silent_s=_since(last.at, now),
         epoch=last.epoch if isinstance(last, EpochEnded) else None,
         validation_accuracy=last.validation_accuracy if isinstance(last, EpochEnded) else None,
     )
-
-
-def _worker(name: str, events: list[Event], current: Iterable[Current], now: datetime) -> Worker:
-    ended = [event for event in events if isinstance(event, Ended) and event.status in ("done", "failed")]
-    last = ended[-1].at if ended else now
-    is_alive = any(run.worker == name and run.is_alive for run in current)
-    return Worker(name, len(ended), _since(events[0].at, last), is_alive)
 
 
 def _read(run: StoredRun, study: Study) -> Summary | str | None:
@@ -160,26 +193,23 @@ def _read(run: StoredRun, study: Study) -> Summary | str | None:
     if not belongs(record, study):
         return None
     return Summary(
-        record.recipe_id,
-        record.status,
-        record.reason,
-        record.metrics.test.accuracy if record.metrics else None,
+        *(record.recipe_id, record.status, record.reason, run_score(record, METRICS[study.metric])),
         record.cost.marginal_s if record.cost else None,
     )
 
 
 def _rows(study: Study, records: Iterable[Summary]) -> tuple[RowState, ...]:
     """Rows with a finished run, best first."""
-    accuracies: dict[str, list[float]] = {}
+    scores: dict[str, list[float]] = {}
     for record in records:
-        if record.accuracy is not None:
-            accuracies.setdefault(record.recipe_id, []).append(record.accuracy)
+        if record.score is not None:
+            scores.setdefault(record.recipe_id, []).append(record.score)
     rows = [
         RowState(row.name, len(found), fmean(found))
         for row in study.rows
-        if not row.excluded and (found := accuracies.get(row.recipe.id))
+        if not row.excluded and (found := scores.get(row.recipe.id))
     ]
-    return tuple(sorted(rows, key=lambda row: -row.accuracy))
+    return tuple(sorted(rows, key=lambda row: -row.score))
 
 
 def _eta_s(left: list[Planned], records: Iterable[Summary], alive: list[Current]) -> float | None:

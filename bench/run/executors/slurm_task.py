@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from bench.records.lines import LineReader
 from bench.records.record import Record
 from bench.run.execute import execute
 from bench.run.executors.base import Job
@@ -118,18 +119,11 @@ class Reader:
     """Reads a task's file as it grows."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self._read = path, 0
+        self.path, self._lines = path, LineReader(path)
 
     def more(self) -> list[Told]:
-        """The lines that are whole and have not been read yet; what a killed task had begun to write is left out."""
-        try:
-            with self.path.open("rb") as file:
-                file.seek(self._read)
-                whole, end, _ = file.read().rpartition(b"\n")
-        except FileNotFoundError:
-            return []
-        self._read += len(whole) + len(end)
-        return [told for line in whole.splitlines() if (told := _told(line)) is not None]
+        """What is new in whole lines; what a killed task had begun to write is left out."""
+        return [told for line in self._lines.more() if (told := _told(line)) is not None]
 
 
 def _told(line: bytes) -> Told | None:

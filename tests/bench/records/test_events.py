@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from bench.records.events import Ended, EpochEnded, Event, EventLog, Started, read_events
+from bench.records.events import Ended, EpochEnded, Event, EventLog, EventReader, Started
 from gptcore.result import Epoch
 
 EPOCH = Epoch(
@@ -17,17 +17,20 @@ def test_a_run_is_logged_from_its_start_to_its_end(tmp_path: Path) -> None:
     with EventLog(tmp_path, "w1").run("nano-all-last-12345678-s0") as run:
         run.epoch(EPOCH)
         run.status = "done"
-    events, n_unknown = read_events(tmp_path)
-    kinds = [type(event) for event in events["w1"]]
-    assert (kinds, n_unknown) == ([Started, EpochEnded, Ended], 0)
-    assert events["w1"][-1].status == "done"
-    assert all(event.at.utcoffset() is not None for event in events["w1"])
+    reader = EventReader(tmp_path)
+    workers, events = zip(*reader.more(), strict=True)
+    assert (set(workers), reader.n_unknown) == ({"w1"}, 0)
+    assert [type(event) for event in events] == [Started, EpochEnded, Ended]
+    assert events[-1].status == "done"
+    assert all(event.at.utcoffset() is not None for event in events)
 
 
 def test_a_run_that_is_interrupted_is_logged_as_such(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), EventLog(tmp_path, "w1").run("r-s0"):
         raise KeyboardInterrupt
-    assert read_events(tmp_path)[0]["w1"][-1].status == "interrupted"
+    assert [event.status for _, event in EventReader(tmp_path).more() if event.kind == "ended"] == [
+        "interrupted"
+    ]
 
 
 def test_half_a_line_is_left_for_later_and_other_lines_are_counted(tmp_path: Path) -> None:
@@ -36,8 +39,13 @@ def test_half_a_line_is_left_for_later_and_other_lines_are_counted(tmp_path: Pat
         run.status = "done"
     whole = log.path.read_bytes()
     log.path.write_bytes(whole + b'{"kind":"of a later version"}\n\xff\n' + whole[:20])
-    events, n_unknown = read_events(tmp_path)
-    assert (len(events["w1"]), n_unknown) == (2, 2)
+    reader = EventReader(tmp_path)
+    assert (len(list(reader.more())), reader.n_unknown) == (2, 2)
+    assert not list(reader.more())
+    with log.path.open("ab") as file:  # the rest of the line
+        file.write(whole[20 : whole.index(b"\n") + 1])
+    assert [event.kind for _, event in reader.more()] == ["started"]
+    assert reader.n_unknown == 2
 
 
 def test_workers_never_share_a_file_and_no_host_is_named(tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
+from bench.evidence.metric import METRICS
 from bench.records.events import Ended, EpochEnded, EventLog, Started
 from bench.records.record import Record
 from bench.records.store import save_record, save_study
@@ -17,6 +19,7 @@ from bench.run.snapshot import Snapshot, Trials
 from bench.run.watch import Watcher, study_folder, trials_of
 from gptcore.errors import UserError
 from gptcore.locks import is_held, lock
+from gptcore.metric_names import MetricName
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -64,9 +67,30 @@ def test_rows_are_ranked_by_their_mean(folder: Path, records: list[Record], stud
     mine = [
         r.metrics.test.accuracy for r in records if r.recipe_id == lora and r.seed_index < 2 and r.metrics
     ]
-    assert by_name["lora"].accuracy == pytest.approx(sum(mine) / 2)
-    accuracies = [row.accuracy for row in look(folder).rows]
+    assert by_name["lora"].score == pytest.approx(sum(mine) / 2)
+    accuracies = [row.score for row in look(folder).rows]
     assert accuracies == sorted(accuracies, reverse=True)
+
+
+@pytest.mark.parametrize("name", ["macro-f1", "log-loss"])
+def test_rows_are_ranked_by_the_metric_of_the_study(
+    folder: Path, records: list[Record], study: Study, name: MetricName
+) -> None:
+    save_study(folder, study.model_copy(update={"metric": name}))
+    found = look(folder).rows
+    assert [row.score for row in found] == sorted((row.score for row in found), reverse=True)
+    for row in found:
+        recipe = study.row(row.name).recipe.id
+        mine = [r for r in records if r.recipe_id == recipe and r.seed_index < 2 and r.status == "done"]
+        assert row.score == pytest.approx(fmean(METRICS[name].score(record) for record in mine))
+
+
+def test_a_study_that_ended_before_its_last_seed_is_over(folder: Path, study: Study) -> None:
+    assert not look(folder).is_over
+    save_study(folder, study.model_copy(update={"ended": "every comparison is decided"}))
+    found = look(folder)
+    assert found.n_left
+    assert found.is_over
 
 
 def test_a_run_begun_and_not_left_is_running_while_its_lock_is_held(folder: Path, first: str) -> None:
@@ -97,6 +121,18 @@ def test_a_lock_without_events_is_a_running_run(folder: Path, first: str) -> Non
     with lock(folder, first):
         (current,) = look(folder).current
         assert (current.worker, current.is_alive) == (None, True)
+
+
+def test_events_are_read_once(folder: Path, first: str) -> None:
+    watcher, log = Watcher(folder), EventLog(folder, "w1")
+    log.append(Started(at=ago(20), run_id=first))
+    assert watcher.look(NOW).current[0].epoch is None
+    log.path.write_bytes(b"x" * (log.path.stat().st_size - 1) + b"\n")
+    log.append(EpochEnded(at=ago(10), run_id=first, epoch=1, validation_accuracy=0.9))
+    found = watcher.look(NOW)
+    assert [(run.epoch, run.running_s) for run in found.current] == [(1, 20)]
+    assert found.n_unknown == 0
+    assert look(folder).n_unknown == 1
 
 
 def test_workers_have_their_own_throughput(folder: Path, study: Study) -> None:
