@@ -13,6 +13,8 @@ from gptcore.metric_names import MetricName
 from gptcore.recipe import Recipe, Seeds
 from gptcore.schema import Part
 
+UNTUNED = "-untuned"  # behind the name of a study whose matrix chooses values, where it ran with --tune off
+
 
 class Published(Part):
     """What a published study reports for a row: accuracies in percent, minutes on an A100, one seed."""

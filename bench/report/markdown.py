@@ -28,7 +28,7 @@ from bench.report.tables import (
     unfinished_table,
 )
 from bench.report.text import code_block, escape, sanitize, sentence
-from bench.report.tuning import tuning_section
+from bench.report.tuning import tuning_section, untuned_beside
 from bench.report.verdicts import scatter_section, verdicts_section, warnings_section
 from gptcore.files import write_whole
 from gptcore.metric_names import MetricName
@@ -60,7 +60,7 @@ def write_report(
 ) -> Path:
     """Write report.md, report.html, summary.csv and plots/ into `folder`, from the records alone.
 
-    Returns report.md's path.
+    Returns report.md's path. Figures of the same rows at common values come from the study beside it, if there is one.
 
     margin: share, 0 to 1, of log-loss nats; a difference shown to be smaller counts as none. None: the smallest
     standard margin that the study's design can resolve; metric: None: the study's own. The same study and records give
@@ -72,12 +72,12 @@ def write_report(
     write_html(folder / "report.html", results)
     write_plots(folder / "plots", results)
     path = folder / "report.md"
-    write_whole(path, render(results))
+    write_whole(path, render(results, untuned_beside(folder, results)))
     return path
 
 
-def render(results: Results) -> str:
-    """The report as Markdown."""
+def render(results: Results, untuned: Results | None = None) -> str:
+    """The report as Markdown. untuned: the study that ran without chosen values, where there is one."""
     study = results.study
     parts = [
         f"# Study: {escape(study.name)}",
@@ -94,7 +94,7 @@ def render(results: Results) -> str:
         across_section(results),
         *serving_section(results),
         scatter_section(results),
-        *tuning_section(results),
+        *tuning_section(results, untuned),
         unfinished_table(results),
         failures_table(results),
         _notes(results),

@@ -13,7 +13,7 @@ from bench.evidence.looks import repeated_looks
 from bench.records.facts import dataset_facts, group_warning
 from bench.records.record import Record
 from bench.records.store import RESULTS, load_records
-from bench.records.study import Study, TunedRow
+from bench.records.study import UNTUNED, Study, TunedRow
 from bench.run.data_checks import check_training_parts, check_varies
 from bench.run.environment import BUSY, BUSY_REMEDY, busy_share
 from bench.run.executors.base import Site
@@ -262,7 +262,7 @@ def _open(options: RunOptions, judged: LookOptions, site: Site, margin: float | 
     about = (data.name, options.engine, series, options.limit, parse_sets(options.changes))
     own_name = study_name(matrix.name, models, *about)
     own_name += "" if options.splits == "random" else f"-{options.splits}"
-    own_name += "-untuned" if matrix.tune is not None and tune is None else ""
+    own_name += UNTUNED if matrix.tune is not None and tune is None else ""
     folder = options.out or RESULTS / own_name
     check_folder(folder)
     on = StudyOn(data.source_fingerprint, options.engine, checkpoints_of(resolved.rows) if tune else {})

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
@@ -80,6 +81,37 @@ def test_values_are_chosen_once_and_stand_in_manifest_and_report(tuned: Bench, s
     assert load_study(study / "out").tuned == manifest.tuned
     assert len(load_records(study / "out")) == 9
     assert not load_records(study / "out" / "tuning")
+
+
+def test_the_report_has_the_figures_at_common_values_too(tuned: Bench, bench: Bench, study: Path) -> None:
+    few = ("--only", "last-layer", "--set", "epochs=1")
+    for options in (few, (*few, "--tune", "off", "--out", str(study / "out-untuned"))):
+        done = tuned("run", *options)
+        assert done.code == 0, done.out + done.err
+    report = study / "out" / "report.md"
+    assert "### At own and at common values" not in report.read_text()
+    assert bench("report", study / "out").code == 0
+    both = report.read_text().split("### At own and at common values")[1]
+    line = next(line for line in both.splitlines() if line.startswith("| last-layer"))
+    own, common = (
+        fmean(
+            run.metrics.test.accuracy
+            for run in load_records(study / name).values()
+            if run.metrics and run.recipe.train == "last_layer"
+        )
+        for name in ("out", "out-untuned")
+    )
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert [cell.split(" (")[0] for cell in cells] == [
+        *("last-layer", "lr = 0.003", f"{100 * own:.2f}", "lr = 5e-05", f"{100 * common:.2f}")
+    ]
+    assert "`out-untuned` (2 seeds)" in both
+
+    # Rows that differ in more than the chosen values are not the same rows.
+    manifest = study / "out-untuned" / "study.json"
+    manifest.write_text(manifest.read_text().replace('"epochs": 1', '"epochs": 2'))
+    assert bench("report", study / "out").code == 0
+    assert "### At own and at common values" not in report.read_text()
 
 
 def test_every_text_cannot_be_a_test_text_of_a_tuned_study(tuned: Bench, study: Path) -> None:
