@@ -123,6 +123,8 @@ def _how_it_stands(found: Snapshot) -> str:
         if found.study.ended:
             return f"ended: {found.study.ended}"
         left = pluralise(found.n_left, "run is", "runs are")
+        if found.may_be_queued:
+            return f"{left} left: they wait in Slurm's queue (squeue), or the command of the study resumes it"
         return f"{left} left, and no process is at work: the command of the study resumes it"
     state = found.search.state
     if (last := state.last_call) is not None:

@@ -83,7 +83,8 @@ class Snapshot:
     """A study at one moment. rows: best mean score first; n_unknown: lines of events that could not be read.
 
     damaged: files that are no records; eta_s: None where nothing is known, or nobody is at work; search: of a
-    recommendation, of whose runs this is the study, None of any other study.
+    recommendation, of whose runs this is the study, None of any other study; may_be_queued: whether a driver has left
+    in the folder what its Slurm tasks start with.
     """
 
     study: Study
@@ -97,6 +98,7 @@ class Snapshot:
     damaged: tuple[str, ...]
     n_unknown: int
     search: SearchState | None = None
+    may_be_queued: bool = False
 
     @property
     def n_left(self) -> int:

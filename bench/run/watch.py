@@ -16,6 +16,7 @@ from bench.records.record import Status, run_id
 from bench.records.store import MANIFEST, RESULTS, load_run, load_study
 from bench.records.stored import RUNS, StoredRun, stored_run, stored_runs
 from bench.records.study import Study
+from bench.run.executors.slurm import FOLDER as SLURM
 from bench.run.heard import Heard, Workers
 from bench.run.snapshot import Current, Planned, RowState, SearchState, Snapshot, Trials, Worker
 from bench.run.tune import FOLDER as TUNING
@@ -82,6 +83,7 @@ class Watcher:
             damaged=tuple(damaged),
             n_unknown=sum(workers.n_unknown for workers in self._workers.values()),
             search=search,
+            may_be_queued=any((self.folder / SLURM).glob("*.pkl")),
         )
 
     def _records(self, study: Study) -> tuple[dict[str, Summary], list[str]]:

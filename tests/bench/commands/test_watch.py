@@ -13,6 +13,7 @@ from bench.records.recommendation import load_state, save_state
 from bench.records.record import Record
 from bench.records.store import save_record, save_study
 from bench.records.study import Study
+from gptcore.files import write_whole
 from gptcore.locks import lock
 
 
@@ -57,6 +58,13 @@ def test_a_study_that_has_ended_is_not_to_be_resumed(tmp_path: Path, study: Stud
     )
     save_study(tmp_path, study.model_copy(update={"ended": "the budget of 5m is spent"}))
     assert watched(tmp_path)[1:] == ["ended: the budget of 5m is spent"]
+
+
+def test_runs_in_the_queue_of_slurm_are_not_called_left_alone(tmp_path: Path, study: Study) -> None:
+    save_study(tmp_path, study)
+    write_whole(tmp_path / "slurm" / "driver.pkl", b"")
+    queued = "81 runs are left: they wait in Slurm's queue (squeue), or the command of the study resumes it"
+    assert queued in watched(tmp_path)
 
 
 @pytest.fixture
