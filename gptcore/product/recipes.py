@@ -43,9 +43,8 @@ def find_recipe(name_or_file: str, data: Callable[[], Dataset] | None = None) ->
         return _from_file(path / FILE, data)
     if path.suffix.lower() == ".toml" or kind == "file":
         return _from_file(path, data)
-    raise UserError(
-        f"--recipe {name_or_file!r} is not a known recipe, a TOML file or {BEST!r}: {closest(name_or_file, known)}"
-    )
+    remedy = closest(name_or_file, (BEST, *known))
+    raise UserError(f"--recipe {name_or_file!r} is not a known recipe, a TOML file or {BEST!r}: {remedy}")
 
 
 @cache

@@ -43,6 +43,8 @@ def test_what_is_wrong_is_said(tmp_path: Path, content: str, message: str) -> No
 def test_an_unknown_name_has_those_like_it() -> None:
     with pytest.raises(UserError, match=r"did you mean .*nano"):
         find_recipe("nanoo")
+    with pytest.raises(UserError, match=r"did you mean best\?"):
+        find_recipe("bst")
     with pytest.raises(UserError, match=r"there\.toml cannot be read"):
         find_recipe("not-there.toml")
 
