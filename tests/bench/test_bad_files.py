@@ -1,4 +1,4 @@
-"""Bad files of labelled texts: `check` reports or refuses them, `plan` and `fit` refuse them, in one line each.
+"""Bad files of labelled texts: `check` reports or refuses them, the commands that train refuse them, in one line each.
 
 Doubtful ones are read, with a warning.
 """
@@ -17,7 +17,7 @@ from gptcore.commands.main import run_app
 ROWS = [f"text {i} of many words,{'ab'[i % 2]}" for i in range(12)]
 NESTED = [{"text": f"text {i}", "label": {"is": "ab"[i % 2]}} for i in range(40)]
 
-# Name -> (file name, content, options, what the line of `plan` and `fit` says, what `check` says)
+# Name -> (file name, content, options, what the line of the others says, what `check` says)
 REFUSED: dict[str, tuple[str, bytes, list[str], str, str]] = {
     "wrong column": (
         *("a.csv", "\n".join(["text,label", *ROWS]).encode(), ["--text-column", "txet"]),
@@ -84,12 +84,13 @@ def commands(options: list[str]) -> dict[str, tuple[Typer, list[str]]]:
     return {
         "check": (bench, ["check", "{}", *options]),
         "plan": (bench, ["plan", "--data", "{}", "--matrix", "quick", "--models", "nano", *options]),
+        "recommend": (bench, ["recommend", "{}", "--models", "nano", *options]),
         "fit": (gptcore, ["fit", "{}", "--recipe", "tfidf", "--out", "mine", *options]),
     }
 
 
 @pytest.mark.parametrize("name", REFUSED)
-@pytest.mark.parametrize("command", ["check", "plan", "fit"])
+@pytest.mark.parametrize("command", ["check", "plan", "recommend", "fit"])
 def test_a_bad_file_is_one_line(run: Run, tmp_path: Path, command: str, name: str) -> None:
     file, content, options, refusal, finding = REFUSED[name]
     (tmp_path / file).write_bytes(content)
