@@ -1,7 +1,8 @@
-"""`probe-padding` on folders that transformers wrote."""
+"""`probe-padding` on models that transformers wrote: their folders, and a hub with their files."""
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from gptcore.backbones.tokenizer_json import tokenizer_files
 from gptcore.cli import app
 from gptcore.data.tokenizer import load_tokenizer
 from gptcore.errors import UserError
+from tests.gptcore.backbones.fake_hub import FakeHub, Visitor
 
 SHAPE = {"n_embd": 8, "n_layer": 2, "n_head": 2, "n_positions": 48, "vocab_size": 8192, "num_labels": 2}
 pytestmark = pytest.mark.filterwarnings("ignore")  # the library's own remarks while it writes
@@ -100,6 +102,25 @@ def test_bad_input_is_one_line(
     }
     with pytest.raises(UserError, match=message):
         run(*(places.get(each, each) for each in arguments))
+
+
+def test_a_model_on_a_hub_is_downloaded_and_asked_for_once(
+    saved: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, home = Path(saved()), tmp_path / "home"
+    visitor = Visitor(monkeypatch)
+    with closing(FakeHub()) as hub:
+        hub.files = {f"acme/toy/{path.name}": path.read_bytes() for path in folder.iterdir()}
+        visitor.use(hub.url, home)
+        code, output = run("acme/toy", "--side", "right")
+        assert code == 0, output
+        assert "acme/toy" in output
+        assert "clean: no answer changes with padding" in output
+        assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(hub.downloads())
+        with pytest.raises(UserError, match="acme/other"):
+            run("acme/other")
+    visitor.use(hub.url, home, offline=True)
+    assert run("acme/toy", "--side", "right") == (0, output)
 
 
 def test_a_model_without_a_trained_head_is_refused(saved: Callable[..., str]) -> None:

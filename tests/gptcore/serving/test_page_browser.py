@@ -1,7 +1,7 @@
 """The page at / in a real Chromium: it classifies, explains, answers a file, and asks no other server."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,14 +73,38 @@ def test_an_empty_text_is_said(page: "Page") -> None:
     assert page.locator("#answer").is_hidden()
 
 
+def choose(page: "Page", path: Path) -> None:
+    page.locator("#file").set_input_files(path)
+
+
+def drop(page: "Page", path: Path) -> None:
+    """Drag the file over the page's field, and let it go there."""
+    dragged = page.evaluate_handle(
+        """([name, text]) => {
+            const dragged = new DataTransfer();
+            dragged.items.add(new File([text], name));
+            return dragged;
+        }""",
+        [path.name, path.read_text()],
+    )
+    field = page.locator("#drop")
+    field.dispatch_event("dragover", {"dataTransfer": dragged})
+    assert "over" in (field.get_attribute("class") or "").split()
+    field.dispatch_event("drop", {"dataTransfer": dragged})
+    assert "over" not in (field.get_attribute("class") or "").split()
+
+
 @pytest.mark.browser
-def test_a_file_comes_back(page: "Page", tfidf: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("give", [choose, drop])
+def test_a_file_comes_back(
+    page: "Page", tfidf: Any, tmp_path: Path, give: Callable[["Page", Path], None]
+) -> None:
     (tmp_path / "mail.csv").write_text("said,n\nwin a prize,1\nsee you at home,2\n")
-    page.locator("#file").set_input_files(tmp_path / "mail.csv")
+    give(page, tmp_path / "mail.csv")
     page.locator("#file-said.bad").wait_for()
     assert "name the text column with text_column" in page.locator("#file-said").inner_text()
     page.locator("#column").fill("said")
-    page.locator("#file").set_input_files(tmp_path / "mail.csv")
+    give(page, tmp_path / "mail.csv")
     with page.expect_download() as found:
         page.locator("#download").click()
     assert found.value.suggested_filename == "mail-answers.csv"
