@@ -13,6 +13,7 @@ from bench.records.record import Record
 from bench.run.study_run import StudyRun
 from bench.run.tune import FOLDER, run_trials
 from bench.study.plan import PlannedRun
+from gptcore.errors import UserError
 from gptcore.wording import pluralise
 
 
@@ -57,6 +58,7 @@ def tune(study_run: StudyRun, timeout_s: float | None) -> StudyRun:
                 study_run.next_trials,
                 lambda runs: TrialProgress(runs, live, study_run.jobs, fields),
                 choosing.again,
+                choosing.refused,
             )
         except KeyboardInterrupt:
             echo("interrupted: finished trials are kept; the same command resumes")
@@ -66,4 +68,9 @@ def tune(study_run: StudyRun, timeout_s: float | None) -> StudyRun:
         console.print(
             f"{pluralise(len(failed), 'trial')} failed, so its values are not chosen; the first: {reason}"
         )
+    found = choosing.now()
+    if found.refused and not found.rows:  # nothing of the study can be done: no row is to blame
+        raise UserError(next(iter(found.refused.values())))
+    for row, why in found.refused.items():
+        console.print(safe(f"row {row} is left out: {why}"))
     return study_run.opened.plan()

@@ -32,7 +32,7 @@ from bench.run.executors.base import (
     Retried,
 )
 from bench.run.listener import Listener
-from bench.run.outcome import RefusedRunError, record_without_outcome
+from bench.run.outcome import RefusedRunsError, record_without_outcome
 from bench.run.tries import MEMORY_TRIES, Tries
 from bench.study.forecast import Prediction, with_prediction
 from bench.study.plan import PlannedRun
@@ -62,7 +62,7 @@ def execute(
     which memory runs out, `memory_tries` times in all. lacks_memory: called with such a run and the reason instead; it
     leaves no record. Returns how all that was to do has ended, by run id: records are in the folder, and thousands of
     them are not kept in memory. Raises UserError where the folder cannot be written or no worker can do anything, and
-    RefusedRunError at the end where a run was refused: it leaves no record, the others are done.
+    RefusedRunsError at the end where runs were refused: they leave no record, the others are done.
     """
     todo = [run for run in plan if run.state in ("todo", "blocked")]
     with Claims(folder) as claims:
@@ -71,7 +71,7 @@ def execute(
         )
         driver.go(patient)
     if driver.refused:
-        raise driver.refused[0]
+        raise RefusedRunsError(driver.refused)
     return driver.ended
 
 
@@ -92,7 +92,7 @@ class _Driver:
         self.folder, self.claims, self.seen, self.executor = claims.folder, claims, seen, executor
         self.listener, self.predictions = listener, predictions
         self.ended: dict[str, Status] = {}  # by run id
-        self.refused: list[RefusedRunError] = []
+        self.refused: dict[str, str] = {}  # why, by run id
         self._waiting = deque(executor.group(todo, predictions))
         self._theirs: list[PlannedRun] = []  # runs that others are at, as far as known
         self._looked = -inf  # when these were last asked for
@@ -196,7 +196,7 @@ class _Driver:
             if log := self.claims.log(event.run_id):
                 log.status = "refused"
             self.listener.refuse(run, event.message)
-            self.refused.append(RefusedRunError(event.message))
+            self.refused[event.run_id] = event.message
             self._count(run)
         elif isinstance(event, Ended):
             run = left.pop(event.run_id)

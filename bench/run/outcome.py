@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -17,6 +18,14 @@ NO_MEMORY = "out of memory"  # prefix of the reason of a run that ran out of mem
 
 class RefusedRunError(UserError):
     """A run asks for something that the user has to change: it leaves no record, and other runs can go on."""
+
+
+class RefusedRunsError(RefusedRunError):
+    """Some runs of a plan were refused; its others are done. reasons: by run id."""
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        super().__init__(next(iter(reasons.values())))
+        self.reasons = reasons
 
 
 def record_without_outcome(

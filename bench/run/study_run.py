@@ -13,7 +13,7 @@ from bench.evidence.looks import repeated_looks
 from bench.records.facts import dataset_facts, group_warning
 from bench.records.record import Record
 from bench.records.store import RESULTS, load_records
-from bench.records.study import UNTUNED, Study, TunedRow
+from bench.records.study import UNTUNED, Study
 from bench.run.data_checks import check_training_parts, check_varies
 from bench.run.environment import BUSY, BUSY_REMEDY, busy_share
 from bench.run.executors.base import Site
@@ -169,7 +169,7 @@ class Opened:
         """Plan against the records that are in the folder by now; will_run: as in `open_study`. Raises UserError."""
         options, judged, site, data, folder = self.options, self.judged, self.site, self.data, self.folder
         tuned = Tuning((), ()) if self.choosing is None else self.choosing.now()
-        study = self._study(tuned.rows)
+        study = self._study(tuned)
         warnings, records = list(study.warnings), load_records(folder)
         device = choose_device(options.device, site.has_cuda)
         try:
@@ -207,9 +207,13 @@ class Opened:
             _unblocked(tuned.todo, plan),
         )
 
-    def _study(self, tuned: Sequence[TunedRow]) -> Study:
-        """The manifest of these options. tuned: the values that were chosen for rows."""
-        resolved = self.resolved({each.row: each.values for each in tuned})
+    def _study(self, tuning: Tuning) -> Study:
+        """The manifest of these options, with the values that were chosen for rows."""
+        resolved = self.resolved({each.row: each.values for each in tuning.rows})
+        rows = [
+            row.model_copy(update={"excluded": why}) if (why := tuning.refused.get(row.name)) else row
+            for row in resolved.rows
+        ]
         seeds = make_seeds(self.looks[-1], self.vary)
         return Study(
             name=self.folder.name,
@@ -219,7 +223,7 @@ class Opened:
             engine=self.options.engine,
             baseline=resolved.baseline,
             questions=resolved.questions,
-            rows=list(resolved.rows),
+            rows=rows,
             seeds=seeds,
             scheme=scheme_of(self.looks, seeds),
             metric=(metric := metric_of(self.folder, self.options.metric)),
@@ -228,7 +232,7 @@ class Opened:
             checkpoints=checkpoints_of(resolved.rows),
             notes=list(self.data.notes),
             warnings=[*self.data.warnings, *group_warning(self.data), *resolved.warnings],
-            tuned=list(tuned),
+            tuned=list(tuning.rows),
             command=shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
         )
 

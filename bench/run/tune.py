@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bench.evidence.metric import METRICS
@@ -13,6 +14,7 @@ from bench.run.costs import spent_s
 from bench.run.execute import execute
 from bench.run.executors.base import Executor
 from bench.run.listener import Listener
+from bench.run.outcome import RefusedRunsError
 from bench.run.same_study import StudyOn, other_study
 from bench.study.matrix import Tune
 from bench.study.plan import PlannedRun
@@ -48,6 +50,7 @@ class Choosing:
         self._retried = retry_failed
         self._score = None if metric == "accuracy" else METRICS[metric].score
         there = load_records(folder / FOLDER) if retry_failed else {}
+        self.refused: dict[str, str] = {}  # why a trial was, by run id: it leaves no record
         self.again = {run_id: record for run_id, record in there.items() if record.status == "failed"}
 
     def now(self) -> Tuning:
@@ -60,9 +63,9 @@ class Choosing:
         left = {run_id: record for run_id, record in records.items() if record != self.again.get(run_id)}
         fixed = self._fixed()
         rows = [row for row in self.rows if row.name not in fixed]
-        found = tuning(rows, self.tune, self.seeds, left, self._score)
+        found = tuning(rows, self.tune, self.seeds, left, self._score, self.refused)
         by_name = fixed | {tuned.row: tuned for tuned in found.rows}
-        return Tuning(found.todo, tuple(by_name[row.name] for row in self.rows if row.name in by_name))
+        return replace(found, rows=tuple(by_name[row.name] for row in self.rows if row.name in by_name))
 
     def left_s(self, budget_s: float) -> float:
         """Seconds of a budget that trials have left for runs. Raises UserError where none are left."""
@@ -126,15 +129,20 @@ def run_trials(
     todo: Callable[[], Sequence[PlannedRun]],
     listener: Callable[[Sequence[PlannedRun]], Listener],
     seen: Mapping[str, Record],
+    refused: MutableMapping[str, str],
 ) -> None:
     """Do the trials, rung by rung, until none is left to do. Safe to interrupt, as runs are.
 
     executor: on `trial_data`; todo: the trials of the next rung; listener: who hears of them; seen: run id -> record
-    of trials that are done again. Raises UserError.
+    of trials that are done again; refused: gets the reasons of trials that are refused, which `todo` then leaves out.
+    Raises UserError.
     """
     where = folder / FOLDER
     while runs := list(todo()):
-        execute(runs, where, seen, executor, listener(runs))
+        try:
+            execute(runs, where, seen, executor, listener(runs))
+        except RefusedRunsError as error:
+            refused.update(error.reasons)
 
 
 def _in_manifest(folder: Path, study_on: StudyOn) -> list[TunedRow]:

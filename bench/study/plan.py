@@ -26,12 +26,9 @@ from gptcore.backbones.checkpoints import (
     weights_note,
 )
 from gptcore.backbones.config import FAMILIES, FORMER_FAMILIES, REGISTRY
-from gptcore.backbones.layer_names import known_layers
-from gptcore.backbones.model_info import AnyConfig
 from gptcore.errors import UserError, closest
 from gptcore.paths import path_kind
 from gptcore.recipe import Recipe, Seeds
-from gptcore.training.fits import fit_obstacle
 
 State = Literal["todo", "done", "failed", "blocked"]
 
@@ -100,8 +97,7 @@ def make_plan(
 
     records: run id -> record of this study; reachable: whether a model's weights can be downloaded, asked once per
     model and only if they are not on this machine; retry_failed: re-run failed runs.
-    Raises UserError for a model that is not a name, a folder or a hub id, for a local folder that cannot be opened,
-    and for a recipe that does not fit its model.
+    Raises UserError for a model that is not a name, a folder or a hub id, and for a local folder that cannot be opened.
     """
     obstacle_of = cache(partial(_model_obstacle, reachable))
     sharing: dict[str, list[Row]] = {}
@@ -208,10 +204,7 @@ def _obstacle(rows: list[Row], obstacle_of: Callable[[str, bool], str | None]) -
         return rows[0].excluded
     if recipe.backbone is None:
         return None
-    obstacle = obstacle_of(recipe.model, recipe.weights == "pretrained")
-    if obstacle is None and (config := known_config(recipe.model)) is not None:
-        _check_fit(rows[0].name, recipe, config)
-    return obstacle
+    return obstacle_of(recipe.model, recipe.weights == "pretrained")
 
 
 def _model_obstacle(reachable: Callable[[str], bool], model: str, pretrained: bool) -> str | None:
@@ -230,11 +223,3 @@ def _model_obstacle(reachable: Callable[[str], bool], model: str, pretrained: bo
     if needs_file and cached_checkpoint(model) is None and not reachable(model):
         return f"the weights of {model} are not on this machine and cannot be downloaded from here"
     return None
-
-
-def _check_fit(row: str, recipe: Recipe, config: AnyConfig) -> None:
-    """Raises UserError if the recipe needs what the model does not have."""
-    layers = known_layers(recipe.model, config)
-    problem = None if layers is None else recipe.method.obstacle(layers)
-    if (problem := problem or fit_obstacle(recipe, config)) is not None:
-        raise UserError(f"row {row!r}: {problem}")

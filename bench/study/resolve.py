@@ -18,6 +18,7 @@ from gptcore.backbones.checkpoints import known_config
 from gptcore.backbones.config import FAMILIES
 from gptcore.backbones.hf_config import HFConfig
 from gptcore.backbones.layer_names import known_layers
+from gptcore.backbones.model_info import AnyConfig
 from gptcore.errors import UserError, closest
 from gptcore.methods.spelling import METHOD_FIELDS, spell_out
 from gptcore.model_defaults import model_defaults
@@ -199,12 +200,12 @@ def _excluded(recipe: Recipe, models: str, base_model: str) -> str | None:
         return None
     if isinstance(recipe.context, int) and recipe.context > config.context:
         return f"context = {recipe.context}: {recipe.model} reads {config.context} tokens at most"
-    return _cannot(recipe, config) if isinstance(config, HFConfig) else None
+    return _cannot(recipe, config)
 
 
-def _cannot(recipe: Recipe, config: HFConfig) -> str | None:
+def _cannot(recipe: Recipe, config: AnyConfig) -> str | None:
     """Why a row of a matrix does not apply to the architecture of a model, None where it does."""
-    if recipe.attention == config.native_attention:
+    if isinstance(config, HFConfig) and recipe.attention == config.native_attention:
         return f"{recipe.model} is {recipe.attention} as it was pretrained, so this is attention = 'native'"
     layers = known_layers(recipe.model, config)
     return (recipe.method.obstacle(layers) if layers else None) or fit_obstacle(recipe, config)

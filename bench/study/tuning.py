@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from statistics import mean
 from typing import Any
@@ -37,10 +37,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Tuning:
-    """What is known of the tuning of a study's rows: runs that are still to do, or, if there are none, the choices."""
+    """What is known of the tuning of a study's rows: runs that are still to do, or, if there are none, the choices.
+
+    refused: row -> why none of its trials could be done at all: it does not apply to the model.
+    """
 
     todo: tuple[PlannedRun, ...]
     rows: tuple[TunedRow, ...]
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 def seeds_of_trials(n: int, first: int) -> list[Seeds]:
@@ -82,13 +86,16 @@ def tuning(
     seeds: Sequence[Seeds],
     records: Mapping[str, Record],
     score: Score | None = None,
+    refused: Mapping[str, str] | None = None,
 ) -> Tuning:
-    """How far the tuning of the rows has come. records: of the trials, by run id.
+    """How far the tuning of the rows has come. records: of the trials, by run id; refused: why a trial was, by run id.
 
     score: what decides, the higher the better; None: accuracy. Raises UserError where every trial of a row has failed.
     """
+    refused = refused or {}
     todo: dict[str, PlannedRun] = {}
     chosen: list[TunedRow] = []
+    cannot: dict[str, str] = {}
     for row in rows:
         left = candidates(row, tune)
         trials: list[Trial] = []
@@ -100,7 +107,7 @@ def tuning(
                 run
                 for recipe in shortened
                 for run in _runs(row.name, recipe, seeds)
-                if run.run_id not in records
+                if run.run_id not in records and run.run_id not in refused
             ]
             if pending:
                 break
@@ -110,6 +117,9 @@ def tuning(
             trials += of_rung
             ranked = sorted(range(len(left)), key=lambda i: _rank(of_rung[i]))
             left = [left[i] for i in ranked if of_rung[i].accuracy is not None]
+            if not left and (why := _refusal(shortened, seeds, refused)) is not None:
+                cannot[row.name] = why
+                break
             if not left:
                 raise UserError(
                     f"row {row.name!r}: every trial failed: {_reason(shortened, seeds, records)} "
@@ -126,7 +136,7 @@ def tuning(
                     trials=trials,
                 )
             )
-    return Tuning(tuple(todo.values()), tuple(chosen))
+    return Tuning(tuple(todo.values()), tuple(chosen), cannot)
 
 
 def _of_rung(candidate: Candidate, epochs: int) -> Recipe:
@@ -145,10 +155,10 @@ def _trial(
     records: Mapping[str, Record],
     score: Score | None,
 ) -> Trial:
-    found = [records[run_id(recipe, i)] for i in range(len(seeds))]
+    found = [record for i in range(len(seeds)) if (record := records.get(run_id(recipe, i))) is not None]
     validation = [record.metrics.validation for record in found if record.metrics is not None]
     scores = [] if score is None else [value for record in found if (value := score(record)) is not None]
-    if len(validation) < len(found) or (score is not None and len(scores) < len(found)):
+    if len(validation) < len(seeds) or (score is not None and len(scores) < len(seeds)):
         return Trial(values=dict(candidate.values), epochs=epochs)
     losses = [part.log_loss for part in validation if part.log_loss is not None]
     return Trial(
@@ -167,5 +177,11 @@ def _rank(trial: Trial) -> tuple[float, float]:
 
 
 def _reason(recipes: Iterable[Recipe], seeds: Sequence[Seeds], records: Mapping[str, Record]) -> str:
-    reasons = (records[run_id(recipe, i)].reason for recipe in recipes for i in range(len(seeds)))
-    return next((reason for reason in reasons if reason), "it was skipped")
+    found = (records.get(run_id(recipe, i)) for recipe in recipes for i in range(len(seeds)))
+    return next((record.reason for record in found if record and record.reason), "it was skipped")
+
+
+def _refusal(recipes: Iterable[Recipe], seeds: Sequence[Seeds], refused: Mapping[str, str]) -> str | None:
+    """Why the trials were refused, where every one of them was."""
+    reasons = [refused.get(run_id(recipe, i)) for recipe in recipes for i in range(len(seeds))]
+    return None if None in reasons else reasons[0]

@@ -5,7 +5,6 @@ Imports no torch before something is attached, so that planning can ask a method
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     import torch
 
     from gptcore.backbones.base import Backbone
+    from gptcore.backbones.layer_names import BlockLayers
     from gptcore.methods.adapter import Adapter
 
 MANY_BLOCKS = (
@@ -66,9 +66,9 @@ class Method(BaseModel):
         """
         raise NotImplementedError
 
-    def obstacle(self, linear_layers: Sequence[str]) -> str | None:
-        """Why it cannot be attached to blocks with linear layers of these names; None where it can."""
-        del linear_layers
+    def obstacle(self, blocks: BlockLayers) -> str | None:
+        """Why it cannot be attached to blocks with these layers, with a remedy; None where it can."""
+        del blocks
         return None
 
     @property

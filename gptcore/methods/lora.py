@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field
 
 from gptcore.methods.base import Method, PeftForm
-from gptcore.methods.targets import unmatched
+from gptcore.methods.targets import NO_BIASES, is_target, unmatched
 
 if TYPE_CHECKING:
     import torch
 
     from gptcore.backbones.base import Backbone
+    from gptcore.backbones.layer_names import BlockLayers
     from gptcore.methods.adapter import Adapter
 
 
@@ -53,9 +53,12 @@ class Lora(Method):
             train_biases(blocks, backbone.tail, only_with_update=self.bias == "lora_only")
         return LoraAdapter(backbone)
 
-    def obstacle(self, linear_layers: Sequence[str]) -> str | None:
-        """Targets that name no layer, such as those of another architecture."""
-        return unmatched(self.targets, linear_layers)
+    def obstacle(self, blocks: BlockLayers) -> str | None:
+        """Targets that name no layer, such as those of another architecture, and biases that should learn."""
+        if (problem := unmatched(self.targets, list(blocks.linear))) is not None or self.bias == "none":
+            return problem
+        wrapped = {f"{name}.bias" for name in blocks.linear if is_target(name, self.targets)}
+        return None if blocks.biases & (wrapped if self.bias == "lora_only" else blocks.biases) else NO_BIASES
 
     @property
     def sharding_obstacle(self) -> str | None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gptcore.backbones.base import Backbone
 from gptcore.errors import UserError
 from gptcore.methods.adapter import Adapter
-from gptcore.methods.targets import is_target, unmatched
+from gptcore.methods.targets import NO_BIASES, is_target, unmatched
 
 
 class LoRALinear(nn.Module):
@@ -105,7 +105,7 @@ def train_biases(blocks: nn.ModuleList, tail: nn.Module, *, only_with_update: bo
         named = [*blocks.named_parameters(), *tail.named_parameters()]
         found = [p for name, p in named if name.rpartition(".")[2] == "bias"]
     if not found:
-        raise UserError('lora: bias: this model\'s layers have no biases: use bias = "none"')
+        raise UserError(NO_BIASES)
     for bias in found:
         bias.requires_grad_(True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 ALL_LINEAR = "all-linear"  # every one; an output layer is outside the blocks, so it is never among them
+NO_BIASES = 'lora: bias: this model\'s layers have no biases: use bias = "none"'
 
 
 def is_target(name: str, targets: Sequence[str]) -> bool:

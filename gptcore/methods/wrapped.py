@@ -6,7 +6,7 @@ attached.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from gptcore.backbones.base import Backbone
+    from gptcore.backbones.layer_names import BlockLayers
     from gptcore.methods.adapter import Adapter
 
 
@@ -38,9 +39,20 @@ class Wrapped(Method):
         """The blocks below the upper ones that are wrapped."""
         return 0 if self.top is None else max(0, n_blocks - self.top)
 
-    def obstacle(self, linear_layers: Sequence[str]) -> str | None:
-        """Targets that name no layer, such as those of another architecture."""
-        return unmatched(self.targets, linear_layers)
+    def obstacle(self, blocks: BlockLayers) -> str | None:
+        """Targets that name no layer, such as those of another architecture, and layers that it cannot wrap."""
+        return self._obstacle(blocks.linear)
+
+    def _obstacle(self, linear: Mapping[str, int]) -> str | None:
+        """The same; linear: name of each linear layer -> its inputs."""
+        if (problem := unmatched(self.targets, list(linear))) is not None:
+            return f"{self.kind}: {problem}"
+        return self._misfit({name: n for name, n in linear.items() if is_target(name, self.targets)})
+
+    def _misfit(self, wrapped: Mapping[str, int]) -> str | None:
+        """Why the method cannot wrap these layers, name -> inputs, with a remedy; None where it can."""
+        del wrapped
+        return None
 
     def settings(self) -> dict[str, Any]:
         """The arguments of peft's configuration, but for the layers it is about."""
@@ -72,17 +84,21 @@ class Wrapped(Method):
 
     def _layers(self, blocks: nn.ModuleList) -> dict[str, Any]:
         """Which layers, as peft's configuration has it. Raises UserError."""
-        linear = linear_names(blocks)
-        if (problem := unmatched(self.targets, linear)) is not None:
-            raise UserError(f"{self.kind}: {problem}")
+        linear = linear_inputs(blocks)
+        if (problem := self._obstacle(linear)) is not None:
+            raise UserError(problem)
         return {"target_modules": [name for name in linear if is_target(name, self.targets)]}
 
 
-def linear_names(blocks: nn.Module) -> list[str]:
-    """Names of the linear layers within blocks, such as `0.attn.c_attn`."""
+def linear_inputs(blocks: nn.Module) -> dict[str, int]:
+    """The linear layers within blocks, such as `0.attn.c_attn`, and how many inputs each has."""
     from torch import nn
 
-    return [name for name, module in blocks.named_modules() if isinstance(module, nn.Linear)]
+    return {name: m.in_features for name, m in blocks.named_modules() if isinstance(m, nn.Linear)}
+
+
+def _indivisible(kind: str, size: str, name: str, n_inputs: int) -> str:
+    return f"{kind}: {size} does not divide the {n_inputs} inputs of {name}: choose one that does, or other targets"
 
 
 class LoraLike(Wrapped):
@@ -158,11 +174,13 @@ class Ia3(Wrapped):
         """There are none."""
         return {}
 
+    def _misfit(self, wrapped: Mapping[str, int]) -> str | None:
+        problem = unmatched(self.feedforward, list(wrapped)) if self.feedforward else None
+        return None if problem is None else f"ia3: feedforward: {problem}"
+
     def _layers(self, blocks: nn.ModuleList) -> dict[str, Any]:
         found = super()._layers(blocks)
         names = found["target_modules"]
-        if (problem := unmatched(self.feedforward, names)) is not None:
-            raise UserError(f"ia3: feedforward: {problem}")
         return found | {"feedforward_modules": [name for name in names if is_target(name, self.feedforward)]}
 
 
@@ -226,16 +244,10 @@ class Oft(Wrapped):
         found = {"r": 0, "oft_block_size": self.block_size, "module_dropout": self.dropout}
         return found | {"use_cayley_neumann": False}
 
-    def _layers(self, blocks: nn.ModuleList) -> dict[str, Any]:
-        found = super()._layers(blocks)
-        for name in found["target_modules"]:
-            n_inputs: Any = blocks.get_submodule(name).in_features
-            if n_inputs % self.block_size:  # peft would take another size
-                raise UserError(
-                    f"oft: block_size = {self.block_size} does not divide the {n_inputs} inputs of {name}: "
-                    "choose one that does, or other targets"
-                )
-        return found
+    def _misfit(self, wrapped: Mapping[str, int]) -> str | None:
+        size = self.block_size
+        odd = next((name for name, n in wrapped.items() if n % size), None)  # peft would take another size
+        return None if odd is None else _indivisible("oft", f"block_size = {size}", odd, wrapped[odd])
 
 
 class Boft(Wrapped):
@@ -257,6 +269,17 @@ class Boft(Wrapped):
             **{"boft_block_size": self.block_size, "boft_n_butterfly_factor": self.factors},
             "boft_dropout": self.dropout,
         }
+
+    def _misfit(self, wrapped: Mapping[str, int]) -> str | None:
+        size = self.block_size * 2 ** (self.factors - 1)
+        odd = next((name for name, n in wrapped.items() if n % size), None)
+        if odd is not None:
+            power = f" * 2 ** {self.factors - 1}" if self.factors > 1 else ""
+            what = f"block_size = {self.block_size}{power}"
+            return _indivisible("boft", what, odd, wrapped[odd])
+        if self.factors > 1 and self.block_size % 2:
+            return f"boft: block_size = {self.block_size}: use an even one, or factors = 1"
+        return None
 
 
 WRAPPED: tuple[type[Method], ...] = (Dora, Pissa, Vera, Ia3, AdaLora, Oft, Boft)

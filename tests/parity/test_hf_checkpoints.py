@@ -1,6 +1,7 @@
 """Folders as `transformers` writes them: loaded, tokenised, fine-tuned, saved and opened again."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from gptcore.backbones import hf_load
 from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
 from gptcore.backbones.checkpoints import known_config
 from gptcore.backbones.hf_config import HFConfig
-from gptcore.backbones.layer_names import known_layers
+from gptcore.backbones.layer_names import BlockLayers, known_layers
 from gptcore.classifier import TextClassifier
 from gptcore.data.datasets import Dataset, Split
 from gptcore.data.rows import Rows
@@ -24,7 +25,11 @@ from gptcore.data.tokenizer import cut_tokens, without_specials
 from gptcore.engine.attention import RowAttention
 from gptcore.engine.engine import Engine
 from gptcore.errors import UserError
+from gptcore.methods.base import Method
+from gptcore.methods.existing import BitFit, LnTuning
+from gptcore.methods.lora import Lora
 from gptcore.methods.lora_layers import lora_layers
+from gptcore.methods.wrapped import Boft, Dora, Ia3, Oft
 from gptcore.model_defaults import model_defaults
 from gptcore.recipe import make_recipe
 from gptcore.training.build import build_backbone
@@ -163,8 +168,38 @@ def test_config_alone_tells_shape_and_layers(folder: Path) -> None:
     assert isinstance(config, HFConfig)
     assert (config.n_blocks, config.width, config.context, config.vocab_size) == (3, 16, CONTEXT, 64)
     blocks = load(folder).blocks
-    linear = [name for name, module in blocks.named_modules() if isinstance(module, torch.nn.Linear)]
-    assert sorted(known_layers(str(folder), config) or []) == sorted(linear)
+    linear = {name: m.in_features for name, m in blocks.named_modules() if isinstance(m, torch.nn.Linear)}
+    biases = {name for name, _ in blocks.named_parameters() if name.endswith(".bias")}
+    assert known_layers(str(folder), config) == BlockLayers(linear, frozenset(biases))
+
+
+@pytest.mark.parametrize(
+    ("method", "cannot"),
+    [
+        *((LnTuning(), ()), (BitFit(), ("llama",)), (BitFit(top=1), ("llama",))),
+        *((Oft(block_size=8), ()), (Oft(block_size=5), ("llama", "bert"))),
+        *((Boft(factors=1), ()), (Boft(block_size=5, factors=1), ("llama", "bert"))),
+        *((Ia3(feedforward=("mlp.down_proj",)), ("bert",)), (Dora(targets=("q_proj",)), ("bert",))),
+        *((Lora(targets=("all-linear",), bias=bias), ("llama",)) for bias in ("lora_only", "all")),
+        (Lora(targets=("all-linear",)), ()),
+    ],
+    ids=str,
+)
+def test_headers_tell_what_a_method_cannot_be_attached_to(
+    folder: Path, method: Method, cannot: tuple[str, ...]
+) -> None:
+    config = known_config(folder)
+    assert config is not None
+    layers = known_layers(str(folder), config)
+    assert layers is not None
+    obstacle = method.obstacle(layers)
+    if folder.name not in cannot:
+        assert obstacle is None
+        method.attach(load(folder), torch.Generator())
+    else:
+        assert obstacle is not None
+        with pytest.raises(UserError, match=re.escape(obstacle[:24])):
+            method.attach(load(folder), torch.Generator())
 
 
 def test_lora_goes_on_every_linear_layer_of_the_blocks(folder: Path) -> None:

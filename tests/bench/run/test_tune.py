@@ -135,3 +135,24 @@ def test_trials_on_other_data_choose_nothing(tuned: Bench, study: Path) -> None:
     refused = tuned("run", "--only", "last-layer", "--set", "epochs=1")
     assert refused.code == 2
     assert "holds trials on other data (texts.csv)" in refused.err
+
+
+def test_a_row_that_every_trial_is_refused_of_is_left_out_and_the_study_goes_on(
+    tuned: Bench, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a checkpoint whose files do not tell the shapes of its layers before it is loaded."""
+    monkeypatch.setattr("bench.study.resolve.known_layers", lambda *_: None)
+    row = '[[row]]\nname = "odd"\nset = { train = { method = "oft", block_size = 7 } }\n'
+    (study / "mine.toml").write_text(MATRIX + row)
+    done = tuned("run", "--only", "odd", "--set", "epochs=1")
+    assert done.code == 0, done.out + done.err
+    assert "row odd is left out: oft: block_size = 7 does not divide" in done.words
+    manifest = load_study(study / "out")
+    assert "block_size = 7" in str(manifest.row("odd").excluded)
+    assert [tuned.row for tuned in manifest.tuned] == ["baseline"]
+    assert "block_size = 7" in (study / "out" / "report.md").read_text()
+    refused = tuned(
+        "run", "--only", "odd", "--out", str(study / "none"), "--set", "train={method='oft',block_size=7}"
+    )
+    assert refused.code == 2
+    assert "oft: block_size = 7 does not divide" in refused.err

@@ -187,18 +187,6 @@ def test_a_vocabulary_that_does_not_fit_is_refused(toy_study: MakeStudy, checkpo
             planned(toy_study(rows))
 
 
-@pytest.mark.parametrize("model", ["gpt2", "mini"])
-@pytest.mark.parametrize("targets", [["q_proj"], ["c_fc", "tn.c_attn"], ["12.attn.c_attn"]])
-def test_lora_targets_that_no_layer_has_are_refused(
-    toy_study: MakeStudy, model: str, targets: list[str]
-) -> None:
-    rows = [Row(name="lora", recipe=Recipe(model=model, train="lora", lora_targets=targets))]
-    with pytest.raises(UserError, match=rf"row 'lora': lora_targets: {targets[-1]} is not a linear layer"):
-        planned(toy_study(rows))
-    rows = [Row(name="lora", recipe=rows[0].recipe.model_copy(update={"train": "all"}))]
-    assert states(planned(toy_study(rows))) == [("todo", None)]
-
-
 def test_models_that_are_nearly_right(checkpoint: Path) -> None:
     file = str(checkpoint / "model.safetensors")
     with pytest.raises(UserError, match=rf"--models '{file}' is a file: name the folder that holds it"):

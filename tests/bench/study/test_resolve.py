@@ -139,6 +139,29 @@ def test_more_context_than_the_model_has_is_excluded() -> None:
     assert resolve(toy, "bundled").rows[1].excluded == "context = 512: micro reads 256 tokens at most"
 
 
+@pytest.mark.parametrize("model", ["gpt2", "mini"])
+@pytest.mark.parametrize("targets", [["q_proj"], ["c_fc", "tn.c_attn"], ["12.attn.c_attn"]])
+def test_lora_targets_that_no_layer_has_are_excluded(model: str, targets: list[str]) -> None:
+    rows = [{"name": train, "set": {"train": train, "lora_targets": targets}} for train in ("lora", "all")]
+    lora, all_layers = resolve(matrix(*rows), model).rows[1:]
+    assert f"lora_targets: {targets[-1]} is not a linear layer" in str(lora.excluded)
+    assert all_layers.excluded is None
+
+
+def test_a_method_that_the_layers_do_not_fit_is_excluded_with_the_reason() -> None:
+    toy = matrix(
+        {"name": "oft", "set": {"train": {"method": "oft", "block_size": 7}}},
+        {"name": "boft", "set": {"train": {"method": "boft", "block_size": 64, "factors": 3}}},
+        {"name": "bitfit", "set": {"train": "bitfit"}},
+    )
+    excluded = {row.name: row.excluded for row in resolve(toy, "micro").rows}
+    assert excluded["baseline"] is excluded["bitfit"] is None
+    assert str(excluded["oft"]).startswith(
+        "oft: block_size = 7 does not divide the 128 inputs of 0.attn.c_attn"
+    )
+    assert "boft: block_size = 64 * 2 ** 2 does not divide the 128 inputs" in str(excluded["boft"])
+
+
 @pytest.mark.parametrize(
     ("row", "factors"),
     [

@@ -99,6 +99,20 @@ def test_a_failed_trial_is_never_chosen_and_all_failed_is_an_error(toy_record: M
         tuning(ROWS[:1], tune, SEEDS, failed)
 
 
+def test_a_row_whose_every_trial_is_refused_is_left_out_with_the_reason(toy_record: MakeRecord) -> None:
+    tune = Tune.model_validate({"lr": [1e-4, 1e-3]})
+    runs = tuning(ROWS, tune, SEEDS, {}).todo
+    refused = {run.run_id: "no biases" for run in runs if "lora" in run.rows}
+    records = {run.run_id: finished(toy_record, run.recipe, 1) for run in runs if run.run_id not in refused}
+    found = tuning(ROWS, tune, SEEDS, records, refused=refused)
+    assert (found.todo, [row.row for row in found.rows]) == ((), ["baseline"])
+    assert found.refused == {"lora": "no biases"}
+    one, *others = runs  # a value that is refused is never chosen
+    records = {run.run_id: finished(toy_record, run.recipe, 1) for run in others}
+    found = tuning(ROWS, tune, SEEDS, records, refused={one.run_id: "too large"})
+    assert (found.rows[0].row, found.rows[0].values, found.refused) == ("baseline", {"lr": 1e-3}, {})
+
+
 def test_another_metric_than_accuracy_decides_where_it_is_asked_for(toy_record: MakeRecord) -> None:
     tune = Tune.model_validate({"lr": [1e-4, 1e-3]})
     labels = [0] * 8 + [1] * 2

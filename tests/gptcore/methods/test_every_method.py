@@ -133,7 +133,7 @@ def test_adalora_ends_with_its_budget(data) -> None:
     ("method", "said"),
     [
         (Oft(block_size=7), "block_size = 7 does not divide the"),
-        (Boft(block_size=7), "train = 'boft' does not fit this model's layers"),
+        (Boft(block_size=7), r"boft: block_size = 7 \* 2 \*\* 1 does not divide the 16 inputs"),
         (Dora(targets=("q_proj",)), "q_proj is not a linear layer of a block"),
         (Ia3(targets=("c_fc",), feedforward=("c_attn",)), "feedforward"),
     ],
