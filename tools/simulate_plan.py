@@ -20,7 +20,7 @@ from bench.records.store import load_records
 from bench.run.executors.grouping import trunk_of
 from bench.study.plan import PlannedRun
 
-DRIVER_S = 0.016  # of the driver for each record, see docs/scale.md
+DRIVER_S = 0.0029  # of the driver for each record, on a quiet machine: see docs/scale.md
 START_S = 5.0  # until a worker has loaded torch
 
 
@@ -109,7 +109,12 @@ def main() -> None:
     parser.add_argument("study", type=Path)
     parser.add_argument("--runs", type=int, default=100_000)
     parser.add_argument("--workers", type=int, default=256)
-    parser.add_argument("--driver-s", type=float, default=DRIVER_S, help="of the driver for each record")
+    parser.add_argument(
+        "--driver-s",
+        type=float,
+        default=DRIVER_S,
+        help="seconds of the driver for each record; default: as measured on a quiet machine",
+    )
     parser.add_argument("--times", type=float, default=1.0, help="runs take so many times as long")
     asked = parser.parse_args()
     records: Mapping[str, Record] = load_records(asked.study)
