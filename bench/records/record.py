@@ -259,6 +259,12 @@ class Record(Part):
             raise ValueError("test: labels and classes must be numbers of the dataset's classes")
         return self
 
+    @property
+    def spent_s(self) -> float:
+        """Seconds that it used, with its failed tries, divided among the runs at a time."""
+        own_s = self.cost.marginal_s if self.cost else 0.0
+        return (own_s + (self.failed_s or 0.0)) / self.environment.jobs
+
 
 def run_id(recipe: Recipe, seed_index: int) -> str:
     """The name of the run of this recipe with this seed."""

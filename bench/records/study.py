@@ -71,6 +71,11 @@ class Trial(Part):
     score: float | None = Field(
         default=None, description="the same by the study's metric where it is not accuracy; higher is better"
     )
+    seconds: float | None = Field(
+        default=None,
+        ge=0,
+        description="of its runs and their failed tries, but for runs that an earlier trial has; null in older files",
+    )
 
 
 class TunedRow(Part):

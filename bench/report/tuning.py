@@ -60,8 +60,19 @@ def tuning_section(results: Results, untuned: Results | None = None) -> list[str
     return [
         section(results, "Values chosen for each row", ["Row", "Chosen", "Tried"], rows, "lll"),
         _HOW_TO_READ.format(score="accuracy in %" if unit.metric is ACCURACY else unit.metric.title),
+        *_cost(results),
         *(_both_figures(results, untuned) if untuned else ()),
     ]
+
+
+def _cost(results: Results) -> list[str]:
+    """What choosing took beside the runs; nothing where the manifest does not have it."""
+    trials = [trial.seconds for each in results.study.tuned for trial in each.trials]
+    known = [seconds for seconds in trials if seconds is not None]
+    if len(known) < len(trials):
+        return []
+    runs_s = sum(run.spent_s for run in results.runs)
+    return [f"Choosing the values took {sum(known) / 60:.1f} min, the study's runs {runs_s / 60:.1f} min."]
 
 
 def _both_figures(results: Results, untuned: Results) -> list[str]:

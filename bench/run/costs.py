@@ -14,11 +14,7 @@ from gptcore.recipe import Recipe
 
 def spent_s(records: Iterable[Record]) -> float:
     """Seconds of a budget that runs have used: their own and those of failed tries, shared by runs at a time."""
-    return sum(
-        ((record.cost.marginal_s if record.cost else 0.0) + (record.failed_s or 0.0))
-        / record.environment.jobs
-        for record in records
-    )
+    return sum(record.spent_s for record in records)
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,7 @@ def tuning(
     todo: dict[str, PlannedRun] = {}
     chosen: list[TunedRow] = []
     cannot: dict[str, str] = {}
+    seconds = {name: record.spent_s for name, record in records.items()}  # that no trial has counted
     for row in rows:
         left = candidates(row, tune)
         trials: list[Trial] = []
@@ -112,7 +113,8 @@ def tuning(
             if pending:
                 break
             of_rung = [
-                _trial(c, r, epochs, seeds, records, score) for c, r in zip(left, shortened, strict=True)
+                _trial(c, r, epochs, seeds, records, score, seconds)
+                for c, r in zip(left, shortened, strict=True)
             ]
             trials += of_rung
             ranked = sorted(range(len(left)), key=lambda i: _rank(of_rung[i]))
@@ -154,12 +156,14 @@ def _trial(
     seeds: Sequence[Seeds],
     records: Mapping[str, Record],
     score: Score | None,
+    seconds: dict[str, float],
 ) -> Trial:
     found = [record for i in range(len(seeds)) if (record := records.get(run_id(recipe, i))) is not None]
+    took_s = round(sum(seconds.pop(record.run_id, 0.0) for record in found), 4)
     validation = [record.metrics.validation for record in found if record.metrics is not None]
     scores = [] if score is None else [value for record in found if (value := score(record)) is not None]
     if len(validation) < len(seeds) or (score is not None and len(scores) < len(seeds)):
-        return Trial(values=dict(candidate.values), epochs=epochs)
+        return Trial(values=dict(candidate.values), epochs=epochs, seconds=took_s)
     losses = [part.log_loss for part in validation if part.log_loss is not None]
     return Trial(
         values=dict(candidate.values),
@@ -167,6 +171,7 @@ def _trial(
         accuracy=mean(part.accuracy for part in validation),
         log_loss=mean(losses) if len(losses) == len(validation) else None,
         score=mean(scores) if scores else None,
+        seconds=took_s,
     )
 
 

@@ -7,6 +7,7 @@ from statistics import fmean
 import pytest
 
 from bench.records.store import load_records, load_study
+from bench.run.costs import spent_s
 from tests.bench.calling import Answer, Bench
 
 MATRIX = """
@@ -66,6 +67,9 @@ def test_values_are_chosen_once_and_stand_in_manifest_and_report(tuned: Bench, s
     assert all(r.cost.serving for r in records.values() if r.cost)
     report = (study / "out" / "report.md").read_text()
     assert "## Values chosen for each row" in report
+    assert "Choosing the values took " in report
+    took = [trial.seconds for row in manifest.tuned for trial in row.trials]
+    assert sum(filter(None, took)) == pytest.approx(spent_s(trials.values()), abs=1e-3)
     assert "chosen on validation data for each row (baseline: lr = 0.003" in report
 
     # The choice stands, though its trials are gone; other values to choose from are another study.

@@ -15,7 +15,7 @@ from bench.study.tuning import candidates, rungs, seeds_of_trials, tuning
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe
 from gptcore.training.loop import planned_steps
-from tests.bench.toys import make_metrics
+from tests.bench.toys import make_cost, make_metrics
 
 MakeRecord = Callable[..., Record]
 TUNE = Tune.model_validate({"lr": [1e-4, 1e-3, 1e-2, 1e-1]})
@@ -80,6 +80,19 @@ def test_the_better_half_goes_on_and_the_best_of_the_last_rung_is_chosen(toy_rec
     ]
     assert [(row.row, row.values) for row in chosen] == [("baseline", {"lr": 1e-3}), ("lora", {"lr": 1e-3})]
     assert [len(row.trials) for row in chosen] == [6, 6]
+
+
+def test_a_trial_has_the_seconds_of_its_runs_and_no_run_counts_twice(toy_record: MakeRecord) -> None:
+    rows = [ROWS[0], ROWS[0].model_copy(update={"name": "again"}), ROWS[1]]
+    tune = Tune.model_validate({"lr": [1e-4, 1e-3]})
+    records = {}
+    for seconds, run in enumerate(tuning(rows, tune, SEEDS, {}).todo, start=1):
+        records[run.run_id] = finished(toy_record, run.recipe, 90).model_copy(
+            update={"cost": make_cost(float(seconds)), "failed_s": 10.0 if seconds == 1 else None}
+        )
+    assert len(records) == 4
+    chosen = tuning(rows, tune, SEEDS, records).rows
+    assert [[trial.seconds for trial in row.trials] for row in chosen] == [[11, 2], [0, 0], [3, 4]]
 
 
 def test_of_equal_accuracies_the_lower_loss_is_chosen(toy_record: MakeRecord) -> None:
