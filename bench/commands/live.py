@@ -68,7 +68,7 @@ class StudyProgress:
         if record.status == "failed" or record.metrics is None or record.cost is None:
             self.live.console.print(f"  [red]failed[/] {safe(name)}: {safe(record.reason or '')}")
             return
-        self.seconds[run.recipe_id] = record.cost.marginal_s
+        self.seconds[run.recipe_id] = record.cost.busy_s
         self.live.console.print(self.done(run, record))
 
     def done(self, run: PlannedRun, record: Record) -> str:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from bench.run.executors.base import Executor
     from gptcore.data.datasets import Dataset
 
+KEPT_BYTES = 10**8  # that are worth a word
 QUIET_S = 20  # between two lines of progress in a file
 
 console = Console(highlight=False)
@@ -244,11 +245,13 @@ def show_total(
     known = [found for run in todo if (found := predictions.get(run.run_id))]
     parts = []
     if known:
-        seconds = [found.seconds for found in known]
+        seconds = [found.busy_s for found in known]
         memory = min(jobs, len(known)) * max(found.mem_bytes for found in known)
         at_a_time = f" ({jobs} runs at a time)" if jobs > 1 else ""
         total = duration(max(sum(seconds) / jobs, max(seconds)))
-        parts.append(f"about {total}{at_a_time}, at most {memory / 1e9:.1f} GB of memory")
+        kept = min(jobs, len(known)) * max(found.kept_bytes for found in known)
+        kept_for = f" ({kept / 1e9:.1f} GB of it kept for later runs)" if kept >= KEPT_BYTES else ""
+        parts.append(f"about {total}{at_a_time}, at most {memory / 1e9:.1f} GB of memory{kept_for}")
     if len(known) < len(todo):
         parts.append(pluralise(len(todo) - len(known), "run") + " of unknown time")
     size = sum(n_bytes or 0 for n_bytes in weights.values())
@@ -262,7 +265,7 @@ def show_total(
 
 
 def show_plan(plan: Sequence[PlannedRun], predictions: Mapping[str, Prediction]) -> None:
-    """Every row with its state and forecast: time of its next run and of all its seeds, memory."""
+    """Every row with its state and forecast: time of its next run and of all its seeds, memory without other rows'."""
     table = Table(box=None, pad_edge=False)
     for column in ("row", "seeds", "first run", "all seeds", "memory", "state"):
         table.add_column(column, overflow="fold")
@@ -274,8 +277,8 @@ def show_plan(plan: Sequence[PlannedRun], predictions: Mapping[str, Prediction])
         state = ", ".join(f"{n} {name}" for name, n in states.items())
         reason = next((run.reason for run in runs if run.reason), None)
         forecast = [(run.state, found) for run in runs if (found := predictions.get(run.run_id))]
-        needs = max((found.mem_bytes for _, found in forecast), default=None)
-        seconds = [found.seconds for run_state, found in forecast if run_state == "todo"]
+        needs = max((found.mem_bytes - found.kept_bytes for _, found in forecast), default=None)
+        seconds = [found.busy_s for run_state, found in forecast if run_state == "todo"]
         table.add_row(
             safe(", ".join(rows)),
             str(len(runs)),

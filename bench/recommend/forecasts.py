@@ -64,7 +64,7 @@ class Forecasts:
         self._needs |= {name: one.mem_bytes for name, one in found.items()}
         # What does not fit has not been timed: a later call, with more memory, asks again.
         fit = {name: one for name, one in found.items() if name not in self.too_large()}
-        state.forecast = state.forecast | {name: one.seconds for name, one in fit.items()}
+        state.forecast = state.forecast | {name: one.busy_s for name, one in fit.items()}
         state.mem_bytes = state.mem_bytes | {name: one.mem_bytes for name, one in fit.items()}
 
 

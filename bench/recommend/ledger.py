@@ -169,7 +169,7 @@ class Ledger:
                 self._row_of[record.recipe_id] = names.get(self.opened.key(record.recipe))
             name = self._row_of[record.recipe_id]
             if name is not None and record.cost is not None:
-                yield Took(name, record.cost.marginal_s, *self._shares(record.recipe, name))
+                yield Took(name, record.cost.busy_s, *self._shares(record.recipe, name))
 
     def _shares(self, recipe: Recipe, name: str) -> tuple[float, float]:
         """Shares of the row's epochs, and of all training texts."""

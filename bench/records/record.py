@@ -171,6 +171,22 @@ class Cost(Part):
         default=None,
         description="of the trained classifier, measured after the run; null in older records and in trials",
     )
+    checks: dict[str, Seconds] | None = Field(
+        default=None,
+        description="seconds that its process spent beside the run, no part of marginal_s: padding (the test texts "
+        "padded in other ways), serving, cut_texts, other; null in older records",
+    )
+    predicted_checks_s: Seconds | None = Field(default=None, description="forecast of the sum of checks")
+
+    @property
+    def checks_s(self) -> float:
+        """Seconds beside the run; 0 where that is not known."""
+        return sum((self.checks or {}).values())
+
+    @property
+    def busy_s(self) -> float:
+        """Seconds until its process could begin another run."""
+        return self.marginal_s + self.checks_s
 
 
 class CutTextsCheck(Part):
@@ -261,8 +277,8 @@ class Record(Part):
 
     @property
     def spent_s(self) -> float:
-        """Seconds that it used, with its failed tries, divided among the runs at a time."""
-        own_s = self.cost.marginal_s if self.cost else 0.0
+        """Seconds that it used, with its checks and failed tries, divided among the runs at a time."""
+        own_s = self.cost.busy_s if self.cost else 0.0
         return (own_s + (self.failed_s or 0.0)) / self.environment.jobs
 
 

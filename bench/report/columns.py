@@ -51,7 +51,7 @@ _RUN: dict[str, Kind] = {
 }
 _OF_SPLIT: dict[str, Kind] = {"n": "int", "correct": "int", "accuracy": "float", "log_loss": "float"}
 _COST: dict[str, Kind] = {
-    **dict.fromkeys(("marginal_s", "standalone_s", "predicted_s"), "float"),
+    **dict.fromkeys(("marginal_s", "standalone_s", "predicted_s", "predicted_checks_s"), "float"),
     **dict.fromkeys(("process_mem_bytes", "added_mem_bytes", "predicted_mem_bytes"), "int"),
     **{"tokens_processed": "int", "flops": "float"},
 }

@@ -187,6 +187,8 @@ def _cost(cost: Cost) -> Sheet:
                 ("one text, merged, ms", seconds(1000 * merged), ""),
                 ("texts a second, merged", count(serving.merged_texts_per_s), ""),
             ]
+    for name, value in reversed((cost.checks or {}).items()):
+        totals.insert(2, (f"beside it: {name}", seconds(value), ""))
     if cost.predicted_s is not None:
         totals.insert(1, ("forecast for this run", seconds(cost.predicted_s), ""))
     strong = frozenset({len(rows)})

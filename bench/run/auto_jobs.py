@@ -99,7 +99,7 @@ def choose(
         return Choice(
             rule, f"nothing could be timed; {which} more than {SMALL_MODEL_PARAMS / 1e6:.0f}M parameters"
         )
-    total_s = n * fmean(each.seconds for each in alone.values())
+    total_s = n * fmean(each.busy_s for each in alone.values())
     if total_s < WORTH_S:
         return Choice(1, f"they take less than {WORTH_S:.0f} s in all", alone)
     needs_bytes = max((each.mem_bytes for each in alone.values() if each.mem_bytes <= free_bytes), default=0)
@@ -110,7 +110,7 @@ def choose(
     telling = telling_runs(todo, alone)
     ways = {so_many: _by_model(telling, forecast(so_many, telling)) for so_many in (1, jobs)}
     took = study_s(
-        ((run.recipe.backbone, alone[run.run_id].seconds) for run in todo if run.run_id in alone), ways
+        ((run.recipe.backbone, alone[run.run_id].busy_s) for run in todo if run.run_id in alone), ways
     )
     if took is None:
         return Choice(1, f"{jobs} at a time could not be timed", alone)
@@ -133,7 +133,7 @@ def telling_runs(runs: Iterable[PlannedRun], predictions: Mapping[str, Predictio
             recipe = run.recipe
             first.setdefault(recipe.id, run)
             by_recipe = seconds.setdefault(recipe.backbone, defaultdict(float))
-            by_recipe[recipe.id] += predictions[run.run_id].seconds
+            by_recipe[recipe.id] += predictions[run.run_id].busy_s
     return [first[max(by_recipe, key=by_recipe.__getitem__)] for by_recipe in seconds.values()]
 
 
@@ -157,4 +157,4 @@ def study_s(
 
 
 def _by_model(runs: Iterable[PlannedRun], predictions: Mapping[str, Prediction]) -> _Seconds:
-    return {run.recipe.backbone: predictions[run.run_id].seconds for run in runs if run.run_id in predictions}
+    return {run.recipe.backbone: predictions[run.run_id].busy_s for run in runs if run.run_id in predictions}

@@ -13,13 +13,13 @@ from gptcore.recipe import Recipe
 
 
 def spent_s(records: Iterable[Record]) -> float:
-    """Seconds of a budget that runs have used: their own and those of failed tries, shared by runs at a time."""
+    """Seconds of a budget that runs have used: with their checks and failed tries, shared by runs at a time."""
     return sum(record.spent_s for record in records)
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds of one run of a recipe: its own, and of the frozen trunk that others on the same texts share."""
+    """Seconds of one run of a recipe: its own, with its checks, and of the frozen trunk that others share."""
 
     own_s: float
     trunk_s: float = 0.0
@@ -45,7 +45,8 @@ class Costs:
             if record.cost is not None:
                 borrowed = record.cost.standalone_s - record.cost.marginal_s
                 trunk = record.cost.phases.get("trunk", 0.0) + borrowed
-                own, share = record.cost.standalone_s - trunk, record.environment.jobs
+                own = record.cost.standalone_s - trunk + record.cost.checks_s
+                share = record.environment.jobs
                 by_recipe.setdefault(record.recipe_id, []).append(Cost(own / share, trunk / share))
         self._known = {
             recipe_id: Cost(fmean(one.own_s for one in costs), fmean(one.trunk_s for one in costs))
@@ -70,7 +71,7 @@ class Costs:
 
     def _predicted(self, run: PlannedRun) -> Cost:
         found = self._predictions.get(run.run_id)
-        forecast_s = found.seconds / self._jobs if found else 0.0
+        forecast_s = found.busy_s / self._jobs if found else 0.0
         return Cost(max(forecast_s, self._failed_s.get(run.recipe.id, 0.0)))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -14,17 +13,16 @@ import torch
 from bench.records.record import (
     Cost,
     Curves,
-    CutTextsCheck,
     Environment,
     InputFacts,
     LossPoint,
     Metrics,
     Parameters,
     Record,
-    SplitMetrics,
     WeightsFacts,
 )
 from bench.records.scrub import scrub
+from bench.run.checks import Checks, split_metrics
 from bench.run.environment import describe_environment
 from bench.run.outcome import NO_MEMORY, RefusedRunError, record_without_outcome
 from bench.run.predictions import predictions_of
@@ -36,12 +34,10 @@ from gptcore.engine.engine import Engine, probe_precision
 from gptcore.engine.layout import Precision
 from gptcore.errors import UserError, error_line
 from gptcore.recipe import Recipe
-from gptcore.result import Evaluation, Fit, OnEpoch, ServingCost
+from gptcore.result import Fit, OnEpoch
 from gptcore.training.costs import estimate_flops
-from gptcore.training.cut import cut_texts
 from gptcore.training.fit import fit
-from gptcore.training.padding import other_paddings
-from gptcore.training.serving_cost import serving_cost
+from gptcore.training.timing import Phases
 
 LOSS_EVERY_STEPS = 10
 
@@ -66,6 +62,9 @@ class Session:
     jobs: int = 1
     measures_serving: bool = True
     nproc: int = 1
+    loaded_bytes: int | None = field(
+        default=None, init=False
+    )  # of the process, with all but a model; once measured
     _split_seed: int | None = field(default=None, init=False, repr=False)  # of the last run
 
     def split(self, split_seed: int) -> Dataset:
@@ -112,6 +111,7 @@ def run_one(planned: PlannedRun, session: Session, on_epoch: OnEpoch | None = No
 
     Raises RefusedRunError where the user has to change something: that is not a result of the run.
     """
+    phases = Phases(torch.device(session.device))
     data = session.split(planned.seeds.split)
     blocked = planned.state == "blocked"
     bare = record_without_outcome(
@@ -125,13 +125,13 @@ def run_one(planned: PlannedRun, session: Session, on_epoch: OnEpoch | None = No
     if blocked:
         return bare
     try:
-        result = fit(
-            *(planned.recipe, data, planned.seeds, session.engine, session.device),
-            on_epoch=on_epoch,
-            verify=session.verify,
-        )
-        outcome = _outcome(result, data, session, _checkpoint(planned.recipe, session))
-        outcome["cut_texts"] = _on_cut_texts(result, data, session.baseline)
+        with phases("fit"):
+            result = fit(
+                *(planned.recipe, data, planned.seeds, session.engine, session.device),
+                on_epoch=on_epoch,
+                verify=session.verify,
+            )
+        outcome = _outcome(result, data, session, _checkpoint(planned.recipe, session), phases)
     except UserError as error:
         raise RefusedRunError(str(error)) from error
     except Exception as error:  # whatever else went wrong in one run must not end the study
@@ -160,60 +160,44 @@ def _checkpoint(recipe: Recipe, session: Session) -> str | None:
     return found
 
 
-def _outcome(result: Fit, data: Dataset, session: Session, checkpoint: str | None) -> dict[str, object]:
-    """The fields of a record that only a finished run has."""
-    marginal_s = sum(result.phases.values())
-    return {
-        "padding": other_paddings(result, data, session.engine) or None,
+def _outcome(
+    result: Fit, data: Dataset, session: Session, checkpoint: str | None, phases: Phases
+) -> dict[str, object]:
+    """The fields of a record that only a finished run has. phases: since the run began, with `fit` as one."""
+    checks = Checks(result, data, phases)
+    found: dict[str, object] = {
+        "padding": checks.paddings(session.engine),
+        "cut_texts": checks.on_cut_texts(session.baseline),
         "notes": list(result.notes),
         "verified": result.agreement,
         "inputs": _input_facts(result),
         "weights": _weights_facts(result, checkpoint),
         "metrics": Metrics(
-            train=_metrics(result.train), validation=_metrics(result.validation), test=_metrics(result.test)
+            train=split_metrics(result.train),
+            validation=split_metrics(result.validation),
+            test=split_metrics(result.test),
         ),
         "test": predictions_of(result.test, data.test.rows, data.test_groups),
         "curves": _curves(result),
         "parameters": Parameters(total=result.n_total, trained=result.n_trained),
-        "cost": Cost(
-            phases={name: round(seconds, 4) for name, seconds in result.phases.items()},
-            marginal_s=round(marginal_s, 4),
-            standalone_s=round(marginal_s + result.borrowed_s, 4),
-            process_mem_bytes=result.process_mem_bytes,
-            added_mem_bytes=result.added_mem_bytes,
-            tokens_processed=result.positions_processed,
-            flops=_conventional_flops(result, data),
-            serving=_serving(result, data, marginal_s) if session.measures_serving else None,
-        ),
     }
-
-
-def _serving(result: Fit, data: Dataset, run_s: float) -> ServingCost:
-    """The trained classifier timed on test texts, for a small share of the run's own time."""
-    budget_s = min(1.0, max(0.1, 0.02 * run_s))
-    return serving_cost(result.classifier, data.test.texts, budget_s)
-
-
-def _on_cut_texts(result: Fit, data: Dataset, baseline: Recipe | None) -> CutTextsCheck | None:
-    """TF-IDF once more where the study's baseline reads only the beginning of many texts; None elsewhere."""
-    if result.recipe.backbone is not None or baseline is None or baseline.backbone is None:
-        return None
-    try:
-        found = cut_texts(data, baseline)
-    except UserError as error:  # the baseline's own runs say so; this one needs no vocabulary
-        log.info("no check on cut texts: %s", error)
-        return None
-    if found is None or not found[1].matters:
-        return None
-    texts, cut = found
-    again = fit(result.recipe, texts, result.seeds)
-    return CutTextsCheck(
-        model=Path(baseline.model).name,
-        tokens=cut.tokens,
-        n_cut=cut.n_cut,
-        n_texts=cut.n_texts,
-        test=_metrics(again.test),
+    marginal_s = sum(result.phases.values())
+    cost = Cost(
+        phases=_rounded(result.phases),
+        marginal_s=round(marginal_s, 4),
+        standalone_s=round(marginal_s + result.borrowed_s, 4),
+        process_mem_bytes=result.process_mem_bytes,
+        added_mem_bytes=result.added_mem_bytes,
+        tokens_processed=result.positions_processed,
+        flops=_conventional_flops(result, data),
+        serving=checks.serving() if session.measures_serving else None,
     )
+    taken = {name: seconds for name, seconds in phases.finish().items() if name != "fit"}
+    return found | {"cost": cost.model_copy(update={"checks": _rounded(taken)})}
+
+
+def _rounded(phases: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(seconds, 4) for name, seconds in phases.items()}
 
 
 def _input_facts(result: Fit) -> InputFacts | None:
@@ -240,15 +224,6 @@ def _weights_facts(result: Fit, checkpoint: str | None) -> WeightsFacts | None:
         revision=weights_revision(model),
         files=None if checkpoint is None else checkpoint_files(model),
         rewrites=dict(result.rewrites) or None,
-    )
-
-
-def _metrics(evaluation: Evaluation) -> SplitMetrics:
-    return SplitMetrics(
-        n=len(evaluation.labels),
-        correct=evaluation.correct,
-        accuracy=evaluation.accuracy,
-        log_loss=evaluation.log_loss,
     )
 
 

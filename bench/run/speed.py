@@ -23,7 +23,8 @@ from gptcore.errors import UserError
 from gptcore.recipe import Recipe, Seeds
 from gptcore.result import OnEpoch
 from gptcore.training.costs import estimate_flops
-from gptcore.training.probe import Probe, probe
+from gptcore.training.probe import probe
+from gptcore.training.sample import Probe
 from gptcore.training.stand_in import SliceSize
 from gptcore.wording import pluralise
 

@@ -61,6 +61,11 @@ class Layout:
         return replace(self, causal=True, causal_lower_half=False, mask_padding=mask_padding)
 
     @property
+    def reads_text_alone(self) -> bool:
+        """Whether the answer depends on a row's own text, however long its padding is."""
+        return self.one_by_one or (self.drop_padding and not self.keep_one_pad)
+
+    @property
     def first_token(self) -> bool:
         """Whether nothing right of the first column can change the answer."""
         return self.drop_padding and self.causal and self.position == "first"

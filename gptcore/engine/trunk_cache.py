@@ -96,6 +96,11 @@ class TrunkStore:
         self, classifier: Classifier, weights: str, tokens: Sequence[Rows], depth: int
     ) -> list[Rows] | None:
         """What `parts` would give, if this process has that trunk."""
+        if not any(
+            key[1] == depth and trunk.rows.side == tokens[0].side and trunk.rows.width in (0, tokens[0].width)
+            for key, trunk in (*self._in_memory.items(), *self._on_disk.items())
+        ):
+            return None  # rows of many texts are not compared in vain
         pool, places = pooled(tokens)
         digest = partial(_digest, classifier, weights, pool)
         trunk = self._known(_key(digest, classifier.layout, depth, classifier.backbone.info.n_blocks))

@@ -10,25 +10,30 @@ from gptcore.data.subset import with_train_size
 from gptcore.data.tokenizer import cut_tokens, without_specials
 from gptcore.recipe import Recipe
 from gptcore.result import CutTexts
-from gptcore.training.inputs import row_length
+from gptcore.training.inputs import Sequences, row_length, tokenise
 from gptcore.training.tokenizing import tokenizer_of
 
 
-def cut_texts(data: Dataset, recipe: Recipe) -> tuple[Dataset, CutTexts] | None:
+def cut_texts(
+    data: Dataset, recipe: Recipe, sequences: Sequences | None = None
+) -> tuple[Dataset, CutTexts] | None:
     """The texts that `recipe`'s model reads, decoded from their first tokens, and how many of them were cut.
 
-    Texts that are not cut stay as they are. None where the model's shape is not known yet. Raises UserError where
-    its vocabulary cannot be loaded, or the recipe does not fit the model.
+    Texts that are not cut stay as they are. sequences: what `tokenise` gave, if it was called already. None where the
+    model's shape is not known yet. Raises UserError where its vocabulary cannot be loaded, or the recipe does not fit
+    the model.
     """
     config = known_config(recipe.model)
     if config is None:
         return None
     tokenizer = tokenizer_of(recipe)
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
-    sequences = {name: tokenizer.encode_batch(split.texts) for name, split in splits.items()}
-    longest_of = {name: max(map(len, rows)) for name, rows in sequences.items()}
-    used = tokenizer.encode_batch(with_train_size(data, recipe.train_size).train.texts)
-    length = row_length(recipe, config, max(map(len, used)), max(longest_of.values()))
+    sequences = sequences or tokenise(data, recipe.model, recipe.method.n_prompt)
+    used, part = sequences["train"], with_train_size(data, recipe.train_size)
+    if part is not data:
+        used = tokenizer.encode_batch(part.train.texts)
+    longest = max(len(row) for rows in sequences.values() for row in rows)
+    length = row_length(recipe, config, max(map(len, used)), longest)
 
     def beginning(row: list[int]) -> str:
         return tokenizer.decode(without_specials(tokenizer, cut_tokens(tokenizer, row, length)))

@@ -22,7 +22,7 @@ def fit(task: Task) -> Fit:
     rows, borrowed_s = through_frozen(task, begun.classifier, begun.base.fingerprint, begun.tokens)
     splits = (task.data.train, task.data.validation, task.data.test)
     labelled = Labelled(rows[0], task.data.train.labels)
-    agreement = verify(task, begun.classifier, labelled) if task.verify else None
+    agreement = verify(task, begun.classifier, begun.inputs, labelled) if task.verify else None
     features = [part.take(torch.arange(len(part))).values.cpu().numpy() for part in rows]
     with task.phases("train"):
         on, weight = (features[0], splits[0].labels, features[1], splits[1].labels), task.recipe.class_weight

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gptcore.backbones.info import BackboneInfo
 from gptcore.data.datasets import Dataset
+from gptcore.data.ragged import Ragged
 from gptcore.data.rows import Rows, pad
 from gptcore.data.tokenizer import Tokenizer, cut_tokens
 from gptcore.engine.layout import Layout
@@ -20,7 +21,8 @@ from gptcore.training.tokenizing import tokenizer_of, tokenizer_with
 class Inputs:
     """The three splits as rows of tokens, and what became of the texts.
 
-    tokenizer, tokenizer_fingerprint: its name, and SHA-256 over it; length: what any text is cut to, and padded to
+    cut: the tokens of each text, by split, cut and without padding; tokenizer, tokenizer_fingerprint: its name, and
+    SHA-256 over it; length: what any text is cut to, and padded to
     unless rows keep their own length; tokens_per_row: what rows are padded to, None where they keep their own length;
     mean_tokens: of the training texts, once cut; longest_tokens: the longest text of any split before it was
     cut; n_truncated: texts that were cut; tokenizer_notes: what a user should know of the tokenizer.
@@ -29,6 +31,7 @@ class Inputs:
     train: Rows
     validation: Rows
     test: Rows
+    cut: Mapping[str, Ragged]
     tokenizer: str
     tokenizer_fingerprint: str
     length: int
@@ -75,6 +78,7 @@ def prepare_inputs(
     rows = {name: lay_out(part, length, longest, tokenizer.pad_id, layout) for name, part in cut.items()}
     return Inputs(
         **rows,
+        cut={name: Ragged.of(part) for name, part in cut.items()},
         tokenizer=tokenizer.name,
         tokenizer_fingerprint=tokenizer.fingerprint,
         length=info.context if recipe.padding == "none" and recipe.context == "longest" else length,

@@ -14,7 +14,7 @@ from gptcore.result import Agreement, Fit
 from gptcore.training.build import build_backbone, build_classifier, start, through_frozen
 from gptcore.training.class_weight import text_weights
 from gptcore.training.evaluate import evaluate
-from gptcore.training.inputs import prepare_inputs
+from gptcore.training.inputs import Inputs, lay_out
 from gptcore.training.loop import Labelled, total_decay, train
 from gptcore.training.network_predictors import NetworkPredictor
 from gptcore.training.task import Task
@@ -37,7 +37,7 @@ def fit(task: Task) -> Fit:
     labels = (data.train.labels, data.validation.labels, data.test.labels)
     weights = text_weights(recipe.class_weight, labels[0], *labels)
     splits = [Labelled(*part) for part in zip(rows, labels, weights, strict=True)]
-    agreement = verify(task, classifier, splits[0]) if task.verify else None
+    agreement = verify(task, classifier, begun.inputs, splits[0]) if task.verify else None
     training = train(classifier, recipe, splits[0], splits[1], task.seeds.order, task.phases, task.on_epoch)
     with task.phases("evaluate"):
         on_train, on_test = (evaluate(classifier, part.rows, part.labels) for part in (splits[0], splits[2]))
@@ -69,14 +69,18 @@ def fit(task: Task) -> Fit:
     )
 
 
-def verify(task: Task, classifier: Classifier, rows: Labelled) -> Agreement:
+def verify(task: Task, classifier: Classifier, inputs: Inputs, rows: Labelled) -> Agreement:
     """Compare with the plain engine on the first training rows. Raises DisagreementError."""
     recipe, data = task.recipe, task.data
     with task.phases("verify"):
         backbone, _ = build_backbone(recipe, task.seeds.init)
         plain = build_classifier(backbone, len(data.label_names), recipe, Engine("plain"), task.seeds.init)
         plain.to(task.device)
-        tokens = prepare_inputs(data, recipe, plain.layout, backbone.info).train.to(task.device)
+        texts, pad_id = inputs.cut["train"].lists(), tokenizer_of(recipe).pad_id
+        longest = max(1, *map(len, texts))
+        tokens = lay_out(texts, inputs.tokens_per_row or longest, longest, pad_id, plain.layout).to(
+            task.device
+        )
         return verify_sample(classifier, rows, plain, replace(rows, rows=tokens), recipe)
 
 

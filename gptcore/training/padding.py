@@ -2,80 +2,111 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Hashable, Iterator
+from typing import Literal, NamedTuple
+
+import numpy as np
 
 from gptcore.backbones.info import BackboneInfo
-from gptcore.data.datasets import Dataset
-from gptcore.data.tokenizer import cut_tokens
 from gptcore.engine.engine import Engine
+from gptcore.engine.layout import Layout
 from gptcore.recipe import Recipe
-from gptcore.result import Fit, PaddingCheck
+from gptcore.result import Evaluation, Fit, PaddingCheck
 from gptcore.training.evaluate import evaluate
 from gptcore.training.inputs import Inputs, lay_out
 from gptcore.training.network_predictors import NetworkPredictor
-from gptcore.training.tokenizing import tokenizer_of
 
-Padding = Literal["right", "left", "none"]
+Kind = Literal["right", "left", "none"]
 
 
-def other_paddings(result: Fit, data: Dataset, engine: Engine) -> list[PaddingCheck]:
+class Padding(NamedTuple):
+    """A way to pad a run's texts. tokens_per_row: what rows are padded to, None where they keep their own length."""
+
+    kind: Kind
+    tokens_per_row: int | None
+    layout: Layout
+
+    @property
+    def seen(self) -> Hashable:
+        """What of it can change an answer: where this is equal, the same texts have the same answers."""
+        return self.layout if self.layout.reads_text_alone else (self.layout, self.tokens_per_row)
+
+
+class Paddings(NamedTuple):
+    """own: the run's; others: every other one, of which `to_predict` gives those whose answers are not known."""
+
+    own: Padding
+    others: tuple[Padding, ...]
+
+    def to_predict(self) -> Iterator[Padding]:
+        """Those that may change an answer: the others have the answers of the run, or of one before them."""
+        seen = {self.own.seen}
+        for padding in self.others:
+            if padding.seen not in seen:
+                seen.add(padding.seen)
+                yield padding
+
+
+def other_paddings(result: Fit, labels: np.ndarray, engine: Engine) -> list[PaddingCheck]:
     """The test split on the other side, twice as long (up to the model's context), and without padding.
 
-    Everything else stays as the recipe says. Empty where no network was trained (TF-IDF, `features`).
+    labels: (N,) of the test texts. Everything else stays as the recipe says. Empty where no network was trained
+    (TF-IDF, `features`).
     """
-    predictor, found = result.classifier.predictor, []
+    predictor = result.classifier.predictor
     if result.inputs is None or not isinstance(predictor, NetworkPredictor):
         return []
-    classifier, own_layout = predictor.network, predictor.network.layout
-    tokenizer = tokenizer_of(result.recipe)
-    # Cut as the run cut them: it is the padding that changes, not the text.
-    own_length = _own_length(result.inputs, classifier.backbone.info)
-    depth = result.recipe.method.frozen_below(classifier.backbone.info.n_blocks) if engine.is_fast else 0
-    # All texts, where a run on rows that are padded in the other way may have left the states of all of them.
-    parts = [data.train, data.validation] if depth > 0 and result.recipe.train_size is None else []
-    sequences = [
-        [cut_tokens(tokenizer, text, own_length) for text in tokenizer.encode_batch(part.texts)]
-        for part in (*parts, data.test)
+    paddings = paddings_of(result.recipe, result.inputs, predictor.network.backbone.info, engine)
+    known = {paddings.own.seen: result.test}
+    for padding in paddings.to_predict():
+        known[padding.seen] = _predicted(padding, result, predictor, labels, engine)
+    return [
+        PaddingCheck(
+            padding=padding.kind,
+            tokens_per_row=padding.tokens_per_row,
+            accuracy=known[padding.seen].accuracy,
+            n_flipped=int((known[padding.seen].predicted != result.test.predicted).sum()),
+        )
+        for padding in paddings.others
     ]
-    longest = max(1, *(len(each) for part in sequences for each in part))
-    for padding, length in wanted_paddings(result.recipe, result.inputs, classifier.backbone.info):
-        recipe = result.recipe.model_copy(update={"padding": padding})
-        classifier.layout = engine.layout(recipe, classifier.backbone.info)
+
+
+def paddings_of(recipe: Recipe, inputs: Inputs, info: BackboneInfo, engine: Engine) -> Paddings:
+    """The run's own padding and every other one. Texts stay cut as the run cut them: it is the padding that changes."""
+    length = inputs.tokens_per_row or min(inputs.longest_tokens, inputs.length)
+    side: Kind = "left" if recipe.padding == "left" else "right"
+    other: Kind = "left" if side == "right" else "right"
+
+    def padding(kind: Kind, tokens: int | None) -> Padding:
+        layout = engine.layout(recipe.model_copy(update={"padding": kind}), info)
+        return Padding(kind, tokens, layout)
+
+    own = padding(recipe.padding, None if recipe.padding == "none" else length)
+    doubled = min(2 * length, info.context)
+    wanted = (padding(side, length), padding(other, length), padding(side, doubled), padding("none", None))
+    return Paddings(own, tuple(each for each in dict.fromkeys(wanted) if each != own))
+
+
+def _predicted(
+    padding: Padding, result: Fit, predictor: NetworkPredictor, labels: np.ndarray, engine: Engine
+) -> Evaluation:
+    """The test split under a padding, from states that earlier runs have left where there are such."""
+    assert result.inputs is not None
+    recipe, classifier, cut = result.recipe, predictor.network, result.inputs.cut
+    depth = recipe.method.frozen_below(classifier.backbone.info.n_blocks) if engine.is_fast else 0
+    # All texts, where a run on rows that are padded in this way may have left the states of all of them.
+    names = ("train", "validation", "test") if depth > 0 and recipe.train_size is None else ("test",)
+    longest = max(1, *(int(part.lengths.max(initial=0)) for part in cut.values()))
+    length, pad_id = padding.tokens_per_row or longest, predictor.tokenizer.pad_id
+    with classifier.laid_out_as(padding.layout):
         splits = [
-            lay_out(part, length or longest, longest, tokenizer.pad_id, classifier.layout)
-            for part in sequences
+            lay_out(cut[name].lists(), length, longest, pad_id, padding.layout).to(classifier.device)
+            for name in names
         ]
-        splits = [rows.to(classifier.device) for rows in splits]
         rows = splits[-1]
         if depth > 0 and (weights := result.weights_fingerprint) is not None:
             states = engine.trunks.known_parts(classifier, weights, splits, depth)
             if states is None:
                 states, _ = engine.trunks.parts(classifier, weights, [rows], depth)
             rows = states[-1]
-        seen = evaluate(classifier, rows, data.test.labels)
-        flipped = int((seen.predicted != result.test.predicted).sum())
-        found.append(
-            PaddingCheck(padding=padding, tokens_per_row=length, accuracy=seen.accuracy, n_flipped=flipped)
-        )
-    classifier.layout = own_layout
-    return found
-
-
-def wanted_paddings(recipe: Recipe, inputs: Inputs, info: BackboneInfo) -> list[tuple[Padding, int | None]]:
-    """Every other padding and its tokens a row, the run's own left out."""
-    own, length = recipe.padding, _own_length(inputs, info)
-    doubled = min(2 * length, info.context)
-    side: Padding = "left" if own == "left" else "right"
-    other: Padding = "left" if side == "right" else "right"
-    wanted: list[tuple[Padding, int | None]] = [
-        (side, length),
-        (other, length),
-        (side, doubled),
-        ("none", None),
-    ]
-    is_own = (own, None if own == "none" else length)
-    return [each for each in dict.fromkeys(wanted) if each != is_own]
-
-
-def _own_length(inputs: Inputs, info: BackboneInfo) -> int:
-    return inputs.tokens_per_row or min(inputs.longest_tokens, info.context)
+        return evaluate(classifier, rows, labels)

@@ -13,10 +13,8 @@ import numpy as np
 from gptcore.classifier import TextClassifier
 from gptcore.engine.classifier import Classifier
 from gptcore.result import ServingCost
+from gptcore.training.serving_time import BUDGET_S, FEWEST_ALONE, MOST_ALONE, MOST_TOGETHER, n_together
 
-BUDGET_S = 1.0
-FEWEST_ALONE, MOST_ALONE = 5, 30  # texts
-FEWEST_TOGETHER, MOST_TOGETHER = 8, 256
 # safetensors has the arrays of these types first, each type in the order of the names
 _TYPES = {"int64": "I64", "float64": "F64", "float32": "F32", "int32": "I32", "float16": "F16"}
 
@@ -33,11 +31,11 @@ def serving_cost(classifier: TextClassifier, texts: Sequence[str], budget_s: flo
     frozen_bytes, unwrapped = 0, None
     if isinstance(network, Classifier):
         frozen_bytes = sum(p.nbytes for p in network.backbone.parameters() if not p.requires_grad)
-        if network.adapter.wrapped_layers()[1]:
+        if can_merge(classifier):
             unwrapped = network.adapter.unwrapped
     saved_bytes = tensor_file_bytes(classifier.predictor.learned()) + len(classifier.description().encode())
     share_s = budget_s / (1 if unwrapped is None else 2)
-    latency_s, texts_per_s, n_alone, n_together = _timed(classifier.predict, texts, share_s)
+    latency_s, texts_per_s, n_alone, n_at_once = _timed(classifier.predict, texts, share_s)
     merged = (None, None) if unwrapped is None else _merged(classifier, texts, share_s, unwrapped())
     return ServingCost(
         saved_bytes=saved_bytes,
@@ -47,8 +45,14 @@ def serving_cost(classifier: TextClassifier, texts: Sequence[str], budget_s: flo
         merged_latency_p50_s=merged[0],
         merged_texts_per_s=merged[1],
         n_alone=n_alone,
-        n_together=n_together,
+        n_together=n_at_once,
     )
+
+
+def can_merge(classifier: TextClassifier) -> bool:
+    """Whether it has an adapter that can be folded into its model, and is timed both ways."""
+    network = getattr(classifier.predictor, "network", None)
+    return isinstance(network, Classifier) and bool(network.adapter.wrapped_layers()[1])
 
 
 def tensor_file_bytes(arrays: Mapping[str, np.ndarray]) -> int:
@@ -89,8 +93,7 @@ def _timed(
         answer([text])
         alone.append(time.perf_counter() - start)
     latency_s = median(alone)
-    n = int(np.clip(budget_s / 2 / max(latency_s, 1e-9), FEWEST_TOGETHER, MOST_TOGETHER))
-    together = _spread(chosen, n)
+    together = _spread(chosen, n_together(budget_s, latency_s))
     start = time.perf_counter()
     answer(together)
     took_s = max(time.perf_counter() - start, 1e-9)

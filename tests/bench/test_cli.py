@@ -241,6 +241,14 @@ def test_the_total(
     assert says in " ".join(capsys.readouterr().out.split())
 
 
+def test_the_total_counts_checks_and_names_what_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    runs = [PlannedRun(("row",), Recipe(), index, Seeds(), "todo") for index in range(2)]
+    found = Prediction(90.0, 3 * 10**9, checks={"padding": 60.0}, kept_bytes=10**9)
+    show_total(runs, {run.run_id: found for run in runs}, {}, jobs=2)
+    says = "about 2.5 min (2 runs at a time), at most 6.0 GB of memory (2.0 GB of it kept for later runs)"
+    assert says in " ".join(capsys.readouterr().out.split())
+
+
 def test_plan_says_what_cannot_run(bench: Bench, study: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "free_memory_bytes", lambda _device: 100)
     answer = bench("plan", *study)

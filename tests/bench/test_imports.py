@@ -136,7 +136,8 @@ TORCH_FREE = [
 ]
 # Of bench, nothing else: what does the runs, what times real steps, and the gate that runs a study.
 MAY_LOAD_TORCH = {
-    *("bench.run.runner", "bench.run.probing", "bench.run.gate", "bench.run.speed", "bench.run.opponent"),
+    *("bench.run.runner", "bench.run.checks", "bench.run.probing", "bench.run.gate", "bench.run.speed"),
+    "bench.run.opponent",
 }
 # From the ground up: a module may import those of its own floor and of the floors below it.
 BENCH_FLOORS = [

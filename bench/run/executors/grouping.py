@@ -58,11 +58,11 @@ def in_order(
 
 def seconds_of(predictions: Mapping[str, Prediction]) -> Callable[[PlannedRun], float]:
     """What a run takes: its forecast, or the mean of those that have one."""
-    mean = fmean(found.seconds for found in predictions.values()) if predictions else 1.0
+    mean = fmean(found.busy_s for found in predictions.values()) if predictions else 1.0
 
     def seconds(run: PlannedRun) -> float:
         found = predictions.get(run.run_id)
-        return mean if found is None else found.seconds
+        return mean if found is None else found.busy_s
 
     return seconds
 

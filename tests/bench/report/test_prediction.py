@@ -38,6 +38,20 @@ def test_errors_are_shares_of_the_outcome(study: Study, records: list[Record]) -
         assert text in render(results)
 
 
+def test_checks_are_compared_apart(study: Study, records: list[Record]) -> None:
+    def with_checks(record: Record) -> Record:
+        if record.cost is None:
+            return record
+        update = {"predicted_checks_s": 2.0, "checks": {"padding": 2.5, "other": 0.5}}
+        return record.model_copy(update={"cost": record.cost.model_copy(update=update)})
+
+    forecast = with_forecasts(records, 1.0)
+    assert "their checks" not in prediction_section(collect(study, forecast))
+    results = collect(study, [with_checks(record) for record in forecast])
+    n = len(results.done)
+    assert f"; their checks: {2 * n:.0f} s forecast, {3 * n:.0f} s actual" in prediction_section(results)
+
+
 def test_runs_without_a_prediction_are_left_out(
     study: Study, records: list[Record], studies: ModuleType
 ) -> None:

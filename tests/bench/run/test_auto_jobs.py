@@ -168,9 +168,9 @@ def test_a_study_goes_on_as_it_was_begun(toy_record: Callable[..., Record]) -> N
 
 
 def test_forecasts_of_processes_at_once_are_averaged() -> None:
-    one = {"a": Prediction(1.0, 5), "b": Prediction(9.0, 9)}
-    other = {"a": Prediction(2.0, 7)}
-    assert mean_of([one, other]) == {"a": Prediction(1.5, 7)}
+    one = {"a": Prediction(1.0, 5, checks={"padding": 3.0}), "b": Prediction(9.0, 9)}
+    other = {"a": Prediction(2.0, 7, checks={"padding": 4.0})}
+    assert mean_of([one, other]) == {"a": Prediction(1.5, 7, checks={"padding": 3.5})}
 
 
 @pytest.fixture

@@ -52,9 +52,19 @@ def test_other_texts_and_other_seeds_share_nothing(costs: Costs) -> None:
     assert costs.seconds(runs(BLOCK, HEAD, seeds=3)) == pytest.approx(3 * 12.5)
 
 
+def test_checks_that_follow_a_run_count(toy_record: Callable[..., Record]) -> None:
+    found = cost(trunk=10.0, own=1.0, borrowed=0.0).model_copy(
+        update={"checks": {"padding": 4.0, "other": 0.5}}
+    )
+    record = toy_record(BLOCK, cost=found)
+    assert spent_s([record]) == pytest.approx(15.5)
+    assert Costs([record], {}).seconds(runs(BLOCK)) == pytest.approx(15.5)
+
+
 def test_what_has_not_run_takes_what_was_forecast() -> None:
     run = runs(BLOCK)[0]
     assert Costs([], {run.run_id: Prediction(7.0, 0)}).seconds([run]) == 7
+    assert Costs([], {run.run_id: Prediction(7.0, 0, checks={"padding": 2.0})}).seconds([run]) == 9
     assert Costs([], {}).seconds([run]) == 0
 
 

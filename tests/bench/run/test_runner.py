@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bench.records.store import load_record, save_record
-from bench.run import runner
+from bench.run import checks, runner
 from bench.run.outcome import RefusedRunError
 from bench.run.runner import Session, open_session, run_one
 from bench.study.plan import PlannedRun
@@ -380,6 +380,6 @@ def test_without_the_baselines_vocabulary_tfidf_still_runs(
     def offline(*_: object) -> None:
         raise UserError("the vocabulary is not here")
 
-    monkeypatch.setattr(runner, "cut_texts", offline)
+    monkeypatch.setattr(checks, "cut_texts", offline)
     record = run_one(planned(TFIDF), open_session(data, "plain", "float32", "cpu", baseline=RECIPE))
     assert (record.status, record.cut_texts) == ("done", None)

@@ -10,8 +10,9 @@ from bench.study.forecast import Machine, Prediction, forecast, refuse_too_large
 from bench.study.plan import PlannedRun
 from gptcore.recipe import Recipe, Seeds
 from gptcore.result import CutTexts
-from gptcore.training.probe import Probe
-from gptcore.training.trunk_need import TrunkNeed
+from gptcore.training.sample import PaddingCost, Probe
+from gptcore.training.serving_time import budget_beside, expected_s
+from gptcore.training.trunk_need import PaddingNeed, TrunkNeed
 from tests.bench.toys import make_cost
 
 BLOCK = Recipe(model="nano", train="last_block")  # three frozen blocks of four
@@ -118,6 +119,19 @@ def test_memory_is_the_process_its_trunks_and_the_run_itself() -> None:
     assert full.mem_bytes == 1000 + STATES_BYTES + other_own  # the rest lies on the disk
 
 
+def test_of_the_memory_trunks_of_other_rows_are_named() -> None:
+    other = BLOCK.model_copy(update={"weights": "random"})
+    tfidf = Recipe(model="tfidf")
+
+    def probe(run: PlannedRun) -> Probe:
+        return Probe({"train": 1.0}) if run.recipe == tfidf else probe_of(run)
+
+    plan = [todo(BLOCK), todo(BLOCK, 1), todo(FEATURES), todo(other), todo(tfidf)]
+    found = list(forecast(plan, probe, MACHINE).values())
+    assert [one.kept_bytes for one in found] == [0, 0, 0, STATES_BYTES + 500, 2 * STATES_BYTES + 500]
+    assert found[-1].mem_bytes - found[-1].kept_bytes == MACHINE.floor_bytes
+
+
 def test_states_that_two_recipes_share_lie_in_memory_once() -> None:
     """The test texts of one recipe are those of another under a padding that it was not trained with."""
     other = BLOCK.model_copy(update={"padding": "left"})
@@ -130,6 +144,61 @@ def test_states_that_two_recipes_share_lie_in_memory_once() -> None:
     plan = [todo(BLOCK), todo(other)]
     found = forecast(plan, probe, MACHINE)
     assert found[plan[1].run_id].mem_bytes == 1000 + STATES_BYTES + 900_000
+
+
+def padding(of_test: str, of_all: str) -> PaddingCost:
+    """Three seconds in the frozen blocks, and one above them."""
+    return PaddingCost(PaddingNeed(1, of_test, of_all, 1), 3.0, 1.0)
+
+
+def test_other_paddings_find_what_the_run_and_earlier_ones_have_left() -> None:
+    """`left` is a row whose own trunk is what the others' test texts need on the left."""
+    left, shallow = BLOCK.model_copy(update={"padding": "left"}), TWO_BLOCKS
+    own = {"right": ("all right", "test left", "all left"), "left": ("all left", "test right", "all right")}
+
+    def probe(run: PlannedRun) -> Probe:
+        mine, of_test, of_all = own[run.recipe.padding]
+        depth = 2 if run.recipe == shallow else 3
+        need = TrunkNeed(mine, None, depth, {mine: 10, of_test: 10})
+        return Probe({"trunk": 12.0, "train": 2.0}, need, paddings=(padding(of_test, of_all),))
+
+    def checks(*runs: PlannedRun) -> list[float]:
+        found = forecast(runs, probe, MACHINE)
+        return [found[run.run_id].checks["padding"] for run in runs]
+
+    assert checks(todo(BLOCK), todo(BLOCK, 1), todo(left), todo(BLOCK, 2)) == [4, 1, 1, 1]
+    assert checks(todo(left), todo(BLOCK)) == [4, 1]
+    assert checks(todo(shallow), todo(BLOCK)) == [4, 1 + 3 / 3]
+    assert checks(todo(BLOCK), todo(shallow)) == [4, 4], "a deeper trunk has passed what it needs"
+    random = BLOCK.model_copy(update={"weights": "random"})
+    assert checks(todo(random), todo(random, 1)) == [4, 4]
+
+
+def test_other_paddings_whose_states_are_the_runs_own_go_through_no_frozen_block() -> None:
+    need = TrunkNeed("all", None, 3, {"all": 10})
+    probe = Probe({"trunk": 12.0}, need, paddings=(padding("test", "all"),))
+    run = todo(BLOCK)
+    assert forecast([run], lambda _run: probe, MACHINE)[run.run_id].checks["padding"] == 1
+
+
+def test_where_nothing_is_frozen_all_of_it_is_computed() -> None:
+    run, probe = todo(BLOCK), Probe({"train": 2.0}, paddings=(padding("", ""), padding("", "")))
+    found = forecast([run, todo(BLOCK, 1)], lambda _run: probe, MACHINE)
+    assert [one.checks["padding"] for one in found.values()] == [8, 8]
+
+
+def test_what_follows_a_run_is_no_part_of_its_time() -> None:
+    run = todo(BLOCK)
+    probe = Probe({"train": 50.0}, paddings=(padding("", ""),), text_s=0.1, n_ways=2)
+    machine = Machine(1000, 10**12, cut_texts_s=lambda run: 7.0 if run.seed_index == 0 else None)
+    found = forecast([run, todo(BLOCK, 1)], lambda _run: probe, machine)
+    checks = {"padding": 4.0, "serving": expected_s(budget_beside(50.0), 0.1, 2), "cut_texts": 7.0}
+    assert found[run.run_id].checks == pytest.approx(checks)
+    assert found[run.run_id].seconds == 50
+    assert found[run.run_id].busy_s == pytest.approx(50 + sum(checks.values()))
+    assert "cut_texts" not in found[todo(BLOCK, 1).run_id].checks
+    (trial,) = forecast([run], lambda _run: probe, Machine(1000, 10**12, serves=False)).values()
+    assert trial.checks == {"padding": 4}
 
 
 def test_how_many_texts_are_cut_is_handed_on() -> None:
@@ -154,8 +223,11 @@ def cost() -> Cost:
 
 def test_a_record_keeps_what_was_forecast(toy_record: Callable[..., Record], cost: Cost) -> None:
     record = toy_record(cost=cost)
-    kept = with_prediction(record, {record.run_id: Prediction(2.5, 7)})
-    assert kept.cost == cost.model_copy(update={"predicted_s": 2.5, "predicted_mem_bytes": 7})
+    kept = with_prediction(
+        record, {record.run_id: Prediction(2.5, 7, checks={"padding": 0.5, "serving": 0.25})}
+    )
+    update = {"predicted_s": 2.5, "predicted_checks_s": 0.75, "predicted_mem_bytes": 7}
+    assert kept.cost == cost.model_copy(update=update)
     assert with_prediction(record, {}) == record
     failed = toy_record(status="failed")
     assert with_prediction(failed, {failed.run_id: Prediction(2.5, 7)}) == failed

@@ -1,7 +1,6 @@
 """Other paddings of the test texts: those that exist, predicted as by hand, the same with both engines."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,13 +8,18 @@ import torch
 
 from gptcore.backbones.config import REGISTRY, ModelConfig, ModelEntry
 from gptcore.data.datasets import Dataset, Split
-from gptcore.data.rows import pad
+from gptcore.data.rows import Rows, pad
+from gptcore.data.tiktoken_tokenizer import TiktokenTokenizer
 from gptcore.data.tokenizer import load_tokenizer
+from gptcore.engine import trunk_cache
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine
 from gptcore.engine.layout import plain_layout
+from gptcore.engine.trunk import compute_trunk
 from gptcore.recipe import Recipe
-from gptcore.result import Fit
+from gptcore.result import Evaluation, Fit
+from gptcore.training import padding
+from gptcore.training.evaluate import evaluate
 from gptcore.training.fit import fit
 from gptcore.training.padding import PaddingCheck, other_paddings
 
@@ -49,7 +53,7 @@ def fitted(engine: str = "fast", **choices: object) -> tuple[Fit, list[PaddingCh
     values = {"model": "toy", "weights": "random", "epochs": 2, "lr": 1e-2, "train": "last_block"}
     made = Engine(engine)
     result = fit(Recipe(**values | choices), DATA, 0, made, "cpu")
-    return result, other_paddings(result, DATA, made)
+    return result, other_paddings(result, DATA.test.labels, made)
 
 
 def test_the_other_paddings_are_those_that_exist() -> None:
@@ -109,8 +113,48 @@ def test_what_pads_nothing_or_trains_no_network_has_none() -> None:
     assert fitted(model="tfidf")[1] == []
 
 
-def test_the_test_texts_alone_are_predicted() -> None:
-    """What the other splits hold does not matter, once the classifier is trained."""
-    result, found = fitted()
-    other = replace(DATA, train=make_split(4, 5, 3), validation=make_split(4, 6, 3))
-    assert other_paddings(result, other, Engine("fast")) == found
+def test_what_cannot_change_an_answer_is_not_predicted_and_texts_are_not_tokenised_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    predicted: list[Rows] = []
+
+    def counting(classifier: Classifier, rows: Rows, labels: np.ndarray) -> Evaluation:
+        predicted.append(rows)
+        return evaluate(classifier, rows, labels)
+
+    cases = [  # and how many of the three other paddings may change the answer
+        ({"position": "last_real"}, 1),  # the left side
+        ({"position": "last"}, 3),
+        ({"padding": "none", "position": "last_real"}, 1),
+    ]
+    for changes, n in cases:
+        result, found = fitted(**changes)
+        predicted.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(TiktokenTokenizer, "encode_batch", lambda *_: pytest.fail("it tokenises again"))
+            patch.setattr(padding, "evaluate", counting)
+            assert other_paddings(result, DATA.test.labels, Engine("fast")) == found
+        assert (len(found), len(predicted)) == (3, n)
+
+
+def test_texts_without_padding_stay_cut_at_the_context() -> None:
+    result, found = fitted("plain", padding="none", position="last_real", context=3)
+    assert result.inputs is not None
+    assert result.inputs.n_truncated > 0
+    assert [(c.padding, c.tokens_per_row) for c in found] == [("right", 3), ("left", 3), ("right", 6)]
+    assert [c.n_flipped for c in found if c.padding == "right"] == [0, 0]
+
+
+def test_states_that_another_run_has_left_are_not_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs on rows that are padded on the left leave those of all texts; so do the checks of earlier runs."""
+    made: list[object] = []
+    counts, engine = [], Engine("fast")
+    values = {"model": "toy", "weights": "random", "epochs": 1, "train": "last_block", "position": "last"}
+    for side in ("left", "right", "right"):
+        result = fit(Recipe(**values, padding=side), DATA, 0, engine, "cpu")
+        made.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(trunk_cache, "compute_trunk", lambda *a: made.append(a) or compute_trunk(*a))
+            other_paddings(result, DATA.test.labels, engine)
+        counts.append(len(made))
+    assert counts == [3, 1, 0]  # right, twice as long and none; twice as long on the right

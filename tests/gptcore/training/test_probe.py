@@ -19,6 +19,7 @@ from gptcore.engine.layout import EngineName
 from gptcore.recipe import Recipe
 from gptcore.result import CutTexts, Fit
 from gptcore.training import probe as module
+from gptcore.training import sample as sample_module
 from gptcore.training import stand_in
 from gptcore.training.build import build_backbone, build_classifier
 from gptcore.training.costs import estimate_memory
@@ -28,6 +29,7 @@ from gptcore.training.inputs import prepare_inputs
 from gptcore.training.padding import other_paddings
 from gptcore.training.probe import cost_id, probe, take_sample
 from gptcore.training.stand_in import FORECAST_SIZE, SliceSize
+from gptcore.training.trunk_need import TrunkNeed, n_positions
 
 TOY = ModelConfig(d_model=16, n_layer=4, n_head=2, context=32, vocab_size=8192, tokenizer="embedded")
 RECIPE = Recipe(model="toy", weights="random", batch_size=2, epochs=3)
@@ -133,12 +135,12 @@ def test_every_phase_of_the_run_is_forecast(data: Dataset, train: str) -> None:
     assert all(seconds >= 0 for seconds in found.phases.values())
 
 
-def sample_of(recipe: Recipe, engine: Engine, part: Dataset, n_evaluations: int) -> module.Sample:
+def sample_of(recipe: Recipe, engine: Engine, part: Dataset, n_evaluations: int) -> sample_module.Sample:
     """As taken by a clock that counts: positions for phases, and 4 for a batch."""
     inputs = prepare_inputs(part, recipe.model_copy(update={"context": 32}), engine.layout(recipe, TOY), TOY)
     n_texts = len(part.train) + len(part.test) + max(1, n_evaluations) * len(part.validation)
     phases = {"load": 5.0, "train": 8.0, "evaluate": n_texts * 32.0}
-    return module.Sample(recipe, engine, TOY, TOY, phases, inputs, len(part.train), 4.0, n_evaluations)
+    return sample_module.Sample(recipe, engine, TOY, TOY, phases, inputs, len(part.train), 4.0, n_evaluations)
 
 
 @pytest.mark.parametrize("train", ["all", "features"])
@@ -147,7 +149,7 @@ def test_phases_are_scaled_to_the_whole_data(data: Dataset, train: str) -> None:
     engine, part = Engine("plain"), stand_in.slice_of(data, 8, 32, 32)
     epochs = 0 if train == "features" else recipe.epochs
     sample = sample_of(recipe, engine, part, 2 if epochs else 0)
-    phases = module._scaled(sample, prepare_inputs(data, recipe, engine.layout(recipe, TOY), TOY))
+    phases = sample_module._scaled(sample, prepare_inputs(data, recipe, engine.layout(recipe, TOY), TOY))
     n_evaluated = len(data.train) + max(1, epochs) * len(data.validation) + len(data.test)
     assert phases["load"] == 5
     assert phases["evaluate"] == pytest.approx(n_evaluated * 32)
@@ -155,6 +157,27 @@ def test_phases_are_scaled_to_the_whole_data(data: Dataset, train: str) -> None:
         assert phases["train"] == pytest.approx(4 * (len(data.train) // 2) * recipe.epochs)
     else:
         assert phases["train"] == pytest.approx(8 * len(data.train) / 8)
+
+
+@pytest.mark.parametrize("train", ["all", "last_block"])
+def test_test_texts_under_other_paddings_cost_what_their_positions_do(data: Dataset, train: str) -> None:
+    recipe = RECIPE.model_copy(update={"train": train, "context": 16, "padding": "right"})
+    engine, part = Engine("fast"), stand_in.slice_of(data, 8, 32, 32)
+    layout = engine.layout(recipe, TOY)
+    sample = sample_of(recipe, engine, part, 2)  # a second for a position above the frozen blocks
+    n_rows = sum(map(len, (part.train, part.validation, part.test)))
+    width = sample.inputs.train.width  # type: ignore[union-attr]
+    sample = replace(sample, phases=sample.phases | {"trunk": 3.0 * n_rows * width}, n_ways=2)
+    found = sample.of(data)
+    inputs = prepare_inputs(data, recipe, layout, TOY)
+    positions = [len(data.test) * 16, len(data.test) * 32, int(inputs.cut["test"].lengths.sum())]
+    assert found.paddings is not None
+    assert [each.need.n_positions for each in found.paddings] == positions  # left, twice as long, none
+    assert [each.above_s for each in found.paddings] == pytest.approx([1.0 * n for n in positions])
+    assert [each.frozen_s for each in found.paddings] == pytest.approx([3.0 * n for n in positions])
+    assert found.text_s == pytest.approx(4 * 16)
+    assert found.n_ways == 2
+    assert [each.need.of_all is None for each in found.paddings] == [train == "all"] * 3
 
 
 @pytest.mark.parametrize(
@@ -182,7 +205,7 @@ def test_rows_that_are_wider_in_another_split_take_longer(
     )
     narrow = replace(sample, inputs=inputs)
     steps = 4 * (len(data.train) // 2) * recipe.epochs
-    assert module._scaled(narrow, wide)["train"] == pytest.approx(steps * wider)
+    assert sample_module._scaled(narrow, wide)["train"] == pytest.approx(steps * wider)
 
 
 def test_a_recipe_that_needs_more_memory_than_is_free_is_not_fitted(
@@ -254,8 +277,8 @@ def test_positions_of_a_view_that_trims(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(batching, "POSITIONS_AT_A_TIME", 97)
     layout = Engine().layout(RECIPE.model_copy(update={"position": "last_real"}), TOY)
     lengths = torch.tensor([3] * 32 + [9] * 2 + [1] * 32)
-    assert module._positions(lengths, 20, layout) == 32 * 1 + 32 * 3 + 2 * 9
-    assert module._positions(lengths, 20, Engine("plain").layout(RECIPE, TOY)) == 66 * 20
+    assert n_positions(lengths, 20, layout) == 32 * 1 + 32 * 3 + 2 * 9
+    assert n_positions(lengths, 20, Engine("plain").layout(RECIPE, TOY)) == 66 * 20
 
 
 def test_a_large_model_is_stood_for_by_fewer_blocks(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,11 +290,14 @@ def test_a_large_model_is_stood_for_by_fewer_blocks(data: Dataset, monkeypatch: 
     block, everything = RECIPE, RECIPE.model_copy(update={"train": "all"})
     deep, shallow = TOY.model_copy(update={"n_layer": 12}), TOY.model_copy(update={"n_layer": 3})
     fast, plain = Engine("fast"), Engine("plain")
-    assert module._deepened(phases, block, shallow, deep, fast) == phases | {"trunk": 11 / 2}
-    assert module._deepened(phases, everything, shallow, deep, fast) == phases | {"train": 4, "evaluate": 4}
+    assert sample_module._deepened(phases, block, shallow, deep, fast) == phases | {"trunk": 11 / 2}
+    assert sample_module._deepened(phases, everything, shallow, deep, fast) == phases | {
+        "train": 4,
+        "evaluate": 4,
+    }
     head = RECIPE.model_copy(update={"train": "last_layer"})
-    assert module._deepened(phases, head, shallow, deep, fast) == phases | {"trunk": 4}
-    found = module._deepened(phases, block, shallow, deep, plain)
+    assert sample_module._deepened(phases, head, shallow, deep, fast) == phases | {"trunk": 4}
+    found = sample_module._deepened(phases, block, shallow, deep, plain)
     assert found == phases | {"train": (12 + 2) / (3 + 2), "evaluate": 4, "trunk": 11 / 2}
     # and through the real thing
     monkeypatch.setattr(stand_in, "STAND_IN_PARAMS", 0)
@@ -281,7 +307,7 @@ def test_a_large_model_is_stood_for_by_fewer_blocks(data: Dataset, monkeypatch: 
 
 
 def test_the_trunk_that_two_recipes_share(data: Dataset) -> None:
-    def need(**changes: object) -> module.TrunkNeed | None:
+    def need(**changes: object) -> TrunkNeed | None:
         return probe(RECIPE.model_copy(update=changes), data, Engine(), "cpu").trunk
 
     block, two, features = need(), need(train="last_two_blocks"), need(train="features")
@@ -309,7 +335,7 @@ def test_the_states_that_are_kept_are_forecast(
     need = probe(recipe, data, engine, "cpu").trunk
     assert need is not None
     need = need.below or need
-    other_paddings(fit(recipe, data, 0, engine, "cpu"), data, engine)
+    other_paddings(fit(recipe, data, 0, engine, "cpu"), data.test.labels, engine)
     trunks = [trunk.rows for trunk in engine.trunks._in_memory.values()]
     states = [rows.values for rows in trunks if rows.width]
     assert len(states) == len(need.parts)
@@ -328,7 +354,7 @@ def test_scaled_by_the_positions_that_are_computed(
     classifier = build_classifier(build_backbone(recipe, 0)[0], 2, recipe, engine, 0)
     rows = prepare_inputs(data, recipe, classifier.layout, TOY).test
     evaluate(classifier, rows, data.test.labels)
-    assert classifier.positions_processed == module._positions(rows.lengths, rows.width, classifier.layout)
+    assert classifier.positions_processed == n_positions(rows.lengths, rows.width, classifier.layout)
 
 
 def test_nothing_is_left_behind(data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
