@@ -11,7 +11,7 @@ import numpy as np
 
 from gptcore.classifier import TextClassifier
 from gptcore.export.formats import ExportFormat
-from gptcore.export.script import ABOUT, printed, probabilities, scripts
+from gptcore.export.script import ABOUT, SCRIPT, about_labels, printed, probabilities, script
 from gptcore.files import write_whole
 from gptcore.training.predictors import TfidfPredictor
 
@@ -26,7 +26,7 @@ def obstacle(classifier: TextClassifier) -> str | None:
 
 
 def write(classifier: TextClassifier, folder: Path) -> None:
-    """Write scripts, arrays and `classifier.json`; the temperature goes into the arrays. Raises UserError."""
+    """Write script, arrays and `classifier.json`; the temperature goes into the arrays. Raises UserError."""
     assert isinstance(classifier.predictor, TfidfPredictor)
     learned, details = classifier.predictor.learned(), classifier.predictor.details()
     weight = learned["coefficients"] / classifier.temperature
@@ -46,11 +46,11 @@ def write(classifier: TextClassifier, folder: Path) -> None:
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
     about = {
-        "labels": classifier.labels,
+        **about_labels(classifier),
         "threshold": classifier.threshold and classifier.threshold.model_dump(),
         "counts": parts,
     }
-    files: dict[str, str | bytes] = {**scripts("model_numpy"), ARRAYS: content.getvalue()}
+    files: dict[str, str | bytes] = {SCRIPT: script("predict_numpy"), ARRAYS: content.getvalue()}
     files[ABOUT] = json.dumps(about, ensure_ascii=False) + "\n"
     for file, data in files.items():
         write_whole(folder / file, data)

@@ -1,7 +1,9 @@
 """A classifier as an ONNX graph from token ids to logits, with a script beside it that answers texts by onnxruntime.
 
-The graph is the exact layout of the recipe: whatever position is read and whoever sees whom is in it, so every network
-can be exported. Its inputs are `input_ids` (B, T) int64 and `lengths` (B,) int64, its output `logits` (B, n_labels).
+The graph is the exact layout of the recipe: whatever position is read, whoever sees whom and the padding that is seen
+are in it, so every network can be exported. Inputs: `input_ids` (B, T) int64, where what follows a text may be any ids,
+and `lengths` (B,) int64, from 1 to T, which is at most the length of a row. Outputs: `logits` (B, n_labels) float32,
+`probabilities` (B, n_labels) float64 and `label` (B,) int64.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from gptcore.backbones.base import Backbone
 from gptcore.classifier import TextClassifier
 from gptcore.data.hf_tokenizer import HFTokenizer
 from gptcore.data.prompted import without_prompt
-from gptcore.data.rows import Rows
+from gptcore.data.rows import Rows, real_positions
 from gptcore.data.tiktoken_tokenizer import GPT2_SPLIT_PATTERN, TiktokenTokenizer
 from gptcore.data.tokenizer import Tokenizer
 from gptcore.engine.attention import RowAttention
@@ -32,7 +34,7 @@ from gptcore.engine.layout import Layout
 from gptcore.errors import UserError
 from gptcore.export.formats import ExportFormat
 from gptcore.export.head import NO_NETWORK, HeadLayers, exact, head_layers, network_predictor, predictor_of
-from gptcore.export.script import ABOUT, printed, probabilities, scripts
+from gptcore.export.script import ABOUT, SCRIPT, about_labels, printed, probabilities, script
 from gptcore.files import write_whole
 
 GRAPH = "model.onnx"
@@ -40,23 +42,24 @@ MOST_IN_ONE_FILE = 2**30  # parameters in bytes; a file of protobuf has less tha
 
 
 class Graph(nn.Module):
-    """Tokens to logits. last_position: of a pad token that is read, where the layout keeps one."""
+    """Tokens to answers. threshold: index of a label, and the probability from which it is answered."""
 
     def __init__(
-        self, backbone: Backbone, layout: Layout, head: HeadLayers, last_position: int | None
+        self, backbone: Backbone, layout: Layout, head: HeadLayers, length: int, pad_id: int
     ) -> None:
         super().__init__()
-        self.backbone, self.layout, self.last_position = backbone, layout, last_position
+        self.backbone, self.layout, self.length, self.pad_id = backbone, layout, length, pad_id
+        self.threshold: tuple[int, float] | None = None
         self.weights = nn.ParameterList(layer.weight.t() for layer in head.layers)
         self.biases = nn.ParameterList(layer.bias for layer in head.layers)
         self.activate = None if head.activation is None else ACTIVATIONS[head.activation]
 
-    def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
-        """input_ids (B, T) int64, lengths (B,) int64 -> (B, n_labels) float32."""
-        rows = Rows(input_ids, lengths, self.layout.side, last_position=self.last_position)
+    def forward(self, input_ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """input_ids (B, T) int64, lengths (B,) int64 -> logits, probabilities and label, see above."""
+        rows = self.rows_of(input_ids, lengths)
         positions = positions_of(self.layout, rows)
         if positions is None:  # said, so that windows do not ask how wide the rows are
-            positions = torch.arange(input_ids.shape[1]).expand(input_ids.shape)
+            positions = torch.arange(rows.width).expand(rows.values.shape)
         real = rows.real if self.layout.mask_padding else None
         causal_below = self.layout.causal_below(self.backbone.info.n_blocks)
         attend = RowAttention(self.layout.causal, real, None, positions, causal_below)
@@ -65,8 +68,27 @@ class Graph(nn.Module):
         found = read_hidden(self.layout, hidden, rows).double() @ self.weights[0] + self.biases[0]
         if self.activate is not None:
             found = self.activate(found.float()).double() @ self.weights[1] + self.biases[1]
-        logits: Tensor = found.float()
-        return logits
+        logits = found.float()
+        probabilities = logits.double().softmax(dim=1)
+        return logits, probabilities, self.label_of(probabilities)
+
+    def rows_of(self, input_ids: Tensor, lengths: Tensor) -> Rows:
+        """As they come where padding cannot be seen; else at full width, with the classifier's own padding."""
+        if self.layout.drop_padding:
+            last_position = self.length - 1 if self.layout.keep_one_pad else None
+            return Rows(input_ids, lengths, last_position=last_position)
+        real = real_positions(lengths, self.length, self.layout.side)
+        begins = torch.zeros_like(lengths) if self.layout.side == "right" else self.length - lengths
+        sources = (torch.arange(self.length) - begins[:, None]).clamp(0, input_ids.shape[1] - 1)
+        values = torch.where(real, input_ids.gather(1, sources), self.pad_id)
+        return Rows(values, lengths, self.layout.side)
+
+    def label_of(self, probabilities: Tensor) -> Tensor:
+        """(B, n_labels) -> (B,) int64, as `TextClassifier.decide`."""
+        if self.threshold is None:
+            return probabilities.argmax(dim=1)
+        positive, at = self.threshold
+        return torch.where(probabilities[:, positive] >= at, positive, 1 - positive)
 
 
 def obstacle(classifier: TextClassifier) -> str | None:
@@ -79,33 +101,31 @@ def write(classifier: TextClassifier, folder: Path) -> None:
     predictor, layout = network_predictor(classifier), exact(classifier)
     predictor.network.adapter.merge()
     length = predictor.tokens_per_row
-    last_position = length - 1 if layout.keep_one_pad else None
-    graph = Graph(predictor.network.backbone.cpu(), layout, head_layers(classifier), last_position)
+    tokenizer = predictor.tokenizer
+    graph = Graph(predictor.network.backbone.cpu(), layout, head_layers(classifier), length, tokenizer.pad_id)
+    if (threshold := classifier.threshold) is not None:
+        graph.threshold = classifier.labels.index(threshold.positive), threshold.at
     folder.mkdir(parents=True)
     _export(graph.eval().requires_grad_(False), length, folder / GRAPH)
-    files, about = _tokenizer(predictor.tokenizer)
+    files, about = _tokenizer(tokenizer)
     about |= {
-        "labels": classifier.labels,
-        "threshold": classifier.threshold and classifier.threshold.model_dump(),
+        **about_labels(classifier),
         "length": length,
-        "width": None if layout.drop_padding else length,
-        "side": layout.side,
-        "one_pad": layout.keep_one_pad,
-        "pad_id": predictor.tokenizer.pad_id,
-        "prefix": predictor.tokenizer.prefix,
-        "suffix": predictor.tokenizer.suffix,
+        "pad_id": tokenizer.pad_id,
+        "prefix": tokenizer.prefix,
+        "suffix": tokenizer.suffix,
+        "behind": [tokenizer.pad_id] if layout.keep_one_pad else [],
     }
-    files[ABOUT] = json.dumps(about, indent=1, ensure_ascii=False) + "\n"
-    for name, content in {**files, **scripts("model_onnx")}.items():
+    files |= {ABOUT: json.dumps(about, indent=1, ensure_ascii=False) + "\n", SCRIPT: script("predict_onnx")}
+    for name, content in files.items():
         write_whole(folder / name, content)
 
 
 def _export(graph: Graph, length: int, path: Path) -> None:
     """Raises UserError where torch finds no graph."""
-    width = max(2, length) if not graph.layout.drop_padding else max(2, min(length, 8))
+    width = max(2, min(length, 8))
     example = (torch.zeros(2, width, dtype=torch.int64), torch.tensor([width, 1]))
     any_size = torch.export.Dim.DYNAMIC
-    wide = {0: any_size, 1: any_size} if graph.layout.drop_padding else {0: any_size}
     size = sum(p.numel() * p.element_size() for p in graph.parameters())
     with _quiet():
         try:
@@ -114,9 +134,9 @@ def _export(graph: Graph, length: int, path: Path) -> None:
                 example,
                 str(path),
                 dynamo=True,
-                dynamic_shapes={"input_ids": wide, "lengths": {0: any_size}},
+                dynamic_shapes={"input_ids": {0: any_size, 1: any_size}, "lengths": {0: any_size}},
                 input_names=["input_ids", "lengths"],
-                output_names=["logits"],
+                output_names=["logits", "probabilities", "label"],
                 external_data=size > MOST_IN_ONE_FILE,
                 verbose=False,
             )

@@ -1,4 +1,4 @@
-"""The scripts that go into an export and answer without this package, and how they are asked. Imports no torch."""
+"""The script that goes into an export and answers without this package, and how it is asked. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,23 +11,26 @@ from pathlib import Path
 
 import numpy as np
 
+from gptcore.classifier import TextClassifier
 from gptcore.errors import UserError
+from gptcore.wording import one_line
 
-ABOUT, SCRIPT, MODEL = "classifier.json", "predict.py", "model.py"
+ABOUT, SCRIPT = "classifier.json", "predict.py"
 # Asks the script in another process, which has nothing but its folder.
 _ASK = (
     "import json, sys; sys.path.insert(0, sys.argv[1]); import predict; "
-    "print(json.dumps(predict.probabilities(json.loads(sys.stdin.buffer.read())).tolist()))"
+    "print(json.dumps([predict.answer(text)[1].tolist() for text in json.load(sys.stdin.buffer)]))"
 )
 
 
-def scripts(model: str) -> dict[str, str]:
-    """File name -> content. model: the module here that becomes model.py."""
-    here = Path(__file__)
-    return {
-        name: here.with_name(source).read_text(encoding="utf-8")
-        for name, source in ((SCRIPT, SCRIPT), (MODEL, f"{model}.py"))
-    }
+def script(name: str) -> str:
+    """The content of predict.py. name: of the module here that becomes it."""
+    return Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
+
+
+def about_labels(classifier: TextClassifier) -> dict[str, list[str]]:
+    """What `classifier.json` says of the labels: their names, and what is printed."""
+    return {"labels": list(classifier.labels), "shown": [one_line(label) for label in classifier.labels]}
 
 
 def probabilities(folder: Path, texts: Sequence[str]) -> np.ndarray:

@@ -155,7 +155,7 @@ def terms(tmp_path_factory: pytest.TempPathFactory):
         Recipe(model="tfidf"), ("a", "b"), TfidfPredictor(trained(["aa x", "bb y"] * 4, "words"))
     )
     write(classifier, folder)
-    spec = importlib.util.spec_from_file_location("exported_model", folder / "model.py")
+    spec = importlib.util.spec_from_file_location("exported_model", folder / "predict.py")
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

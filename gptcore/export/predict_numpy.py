@@ -1,10 +1,14 @@
-"""Probabilities of texts from model.npz, by numpy alone: TF-IDF as scikit-learn counts it, and a linear layer."""
+"""Classifies texts: python predict.py "a text" "another", or a text per line of standard input.
+
+TF-IDF as scikit-learn counts it, and a linear layer, by numpy alone.
+"""
 
 import json
 import math
 import re
+import sys
+import unicodedata
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +46,21 @@ def logits(text: str) -> np.ndarray:
     return found
 
 
-def probabilities(texts: Sequence[str]) -> np.ndarray:
-    """(N, n_labels) float64 of N texts."""
-    if not texts:
-        return np.empty((0, len(ABOUT["labels"])))
-    found = np.stack([logits(text) for text in texts])
-    powers = np.exp(found - found.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+def answer(text: str) -> tuple[int, np.ndarray]:
+    """Index of a text's label, and the probability of every label, (n_labels,)."""
+    found = logits(text)
+    powers = np.exp(found - found.max())
+    probabilities = powers / powers.sum()
+    if (threshold := ABOUT["threshold"]) is None:
+        return int(probabilities.argmax()), probabilities
+    positive: int = ABOUT["labels"].index(threshold["positive"])
+    return positive if probabilities[positive] >= threshold["at"] else 1 - positive, probabilities
+
+
+if __name__ == "__main__":
+    for each in sys.argv[1:] or (line.removesuffix("\n") for line in sys.stdin):
+        label, of_labels = answer(each)
+        if all(c.isspace() or unicodedata.category(c) in ("Cf", "Cc") for c in each):
+            print("\t0.0000")  # nothing of it can be seen
+        else:
+            print(f"{ABOUT['shown'][label]}\t{of_labels[label]:.4f}")
