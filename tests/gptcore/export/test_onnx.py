@@ -117,12 +117,13 @@ def check_any_size(folder: Path) -> None:
 
     session = onnxruntime.InferenceSession(str(folder / "model.onnx"))
     widest = json.loads((folder / "classifier.json").read_text())["length"]
-    ids = np.arange(3, 12, dtype=np.int64)
-    alone = session.run(None, {"input_ids": ids[None], "lengths": np.array([9])})[0]
-    for rows, width in ((1, 9), (5, 9), (1, widest), (7, 12), (2, widest)):
+    n = widest - 2
+    ids = np.arange(3, 3 + n, dtype=np.int64)
+    alone = session.run(None, {"input_ids": ids[None], "lengths": np.array([n])})[0]
+    for rows, width in ((1, n), (5, n), (1, widest), (7, n + 1), (2, widest)):
         wide = np.full((rows, width), 7, dtype=np.int64)
-        wide[-1, :9] = ids
-        found = session.run(None, {"input_ids": wide, "lengths": np.array([width] * (rows - 1) + [9])})[0]
+        wide[-1, :n] = ids
+        found = session.run(None, {"input_ids": wide, "lengths": np.array([width] * (rows - 1) + [n])})[0]
         assert found.shape == (rows, 2)
         np.testing.assert_allclose(found[-1:], alone, atol=1e-5)
     shorter = session.run(None, {"input_ids": ids[None, :1], "lengths": np.array([1])})[0]
