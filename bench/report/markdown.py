@@ -14,7 +14,7 @@ from bench.report.describe import shares_work
 from bench.report.forest import forest_section
 from bench.report.html import write_html
 from bench.report.looks import ending_note
-from bench.report.metric import metric_notes
+from bench.report.metric import metric_notes, other_metric_section
 from bench.report.plots import write_plots
 from bench.report.prediction import prediction_section
 from bench.report.recommendation import recommendation
@@ -88,6 +88,7 @@ def render(results: Results, untuned: Results | None = None) -> str:
         *recommendation(results),
         warnings_section(results),
         verdicts_section(results),
+        *other_metric_section(results),
         facts_table(results),
         rows_table(results),
         _how_to_read(results),

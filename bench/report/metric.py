@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bench.evidence.metric import ACCURACY, METRICS
-from bench.evidence.results import Results
-from bench.report.text import escape, join
+from bench.evidence.results import Results, planned_margin
+from bench.evidence.variance import independent
+from bench.evidence.verdicts import judge
+from bench.recommend.offered import has_small_class
+from bench.report.table import markdown_table
+from bench.report.text import MISSING, escape, join, p_value
+from bench.report.units import unit_of
+
+_BESIDE = """\
+The smallest class has {smallest:,} of {n:,} test texts, so accuracy and macro-F1 may disagree. These p are corrected \
+among themselves and give no verdict: rows are judged by {metric}. To judge by {other}, plan a study with \
+`--metric {name}`."""
 
 
 def metric_notes(results: Results) -> list[str]:
@@ -32,3 +44,28 @@ def metric_notes(results: Results) -> list[str]:
             "accuracy, not with these."
         )
     return notes
+
+
+def other_metric_section(results: Results) -> list[str]:
+    """Every comparison by macro-F1 beside accuracy, or the reverse, where a class is small; nothing elsewhere."""
+    counts = [n for n in results.study.dataset.test_label_counts if n]
+    if len(counts) < 2 or not has_small_class(counts):
+        return []
+    other = ACCURACY if results.metric.weighs_classes else METRICS["macro-f1"]
+    verdicts = judge(replace(results, metric=other, margin=planned_margin(results.study, other)))
+    if not verdicts:
+        return []
+    unit, tested = unit_of(other), independent(results.study.seeds)
+    rows = [
+        [
+            *(escape(one.row), escape(one.against), unit.signed(one.difference.mean)),
+            unit.interval(one.difference),
+            p_value(one.p_holm) if tested and one.has_enough_groups else MISSING,
+        ]
+        for one in verdicts.values()
+    ]
+    headers = ["Row", "Against", f"{unit.difference}, {unit.name}", "95% interval", "Holm p"]
+    said = _BESIDE.format(
+        smallest=min(counts), n=sum(counts), metric=results.metric.title, other=other.title, name=other.name
+    )
+    return [f"### The same comparisons by {other.title}", markdown_table(headers, rows, "llrrr"), said]

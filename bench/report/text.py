@@ -101,6 +101,11 @@ def interval(bounds: tuple[float, float] | None) -> str:
     return MISSING if bounds is None else f"{percent(bounds[0], 1)} to {percent(bounds[1], 1)}"
 
 
+def p_value(p: float) -> str:
+    """0.34, 0.0123, < 0.0001."""
+    return "< 0.0001" if p < 1e-4 else f"{p:.4f}" if p < 0.1 else f"{p:.2f}"
+
+
 def seconds(value: float | None) -> str:
     """Seconds with three significant digits, without the unit: 0.042, 4.20, 42.0, 420."""
     if value is None:

@@ -18,7 +18,7 @@ from bench.report.groups import groups_note
 from bench.report.looks import looks_section
 from bench.report.outlook import design_note, margin_note, open_section
 from bench.report.tables import section
-from bench.report.text import MISSING, escape, join, percent, sentence
+from bench.report.text import MISSING, escape, join, p_value, percent, sentence
 from bench.report.tuning import warnings_of
 from bench.report.units import unit_of
 
@@ -157,7 +157,7 @@ def _cells(verdict: Verdict, tested: bool, cut: bool) -> list[str]:
         said(verdict) + (f" {MARK}" if cut else ""),
         unit.signed(verdict.difference.mean),
         unit.interval(verdict.difference),
-        _p(verdict.p_holm) if tested and verdict.has_enough_groups else MISSING,
+        p_value(verdict.p_holm) if tested and verdict.has_enough_groups else MISSING,
         str(verdict.n_seeds),
         MISSING if verdict.time is None else f"{verdict.time.ratio:.2f} ×",
         _ratio_interval(verdict.time),
@@ -236,7 +236,3 @@ def _ratio_interval(ratio: Ratio | None) -> str:
 
 def _spread(variance: float) -> str:
     return f"{100 * variance**0.5:.2f}"
-
-
-def _p(p: float) -> str:
-    return "< 0.0001" if p < 1e-4 else f"{p:.4f}" if p < 0.1 else f"{p:.2f}"

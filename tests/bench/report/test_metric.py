@@ -1,6 +1,7 @@
 """Reports by another metric than accuracy: headings and columns name it, figures are its own, gaps are named."""
 
 import csv
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +11,19 @@ from bench.evidence.metric import METRICS
 from bench.evidence.pareto import weigh
 from bench.evidence.results import Results, collect
 from bench.evidence.verdicts import judge
-from bench.records.record import Record
+from bench.records.record import Predictions, Record
 from bench.records.study import Study
 from bench.report import html
 from bench.report.compare import comparison
 from bench.report.markdown import render
-from bench.report.metric import metric_notes
+from bench.report.metric import metric_notes, other_metric_section
 from bench.report.overall import render as render_overall
 from bench.report.summary import write_summary
+from bench.report.text import escape
 from bench.report.units import unit_of
 from bench.report.verdicts import verdicts_section
 from gptcore.metric_names import MetricName
+from tests.bench.toys import make_metrics
 
 CLASSES: list[MetricName] = ["macro-f1", "balanced-accuracy"]
 
@@ -111,6 +114,53 @@ def test_a_metric_that_was_not_planned_is_said(study: Study, records: list[Recor
     assert planned.metric is METRICS["macro-f1"]
     assert not any("planned" in note for note in metric_notes(planned))
     assert metric_notes(collect(study, records)) == []
+
+
+def uneven(study: Study, records: list[Record], metric: MetricName) -> Results:
+    """The study as if one of its classes were small: predictions of a few of its texts, and all of the other's."""
+    made = []
+    for record in records:
+        if record.test and record.metrics:
+            kept = [i for i, label in enumerate(record.test.labels) if label == 0 or i % 8 == 0]
+            cut = {
+                name: [values[i] for i in kept]
+                for name in ("labels", "predicted", "probabilities")
+                if (values := getattr(record.test, name)) is not None
+            }
+            test = Predictions(
+                labels=cut["labels"], predicted=cut["predicted"], probabilities=cut["probabilities"]
+            )
+            right = int(np.equal(test.labels, test.predicted).sum())
+            metrics = record.metrics.model_copy(update={"test": make_metrics(len(kept), right, 0.5).test})
+            record = record.model_copy(update={"test": test, "metrics": metrics})
+        made.append(record)
+    dataset = study.dataset.model_copy(update={"test_label_counts": (150, 19)})
+    return collect(study.model_copy(update={"dataset": dataset, "metric": metric}), made)
+
+
+@pytest.mark.parametrize(("name", "other"), [("accuracy", "macro-f1"), ("balanced-accuracy", "accuracy")])
+def test_where_a_class_is_small_the_other_metric_stands_beside(
+    study: Study, with_losses: list[Record], name: MetricName, other: MetricName
+) -> None:
+    results = uneven(study, with_losses, name)
+    heading, table, said = other_metric_section(results)
+    assert heading == f"### The same comparisons by {METRICS[other].title}"
+    assert heading in render(results)
+    assert f"`--metric {other}`" in said
+    verdicts = judge(dataclasses.replace(results, metric=METRICS[other]))
+    lines = {line.split("|")[1].strip(): line for line in table.splitlines()[2:]}
+    assert lines.keys() == {escape(row) for row in verdicts}
+    unit = unit_of(METRICS[other])
+    for row, verdict in verdicts.items():
+        mine, theirs = results.row(row).by_seed, results.row(verdict.against).by_seed
+        score = METRICS[other].score
+        mean = np.mean([score(mine[seed]) - score(theirs[seed]) for seed in mine.keys() & theirs.keys()])
+        assert verdict.difference.mean == pytest.approx(mean)
+        assert unit.signed(mean) in lines[escape(row)]
+
+
+def test_where_classes_are_of_like_size_one_metric_is_enough(results: Results) -> None:
+    assert other_metric_section(results) == []
 
 
 def test_the_summary_always_has_the_metrics_of_classes(tmp_path: Path, results: Results) -> None:
