@@ -1,4 +1,4 @@
-"""A real Slurm of one node on this machine: controller and node daemon on loopback, in a folder of their own."""
+"""A real Slurm of two nodes on this machine: its daemons listen on loopback, in a folder of their own."""
 
 import os
 import shutil
@@ -11,21 +11,24 @@ from pathlib import Path
 
 import pytest
 
-DAEMONS = ("slurmctld", "slurmd")
+NODES = ("node1", "node2")
+DAEMONS = {
+    "slurmctld": ["slurmctld", "-D"],
+    **{name: ["slurmd", "-D", "-N", name] for name in NODES},
+}
 CONFIGURATION = """
 ClusterName=loopback
 SlurmctldHost={host}(127.0.0.1)
-SlurmctldPort={ports[0]}
-SlurmdPort={ports[1]}
+SlurmctldPort={port}
 AuthType=auth/none
 AuthInfo=cred_expire=5
 CredType=cred/none
 SlurmUser=root
 SlurmdUser=root
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={folder}/spool-%n
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/%n.pid
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
@@ -37,27 +40,33 @@ PreemptType=preempt/partition_prio
 SchedulerParameters=batch_sched_delay=0,sched_min_interval=0
 MailProg=/bin/true
 KillWait=2
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} State=UNKNOWN
+{nodes}
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
 
 
 @contextmanager
 def loopback_slurm(folder: Path) -> Iterator[None]:
-    """Start both daemons; SLURM_CONF leads sbatch and its like to them. Skips a test where Slurm is not installed."""
-    if os.geteuid() != 0 or any(shutil.which(name) is None for name in (*DAEMONS, "sbatch")):
+    """Start the daemons; SLURM_CONF leads sbatch and its like to them. Skips a test where Slurm is not installed."""
+    programs = ("slurmctld", "slurmd", "sbatch")
+    if os.geteuid() != 0 or any(shutil.which(name) is None for name in programs):
         pytest.skip("no Slurm here: needs slurmctld, slurmd, sbatch (Debian: slurm-wlm) and root")
-    for name in ("state", "spool"):
-        (folder / name).mkdir(parents=True)
+    (folder / "state").mkdir(parents=True)
     host = socket.gethostname().partition(".")[0]
+    cpus = max(1, (os.cpu_count() or 1) // len(NODES))
+    nodes = [
+        f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={_free_port()} CPUs={cpus} State=UNKNOWN"
+        for name in NODES
+    ]
     configuration = folder / "slurm.conf"
-    ports = [_free_port(), _free_port()]
-    configuration.write_text(CONFIGURATION.format(host=host, folder=folder, ports=ports, cpus=os.cpu_count()))
+    configuration.write_text(
+        CONFIGURATION.format(host=host, folder=folder, port=_free_port(), nodes="\n".join(nodes))
+    )
     with pytest.MonkeyPatch.context() as patch, ExitStack() as running:
         patch.setenv("SLURM_CONF", str(configuration))
-        for name in DAEMONS:
+        for name, command in DAEMONS.items():
             log = running.enter_context((folder / f"{name}.log").open("w"))
-            daemon = subprocess.Popen([name, "-D"], stdout=log, stderr=log)
+            daemon = subprocess.Popen(command, stdout=log, stderr=log)
             running.callback(_stop, daemon)
         _wait_until_idle(folder)
         yield
@@ -77,11 +86,12 @@ def _stop(daemon: subprocess.Popen[bytes]) -> None:
 
 def _wait_until_idle(folder: Path, timeout_s: float = 30) -> None:
     until = time.monotonic() + timeout_s
-    said = ""
+    said: list[str] = []
     while time.monotonic() < until:
-        asked = subprocess.run(["sinfo", "--noheader", "--format=%t"], capture_output=True, text=True)
-        if (said := asked.stdout.strip()) == "idle":
+        asked = ["sinfo", "--noheader", "--Node", "--format=%t"]
+        said = subprocess.run(asked, capture_output=True, text=True).stdout.split()
+        if said == ["idle"] * len(NODES):
             return
         time.sleep(0.2)
     logs = "\n".join((folder / f"{name}.log").read_text()[-2000:] for name in DAEMONS)
-    raise AssertionError(f"Slurm's node is {said!r} after {timeout_s:g} s:\n{logs}")
+    raise AssertionError(f"Slurm's nodes are {said} after {timeout_s:g} s:\n{logs}")

@@ -1,6 +1,10 @@
 """What only a cluster does: several machines, of which some are lost. All slow: a cluster takes 10 s to start."""
 
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +25,40 @@ from gptcore.result import Epoch
 pytest.importorskip("ray", reason="the extra [ray] is not installed")
 pytestmark = pytest.mark.slow
 
-HEAD = Recipe(model="nano", epochs=300, train="last_layer", lr=1e-3)
+GATE_S = 300.0  # how long a run waits at its gate before it fails
+HEAD = Recipe(model="nano", epochs=3, train="last_layer", lr=1e-3)
 ROWS = (HEAD, HEAD.model_copy(update={"train": "last_block"}), Recipe(model="tfidf"))
 PLAN = [PlannedRun((), recipe, seed, Seeds(), "todo") for seed in range(3) for recipe in ROWS]
 
 
-class AtEpoch:
-    """A listener that does something once, at the first epoch it hears of."""
+@dataclass(frozen=True, eq=False)
+class Gated(Dataset):
+    """Data on which no run starts to compute before the file `gate` is there."""
+
+    gate: Path | None = None
+
+    def with_split(self, split_seed: int) -> Dataset:
+        until = time.monotonic() + GATE_S
+        while self.gate is not None and not self.gate.exists():
+            assert time.monotonic() < until, f"nobody opened {self.gate}"
+            time.sleep(0.05)
+        return super().with_split(split_seed)
+
+
+class AtStart:
+    """A listener that does something once, when it hears of the first run that starts."""
 
     def __init__(self, do: Callable[[], None]) -> None:
         self.do: Callable[[], None] | None = do
         self.ended: list[str] = []
         self.retried: list[str] = []
 
-    def start(self, run: PlannedRun) -> None: ...
-
-    def epoch(self, run: PlannedRun, epoch: Epoch) -> None:  # noqa: ARG002
+    def start(self, run: PlannedRun) -> None:  # noqa: ARG002
         if self.do is not None:
             do, self.do = self.do, None
             do()
+
+    def epoch(self, run: PlannedRun, epoch: Epoch) -> None: ...
 
     def end(self, run: PlannedRun, record: Record) -> None:  # noqa: ARG002
         self.ended.append(run.run_id)
@@ -63,7 +82,7 @@ def spec() -> SessionSpec:
 def expected(spec: SessionSpec, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     folder = tmp_path_factory.mktemp("local")
     with Here().open(spec, folder, None) as executor:
-        execute(PLAN, folder, {}, executor, AtEpoch(lambda: None))
+        execute(PLAN, folder, {}, executor, AtStart(lambda: None))
     return outcomes(folder)
 
 
@@ -96,10 +115,19 @@ def tasks_of(node: Any) -> list[psutil.Process]:
     return [child for child in raylet.children(recursive=True) if child.name().startswith("ray::do")]
 
 
-def run_on(cluster: Any, spec: SessionSpec, folder: Path, do: Callable[[], None]) -> AtEpoch:
+def run_on(cluster: Any, spec: SessionSpec, folder: Path, do: Callable[[], None]) -> AtStart:
+    """Do the plan; when the first run has started, and before any can end, `do` is called."""
     from bench.run.executors.ray_cluster import RayCluster
 
-    heard = AtEpoch(do)
+    gate = folder / "gate"
+
+    def do_and_open() -> None:
+        do()
+        gate.touch()
+
+    heard = AtStart(do_and_open)
+    data = Gated(**{each.name: getattr(spec.data, each.name) for each in fields(Dataset)}, gate=gate)
+    spec = replace(spec, data=data)
     with RayCluster(cluster.address) as site:
         assert site.n_jobs("1", ROWS, "cpu") == 2
         with site.open(spec, folder, None) as executor:
@@ -142,9 +170,8 @@ def test_a_lost_machine_costs_no_run(
     cluster: Any, spec: SessionSpec, expected: dict[str, object], tmp_path: Path
 ) -> None:
     def lose() -> None:
-        while not (at_work := [node for node in cluster.nodes if tasks_of(node)]):
-            continue  # one has just ended, and the next one has not begun
-        cluster.remove_node(at_work[0], allow_graceful=False)
+        at_work = next(node for node in cluster.nodes if tasks_of(node))
+        cluster.remove_node(at_work, allow_graceful=False)
 
     heard = run_on(cluster, spec, tmp_path, lose)
     assert heard.retried
@@ -162,3 +189,17 @@ def test_killed_worker_processes_of_ray_cost_no_run(
     heard = run_on(cluster, spec, tmp_path, kill)
     assert heard.retried
     assert outcomes(tmp_path) == expected
+
+
+def test_the_quick_study_is_the_same_on_two_machines(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    study = ["--matrix", "quick", "--models", "nano", "--seeds", "1", "--precision", "float32"]
+    here, there = tmp_path / "here", tmp_path / "there"
+    for out, where in ((here, []), (there, ["--executor", "ray", "--address", cluster.address])):
+        command = [sys.executable, "-m", "bench", "run", *study, *where, "--out", str(out)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=900)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert len(load_records(here)) == 6
+    assert outcomes(there) == outcomes(here)

@@ -1,4 +1,4 @@
-"""What a real Slurm does to jobs, and that no run is lost or recorded as failed by it. One node, on this machine."""
+"""What a real Slurm does to jobs, and that no run is lost or recorded as failed by it. Two nodes, on this machine."""
 
 import subprocess
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from gptcore.data.datasets import Dataset
 from gptcore.recipe import Recipe, Seeds
 from gptcore.result import Epoch
 from tests.bench.run.executors.heard import Heard
-from tests.bench.run.executors.loopback_slurm import loopback_slurm
+from tests.bench.run.executors.loopback_slurm import NODES, loopback_slurm
 
 pytestmark = [pytest.mark.slow]
 DATA = Dataset.from_texts(
@@ -30,12 +30,12 @@ RUN = PlannedRun(("row",), Recipe(model="nano", epochs=1000, train="all"), 0, Se
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
     pytest.importorskip("submitit", reason="the extra [slurm] is not installed")
     with loopback_slurm(tmp_path_factory.mktemp("slurm")):
-        yield Slurm(["timeout_min=10"])
+        yield Slurm(["timeout_min=60"])  # submitit stops a task 90 s before it
 
 
-def running() -> list[str]:
-    """The numbers of running jobs."""
-    asked = ["squeue", "--noheader", "--states=RUNNING", "--format=%i"]
+def running(field: str = "%i") -> list[str]:
+    """A field of each running job, by squeue's letter for it: its number, or with %N its node."""
+    asked = ["squeue", "--noheader", "--array", "--states=RUNNING", f"--format={field}"]
     return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()
 
 
@@ -59,3 +59,23 @@ def test_a_run_whose_job_is_taken_away_is_done_by_another(
     lost = [said for said in heard.said if said.startswith("retry")]
     assert len(lost) == (1 if command == ["scancel"] else 0)
     assert all("state CANCELLED" in said for said in lost)
+
+
+def test_a_lost_node_costs_no_run(slurm: Slurm, tmp_path: Path) -> None:
+    """Both nodes are at work when one of them goes."""
+    runs = [RUN, PlannedRun(RUN.rows, RUN.recipe, 1, Seeds(init=1), "todo")]
+    lost: list[str] = []
+
+    def lose(_epoch: Epoch) -> None:
+        if not lost and len(at_work := running("%N")) == len(NODES):
+            assert sorted(at_work) == list(NODES)
+            lost.append(at_work[0])
+            update = ["scontrol", "update", f"nodename={lost[0]}"]
+            subprocess.run([*update, "state=down", "reason=test"], check=True)
+
+    heard = Heard(lose)
+    with slurm.open(SPEC, tmp_path, None) as executor:
+        ended = execute(runs, tmp_path, {}, executor, heard)
+    assert lost
+    assert ended == {run.run_id: "done" for run in runs}
+    assert sorted(heard.said.count(f"start {run.run_id}") for run in runs) == [1, 2]
