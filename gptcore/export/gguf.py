@@ -132,7 +132,8 @@ def _open(folder: Path) -> Any:
 
     # Given, as theirs leaves out what a GGUF file says of GPT-2's context and of Qwen's heads.
     config = AutoConfig.from_pretrained(folder)
-    if WRITTEN[config.model_type].in_transformers:
+    how = WRITTEN[config.model_type]
+    if how.in_transformers:
         model: Any = AutoModel.from_pretrained(
             folder, gguf_file=MODEL, config=config, dtype=torch.float32, local_files_only=True
         )
@@ -143,7 +144,7 @@ def _open(folder: Path) -> Any:
     names = gguf_names(config.to_dict(), wanted)
     with torch.no_grad():
         for name, there in names.items():
-            values = torch.from_numpy(tensors[there].read().copy())
+            values = torch.from_numpy(how.undo(there, tensors[there].read(), config.to_dict()).copy())
             wanted_rows = model.get_parameter(name)[
                 -len(values) :
             ]  # RoBERTa's first positions are not in the file

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from gptcore.backbones.convert.gguf_model import ARCHITECTURES
 from gptcore.backbones.families import FAMILIES
 
 Config = dict[str, Any]
@@ -31,7 +32,7 @@ class Written:
     kind: llama.cpp's name of it; metadata: from a config.json, keys of `tokenizer.` whole and others without the
     architecture; only: the values of a config that llama.cpp computes with; values: of a tensor as the file has
     them, from its name there, values as `nn.Linear` has them, and config; in_transformers: whether its GGUF reader
-    knows the architecture.
+    knows the architecture; undo: the reverse of values, where it does not.
     """
 
     kind: str
@@ -39,6 +40,7 @@ class Written:
     only: Callable[[Config], Allowed]
     values: Callable[[str, np.ndarray, Config], np.ndarray] = _as_it_is
     in_transformers: bool = True
+    undo: Callable[[str, np.ndarray, Config], np.ndarray] = _as_it_is
 
 
 def _always(**allowed: tuple[Any, ...]) -> Callable[[Config], Allowed]:
@@ -80,6 +82,11 @@ def _llama_metadata(config: Config) -> dict[str, Any]:
     return _decoder_metadata(config) | more
 
 
+def _gemma2_metadata(config: Config) -> dict[str, Any]:
+    softcap = {"attn_logit_softcapping": float(config["attn_logit_softcapping"])}
+    return _gemma3_metadata(config) | softcap
+
+
 def _gemma3_metadata(config: Config) -> dict[str, Any]:
     return _decoder_metadata(config) | {"attention.sliding_window": config["sliding_window"]}
 
@@ -119,6 +126,32 @@ def _d_head(config: Config) -> int:
     return int(config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"])
 
 
+def _smollm3_only(config: Config) -> Allowed:
+    """Every fourth block rotates nothing."""
+    rotates = [int(i % 4 != 3) for i in range(config["num_hidden_layers"])]
+    return {**_SILU, **_NO_BIAS, **_NO_WINDOW, "mlp_bias": (False, None), "no_rope_layers": (rotates,)}
+
+
+def _phi3_only(config: Config) -> Allowed:
+    """A window that no text reaches is none, and llama.cpp ignores every window."""
+    window = config.get("sliding_window")
+    unseen = window is not None and window >= config["max_position_embeddings"]
+    return {**_SILU, "sliding_window": (None, window) if unseen else (None,)}
+
+
+def _gemma2_only(config: Config) -> Allowed:
+    """Every other block sees all positions. Scores of the 27B, which has 46 blocks, are divided by another number."""
+    n_blocks = config["num_hidden_layers"]
+    d_head = config["hidden_size"] // config["num_attention_heads"] if n_blocks == 46 else _d_head(config)
+    return {
+        **_GEMMA,
+        "hidden_activation": ("gelu_pytorch_tanh",),
+        "attn_logit_softcapping": (config.get("attn_logit_softcapping") or 50.0,),
+        "query_pre_attn_scalar": (d_head,),
+        "layer_types": ([("sliding_attention", "full_attention")[i % 2] for i in range(n_blocks)],),
+    }
+
+
 def _gemma3_only(config: Config) -> Allowed:
     """Every sixth block sees all positions, and the others rotate by a base of their own."""
     n_blocks = config["num_hidden_layers"]
@@ -126,8 +159,8 @@ def _gemma3_only(config: Config) -> Allowed:
     theta = _decoder_metadata(config)["rope.freq_base"]
     rope = {"full_attention": theta, "sliding_attention": 10000.0}
     return {
+        **_GEMMA,
         "hidden_activation": ("gelu_pytorch_tanh",),
-        "attention_bias": (False, None),
         "attn_logit_softcapping": (None,),
         "query_pre_attn_scalar": (_d_head(config),),
         "layer_types": (kinds,),
@@ -147,7 +180,7 @@ def _llama_values(name: str, values: np.ndarray, config: Config) -> np.ndarray:
     return by_halves.swapaxes(1, 2).reshape(values.shape)
 
 
-def _gemma3_values(name: str, values: np.ndarray, _config: Config) -> np.ndarray:
+def _gemma_values(name: str, values: np.ndarray, _config: Config) -> np.ndarray:
     """Norms with the 1 that the model adds to their weights."""
     return values + np.float32(1) if name.endswith("norm.weight") else values
 
@@ -160,6 +193,8 @@ def _roberta_values(name: str, values: np.ndarray, _config: Config) -> np.ndarra
 _SILU = {"hidden_act": ("silu",)}
 _NO_WINDOW = {"use_sliding_window": (False, None)}
 _NO_BIAS = {"attention_bias": (False, None)}
+_GEMMA = {**_NO_BIAS, "use_bidirectional_attention": (False, None)}
+_UNDO_LLAMA, _UNDO_GEMMA = ARCHITECTURES["llama"].undo, ARCHITECTURES["gemma3"].undo
 # By `model_type` of config.json
 WRITTEN = {
     "gpt2": Written(
@@ -176,7 +211,28 @@ WRITTEN = {
     ),
     "qwen2": Written("qwen2", _llama_metadata, _always(**_SILU, **_NO_WINDOW)),
     "qwen3": Written("qwen3", _llama_metadata, _always(**_SILU, **_NO_WINDOW, **_NO_BIAS)),
-    "gemma3_text": Written("gemma3", _gemma3_metadata, _gemma3_only, _gemma3_values),
+    "mistral": Written(
+        "llama",
+        _llama_metadata,
+        _always(**_SILU, sliding_window=(None,)),
+        _llama_values,
+        in_transformers=False,
+        undo=_UNDO_LLAMA,
+    ),
+    "smollm3": Written(
+        "smollm3", _llama_metadata, _smollm3_only, _llama_values, in_transformers=False, undo=_UNDO_LLAMA
+    ),
+    "phi3": Written("phi3", _llama_metadata, _phi3_only),
+    "gemma": Written(
+        "gemma",
+        _decoder_metadata,
+        _always(**_GEMMA, hidden_act=("gelu_pytorch_tanh",)),
+        _gemma_values,
+        in_transformers=False,
+        undo=_UNDO_GEMMA,
+    ),
+    "gemma2": Written("gemma2", _gemma2_metadata, _gemma2_only, _gemma_values),
+    "gemma3_text": Written("gemma3", _gemma3_metadata, _gemma3_only, _gemma_values),
     "bert": Written("bert", _bert_metadata, _always(hidden_act=("gelu",)), in_transformers=False),
     "roberta": Written(
         "bert", _roberta_metadata, _always(hidden_act=("gelu",)), _roberta_values, in_transformers=False

@@ -25,6 +25,7 @@ TEXTS = [
     "caf\u00e9 \U0001f600 don't",
     "a <|endoftext|> b </s> c",
 ]
+DECODERS = ("llama", "mistral", "smollm3", "phi3", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text")
 GELU = (None, "bert", "distilbert", "roberta")  # which llama.cpp approximates
 # What ggml computes with: heads of 32 and more
 WIDE = {"hidden_size": 64, "num_attention_heads": 2, "intermediate_size": 96}
@@ -33,10 +34,17 @@ WIDER = {
     "llama": _HEADS,
     "qwen2": {"num_key_value_heads": 2},
     "qwen3": _HEADS,
+    "mistral": _HEADS | {"sliding_window": None},
+    "smollm3": {"num_key_value_heads": 2, "num_hidden_layers": 5},
+    "phi3": {"num_key_value_heads": 2, "sliding_window": None},
+    "gemma": _HEADS,
+    "gemma2": _HEADS | {"query_pre_attn_scalar": 32, "num_hidden_layers": 3},
     "gemma3_text": _HEADS | {"query_pre_attn_scalar": 32, "num_hidden_layers": 7},
     "distilbert": {"dim": 64, "n_heads": 2, "hidden_dim": 96},
 }
 TOKENIZERS = {
+    "gemma": sentencepiece_tokenizer,
+    "gemma2": sentencepiece_tokenizer,
     "gemma3_text": sentencepiece_tokenizer,
     "bert": wordpiece_tokenizer,
     "distilbert": wordpiece_tokenizer,
@@ -79,7 +87,7 @@ def test_a_gpt_gives_the_same_answers(kept, file, tmp_path, choices, capfd) -> N
         ("bert", True, wordpiece_tokenizer, "first"),
         *(
             pytest.param(family, False, bytes_tokenizer, position, marks=pytest.mark.slow)
-            for family in ("llama", "qwen2", "qwen3", "gemma3_text")
+            for family in DECODERS
             for position in POOLING
         ),
         *(
@@ -94,7 +102,8 @@ def test_a_gpt_gives_the_same_answers(kept, file, tmp_path, choices, capfd) -> N
     ],
 )
 def test_other_architectures(kept, checkpoint, file, tmp_path, family, around, tokenizer, position) -> None:
-    model = str(checkpoint(family, around, tokenizer))
+    changes = {"sliding_window": None} if family in ("mistral", "phi3") else {}
+    model = str(checkpoint(family, around, tokenizer, **changes))
     choices = {"position": position, "attend_padding": False}
     check(kept(model=model, attention="native", train="last_block", **choices), file, tmp_path / "gguf")
     metadata, _ = open_gguf(tmp_path / "gguf" / "model.gguf")
@@ -201,9 +210,7 @@ def test_what_cannot_be_written_is_refused_with_the_reason(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("position", list(POOLING))
-@pytest.mark.parametrize(
-    "family", [None, "llama", "qwen2", "qwen3", "gemma3_text", "bert", "distilbert", "roberta"]
-)
+@pytest.mark.parametrize("family", [None, *DECODERS, "bert", "distilbert", "roberta"])
 def test_llama_cpp_gives_the_same_states_from_the_texts(
     kept, checkpoint, file, tmp_path, family, position
 ) -> None:
