@@ -27,6 +27,7 @@ from gptcore.errors import UserError, first_problem
 from gptcore.methods.base import Method
 from gptcore.methods.lora import Lora, Scaling
 from gptcore.methods.spelling import METHOD_FIELDS, NAMED, Train, known_method, older_fields, spell_out
+from gptcore.methods.targets import oldest_spelling
 from gptcore.metric_names import MetricName
 from gptcore.schema import Part
 
@@ -223,7 +224,10 @@ class Recipe(BaseModel):
             for name in self.relevant
             if name in _ALWAYS_HASHED or getattr(self, name) != fields[name].get_default()
         }
-        return self.model_dump(mode="json", include=chosen)
+        found = self.model_dump(mode="json", include=chosen)
+        if "lora_targets" in found:
+            found["lora_targets"] = oldest_spelling(found["lora_targets"])
+        return found
 
     @property
     def id(self) -> str:

@@ -23,6 +23,8 @@ from gptcore.engine.engine import Engine
 from gptcore.engine.self_check import failures
 from gptcore.errors import UserError
 from gptcore.methods.spelling import Train
+from gptcore.methods.targets import is_target, unmatched
+from gptcore.methods.wrapped import linear_inputs
 from gptcore.recipe import Position, Recipe
 from gptcore.training import build as build_module
 from gptcore.training import features as features_module
@@ -319,6 +321,19 @@ def test_prefixes_are_refused_where_no_attention_would_see_them(family: str, why
     obstacle = fit_obstacle(recipe, toy(family).info)
     assert obstacle is not None
     assert f"train = prefix: {family} {why}, which takes no keys and values beside its own" in obstacle
+
+
+@pytest.mark.parametrize(
+    "family", [name for name in EVERY if name != "gpt2"]
+)  # whose layers are of another class
+def test_attention_and_mlp_name_the_layers_of_each_family(family: str) -> None:
+    """Those within a module of a class that is called attention, and all others."""
+    blocks = toy(family).blocks
+    inside = [f"{name}." for name, module in blocks.named_modules() if "Attention" in type(module).__name__]
+    for name in linear_inputs(blocks):
+        parts = [part for part in ("attention", "mlp") if is_target(name, (part,))]
+        assert parts == ["attention" if name.startswith(tuple(inside)) else "mlp"], name
+    assert unmatched(("attention", "mlp"), list(linear_inputs(blocks))) is None
 
 
 @pytest.mark.parametrize("train", ["last_block", "last_two_blocks"])

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.records.store import load_study
 from bench.study.matrix import Matrix, load_matrix
 from bench.study.resolve import Resolved, parse_set, resolve
 from gptcore.errors import UserError
@@ -146,6 +147,15 @@ def test_lora_targets_that_no_layer_has_are_excluded(model: str, targets: list[s
     lora, all_layers = resolve(matrix(*rows), model).rows[1:]
     assert f"lora_targets: {targets[-1]} is not a linear layer" in str(lora.excluded)
     assert all_layers.excluded is None
+
+
+@pytest.mark.parametrize("name", ["lora", "depth", "peft", "size-of-data"])
+def test_committed_studies_are_of_the_rows_that_their_matrix_has(name: str) -> None:
+    study = load_study(Path(__file__).parents[3] / "results" / f"{name}-micro")
+    found = {name: recipe.id for name, recipe in recipes(resolve(load_matrix(name), "micro")).items()}
+    of_study = {tuned.row: tuned.recipe_id for tuned in study.tuned}
+    assert len(of_study) > 5
+    assert of_study.items() <= found.items()
 
 
 def test_a_method_that_the_layers_do_not_fit_is_excluded_with_the_reason() -> None:

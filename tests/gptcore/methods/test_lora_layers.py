@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from gptcore.backbones.gpt import GPT
 from gptcore.errors import UserError
 from gptcore.methods.lora_layers import inject_lora, lora_layers, merge_lora
+from gptcore.methods.targets import is_target
+from gptcore.recipe import Recipe
 
 TARGETS = ("c_attn", "c_proj", "c_fc")
 TOKENS = torch.randint(31, (4, 9), generator=torch.Generator().manual_seed(1))
@@ -55,6 +57,19 @@ def test_targets_choose_the_layers(toy_gpt):
     assert set(some) == {f"h.{i}.{layer}" for i in range(3) for layer in ("attn.c_proj", "mlp.c_fc")}
     n = sum(layer.lora_A.numel() + layer.lora_B.numel() for layer in some.values())
     assert n == 3 * 4 * ((16 + 16) + (16 + 64))
+
+
+def test_a_part_of_a_block_is_named_on_a_gpt_as_its_layers_are() -> None:
+    layers = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
+    for part, said in (("attention", ("c_attn", "attn.c_proj")), ("mlp", ("c_fc", "mlp.c_proj"))):
+        assert [is_target(f"1.{name}", (part,)) for name in layers] == [
+            is_target(f"1.{name}", said) for name in layers
+        ]
+        recipes = [Recipe(train="lora", lora_targets=targets) for targets in ((part,), said)]
+        assert recipes[0].id == recipes[1].id
+    assert (
+        Recipe(train="lora", lora_targets=("mlp",)).id != Recipe(train="lora", lora_targets=("attention",)).id
+    )
 
 
 @pytest.mark.parametrize("targets", [("c_attn", "query"), ("query",), ("ln_1", "c_fc"), ("attn",), ("roj",)])
