@@ -207,6 +207,10 @@ def _cannot(recipe: Recipe, config: AnyConfig) -> str | None:
     """Why a row of a matrix does not apply to the architecture of a model, None where it does."""
     if isinstance(config, HFConfig) and recipe.attention == config.native_attention:
         return f"{recipe.model} is {recipe.attention} as it was pretrained, so this is attention = 'native'"
+    if recipe.method.upper_blocks == config.n_blocks:
+        return (
+            f"{recipe.model} has {config.n_blocks} blocks: these are all of them, which other rows are about"
+        )
     layers = known_layers(recipe.model, config)
     return (recipe.method.obstacle(layers) if layers else None) or fit_obstacle(recipe, config)
 

@@ -33,7 +33,13 @@ def fit_obstacle(recipe: Recipe, info: BackboneInfo) -> str | None:
             "own, where a pad token does not even see itself: use last_real or mean_real, or attend_padding = true"
         )
     frozen = recipe.method.frozen_below(info.n_blocks)
-    learns_above = recipe.method.upper_blocks not in (None, 0)
+    reach = recipe.method.upper_blocks
+    learns_above = reach not in (None, 0)
+    if reach is not None and reach > info.n_blocks:
+        return (
+            f"train = {recipe.train_name}: it is about the upper {reach} blocks, and {recipe.model} has "
+            f"{info.n_blocks}: use fewer, or all"
+        )
     if not abilities.trunk and (learns_above or 0 < frozen < info.n_blocks):
         return (
             f"train = {recipe.train_name}: {recipe.model} has no upper blocks to train alone, as its blocks cannot be "

@@ -158,6 +158,24 @@ def test_committed_studies_are_of_the_rows_that_their_matrix_has(name: str) -> N
     assert of_study.items() <= found.items()
 
 
+def test_upper_blocks_that_a_model_does_not_have_or_that_are_all_are_excluded() -> None:
+    def excluded(model: str) -> dict[str, str]:
+        rows = resolve(load_matrix("depth"), model).rows
+        return {row.name: row.excluded for row in rows if row.excluded}
+
+    assert set(excluded("micro")) == {
+        f"{kind}-{k}" for kind in ("top", "lora-top") for k in (4, 6, 10, 15, 20)
+    }
+    assert (
+        excluded("micro")["top-4"] == "micro has 4 blocks: these are all of them, which other rows are about"
+    )
+    said = "train = lora: it is about the upper 6 blocks, and micro has 4: use fewer, or all"
+    assert excluded("micro")["lora-top-6"] == said
+    assert set(excluded("gpt2-xl")) == set()
+    assert {"top-6", "lora-top-20"} < set(excluded("mini"))
+    assert "top-4" not in excluded("mini")
+
+
 def test_a_method_that_the_layers_do_not_fit_is_excluded_with_the_reason() -> None:
     toy = matrix(
         {"name": "oft", "set": {"train": {"method": "oft", "block_size": 7}}},
