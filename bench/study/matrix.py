@@ -10,7 +10,7 @@ import tomllib
 from collections import Counter
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -79,12 +79,13 @@ class Grid(Part):
 class Tune(BaseModel):
     """Values to choose from for every row, on validation data: `lr = [1e-4, 1e-3]`, any recipe field.
 
-    seeds: of each trial; more make the choice less a matter of luck.
+    seeds: of each trial; more make the choice less a matter of luck; budget: every row has as many trials.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
     seeds: int = Field(default=1, ge=1, le=20)
+    budget: Literal["equal"] = "equal"
 
     @property
     def fields(self) -> dict[str, list[Any]]:

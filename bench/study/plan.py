@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
-from typing import Literal
+from typing import Literal, TypeVar
 
 from bench.records.record import Record, run_id
 from bench.records.study import Row, Study
@@ -30,6 +30,7 @@ from gptcore.errors import UserError, closest
 from gptcore.paths import path_kind
 from gptcore.recipe import Recipe, Seeds
 
+T = TypeVar("T")
 State = Literal["todo", "done", "failed", "blocked"]
 
 
@@ -119,19 +120,20 @@ def make_plan(
     return [
         planned(rows, seed_index, seeds)
         for seed_index, seeds in enumerate(study.seeds)
-        for rows in _in_order(sharing.values())
+        for rows in in_order(sharing.values(), lambda rows: rows[0].recipe)
     ]
 
 
-def _in_order(sharing: Iterable[list[Row]]) -> list[list[Row]]:
+def in_order(runs: Iterable[T], recipe_of: Callable[[T], Recipe]) -> list[T]:
     """One model after the other, each with its shorter trunks first, because longer ones start from them."""
-    groups = list(sharing)
-    models = list(dict.fromkeys(rows[0].recipe.model for rows in groups))
-    return sorted(groups, key=lambda rows: (models.index(rows[0].recipe.model), -_blocks_trained(rows[0])))
+    found = [(run, recipe_of(run)) for run in runs]
+    models = list(dict.fromkeys(recipe.model for _, recipe in found))
+    found.sort(key=lambda each: (models.index(each[1].model), -_blocks_trained(each[1])))
+    return [run for run, _ in found]
 
 
-def _blocks_trained(row: Row) -> int:
-    return 0 if row.recipe.backbone is None else row.recipe.method.upper_blocks or 0
+def _blocks_trained(recipe: Recipe) -> int:
+    return 0 if recipe.backbone is None else recipe.method.upper_blocks or 0
 
 
 def blocking(plan: Sequence[PlannedRun]) -> list[str]:

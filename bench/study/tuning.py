@@ -17,7 +17,7 @@ from typing import Any
 from bench.records.record import Record, run_id
 from bench.records.study import Row, Trial, TunedRow
 from bench.study.matrix import Tune
-from bench.study.plan import PlannedRun
+from bench.study.plan import PlannedRun, in_order
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe, Seeds
 
@@ -88,8 +88,9 @@ def tuning(
     score: Score | None = None,
     refused: Mapping[str, str] | None = None,
 ) -> Tuning:
-    """How far the tuning of the rows has come. records: of the trials, by run id; refused: why a trial was, by run id.
+    """How far the tuning of the rows has come; trials are in the order of a plan's runs, as they share trunks.
 
+    records: of the trials, by run id; refused: why a trial was, by run id;
     score: what decides, the higher the better; None: accuracy. Raises UserError where every trial of a row has failed.
     """
     refused = refused or {}
@@ -138,7 +139,7 @@ def tuning(
                     trials=trials,
                 )
             )
-    return Tuning(tuple(todo.values()), tuple(chosen), cannot)
+    return Tuning(tuple(in_order(todo.values(), lambda run: run.recipe)), tuple(chosen), cannot)
 
 
 def _of_rung(candidate: Candidate, epochs: int) -> Recipe:

@@ -61,6 +61,9 @@ def test_values_are_chosen_once_and_stand_in_manifest_and_report(tuned: Bench, s
     trials = load_records(study / "out" / "tuning")
     records = load_records(study / "out")
     assert len(trials) == 4
+    # The first trial computes the frozen blocks, and the others start from them.
+    costs = [(r.recipe.train, r.cost.standalone_s > r.cost.marginal_s) for r in trials.values() if r.cost]
+    assert sorted(costs) == [("last_block", False), ("last_block", True), *[("last_layer", True)] * 2]
     assert {record.seeds.split for record in trials.values()} == {122}
     assert not {r.seeds.split for r in trials.values()} & {r.seeds.split for r in records.values()}
     assert not any(r.cost.serving for r in trials.values() if r.cost)

@@ -112,6 +112,13 @@ def test_a_failed_trial_is_never_chosen_and_all_failed_is_an_error(toy_record: M
         tuning(ROWS[:1], tune, SEEDS, failed)
 
 
+def test_trials_that_make_what_others_start_from_come_first() -> None:
+    """As the runs of a plan, whatever the order of the rows."""
+    rows = [Row(name=train, recipe=Recipe(train=train)) for train in ("all", "last_block", "last_two_blocks")]
+    todo = tuning(rows, Tune.model_validate({"lr": [1e-4, 1e-3]}), SEEDS, {}).todo
+    assert [run.rows[0] for run in todo] == [*["last_two_blocks"] * 2, *["last_block"] * 2, *["all"] * 2]
+
+
 def test_a_row_whose_every_trial_is_refused_is_left_out_with_the_reason(toy_record: MakeRecord) -> None:
     tune = Tune.model_validate({"lr": [1e-4, 1e-3]})
     runs = tuning(ROWS, tune, SEEDS, {}).todo
@@ -197,6 +204,7 @@ def test_chosen_values_are_the_rows_own_and_no_second_difference(tmp_path: Path)
         ("[tune]\nlearning_rate = [1, 2]", "learning_rate"),
         ("[tune]\nmodel = ['nano', 'mini']", "make it a row"),
         ("[tune]\nseeds = 0\nlr = [1e-3, 1e-4]", "seeds = 0"),
+        ("[tune]\nbudget = 'fair'\nlr = [1e-3, 1e-4]", "tune: budget = 'fair': use 'equal'"),
     ],
 )
 def test_a_mistake_in_tune_is_told_in_a_line(tmp_path: Path, table: str, said: str) -> None:
@@ -206,6 +214,14 @@ def test_a_mistake_in_tune_is_told_in_a_line(tmp_path: Path, table: str, said: s
         load_matrix(path)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_equal_budget_may_be_said(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("[tune]\nbudget = 'equal'\nlr = [1e-4, 1e-3]")
+    tune = load_matrix(path).tune
+    assert tune is not None
+    assert tune.fields == {"lr": [1e-4, 1e-3]}
 
 
 @pytest.mark.parametrize("name", ["lora", "peft", "depth", "size-of-data"])
