@@ -253,7 +253,8 @@ class Oft(Wrapped):
 class Boft(Wrapped):
     """Rotations that are products of sparse ones, as in a butterfly network (Liu et al. 2024).
 
-    block_size: inputs that rotate together; factors: of the product.
+    block_size: inputs that rotate together; factors: of the product. peft computes more than one with an extension that
+    it compiles for CUDA, and without it silently takes one.
     """
 
     kind: ClassVar[str] = "boft"
@@ -269,6 +270,17 @@ class Boft(Wrapped):
             **{"boft_block_size": self.block_size, "boft_n_butterfly_factor": self.factors},
             "boft_dropout": self.dropout,
         }
+
+    def attach(self, backbone: Backbone, generator: torch.Generator) -> Adapter:
+        """Wrap the layers. Raises UserError as the others do, and where peft takes fewer factors."""
+        adapter = super().attach(backbone, generator)
+        factors = next(len(p) for name, p in backbone.blocks.named_parameters() if ".boft_R." in name)
+        if factors != self.factors:
+            raise UserError(
+                f"boft: factors = {self.factors}: peft multiplies rotations only with an extension that it compiles "
+                "with ninja and nvcc, which failed here: use factors = 1"
+            )
+        return adapter
 
     def _misfit(self, wrapped: Mapping[str, int]) -> str | None:
         size = self.block_size * 2 ** (self.factors - 1)

@@ -83,7 +83,7 @@ def test_a_gpt_opens_with_the_same_answers(kept, file, tmp_path, choices) -> Non
     [
         {"method": "lora", "targets": ["all-linear"]},
         pytest.param({"method": "oft", "block_size": 4}, marks=pytest.mark.slow),
-        pytest.param({"method": "boft"}, marks=pytest.mark.slow),  # tries to compile
+        pytest.param({"method": "boft", "factors": 1}, marks=pytest.mark.slow),  # tries to compile
         {"method": "ln_tuning", "top": 2},
     ],
     ids=str,
@@ -114,7 +114,7 @@ def test_a_model_of_the_hub_is_named_and_not_copied(kept, file, tmp_path, monkey
         ({"train": "features"}, "adds no layers"),
         ({"train": "bitfit"}, "adds no layers"),
         ({"train": {"method": "prompt", "n": 2}}, "read the last column of a batch, padding or not"),
-        ({"train": "boft"}, "BOFT does not fit these layers"),
+        ({"train": {"method": "boft", "factors": 1}}, "BOFT does not fit these layers"),
         ({"train": {"method": "oft", "block_size": 4}}, "OFT does not fit these layers"),
         ({"train": "lora", "position": "mean_real"}, "position = 'mean_real'"),
         ({"model": "tfidf"}, "it has no network"),

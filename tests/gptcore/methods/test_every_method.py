@@ -24,7 +24,7 @@ from gptcore.training.build import build_classifier
 
 METHODS: list[Method] = [
     *(Dora(rank=2), Pissa(rank=3, alpha=3), Vera(rank=4), AdaLora(rank=3, mean_rank=2), Oft(block_size=4)),
-    *(Boft(block_size=2), Ia3(targets=("c_attn", "mlp.c_proj"), feedforward=("mlp.c_proj",))),
+    *(Boft(block_size=2, factors=1), Ia3(targets=("c_attn", "mlp.c_proj"), feedforward=("mlp.c_proj",))),
     *(Lora(rank=2, top=1), Lora(rank=2, bias="all"), Lora(rank=2, bias="lora_only")),
     *(Prompt(n=3), PTuning(n=3, hidden=32), Prefix(n=3), Prefix(n=3, top=1)),
     *(Lora(rank=2), LnTuning(), BitFit(), TopBlocks(k=1), All(), Dora(rank=2, top=1), LnTuning(top=1)),
@@ -133,6 +133,7 @@ def test_adalora_ends_with_its_budget(data) -> None:
     ("method", "said"),
     [
         (Oft(block_size=7), "block_size = 7 does not divide the"),
+        (Boft(block_size=2), "boft: factors = 2: peft multiplies rotations only with an extension"),
         (Boft(block_size=7), r"boft: block_size = 7 \* 2 \*\* 1 does not divide the 16 inputs"),
         (Dora(targets=("q_proj",)), "q_proj is not a linear layer of a block"),
         (Ia3(targets=("c_fc",), feedforward=("c_attn",)), "feedforward"),

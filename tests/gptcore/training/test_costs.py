@@ -147,7 +147,7 @@ def test_a_batch_of_more_rows_than_there_are_is_one_of_all() -> None:
 
 
 @pytest.mark.parametrize(
-    "method", [Dora(rank=2), Boft(block_size=2), Vera(rank=4), Lora(rank=2)], ids=lambda m: m.kind
+    "method", [Dora(rank=2), Boft(block_size=2, factors=1), Vera(rank=4), Lora(rank=2)], ids=lambda m: m.kind
 )
 def test_what_a_method_keeps_for_its_backward_pass_is_counted(
     toy_config, monkeypatch: pytest.MonkeyPatch, method: Method

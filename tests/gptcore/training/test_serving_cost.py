@@ -20,7 +20,7 @@ from gptcore.training.serving_cost import FEWEST_ALONE, serving_cost, tensor_fil
 TEXTS = [f"{'buy now' if i % 2 else 'see you at'} {i} {'!' * (i % 5)}" for i in range(60)]
 ADAPTERS: list[Method] = [
     *(Lora(rank=2), Dora(rank=2), Pissa(rank=2, alpha=2), Vera(rank=4), AdaLora(rank=3, mean_rank=2)),
-    *(Oft(block_size=4), Boft(block_size=2), Ia3()),
+    *(Oft(block_size=4), Boft(block_size=2, factors=1), Ia3()),
 ]
 
 
