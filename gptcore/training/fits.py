@@ -35,15 +35,15 @@ def fit_obstacle(recipe: Recipe, info: BackboneInfo) -> str | None:
     frozen = recipe.method.frozen_below(info.n_blocks)
     reach = recipe.method.upper_blocks
     learns_above = reach not in (None, 0)
-    if reach is not None and reach > info.n_blocks:
-        return (
-            f"train = {recipe.train_name}: it is about the upper {reach} blocks, and {recipe.model} has "
-            f"{info.n_blocks}: use fewer, or all"
-        )
     if not abilities.trunk and (learns_above or 0 < frozen < info.n_blocks):
         return (
             f"train = {recipe.train_name}: {recipe.model} has no upper blocks to train alone, as its blocks cannot be "
             "computed one by one: use all, lora, last_layer or features"
+        )
+    if reach is not None and reach > info.n_blocks:
+        return (
+            f"train = {recipe.train_name}: it is about the upper {reach} blocks, and {recipe.model} has "
+            f"{info.n_blocks}: use fewer, or all"
         )
     if recipe.method.adds_keys and not (abilities.own_attention and abilities.trunk):
         why = (
