@@ -5,20 +5,24 @@ so here nothing can be trained, saved or loaded under the second name.
 """
 
 import json
+import shutil
 import warnings
 from pathlib import Path
 
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from gptcore.backbones.hf_config import parse_hf_config
 from gptcore.backbones.hf_load import load_hf
 from gptcore.backbones.weights import load_gpt, save_gpt
+from gptcore.data.rows import Rows
+from gptcore.engine.attention import RowAttention
 from gptcore.engine.engine import Engine
+from gptcore.errors import UserError
 from gptcore.methods.lora_layers import inject_lora, lora_layers, merge_lora
 from gptcore.recipe import Recipe
 from gptcore.training.build import build_classifier
@@ -119,6 +123,28 @@ def test_here_all_linear_leaves_the_output_layer_out_and_merging_the_embedding_a
     assert torch.equal(backbone.embedding.weight, before)
 
 
+def test_elsewhere_an_adapter_of_another_class_loads_nothing_and_here_its_folder_is_refused(tmp_path) -> None:
+    causal_toy(tmp_path / "base")
+    inner = AutoModel.from_pretrained(tmp_path / "base")
+    wrapped = get_peft_model(inner, LoraConfig(target_modules=["q_proj"])).eval()
+    for name, p in wrapped.named_parameters():
+        if "lora_B" in name:
+            nn.init.normal_(p)
+    wrapped.save_pretrained(tmp_path / "adapter")
+    causal = AutoModelForCausalLM.from_pretrained(tmp_path / "base").eval()
+    with torch.no_grad():
+        alone = causal.model(TOKENS).last_hidden_state
+        assert (wrapped(TOKENS).last_hidden_state - alone).abs().max() > 1e-3
+        with pytest.warns(UserWarning, match="missing adapter keys"):
+            opened = PeftModel.from_pretrained(causal, tmp_path / "adapter").eval()
+        torch.testing.assert_close(opened.base_model.model.model(TOKENS).last_hidden_state, alone)
+
+    shutil.copytree(tmp_path / "adapter", tmp_path / "base", dirs_exist_ok=True)
+    config = parse_hf_config(json.loads((tmp_path / "base" / "config.json").read_text()), "config")
+    with pytest.raises(UserError, match="holds a PEFT adapter beside its model: load it with PEFT"):
+        load_hf(tmp_path / "base", config)
+
+
 # The tie through training, saving and loading
 
 
@@ -142,8 +168,11 @@ def test_the_tie_survives_training_saving_and_loading_of_a_gpt(toy_gpt, tmp_path
 def test_the_tie_survives_training_saving_and_loading_of_another_decoder(tmp_path) -> None:
     backbone = save_toy("llama", tmp_path, tie_word_embeddings=True)
     classifier = build_classifier(backbone, 2, Recipe(train="all", attention="native"), Engine("plain"), 0)
-    with torch.no_grad():
-        classifier.backbone.embedding.weight.add_(0.5)  # as training would
+    before = backbone.embedding.weight.detach().clone()
+    optimiser = torch.optim.SGD(classifier.trained_parameters(), lr=0.1)
+    backbone.run(Rows.whole(TOKENS), RowAttention(True)).square().mean().backward()
+    optimiser.step()
+    assert not torch.equal(backbone.embedding.weight, before)
     backbone.model.save_pretrained(tmp_path)
     theirs = AutoModelForCausalLM.from_pretrained(tmp_path)
     assert is_tied(theirs)
