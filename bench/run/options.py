@@ -16,7 +16,9 @@ from gptcore.commands.options import FileOptions
 from gptcore.data.options import ReadOptions
 from gptcore.metric_names import MetricName
 
-Matrix = Annotated[str, Option(help="full, quick or another name (see `list`), or the path of your own TOML file")]
+Matrix = Annotated[
+    str, Option(help="full, quick or another name (see `list`), or the path of your own TOML file")
+]
 Models = Annotated[
     str,
     Option(

@@ -132,13 +132,6 @@ def _smollm3_only(config: Config) -> Allowed:
     return {**_SILU, **_NO_BIAS, **_NO_WINDOW, "mlp_bias": (False, None), "no_rope_layers": (rotates,)}
 
 
-def _phi3_only(config: Config) -> Allowed:
-    """A window that no text reaches is none, and llama.cpp ignores every window."""
-    window = config.get("sliding_window")
-    unseen = window is not None and window >= config["max_position_embeddings"]
-    return {**_SILU, "sliding_window": (None, window) if unseen else (None,)}
-
-
 def _gemma2_only(config: Config) -> Allowed:
     """Every other block sees all positions. Scores of the 27B, which has 46 blocks, are divided by another number."""
     n_blocks = config["num_hidden_layers"]
@@ -194,7 +187,7 @@ _SILU = {"hidden_act": ("silu",)}
 _NO_WINDOW = {"use_sliding_window": (False, None)}
 _NO_BIAS = {"attention_bias": (False, None)}
 _GEMMA = {**_NO_BIAS, "use_bidirectional_attention": (False, None)}
-_UNDO_LLAMA, _UNDO_GEMMA = ARCHITECTURES["llama"].undo, ARCHITECTURES["gemma3"].undo
+_UNDO_LLAMA = ARCHITECTURES["llama"].undo
 # By `model_type` of config.json
 WRITTEN = {
     "gpt2": Written(
@@ -221,15 +214,6 @@ WRITTEN = {
     ),
     "smollm3": Written(
         "smollm3", _llama_metadata, _smollm3_only, _llama_values, in_transformers=False, undo=_UNDO_LLAMA
-    ),
-    "phi3": Written("phi3", _llama_metadata, _phi3_only),
-    "gemma": Written(
-        "gemma",
-        _decoder_metadata,
-        _always(**_GEMMA, hidden_act=("gelu_pytorch_tanh",)),
-        _gemma_values,
-        in_transformers=False,
-        undo=_UNDO_GEMMA,
     ),
     "gemma2": Written("gemma2", _gemma2_metadata, _gemma2_only, _gemma_values),
     "gemma3_text": Written("gemma3", _gemma3_metadata, _gemma3_only, _gemma_values),

@@ -25,7 +25,7 @@ TEXTS = [
     "caf\u00e9 \U0001f600 don't",
     "a <|endoftext|> b </s> c",
 ]
-DECODERS = ("llama", "mistral", "smollm3", "phi3", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text")
+DECODERS = ("llama", "mistral", "smollm3", "qwen2", "qwen3", "gemma2", "gemma3_text")
 GELU = (None, "bert", "distilbert", "roberta")  # which llama.cpp approximates
 # What ggml computes with: heads of 32 and more
 WIDE = {"hidden_size": 64, "num_attention_heads": 2, "intermediate_size": 96}
@@ -36,14 +36,11 @@ WIDER = {
     "qwen3": _HEADS,
     "mistral": _HEADS | {"sliding_window": None},
     "smollm3": {"num_key_value_heads": 2, "num_hidden_layers": 5},
-    "phi3": {"num_key_value_heads": 2, "sliding_window": None},
-    "gemma": _HEADS,
     "gemma2": _HEADS | {"query_pre_attn_scalar": 32, "num_hidden_layers": 3},
     "gemma3_text": _HEADS | {"query_pre_attn_scalar": 32, "num_hidden_layers": 7},
     "distilbert": {"dim": 64, "n_heads": 2, "hidden_dim": 96},
 }
 TOKENIZERS = {
-    "gemma": sentencepiece_tokenizer,
     "gemma2": sentencepiece_tokenizer,
     "gemma3_text": sentencepiece_tokenizer,
     "bert": wordpiece_tokenizer,
@@ -102,7 +99,7 @@ def test_a_gpt_gives_the_same_answers(kept, file, tmp_path, choices, capfd) -> N
     ],
 )
 def test_other_architectures(kept, checkpoint, file, tmp_path, family, around, tokenizer, position) -> None:
-    changes = {"sliding_window": None} if family in ("mistral", "phi3") else {}
+    changes = {"sliding_window": None} if family == "mistral" else {}
     model = str(checkpoint(family, around, tokenizer, **changes))
     choices = {"position": position, "attend_padding": False}
     check(kept(model=model, attention="native", train="last_block", **choices), file, tmp_path / "gguf")
