@@ -13,24 +13,46 @@ from gptcore.metric_names import MetricName
 
 def report(
     studies: Annotated[
-        list[Path], Argument(help="folders of studies or of `recommend`, such as results/embedded")
+        list[Path],
+        Argument(help="folders of studies, of several data sets or of `recommend`, such as results/embedded"),
     ],
     margin: Margin = None,
     metric: Metric = None,
 ) -> None:
     """Rewrite report.md, report.html, summary.csv and the plots of a study from its records.
 
-    Of a folder of `recommend` it rewrites report.md and report.html, and adds nothing to the time that was spent.
+    Of a folder of several data sets it rewrites overall.md and the reports of the studies in it; of a folder of
+    `recommend` report.md and report.html, and adds nothing to the time that was spent.
     """
     from bench.records.recommendation import FILE
     from bench.records.store import MANIFEST
+    from bench.report.overall import OVERALL
 
     for folder in studies:
-        of_study = (folder / MANIFEST).exists() or not (folder / FILE).exists()
-        path = (
-            write_report_of(folder, margin, metric) if of_study else _write_answer_of(folder, margin, metric)
-        )
+        if not (folder / MANIFEST).exists() and (folder / OVERALL).exists():
+            path = _write_overall_of(folder, margin, metric)
+        elif not (folder / MANIFEST).exists() and (folder / FILE).exists():
+            path = _write_answer_of(folder, margin, metric)
+        else:
+            path = write_report_of(folder, margin, metric)
         echo(f"report: {path}")
+
+
+def _write_overall_of(folder: Path, margin: float | None, metric: MetricName | None) -> Path:
+    """Write the reports of the studies in a folder and what holds over all of them. Raises UserError."""
+    from bench.records.store import MANIFEST
+    from bench.report.overall import write_overall
+    from gptcore.errors import UserError
+
+    if margin is not None or metric is not None:
+        raise UserError(
+            f"{folder} holds several studies, judged over all data sets as they were planned: leave out --margin and "
+            "--metric, or give one of its studies"
+        )
+    studies = sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
+    for study in studies:
+        write_report_of(study)
+    return write_overall(folder, studies)
 
 
 def _write_answer_of(folder: Path, margin: float | None, metric: MetricName | None) -> Path:

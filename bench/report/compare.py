@@ -20,6 +20,7 @@ from bench.report.text import (
     MISSING,
     escape,
     join,
+    p_value,
 )
 from bench.report.units import Unit, unit_of
 from gptcore.errors import UserError
@@ -187,7 +188,9 @@ def _line(one: RowBetween, margin: str, unit: Unit) -> list[str]:
         verdict = "the same predictions"
     else:
         word = f"no difference > {margin}" if one.paired.call == "no difference" else one.paired.call
-        verdict = f"{word} (p {one.paired.p_holm:.3f}, {pluralise(one.paired.comparison.n_seeds, 'seed')})"
+        verdict = (
+            f"{word} (p {p_value(one.paired.p_holm)}, {pluralise(one.paired.comparison.n_seeds, 'seed')})"
+        )
     return [
         escape(one.name),
         unit.between(effect) if effect else MISSING,
@@ -238,7 +241,7 @@ def ranks_section(studies: Mapping[str, Results], out: Path | None) -> list[str]
 def _ranks_text(ranks: Ranks) -> str:
     rejects = ranks.p_friedman < ALPHA
     text = f"Over {ranks.n_datasets} datasets Friedman's test {'rejects' if rejects else 'does not reject'} that all "
-    text += f"{len(ranks.average)} rows are equal (p {ranks.p_friedman:.3f}). "
+    text += f"{len(ranks.average)} rows are equal (p {p_value(ranks.p_friedman)}). "
     if not rejects:
         return text + "So no two rows can be distinguished."
     return text + (

@@ -17,6 +17,7 @@ from bench.report.units import Unit, unit_of
 from gptcore.errors import UserError
 from gptcore.files import write_whole
 
+OVERALL = "overall.md"
 _HOW_TO_READ = """\
 *Overall* is about data sets like these, each of which counts once: the mean difference over the data sets, weighted \
 by the inverse of its variance and of the variance between data sets (random effects), with Student's t of one degree \
@@ -43,7 +44,7 @@ def write_overall(folder: Path, studies: Sequence[Path]) -> Path:
                 "another folder with --out"
             )
         results[study.name] = collect(manifest, list(load_records(study).values()))
-    path = folder / "overall.md"
+    path = folder / OVERALL
     write_whole(path, render(results, path))
     return path
 

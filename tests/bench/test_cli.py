@@ -700,6 +700,26 @@ def test_report_of_a_folder_without_a_study(bench: Bench, tmp_path: Path) -> Non
     assert "does not hold a study" in answer.err
 
 
+def test_report_of_a_folder_of_several_data_sets(
+    bench: Bench, study: list[str], tmp_path: Path, no_report: list[int]
+) -> None:
+    one = [*study[:-1], "whole/a", "--only", "tfidf", "--seeds", "2"]
+    assert bench("run", *one).code == 0
+    other = tmp_path / "whole" / "b"
+    shutil.copytree(tmp_path / "whole" / "a", other)
+    manifest = json.loads((other / "study.json").read_text())
+    manifest["dataset"]["source_fingerprint"] = "0" * 64
+    (other / "study.json").write_text(json.dumps(manifest))
+    assert bench("report", "whole").code == 2  # not written by `run --data A,B`
+    (tmp_path / "whole" / "overall.md").touch()
+    no_report.clear()
+    told = bench("report", "whole")
+    assert told.code == 0, told.err
+    assert no_report == [4, 4]
+    assert (tmp_path / "whole" / "overall.md").read_text().startswith("# ")
+    assert "judged over all data sets" in bench("report", "whole", "--margin", "3").err
+
+
 @pytest.mark.usefixtures("no_report")
 def test_compare_of_two_studies(bench: Bench, study: list[str], tmp_path: Path) -> None:
     other = [*study[:-1], "other"]
