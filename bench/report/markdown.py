@@ -37,7 +37,7 @@ _HOW_TO_READ = """\
 *Test accuracy* is the mean over the seeds that finished; *each seed* lists them in order. The *95% interval* is \
 {of}. *Training* is the training phase. *Run alone* is the time of a run on its own, from loading to evaluation. {here}\
 Times are means over the seeds. *Memory added* is the rise of the process's memory above its level at the start of the \
-run, the highest of the seeds; older records do not have it."""
+run, the highest of the seeds; a trunk counts in the run that computed it, and older records do not have it."""
 _ELSEWHERE = """\
 ## Plots and more
 

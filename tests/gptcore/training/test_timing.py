@@ -1,5 +1,6 @@
 """Phases add up, and the peak of memory is seen."""
 
+import ctypes
 import time
 
 import numpy as np
@@ -7,7 +8,7 @@ import psutil
 import pytest
 import torch
 
-from gptcore.training.timing import PeakMemory, Phases
+from gptcore.training.timing import SAMPLE_EVERY_S, PeakMemory, Phases
 
 CPU = torch.device("cpu")
 
@@ -62,3 +63,17 @@ def test_a_block_that_ends_at_once_has_a_peak():
     with PeakMemory(CPU) as memory:
         pass
     assert memory.peak_bytes > 0
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="needs glibc")
+def test_what_earlier_work_left_free_does_not_hide_what_a_block_needs():
+    kept = []
+    added = []
+    for _ in range(2):
+        with PeakMemory(CPU) as memory:
+            blocks = [bytearray(b"x" * 16384) for _ in range(2000)]  # 32 MB
+            kept.append(bytearray(20000))  # above them, so that the allocator keeps them when they are freed
+            time.sleep(3 * SAMPLE_EVERY_S)
+            del blocks
+        added.append(memory.added_bytes)
+    assert min(added) > 25e6
