@@ -14,6 +14,7 @@ from gptcore.recipe import Recipe
 from gptcore.schema import Part
 
 Their = Literal["float32", "bfloat16"]  # precision of their loop
+Phase = Literal["train", "evaluate"]
 THEIRS: tuple[Their, ...] = ("float32", "bfloat16")
 
 
@@ -63,6 +64,9 @@ class OpponentStudy(Part):
     rounds: int
     precision: str = Field(description="of the fast engine")
     slices: str = Field(description="the timed part of a run, in words")
+    padded: dict[Phase, float] | None = Field(
+        description="positions in their padded batches over tokens in them; None: not counted", default=None
+    )
     rows: list[OpponentRow]
     environment: Environment
     created_at: str

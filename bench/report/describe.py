@@ -39,7 +39,7 @@ def study_facts(results: Results) -> list[tuple[str, str]]:
     return [
         ("Study", f"{study.name} (matrix {study.matrix})"),
         ("Models", f"{study.models}: {join(models(results)) or 'none has run yet'}"),
-        *_weights(results),
+        *weights_facts(results),
         ("Dataset", f"{data.name}, fingerprint {data.fingerprint[:12]}"),
         ("Examples", f"{data.n_train:,} train, {data.n_validation:,} validation, {data.n_test:,} test"),
         *_classes(data),
@@ -58,11 +58,12 @@ def study_facts(results: Results) -> list[tuple[str, str]]:
     ]
 
 
-def _weights(results: Results) -> list[tuple[str, str]]:
+def weights_facts(*studies: Results) -> list[tuple[str, str]]:
     """Where the weights of models come from that do not ship with the package."""
     found = {
         record.recipe.model: record.weights.source
         + (f" at commit {record.weights.revision[:12]}" if record.weights.revision else "")
+        for results in studies
         for record in results.done
         if record.weights and record.weights.pretrained and record.weights.source != "bundled"
     }

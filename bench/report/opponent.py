@@ -39,6 +39,7 @@ def opponent_page(study: OpponentStudy) -> str:
         _runs(study),
         "## Goals",
         _goals(study),
+        *_bound(study),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -109,6 +110,19 @@ def _goals(study: OpponentStudy) -> str:
                 [escape(row.row), what, f"{least:g}", f"{found:.1f}", "yes" if found >= least else "**no**"]
             )
     return figures_table(["Row", "", "Goal, times", "Measured", "Met"], rows)
+
+
+def _bound(study: OpponentStudy) -> list[str]:
+    """What limits the rows that train all blocks, and prediction."""
+    if study.padded is None:
+        return []
+    training, prediction = study.padded["train"], study.padded["evaluate"]
+    return [
+        "A row that trains something in every block needs each token of each text in every block, here and there. "
+        f"What can be left out is padding: their batches hold {training:.2f} times the positions that have tokens in "
+        f"training, and {prediction:.2f} times in predictions for the test part. Ratios beyond these come from "
+        "faster code, not from less work."
+    ]
 
 
 def _precisions(study: OpponentStudy) -> list[Their]:

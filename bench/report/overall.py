@@ -11,6 +11,7 @@ from bench.evidence.ranks import MIN_DATASETS
 from bench.evidence.results import Results, collect
 from bench.records.store import load_records, load_study
 from bench.report.compare import ranks_section
+from bench.report.describe import weights_facts
 from bench.report.table import markdown_table
 from bench.report.text import MISSING, escape
 from bench.report.units import Unit, unit_of
@@ -66,6 +67,7 @@ def render(studies: Mapping[str, Results], path: Path | None = None) -> str:
         _table(studies, rows, margin, unit),
         _few(len(studies)),
         _HOW_TO_READ.format(alpha=f"{ALPHA:.0%}", unit=unit.name),
+        *(f"{name}: {escape(value)}." for name, value in weights_facts(*studies.values())),
         "## Ranks over data sets",
         *ranks_section(studies, path),
         "## The studies",

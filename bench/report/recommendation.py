@@ -135,6 +135,13 @@ def _difference(one: Candidate, unit: Unit) -> str:
     return unit.between(one.against_best.estimate.interval())
 
 
+def _loss(one: Candidate) -> str:
+    """Of more than the margin against the best."""
+    if one.will_do:
+        return "ruled out"
+    return "shown to be worse" if one.is_worse else "not ruled out"
+
+
 def _line(one: Candidate, tradeoff: Tradeoff, unit: Unit) -> list[str]:
     result = one.result
     name = escape(result.name)
@@ -142,7 +149,7 @@ def _line(one: Candidate, tradeoff: Tradeoff, unit: Unit) -> list[str]:
         f"**{name}** (recommended)" if one is tradeoff.recommended else name,
         unit.bare(result.score(unit.metric)),
         "best" if result is tradeoff.best else _difference(one, unit),
-        MISSING if result is tradeoff.best else "ruled out" if one.will_do else "possible",
+        MISSING if result is tradeoff.best else _loss(one),
         seconds(one.seconds),
         count(result.parameters[0]) if result.parameters else MISSING,
         "yes" if result in tradeoff.by_time else "",

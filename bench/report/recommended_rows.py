@@ -78,4 +78,4 @@ def _loss(choice: Choice, name: str) -> str:
         return MISSING
     if within.is_shown:
         return "ruled out"
-    return "shown to be worse" if found and found.is_worse else "possible"
+    return "shown to be worse" if found and found.is_worse else "not ruled out"

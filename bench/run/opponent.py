@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import torch
 
-from bench.records.opponent import THEIRS, OpponentRow, OpponentStudy, Their
+from bench.records.opponent import THEIRS, OpponentRow, OpponentStudy, Phase, Their
 from bench.records.speed import Taken
 from bench.records.study import Row
 from bench.run.environment import describe_environment
@@ -15,13 +15,14 @@ from bench.run.timing import Runner, take_rounds
 from gptcore.backbones.checkpoint_tokenizer import checkpoint_tokenizer
 from gptcore.backbones.hf_config import HFConfig
 from gptcore.data.datasets import Dataset
+from gptcore.data.rows import epoch_batches
 from gptcore.data.tokenizer import cut_tokens
 from gptcore.engine.engine import Engine, probe_precision, product_seconds
 from gptcore.recipe import Recipe
-from gptcore.training.inputs import row_length, tokenise
+from gptcore.training.inputs import Sequences, row_length, tokenise
 from gptcore.training.probe import probe
 from gptcore.training.stand_in import SliceSize, slice_of
-from gptcore.training.transformers_loop import AT_A_TIME, TransformersLoop
+from gptcore.training.transformers_loop import AT_A_TIME, TransformersLoop, padded_over_real
 
 # evaluated: a batch of theirs without gradients
 SIZE = SliceSize(batches=2, evaluated=AT_A_TIME, stand_in=False)
@@ -69,6 +70,7 @@ def measure_against(
             f"two epochs of {SIZE.batches} batches of {rows[0].recipe.batch_size} (the second is timed) and "
             f"{SIZE.evaluated} validation and test texts each, with all blocks"
         ),
+        padded=padding_of(config, rows[0].recipe, data),
         rows=found,
         environment=describe_environment(device, engine.precision, torch.get_num_threads()),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -94,18 +96,32 @@ def _bound(
     return lambda: their_run(config, recipe, data, precision, device)
 
 
+def padding_of(config: HFConfig, recipe: Recipe, data: Dataset) -> dict[Phase, float]:
+    """How much padding their batches hold: an epoch of training, and predictions for the test part."""
+    lengths = {name: [len(row) for row in rows] for name, rows in _tokens(config, recipe, data, data).items()}
+    n_train, n_test = len(lengths["train"]), len(lengths["test"])
+    epoch = epoch_batches(n_train, recipe.batch_size, torch.Generator().manual_seed(0))
+    at_a_time = (range(n_test)[begin : begin + AT_A_TIME] for begin in range(0, n_test, AT_A_TIME))
+    return {
+        "train": padded_over_real(lengths["train"], (batch.tolist() for batch in epoch)),
+        "evaluate": padded_over_real(lengths["test"], at_a_time),
+    }
+
+
+def _tokens(config: HFConfig, recipe: Recipe, data: Dataset, part: Dataset) -> Sequences:
+    """Rows of tokens of a part of the data, cut where the whole data's are."""
+    tokenizer, whole = checkpoint_tokenizer(recipe.model), tokenise(data, recipe.model)
+    longest = [max(map(len, rows)) for rows in (whole["train"], [r for each in whole.values() for r in each])]
+    length = row_length(recipe, config, *longest)
+    of_part = whole if part is data else tokenise(part, recipe.model)
+    return {name: [cut_tokens(tokenizer, row, length) for row in rows] for name, rows in of_part.items()}
+
+
 def their_run(config: HFConfig, recipe: Recipe, data: Dataset, precision: Their, device: str) -> Taken:
     """Their whole run, scaled from a slice: steps by batches, what follows by texts."""
-    tokenizer = checkpoint_tokenizer(recipe.model)
-    whole = tokenise(data, recipe.model)
-    longest = [max(map(len, rows)) for rows in (whole["train"], [r for part in whole.values() for r in part])]
-    length = row_length(recipe, config, *longest)
     part = slice_of(data, recipe.batch_size * SIZE.batches, SIZE.evaluated, SIZE.evaluated)
-    cut = {
-        name: [cut_tokens(tokenizer, row, length) for row in rows]
-        for name, rows in tokenise(part, recipe.model).items()
-    }
-    loop = TransformersLoop(config, recipe, len(data.label_names), tokenizer.pad_id, precision, device)
+    pad_id, cut = checkpoint_tokenizer(recipe.model).pad_id, _tokens(config, recipe, data, part)
+    loop = TransformersLoop(config, recipe, len(data.label_names), pad_id, precision, device)
     order = torch.Generator().manual_seed(0)
     loop.epoch(cut["train"], part.train.labels, order)
     losses, train_s = loop.epoch(cut["train"], part.train.labels, order)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -15,6 +16,8 @@ from gptcore.wording import one_line
 if TYPE_CHECKING:
     from typer import Typer
 
+# They say what is about to be downloaded, which may take minutes.
+DOWNLOADERS = ("gptcore.data.assets", "gptcore.backbones.convert.fetch")
 UsageError: Any = typer.BadParameter.__base__  # of typer itself, or of the click that older versions stand on
 
 
@@ -41,6 +44,7 @@ def _as_list(value: Any) -> list[Any]:
 
 def run_app(app: Typer) -> NoReturn:
     """Run it and exit: with code 2 after bad input, with that of `typer.Exit`, else with 0."""
+    _announce_downloads()
     try:
         code = app(standalone_mode=False)
     except UserError as error:
@@ -53,6 +57,20 @@ def run_app(app: Typer) -> NoReturn:
     except typer.Abort:
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+class _Announcement(logging.Handler):
+    """Prints to what standard error is at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        typer.secho(one_line(record.getMessage()), dim=True, err=True)
+
+
+def _announce_downloads() -> None:
+    for logger in map(logging.getLogger, DOWNLOADERS):
+        logger.setLevel(logging.INFO)
+        if not any(isinstance(handler, _Announcement) for handler in logger.handlers):
+            logger.addHandler(_Announcement())
 
 
 def usage_problem(error: Any) -> str:

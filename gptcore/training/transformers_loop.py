@@ -8,7 +8,7 @@ is off, which costs it nothing and makes that comparison possible.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -109,6 +109,15 @@ class TransformersLoop:
         if self.precision == "float32":
             return nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16)
+
+
+def padded_over_real(lengths: Sequence[int], batches: Iterable[Sequence[int]]) -> float:
+    """Positions that batches padded to their longest row hold, over the tokens in them.
+
+    lengths: tokens of each row; batches: indices of rows.
+    """
+    found = [[lengths[i] for i in batch] for batch in batches]
+    return sum(max(batch) * len(batch) for batch in found) / sum(map(sum, found))
 
 
 def obstacle(info: HFConfig, recipe: Recipe) -> str | None:

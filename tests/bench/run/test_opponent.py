@@ -15,6 +15,7 @@ from gptcore.backbones.model_info import read_info
 from gptcore.data.datasets import load_dataset
 from gptcore.errors import UserError
 from gptcore.training.stand_in import SliceSize
+from gptcore.training.transformers_loop import AT_A_TIME
 from tests.gptcore.export.conftest import bytes_tokenizer, save_tokenizer
 from tests.parity.toys import save_toy
 
@@ -59,6 +60,26 @@ def test_every_row_is_timed_in_turn(
     assert {len(taken) for taken in row.theirs.values()} == {1}
     assert all(ratio > 0 for ratio in (*row.ratios, *row.further_ratios, *row.prediction_ratios))
     assert ("trunk" in row.ours[0].phases) == (row.row == "last-block")
+    assert study.padded is not None
+    assert all(1 < share < 2 for share in study.padded.values())
+
+
+def test_padding_is_that_of_their_batches(tmp_path: Path) -> None:
+    path = tmp_path / "lengths.csv"
+    short = [f"{letter},{label}" for letter in "abcdefghijklmnop" for label in ("ham", "spam")]
+    path.write_text("\n".join(["text,label", *short, "x" * 50 + ",ham", "y" * 50 + ",spam"]) + "\n")
+    folder = tmp_path / "llama"
+    save_toy("llama", folder, vocab_size=260)
+    save_tokenizer(bytes_tokenizer(), folder, around=False)
+    asked = options(str(folder), str(path))
+    config = read_info(folder)
+    assert isinstance(config, HFConfig)
+    run = open_opponent(asked, config)
+    lengths = [len(text) for text in run.data.test.texts]
+    found = opponent.padding_of(config, run.rows[0].recipe, run.data)
+    assert len(lengths) < AT_A_TIME  # one batch
+    assert found["evaluate"] == max(lengths) * len(lengths) / sum(lengths)
+    assert found["train"] >= 1
 
 
 def test_their_run_is_scaled_by_steps_and_texts(

@@ -1,5 +1,7 @@
 """What is wrong with a command line is one line that names the option, the value and what is allowed."""
 
+import importlib
+import logging
 import re
 
 import pytest
@@ -7,7 +9,7 @@ from typer import Exit, Typer
 
 from bench.cli import app as bench
 from gptcore.cli import app as gptcore
-from gptcore.commands.main import run_app
+from gptcore.commands.main import DOWNLOADERS, run_app
 from gptcore.errors import UserError
 
 
@@ -115,3 +117,17 @@ def test_no_arguments_show_the_help(app: Typer, monkeypatch, capsys) -> None:
     code, out, err = run(app, [], monkeypatch, capsys)
     assert code == 2
     assert re.search(r"Does this\.", out + err)
+
+
+@pytest.mark.parametrize("module", DOWNLOADERS)
+def test_downloads_are_announced_on_standard_error_once(
+    module: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = Typer()
+    app.command()(lambda: logging.getLogger(module).info("fetching a\x1b[2Jwheel (32 MB)"))
+    for _ in range(2):  # a second command line in this process adds nothing to the first one's
+        assert run(app, [], monkeypatch, capsys) == (0, "", "fetching a [2Jwheel (32 MB)\n")
+
+
+def test_the_modules_that_announce_are_there() -> None:
+    assert all(hasattr(importlib.import_module(name), "log") for name in DOWNLOADERS)

