@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import torch
@@ -19,7 +19,7 @@ from gptcore.data.rows import epoch_batches
 from gptcore.data.tokenizer import cut_tokens
 from gptcore.engine.engine import Engine, probe_precision, product_seconds
 from gptcore.recipe import Recipe
-from gptcore.training.inputs import Sequences, row_length, tokenise
+from gptcore.training.inputs import row_length, tokenise
 from gptcore.training.probe import probe
 from gptcore.training.stand_in import SliceSize, slice_of
 from gptcore.training.transformers_loop import AT_A_TIME, TransformersLoop, padded_over_real
@@ -108,7 +108,7 @@ def padding_of(config: HFConfig, recipe: Recipe, data: Dataset) -> dict[Phase, f
     }
 
 
-def _tokens(config: HFConfig, recipe: Recipe, data: Dataset, part: Dataset) -> Sequences:
+def _tokens(config: HFConfig, recipe: Recipe, data: Dataset, part: Dataset) -> dict[str, list[Sequence[int]]]:
     """Rows of tokens of a part of the data, cut where the whole data's are."""
     tokenizer, whole = checkpoint_tokenizer(recipe.model), tokenise(data, recipe.model)
     longest = [max(map(len, rows)) for rows in (whole["train"], [r for each in whole.values() for r in each])]

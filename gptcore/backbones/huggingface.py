@@ -153,10 +153,7 @@ class HFBackbone(Backbone):
         if stop is not None and not rows.are_tokens and end == rows.depth:
             return rows.values if read is None else gather_positions(rows.values, read)
         reads = abilities.reads and read is not None and rows.depth < end
-        packed = (
-            abilities.packed
-            and attend.pack(rows.lengths.new_zeros(rows.lengths.shape[0], rows.width)).dim() == 1
-        )
+        packed = attend.pack(rows.lengths.new_zeros(rows.lengths.shape[0], rows.width)).dim() == 1
         states = None if rows.are_tokens else self._packed(rows.values, attend, packed)
         with _ONE_AT_A_TIME:
             width = self._width() if reads or stop is not None or states is not None else 0

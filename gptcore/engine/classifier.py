@@ -138,7 +138,7 @@ class Classifier(nn.Module):
         if self.layout.drop_padding:
             lengths = rows.lengths.cpu()
             rows = rows.columns(int(lengths.max()))
-            if int(lengths.min()) < rows.width:
+            if self.backbone.info.abilities.packed and int(lengths.min()) < rows.width:
                 packing = Packing.of(real_positions(lengths, rows.width, rows.side), rows.lengths.device)
         attend = RowAttention(
             causal=self.layout.causal,

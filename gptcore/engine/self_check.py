@@ -44,6 +44,8 @@ def check_itself(backbone: HFBackbone) -> None:
     """
     abilities = asdict(backbone.info.abilities)
     failed = _kept_or_found(backbone)
+    if "trunk" in failed:
+        failed.setdefault("reads", "the last block cannot be computed alone, see trunk")
     if wrong := [name for name in NEEDED if name in failed]:
         raise UserError(
             f"{backbone.info.model_type}: its states are not those of transformers {version('transformers')} "

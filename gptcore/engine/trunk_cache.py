@@ -60,7 +60,7 @@ class TrunkStore:
             return found, found.seconds
         if depth == n_layer:
             base, spent_before = None, 0.0
-            if n_layer > 1:
+            if n_layer > 1 and classifier.backbone.info.abilities.trunk:
                 base, spent_before = self.get(classifier, weights, rows, n_layer - 1)
             trunk = compute_trunk(classifier, rows, depth, base)
             self._keep(key, trunk)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -18,9 +19,10 @@ from gptcore.backbones.hf_blocks import with_states
 from gptcore.backbones.huggingface import HFBackbone
 from gptcore.data.datasets import Dataset, Split
 from gptcore.data.rows import Rows, pad
+from gptcore.engine import self_check
 from gptcore.engine.attention import RowAttention
 from gptcore.engine.engine import Engine
-from gptcore.engine.self_check import failures
+from gptcore.engine.self_check import REWRITES, check_itself, failures
 from gptcore.errors import UserError
 from gptcore.methods.spelling import Train
 from gptcore.methods.targets import is_target, unmatched
@@ -60,6 +62,24 @@ def test_states_are_those_of_transformers(family: str) -> None:
     found = backbone.run(rows, RowAttention(causal, rows.real))
     torch.testing.assert_close(found[rows.real], expected[rows.real], **TOLERANCE)
     torch.testing.assert_close(found[rows.real], torch.cat(alone), **TOLERANCE)
+
+
+@pytest.mark.parametrize("family", EVERY)
+@torch.no_grad()
+def test_a_token_that_also_pads_counts_where_it_stands_in_a_text(family: str) -> None:
+    """As the end token of SmolLM2 does: lengths say what is padding, as a mask says it to `transformers`."""
+    backbone = toy_backbone(family)
+    theirs, causal = toy_theirs(backbone.info, backbone), backbone.info.abilities.causal
+    sequences = [[5, PAD, 9, 7, 3], [PAD, 8, 4, PAD, 6, 10, PAD], [11, PAD]]
+    rows, more = pad(sequences, 9, PAD), {}
+    if "roberta" in family:  # counts its positions around such tokens unless it is told them
+        more["position_ids"] = torch.arange(9).repeat(len(sequences), 1) + PAD + 1
+    expected = theirs(rows.values, attention_mask=rows.real.long(), **more).last_hidden_state
+    found = backbone.run(rows, RowAttention(causal, rows.real))
+    torch.testing.assert_close(found[rows.real], expected[rows.real], **TOLERANCE)
+    for row, length in enumerate(map(len, sequences)):
+        alone = backbone.run(Rows.whole(torch.tensor([sequences[row]])), RowAttention(causal))[0]
+        torch.testing.assert_close(found[row, :length], alone, **TOLERANCE)
 
 
 @pytest.mark.parametrize("family", EVERY)
@@ -273,6 +293,35 @@ def test_engines_agree_on_a_head_with_a_hidden_layer(family: str, train: Train) 
     recipe = Recipe(model=family, train=train, head="mlp", epochs=2, lr=1e-3, batch_size=4, **layout)
     with toys_only(family):
         compare_engines(recipe)
+
+
+@pytest.mark.parametrize("train", ["all", "last_block", "lora", "features"])
+@pytest.mark.parametrize("family", ["llama", "gemma3_text", "bert", "modernbert"])
+@pytest.mark.parametrize("off", REWRITES)
+def test_engines_agree_without_a_rewrite_that_a_trial_did_not_confirm(
+    off: str, family: str, train: Train, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GPTCORE_CACHE", str(tmp_path))
+    monkeypatch.setattr(self_check._Trials, off, lambda _trials: "it does not hold")
+
+    def load_and_check(recipe: Recipe, seed: int) -> tuple[HFBackbone, str]:
+        backbone, source = load_toy(recipe, seed)
+        check_itself(backbone)
+        assert backbone.rewrites[off] == "off: it does not hold"
+        check_fit(recipe, backbone.info)
+        return backbone, source
+
+    layout = {"attention": "native", "attend_padding": False, "context": 40}
+    method = {"epochs": 2, "lr": 1e-3, "batch_size": 4, "lora_rank": 2, "lora_targets": ("all-linear",)}
+    recipe = Recipe(model=family, train=train, **layout, **method)
+    with toys_only(family), monkeypatch.context() as patch:
+        patch.setattr(build_module, "build_backbone", load_and_check)
+        if (off, train) == ("trunk", "last_block"):
+            with pytest.raises(UserError, match="its blocks cannot be computed one by one"):
+                compare_engines(recipe)
+            return
+        for position in ("last", "mean_real"):
+            compare_engines(recipe.model_copy(update={"position": position}))
 
 
 def compare_engines(recipe: Recipe) -> None:
