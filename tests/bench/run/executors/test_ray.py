@@ -1,5 +1,6 @@
 """What only a cluster does: several machines, of which some are lost. All slow: a cluster takes 10 s to start."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -17,6 +18,9 @@ from bench.run.execute import execute
 from bench.run.executors.local import Here
 from bench.run.worker import SessionSpec
 from bench.study.plan import PlannedRun
+from gptcore.backbones.config import ModelConfig
+from gptcore.backbones.fingerprint import checkpoint_fingerprint
+from gptcore.backbones.weights import random_gpt, save_gpt
 from gptcore.data.datasets import Dataset
 from gptcore.errors import UserError
 from gptcore.recipe import Recipe, Seeds
@@ -189,6 +193,44 @@ def test_killed_worker_processes_of_ray_cost_no_run(
     heard = run_on(cluster, spec, tmp_path, kill)
     assert heard.retried
     assert outcomes(tmp_path) == expected
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Of this process, and of the machines that are started after it."""
+    monkeypatch.setenv("GPTCORE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_a_checkpoint_that_only_the_driver_had_reaches_every_machine(
+    own_cache: Path, cluster: Any, spec: SessionSpec, tmp_path: Path
+) -> None:
+    """Machines of this test share a disk, so the folder is taken away once it is on its way."""
+    from bench.run.executors.ray_cluster import RayCluster
+
+    shape = ModelConfig(d_model=16, n_layer=2, n_head=2, context=16, vocab_size=8192, tokenizer="embedded")
+    model = tmp_path / "mine" / "toy-gpt"
+    save_gpt(random_gpt(shape, 0), model)
+    digest = checkpoint_fingerprint(model)
+    assert digest is not None
+    spec = replace(spec, checkpoints={str(model): digest})
+    recipe = HEAD.model_copy(update={"model": str(model), "train": "last_block"})
+    plan = [PlannedRun((), recipe, seed, Seeds(), "todo") for seed in range(4)]
+    with Here().open(spec, tmp_path / "local", None) as executor:
+        execute(plan, tmp_path / "local", {}, executor, AtStart(lambda: None))
+    with RayCluster(cluster.address) as site, site.open(spec, tmp_path / "ray", None) as executor:
+        assert site.n_jobs("1", [recipe], "cpu") == 2
+        executor.group(plan, {})  # what a driver reads of the folder, it has read by now
+        shutil.move(model.parent, tmp_path / "elsewhere")
+        execute(plan, tmp_path / "ray", {}, executor, AtStart(lambda: None))
+    assert {status for status, *_ in outcomes(tmp_path / "ray").values()} == {"done"}
+    assert outcomes(tmp_path / "ray") == outcomes(tmp_path / "local")
+    for record in load_records(tmp_path / "ray").values():
+        assert record.recipe.model == str(model)
+        assert record.weights is not None
+        assert record.weights.checkpoint == digest
+    kept = [path.name for path in own_cache.rglob("*") if path.is_dir()]
+    assert kept.count("toy-gpt") == 1  # once a machine, which here is one
 
 
 def test_the_quick_study_is_the_same_on_two_machines(

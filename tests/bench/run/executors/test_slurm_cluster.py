@@ -1,6 +1,10 @@
 """What a real Slurm does to jobs, and that no run is lost or recorded as failed by it. Two nodes, on this machine."""
 
+import os
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,3 +83,65 @@ def test_a_lost_node_costs_no_run(slurm: Slurm, tmp_path: Path) -> None:
     assert lost
     assert ended == {run.run_id: "done" for run in runs}
     assert sorted(heard.said.count(f"start {run.run_id}") for run in runs) == [1, 2]
+
+
+MATRIX = """
+name = "mine"
+row = [
+    { name = "head", set = { train = "last_layer" } },
+    { name = "tfidf", set = { model = "tfidf" } },
+]
+"""
+N_RUNS = 18  # three rows, six seeds each
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    """The whole command, as somebody types it on a machine that may submit jobs."""
+    study = ["--matrix", "mine.toml", "--models", "nano", "--data", "messages.csv", "--device", "cpu"]
+    more = ["--precision", "float32", "--set", "epochs=1", "--seeds", "6", "--out", "out"]
+    slurm = ["--executor", "slurm", "--slurm", "timeout_min=60", "--slurm", "array_parallelism=2"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "bench", "run", *study, *more, *slurm],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def of_runs(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in (folder / "out" / "runs").glob("[!.]*.json")}
+
+
+def test_the_whole_command_goes_on_after_its_driver_was_killed_or_interrupted(
+    slurm: Slurm, tmp_path: Path
+) -> None:
+    del slurm  # whose daemons are all that is needed
+    rows = [f"see you at {n} then,ham\nwin {n} free prizes now,spam" for n in range(20)]
+    (tmp_path / "messages.csv").write_text("\n".join(["text,label", *rows, ""]))
+    (tmp_path / "mine.toml").write_text(MATRIX)
+    kept: dict[Path, bytes] = {}
+    for sent in (signal.SIGKILL, signal.SIGINT):
+        process = start(tmp_path)
+        assert process.stdout is not None
+        assert process.stdout.readline()  # it has begun
+        while len(of_runs(tmp_path)) <= len(kept) < N_RUNS and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(sent)
+        said, _ = process.communicate(timeout=120)
+        if sent == signal.SIGKILL:
+            assert process.returncode == -sent, said
+        else:  # jobs of the killed driver go on, and may have done all of the study by now
+            assert process.returncode in (0, 130), said
+        kept |= {path: found for path, found in of_runs(tmp_path).items() if path not in kept}
+        assert kept
+    last = start(tmp_path)
+    said, _ = last.communicate(timeout=300)
+    assert last.returncode == 0, said
+    found = of_runs(tmp_path)
+    assert len(found) == N_RUNS
+    assert {path: found[path] for path in kept} == kept  # nothing was done twice
+    assert {record.status for record in load_records(tmp_path / "out").values()} == {"done"}
+    assert (tmp_path / "out" / "report.md").exists()
